@@ -1,0 +1,203 @@
+package onnx
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	ort "github.com/yalue/onnxruntime_go"
+)
+
+// Options of a session. The zero value runs on every core of the CPU.
+type Options struct {
+	Threads int    // intra-op threads, 0 for one a core
+	Device  string // "auto", "cpu" or "cuda"; empty is "cpu"
+	Spin    bool   // busy-wait between operators: a little faster alone, harmful beside other work
+	Plain   bool   // no graph optimisation, for comparisons
+	Profile string // file prefix for ORT's profile, empty for none
+}
+
+// Session is a loaded model with named inputs and outputs.
+// Run may be called by several goroutines at once; Close must be last.
+type Session struct {
+	name     string
+	s        *ort.DynamicAdvancedSession
+	Provider string // "CPU" or "CUDA": what it runs on
+}
+
+// OpenFile loads the model at path. Owned by the caller: the Session, freed by
+// Close (twice is fine). in and out name the inputs and outputs that Run takes,
+// in its order. Start must have been called.
+func OpenFile(path string, in, out []string, o Options) (*Session, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("onnx: %w", err)
+	}
+	return open(path, o, func(so *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
+		return ort.NewDynamicAdvancedSession(path, in, out, so)
+	})
+}
+
+// OpenBytes is OpenFile for a serialised model; name stands for it in errors.
+func OpenBytes(name string, model []byte, in, out []string, o Options) (*Session, error) {
+	return open(name, o, func(so *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
+		return ort.NewDynamicAdvancedSessionWithONNXData(model, in, out, so)
+	})
+}
+
+func open(name string, o Options, create func(*ort.SessionOptions) (*ort.DynamicAdvancedSession, error)) (*Session, error) {
+	if !ort.IsInitialized() {
+		return nil, errors.New("onnx: Start was not called")
+	}
+	so, provider, err := sessionOptions(o)
+	if err != nil {
+		return nil, fmt.Errorf("onnx: %s: %w", name, err)
+	}
+	defer so.Destroy()
+	s, err := create(so)
+	if err != nil {
+		return nil, fmt.Errorf("onnx: %s: ONNX Runtime cannot load it: %w", name, err)
+	}
+	return &Session{name: name, s: s, Provider: provider}, nil
+}
+
+// sessionOptions translates o. The options are the caller's to destroy.
+func sessionOptions(o Options) (so *ort.SessionOptions, provider string, err error) {
+	so, err = ort.NewSessionOptions()
+	if err != nil {
+		return nil, "", err
+	}
+	defer func() {
+		if err != nil {
+			so.Destroy()
+		}
+	}()
+	threads, spin, level := o.Threads, "0", ort.GraphOptimizationLevel(ort.GraphOptimizationLevelEnableAll)
+	if threads == 0 {
+		threads = runtime.NumCPU()
+	}
+	if o.Spin {
+		spin = "1"
+	}
+	if o.Plain {
+		level = ort.GraphOptimizationLevelDisableAll
+	}
+	err = errors.Join(
+		so.SetIntraOpNumThreads(threads),
+		so.SetInterOpNumThreads(1),
+		so.SetLogSeverityLevel(ort.LoggingLevelError),
+		so.SetGraphOptimizationLevel(level),
+		so.AddSessionConfigEntry("session.intra_op.allow_spinning", spin),
+		so.AddSessionConfigEntry("session.set_denormal_as_zero", "1"),
+	)
+	if err == nil && o.Profile != "" {
+		err = so.EnableProfiling(o.Profile)
+	}
+	if err != nil {
+		return so, "", err
+	}
+	provider, err = appendProvider(so, o.Device)
+	return so, provider, err
+}
+
+// appendProvider adds the CUDA provider where device asks for it. "auto" falls
+// back to the CPU; "cuda" never does.
+func appendProvider(so *ort.SessionOptions, device string) (string, error) {
+	switch device {
+	case "", "cpu":
+		return "CPU", nil
+	case "auto", "cuda":
+	default:
+		return "", fmt.Errorf("device %q is not known; use auto, cpu or cuda", device)
+	}
+	if device == "auto" && !cudaPossible() {
+		return "CPU", nil
+	}
+	restore := keepSignals()
+	defer restore()
+	cuda, err := ort.NewCUDAProviderOptions()
+	if err == nil {
+		defer cuda.Destroy()
+		err = so.AppendExecutionProviderCUDA(cuda)
+	}
+	if err == nil {
+		return "CUDA", nil
+	}
+	if device == "auto" {
+		return "CPU", nil
+	}
+	return "", fmt.Errorf("the CUDA provider cannot be used: %s; run `finetune doctor`, or use --device cpu", firstLine(err))
+}
+
+// cudaPossible reports whether the loaded library has a CUDA provider beside it
+// and an NVIDIA driver is present.
+func cudaPossible() bool {
+	return hasCUDA(filepath.Dir(environment.runtime.Path)) && nvidiaDriver()
+}
+
+func firstLine(err error) string {
+	s, _, _ := strings.Cut(err.Error(), "\n")
+	return s
+}
+
+// Run computes the outputs from the inputs, both in the order given to Open.
+// Borrowed: all tensors, until Run returns. An out[i] that is nil is allocated
+// by ORT and becomes the caller's to Close; others are written in place.
+func (s *Session) Run(in, out []*Tensor) error {
+	inputs, outputs := make([]ort.Value, len(in)), make([]ort.Value, len(out))
+	for i, t := range in {
+		inputs[i] = t.value
+	}
+	for i, t := range out {
+		if t != nil {
+			outputs[i] = t.value
+		}
+	}
+	if err := s.s.Run(inputs, outputs); err != nil {
+		return fmt.Errorf("onnx: %s: %w", s.name, err)
+	}
+	for i, t := range out {
+		if t == nil {
+			out[i] = &Tensor{value: outputs[i], shape: outputs[i].GetShape()}
+		}
+	}
+	runtime.KeepAlive(in)
+	runtime.KeepAlive(out)
+	return nil
+}
+
+// Close frees the model. Twice is fine.
+func (s *Session) Close() error {
+	if s == nil || s.s == nil {
+		return nil
+	}
+	err := s.s.Destroy()
+	s.s = nil
+	return err
+}
+
+// Info is the name, element type and shape (-1 for symbolic) of a model's input or output.
+type Info struct {
+	Name  string
+	Type  string
+	Shape []int64
+}
+
+// Describe lists a serialised model's inputs and outputs as ORT sees them.
+func Describe(model []byte) (in, out []Info, err error) {
+	i, o, err := ort.GetInputOutputInfoWithONNXData(model)
+	if err != nil {
+		return nil, nil, fmt.Errorf("onnx: ONNX Runtime cannot load the model: %w", err)
+	}
+	return infos(i), infos(o), nil
+}
+
+func infos(list []ort.InputOutputInfo) []Info {
+	out := make([]Info, len(list))
+	for i, v := range list {
+		out[i] = Info{Name: v.Name, Type: v.DataType.String(), Shape: v.Dimensions}
+	}
+	return out
+}

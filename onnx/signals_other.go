@@ -1,0 +1,5 @@
+//go:build !unix
+
+package onnx
+
+func keepSignals() (restore func()) { return func() {} }
