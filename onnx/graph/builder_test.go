@@ -1,0 +1,54 @@
+package graph_test
+
+import (
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"finetune/onnx/graph"
+)
+
+func tiny() *graph.Model {
+	b := graph.NewBuilder("tiny", 17)
+	x := b.Input("image", graph.Float32, "N", 3, 8, 8)
+	w := b.Init("conv.weight", []int64{4, 3, 3, 3}, make([]float32, 108))
+	y := b.Node("Conv", "conv", []string{x, w}, graph.Ints("pads", 1, 1, 1, 1))
+	y = b.Node("Relu", "", []string{y})
+	b.Output(y, graph.Float32, "N", 4, 8, 8)
+	return b.Model()
+}
+
+func TestBuilderRoundTrip(t *testing.T) {
+	m := tiny()
+	data, err := m.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := graph.Parse(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !proto.Equal(m.ModelProto, back.ModelProto) {
+		t.Errorf("parsed model differs:\n%v\n%v", m.ModelProto, back.ModelProto)
+	}
+}
+
+func TestBuilderPanics(t *testing.T) {
+	for name, f := range map[string]func(b *graph.Builder){
+		"name used twice":        func(b *graph.Builder) { b.Init("x", nil, []float32{1}) },
+		"data of another length": func(b *graph.Builder) { b.Init("w", []int64{2}, []float32{1}) },
+		"missing input":          func(b *graph.Builder) { b.Node("Relu", "y", []string{"absent"}); b.Model() },
+		"missing output":         func(b *graph.Builder) { b.Output("absent", graph.Float32); b.Model() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer func() {
+				if recover() == nil {
+					t.Error("did not panic")
+				}
+			}()
+			b := graph.NewBuilder("g", 17)
+			b.Input("x", graph.Float32, 1)
+			f(b)
+		})
+	}
+}

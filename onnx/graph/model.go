@@ -1,0 +1,187 @@
+// Package graph reads, inspects, cuts, builds, joins and writes ONNX models.
+//
+//	m, err := graph.Read("resnet34.onnx")      // lossless: unknown fields, functions, metadata stay
+//	cut, channels, err := m.FindCut()          // "/layer4/layer4.2/relu_1/Relu_output_0", 512
+//	body, err := m.Features(cut)               // image -> features float32 [N, 2*channels]
+//	err = body.Write("resnet34-features.onnx")
+//
+// A Model is the protobuf message of the ONNX specification (package onnxpb)
+// and the file it came from. Methods that return a *Model leave their receiver
+// alone; the new model may share tensors with it, so treat weights as read-only
+// or go through UpdateInitializers. A Model is not safe for concurrent writing.
+//
+// Source: https://github.com/onnx/onnx/blob/main/docs/IR.md and Operators.md.
+package graph
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+
+	"google.golang.org/protobuf/proto"
+
+	"finetune/internal/durable"
+	"finetune/internal/failure"
+	"finetune/onnx/graph/onnxpb"
+)
+
+// MaxBytes is the largest model read or written: protobuf's own limit, 2 GB.
+const MaxBytes = 1<<31 - 1
+
+// Model is an ONNX model and where it came from; Path is "" for a built one.
+type Model struct {
+	*onnxpb.ModelProto
+	Path string
+}
+
+// Read loads the model at path, with tensors kept in files beside it brought
+// in as raw data. A broken or unsafe file is an error of kind failure.Data
+// that names path and, where there is one, the node.
+func Read(path string) (*Model, error) {
+	data, err := readLimited(path)
+	if err != nil {
+		return nil, err
+	}
+	m, err := decode(data, path)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.loadExternal(); err != nil {
+		return nil, err
+	}
+	return m, m.Check()
+}
+
+// Parse is Read for bytes already at hand. References to external data stay
+// references.
+func Parse(data []byte) (*Model, error) {
+	m, err := decode(data, "")
+	if err != nil {
+		return nil, err
+	}
+	return m, m.Check()
+}
+
+func decode(data []byte, path string) (*Model, error) {
+	m := &Model{ModelProto: &onnxpb.ModelProto{}, Path: path}
+	if len(data) > MaxBytes {
+		return nil, m.badf("%d bytes, the limit is %d; keep weights as external data", len(data), MaxBytes)
+	}
+	if err := proto.Unmarshal(data, m.ModelProto); err != nil {
+		return nil, m.badf("not an ONNX model (%w); check that the file is whole", err)
+	}
+	if m.Graph == nil {
+		return nil, m.badf("no graph inside, so not an ONNX model; check that the file is the right one")
+	}
+	return m, nil
+}
+
+func readLimited(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("graph: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("graph: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, failure.Data(fmt.Errorf("graph: %s: not a regular file; name an .onnx file", path))
+	}
+	if info.Size() > MaxBytes {
+		return nil, failure.Data(fmt.Errorf("graph: %s: %d bytes, the limit is %d; keep weights as external data", path, info.Size(), MaxBytes))
+	}
+	data := make([]byte, info.Size())
+	if _, err := io.ReadFull(f, data); err != nil {
+		return nil, fmt.Errorf("graph: %s: %w", path, err)
+	}
+	return data, nil
+}
+
+// Bytes is the model as a file's content. Equal models give equal bytes.
+func (m *Model) Bytes() ([]byte, error) {
+	if n := proto.Size(m.ModelProto); n > MaxBytes {
+		return nil, m.badf("%d bytes, the limit of an ONNX file is %d; use a smaller model", n, MaxBytes)
+	}
+	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(m.ModelProto)
+	if err != nil {
+		return nil, m.badf("cannot be written: %w", err)
+	}
+	return data, nil
+}
+
+// Write puts the model into one file at path, which appears whole or not at all.
+func (m *Model) Write(path string) error {
+	data, err := m.Bytes()
+	if err != nil {
+		return err
+	}
+	if err := durable.WriteFile(path, data); err != nil {
+		return fmt.Errorf("graph: %w", err)
+	}
+	return nil
+}
+
+// Digest is the SHA-256 of Bytes in hexadecimal.
+func (m *Model) Digest() (string, error) {
+	data, err := m.Bytes()
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// Clone copies the model deeply, weights included.
+func (m *Model) Clone() *Model {
+	return &Model{ModelProto: proto.Clone(m.ModelProto).(*onnxpb.ModelProto), Path: m.Path}
+}
+
+// Meta returns the metadata value stored under key and whether there is one.
+func (m *Model) Meta(key string) (string, bool) {
+	for _, p := range m.MetadataProps {
+		if p.GetKey() == key {
+			return p.GetValue(), true
+		}
+	}
+	return "", false
+}
+
+// SetMeta stores value under key in the model's metadata, in place of an older one.
+func (m *Model) SetMeta(key, value string) {
+	for _, p := range m.MetadataProps {
+		if p.GetKey() == key {
+			p.Value = proto.String(value)
+			return
+		}
+	}
+	m.MetadataProps = append(m.MetadataProps, &onnxpb.StringStringEntryProto{Key: proto.String(key), Value: proto.String(value)})
+}
+
+// Opset is the version of ONNX's own operators that the model imports, 0 if none.
+func (m *Model) Opset() int64 {
+	for _, o := range m.OpsetImport {
+		if isONNX(o.GetDomain()) {
+			return o.GetVersion()
+		}
+	}
+	return 0
+}
+
+func isONNX(domain string) bool { return domain == "" || domain == "ai.onnx" }
+
+// badf makes an error of kind failure.Data that names the model's file.
+func (m *Model) badf(format string, a ...any) error {
+	where := m.Path
+	if where == "" {
+		where = "model"
+		if n := m.GetGraph().GetName(); n != "" {
+			where = fmt.Sprintf("model %q", n)
+		}
+	}
+	return failure.Data(fmt.Errorf("graph: %s: %w", where, fmt.Errorf(format, a...)))
+}
+
