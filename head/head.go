@@ -1,0 +1,181 @@
+package head
+
+import (
+	"fmt"
+	"math"
+
+	"finetune/internal/rng"
+)
+
+// Config describes a head.
+//
+// Units: Drop are probabilities, 0 to 1, one per Linear: len(Hidden)+1 values;
+// 0 leaves the layer out. Drop nil means .25 for each hidden layer and .5 at the end.
+type Config struct {
+	In      int       `json:"in"`      // features a row
+	Hidden  []int     `json:"hidden"`  // widths of the hidden layers; empty for none
+	Drop    []float64 `json:"drop"`    // dropout before each Linear
+	Classes int       `json:"classes"` // C
+	Multi   bool      `json:"multi"`   // any number of labels an image: sigmoid instead of softmax
+	Seed    uint64    `json:"seed"`    // names the initial weights
+}
+
+// withDefaults fills Drop and checks c.
+func (c Config) withDefaults() (Config, error) {
+	if c.Drop == nil {
+		for range c.Hidden {
+			c.Drop = append(c.Drop, .25)
+		}
+		c.Drop = append(c.Drop, .5)
+	}
+	if c.In < 1 || c.Classes < 1 || !c.Multi && c.Classes < 2 {
+		return c, fmt.Errorf("head: %d features and %d classes; a head needs features and two classes or more", c.In, c.Classes)
+	}
+	if len(c.Drop) != len(c.Hidden)+1 {
+		return c, fmt.Errorf("head: %d dropout values for %d Linear layers; give one for each", len(c.Drop), len(c.Hidden)+1)
+	}
+	for _, w := range c.Hidden {
+		if w < 1 {
+			return c, fmt.Errorf("head: hidden width %d; a width is 1 or more", w)
+		}
+	}
+	for _, p := range c.Drop {
+		if !(p >= 0 && p < 1) {
+			return c, fmt.Errorf("head: dropout %v; a probability is at least 0 and below 1", p)
+		}
+	}
+	return c, nil
+}
+
+// block is BatchNorm, Dropout, Linear and, but for the last block, ReLU.
+type block struct {
+	norm   BatchNorm
+	drop   Dropout
+	linear Linear
+	relu   bool
+}
+
+// Head is a fully connected classifier. Make one with New.
+type Head struct {
+	Config Config
+
+	blocks   []*block
+	products Products
+	outputs  []float32 // scratch of Predict: two rows of block outputs
+}
+
+// New makes a head with fresh weights: Linear weights from N(0, 2/fan_in),
+// biases 0, BatchNorm gammas 1 and betas 0.
+// Source: He et al. 2015; fast.ai 0.7 drew the gammas from U(0, 1).
+func New(c Config) (*Head, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	h := &Head{Config: c, products: Gonum{}}
+	in := c.In
+	for i, out := range append(append([]int(nil), c.Hidden...), c.Classes) {
+		b := &block{norm: newBatchNorm(in), drop: Dropout{P: c.Drop[i]}, linear: newLinear(in, out), relu: i < len(c.Hidden)}
+		s, std := rng.New(c.Seed, rng.Text("head.init"), uint64(i)), math.Sqrt(2/float64(in))
+		for j := range b.linear.Weight {
+			b.linear.Weight[j] = float32(std * s.Normal())
+		}
+		h.blocks = append(h.blocks, b)
+		in = out
+	}
+	return h, nil
+}
+
+// SetProducts chooses who computes the matrix products: Gonum{} (the default)
+// or NewORT's.
+func (h *Head) SetProducts(p Products) { h.products = p }
+
+// Outputs is the number of values Predict gives a row.
+func (h *Head) Outputs() int { return h.Config.Classes }
+
+// Parameters counts the trained numbers.
+func (h *Head) Parameters() int {
+	n := 0
+	for _, p := range h.parameters() {
+		n += len(p.Data)
+	}
+	return n
+}
+
+// parameters are views of the trained tensors, four a block, named as in
+// PyTorch's nn.Sequential.
+func (h *Head) parameters() []Tensor {
+	var list []Tensor
+	layer := 0
+	for _, b := range h.blocks {
+		f := len(b.norm.Gamma)
+		list = append(list,
+			Tensor{fmt.Sprintf("%d.weight", layer), []int64{int64(f)}, b.norm.Gamma},
+			Tensor{fmt.Sprintf("%d.bias", layer), []int64{int64(f)}, b.norm.Beta})
+		layer++
+		if b.drop.P > 0 {
+			layer++
+		}
+		list = append(list,
+			Tensor{fmt.Sprintf("%d.weight", layer), []int64{int64(b.linear.Out), int64(b.linear.In)}, b.linear.Weight},
+			Tensor{fmt.Sprintf("%d.bias", layer), []int64{int64(b.linear.Out)}, b.linear.Bias})
+		layer += 2 // Linear and ReLU
+	}
+	return list
+}
+
+// Predict returns log-probabilities [len(rows), classes] in evaluation mode:
+// running statistics, no dropout. With Config.Multi they are log-sigmoids, each
+// class by itself. Errors: a row of another width, NaN in the output, or a
+// product that failed.
+func (h *Head) Predict(rows [][]float32) ([]float32, error) {
+	const chunk = 256
+	out := make([]float32, 0, len(rows)*h.Config.Classes)
+	for lo := 0; lo < len(rows); lo += chunk {
+		part := rows[lo:min(lo+chunk, len(rows))]
+		z, err := h.logits(part)
+		if err != nil {
+			return nil, err
+		}
+		if h.Config.Multi {
+			logSigmoid(z)
+		} else {
+			logSoftmax(z, h.Config.Classes)
+		}
+		out = append(out, z...)
+	}
+	return out, nil
+}
+
+// logits runs the blocks in evaluation mode on one chunk of rows.
+func (h *Head) logits(rows [][]float32) ([]float32, error) {
+	if err := h.checkRows(rows); err != nil {
+		return nil, err
+	}
+	n, x := len(rows), make([]float32, 0, len(rows)*h.Config.In)
+	for _, r := range rows {
+		x = append(x, r...)
+	}
+	for _, b := range h.blocks {
+		b.norm.evaluate(x)
+		y := make([]float32, n*b.linear.Out)
+		if err := h.products.Forward(y, x, b.linear.Weight, b.linear.Bias, n, b.linear.In, b.linear.Out); err != nil {
+			return nil, err
+		}
+		if b.relu {
+			relu(y)
+		}
+		x = y
+	}
+	return x, nil
+}
+
+// checkRows reports the first row of a wrong width.
+func (h *Head) checkRows(rows [][]float32) error {
+	for i, r := range rows {
+		if len(r) != h.Config.In {
+			return fmt.Errorf("head: row %d has %d features, the head takes %d; use the body the head was trained on", i, len(r), h.Config.In)
+		}
+	}
+	return nil
+}
