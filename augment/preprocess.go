@@ -1,0 +1,246 @@
+package augment
+
+import (
+	"fmt"
+	"image"
+	"math"
+	"sync"
+
+	"finetune/internal/rng"
+)
+
+// Resamplers, as flags spell them.
+const (
+	NFNT = "nfnt" // github.com/nfnt/resize, bilinear, antialiased when shrinking; the default
+	Area = "area" // OpenCV's INTER_AREA on float32, the reference's
+)
+
+// Preprocess turns images into normalised tensors: scale the smaller side to
+// Size, crop Size × Size, (x-Mean)/Std per channel, [3, Size, Size].
+//
+// Units: Mean and Std are those of RGB on 0..1. Crop and Pad belong to the
+// validation view; training views take theirs from a Policy.
+type Preprocess struct {
+	Size      int
+	Mean, Std [3]float32
+	Resample  string // NFNT (also "") or Area
+	Crop      string // one of Crops; "", random and googlenet mean center
+	Pad       int    // shows with the crops no and noop only
+}
+
+// Len returns the number of values of one image, 3*Size*Size.
+func (p Preprocess) Len() int { return 3 * p.Size * p.Size }
+
+// String is canonical: equal strings make equal tensors. It enters the cache key.
+func (p Preprocess) String() string {
+	p = p.canonical()
+	return fmt.Sprintf("v1 size=%d mean=%v std=%v resample=%s crop=%s pad=%d jpeg=%s",
+		p.Size, p.Mean, p.Std, p.Resample, p.Crop, p.Pad, Decoder)
+}
+
+func (p Preprocess) canonical() Preprocess {
+	if p.Resample == "" {
+		p.Resample = NFNT
+	}
+	if p.Crop == "" || p.Crop == "random" || p.Crop == "googlenet" {
+		p.Crop = "center"
+	}
+	if p.Crop == "center" { // a border that the centre crop cuts away again
+		p.Pad = 0
+	}
+	return p
+}
+
+// Check reports a wrong field, before any image is read.
+func (p Preprocess) Check() error {
+	p = p.canonical()
+	if p.Size < 1 || p.Size > 4096 {
+		return fmt.Errorf("augment: size %d; it lies between 1 and 4096 pixels", p.Size)
+	}
+	if p.Resample != NFNT && p.Resample != Area {
+		return fmt.Errorf("augment: no resampler %q; choose %s or %s", p.Resample, NFNT, Area)
+	}
+	for i, s := range p.Std {
+		if !(s > 0) || math.IsInf(float64(s), 0) || p.Mean[i] != p.Mean[i] {
+			return fmt.Errorf("augment: mean %v, standard deviation %v; deviations are positive and finite", p.Mean, p.Std)
+		}
+	}
+	return checkCrop(p.Crop, p.Pad)
+}
+
+func (p Preprocess) ready(dst []float32) error {
+	if err := p.Check(); err != nil {
+		return err
+	}
+	if len(dst) != p.Len() {
+		return fmt.Errorf("augment: room for %d values; [3, %d, %d] takes %d", len(dst), p.Size, p.Size, p.Len())
+	}
+	return nil
+}
+
+// Load decodes data and writes its validation view to dst [3, Size, Size]:
+// Decode and Valid in one, without the pixels that nobody needs.
+// Errors: *DecodeError for the file, others for p and dst.
+func (p Preprocess) Load(dst []float32, data []byte, l Limits) error {
+	if err := p.ready(dst); err != nil {
+		return err
+	}
+	l.MinSide = 2 * p.Size
+	pic, err := open(data, l)
+	if err != nil {
+		return err
+	}
+	return p.canonical().valid(dst, pic)
+}
+
+// Valid writes the validation view of im to dst [3, Size, Size].
+func (p Preprocess) Valid(dst []float32, im *Image) error {
+	if err := p.ready(dst); err != nil {
+		return err
+	}
+	if err := im.check(); err != nil {
+		return err
+	}
+	return p.canonical().valid(dst, im)
+}
+
+// Augmented writes a training view of im to dst [3, Size, Size], drawn from s:
+// scale (MaxZoom), border, transforms, crop, in that order. The crop "googlenet"
+// has no scale before it.
+func (p Preprocess) Augmented(dst []float32, im *Image, pol Policy, s *rng.Stream) error {
+	if err := p.ready(dst); err != nil {
+		return err
+	}
+	if err := im.check(); err != nil {
+		return err
+	}
+	if err := pol.check(); err != nil {
+		return err
+	}
+	w := workers.Get().(*worker)
+	defer workers.Put(w)
+	if pol.Crop == "googlenet" {
+		w.cur.setImage(im)
+	} else {
+		w.scale(im, pol.target(p.Size, s), p.canonical().Resample)
+	}
+	for _, t := range pol.transforms(p.Size) {
+		t(&w.canvas, s)
+	}
+	return p.tensor(dst, &w.cur)
+}
+
+// worker is the memory that one image at a time passes through.
+type worker struct {
+	canvas
+	packed packed
+}
+
+var workers = sync.Pool{New: func() any { return new(worker) }}
+
+func (p Preprocess) valid(dst []float32, pic picture) error {
+	w := workers.Get().(*worker)
+	defer workers.Put(w)
+	if p.Crop == "center" && p.Resample == NFNT && p.fused(dst, pic, &w.packed) {
+		return nil
+	}
+	w.scale(pic.image(), p.Size, p.Resample)
+	if p.Pad > 0 {
+		addPadding(p.Pad)(&w.canvas, nil)
+	}
+	for _, t := range cropTo(p.Crop, p.Size) {
+		t(&w.canvas, nil)
+	}
+	return p.tensor(dst, &w.cur)
+}
+
+// fused scales, crops, normalises and reorders in one pass over the rows of pic.
+func (p Preprocess) fused(dst []float32, pic picture, r *packed) bool {
+	g := pic.geometry()
+	w, h := scaledSize(g.fullW, g.fullH, p.Size)
+	win := window{w: w, h: h, x0: centred(w, p.Size), y0: centred(h, p.Size), nx: p.Size, ny: p.Size}
+	table := p.table()
+	plane := p.Size * p.Size
+	return r.resize(pic, win, func(y int, row []uint64) {
+		red, green, blue := dst[y*p.Size:][:len(row)], dst[plane+y*p.Size:][:len(row)], dst[2*plane+y*p.Size:][:len(row)]
+		for x, v := range row {
+			red[x], green[x], blue[x] = table[0][uint8(v)], table[1][uint8(v>>lane)], table[2][uint8(v>>(2*lane))]
+		}
+	})
+}
+
+// table holds the normalised value of every sample, per channel.
+func (p Preprocess) table() *[3][256]float32 {
+	var t [3][256]float32
+	for c := range t {
+		for i := range t[c] {
+			t[c][i] = (unit[i] - p.Mean[c]) / p.Std[c]
+		}
+	}
+	return &t
+}
+
+// scale leaves im in w.cur, its smaller side t pixels.
+func (w *worker) scale(im *Image, t int, resample string) {
+	g := im.geometry()
+	sw, sh := scaledSize(g.fullW, g.fullH, t)
+	if resample == Area {
+		w.spare.setImage(im)
+		area(&w.cur, &w.spare, sw, sh)
+		return
+	}
+	w.cur.shape(sw, sh)
+	win := window{w: sw, h: sh, nx: sw, ny: sh}
+	done := w.packed.resize(im, win, func(y int, row []uint64) {
+		out := w.cur.row(y)
+		for x, v := range row {
+			o := out[3*x : 3*x+3 : 3*x+3]
+			o[0], o[1], o[2] = unit[uint8(v)], unit[uint8(v>>lane)], unit[uint8(v>>(2*lane))]
+		}
+	})
+	if !done {
+		small := &Image{Width: sw, Height: sh, Pix: make([]uint8, 3*sw*sh)}
+		nfntLibrary(small.Pix, im, sw, sh)
+		w.cur.setImage(small)
+	}
+}
+
+// tensor normalises r and writes its channels one after the other.
+func (p Preprocess) tensor(dst []float32, r *raster) error {
+	if r.w != p.Size || r.h != p.Size {
+		return fmt.Errorf("augment: the picture is %d × %d after its transforms, not %d × %d; choose a crop other than noop", r.w, r.h, p.Size, p.Size)
+	}
+	plane := p.Size * p.Size
+	for c := range 3 {
+		out, mean, std := dst[c*plane:][:plane], p.Mean[c], p.Std[c]
+		for i := range out {
+			out[i] = (r.pix[3*i+c] - mean) / std
+		}
+	}
+	return nil
+}
+
+// Denormalise undoes the normalisation of x [3, n] in place: x*Std + Mean,
+// clipped to 0..1.
+func (p Preprocess) Denormalise(x []float32) {
+	n := len(x) / 3
+	for c := range 3 {
+		for i, v := range x[c*n:][:n] {
+			x[c*n+i] = max(0, min(v*p.Std[c]+p.Mean[c], 1))
+		}
+	}
+}
+
+// ToImage makes a picture of a tensor [3, Size, Size], for previews; x is only read.
+func (p Preprocess) ToImage(x []float32) *image.RGBA {
+	im := image.NewRGBA(image.Rect(0, 0, p.Size, p.Size))
+	plane := p.Size * p.Size
+	for i := range plane {
+		for c := range 3 {
+			v := x[c*plane+i]*p.Std[c] + p.Mean[c]
+			im.Pix[4*i+c] = uint8(max(0, min(v, 1))*255 + 0.5)
+		}
+		im.Pix[4*i+3] = 255
+	}
+	return im
+}
