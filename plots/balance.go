@@ -1,0 +1,102 @@
+package plots
+
+import (
+	"fmt"
+	"sort"
+
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// Balance is the number of photographs of each class.
+type Balance struct {
+	Classes      []string
+	Train, Valid []int // [classes]
+}
+
+// Draw implements Plot.
+func (f Balance) Draw(w Width) (Figure, error) {
+	hd := header{title: f.finding(), key: []swatch{{orange, "training"}, {blue, "validation"}}}
+	n := len(f.Classes)
+	if n == 0 {
+		return newSheet(w, header{title: hd.title}, 40).nothing("no classes")
+	}
+	if n > 40 {
+		return f.ranked(w, hd)
+	}
+	const row = 34.0
+	s := newSheet(w, hd, row*float64(n)+4)
+	names := 0.0
+	for _, c := range f.Classes {
+		names = max(names, width(labelText, c))
+	}
+	names = min(names, (s.w-2*margin)*0.3)
+	most := 1
+	for c := range n {
+		most = max(most, at(f.Train, c), at(f.Valid, c))
+	}
+	x := margin + names + 10
+	room := s.w - margin - x - 56
+	for c, name := range f.Classes {
+		y := s.top + row*float64(c)
+		s.text(aligned(labelText, draw.XRight), x-10, y+row/2, fit(labelText, name, names))
+		for k, v := range []int{at(f.Train, c), at(f.Valid, c)} {
+			long := room * float64(v) / float64(most)
+			s.rect(x, y+4+13*float64(k), max(1, long), 12, []swatch{{orange, ""}, {blue, ""}}[k].colour)
+			s.text(tickText, x+long+6, y+10+13*float64(k), count(v))
+		}
+	}
+	return s.figure(fmt.Sprintf("Photographs of each of %d classes in training and validation.", n))
+}
+
+// ranked draws many classes as a curve from the largest to the smallest.
+func (f Balance) ranked(w Width, hd header) (Figure, error) {
+	s := newSheet(w, hd, 260)
+	p := newPlot("classes, largest first", "photographs")
+	top := 1
+	for k, counts := range [][]int{f.Train, f.Valid} {
+		sorted := append([]int(nil), counts...)
+		sort.Sort(sort.Reverse(sort.IntSlice(sorted)))
+		var xys plotter.XYs
+		for i, v := range sorted {
+			xys = append(xys, plotter.XY{X: float64(i + 1), Y: float64(v)})
+			top = max(top, v)
+		}
+		if len(xys) > 0 {
+			p.Add(lineOf(xys, []swatch{{orange, ""}, {blue, ""}}[k].colour, 2.2))
+		}
+	}
+	frame(p, 1, float64(len(f.Classes)), 0, float64(top)*1.05)
+	p.X.Tick.Marker, p.Y.Tick.Marker = ticks{whole: true}, ticks{whole: true}
+	grid(p)
+	p.Draw(s.body())
+	return s.figure(fmt.Sprintf("Photographs per class of %s classes, largest first.", count(len(f.Classes))))
+}
+
+func (f Balance) finding() string {
+	small, large := -1, -1
+	for c := range f.Classes {
+		if small < 0 || at(f.Train, c) < at(f.Train, small) {
+			small = c
+		}
+		if large < 0 || at(f.Train, c) > at(f.Train, large) {
+			large = c
+		}
+	}
+	switch {
+	case small < 0 || len(f.Train) == 0:
+		return "Photographs per class"
+	case at(f.Train, small) == at(f.Train, large):
+		return fmt.Sprintf("Balanced: %s training photographs of every class", count(at(f.Train, small)))
+	}
+	return fmt.Sprintf("%s to train on: fewest %s (%s), most %s (%s)", count(sum(f.Train)),
+		f.Classes[small], count(at(f.Train, small)), f.Classes[large], count(at(f.Train, large)))
+}
+
+// at is v[i], 0 beyond its end.
+func at(v []int, i int) int {
+	if i < len(v) {
+		return v[i]
+	}
+	return 0
+}

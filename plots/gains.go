@@ -1,0 +1,89 @@
+package plots
+
+import (
+	"fmt"
+
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// Gain is a step of a recipe and what was right after it.
+type Gain struct {
+	Step     string // as in "train the head"
+	Right, N int    // validation photographs
+	Seconds  float64
+}
+
+// Gains is what each step of a recipe bought: its errors, as bars that start
+// at zero.
+type Gains struct{ Steps []Gain }
+
+// Draw implements Plot.
+func (f Gains) Draw(w Width) (Figure, error) {
+	hd := header{title: f.finding(), note: "Errors of 100 photographs after each step; thin lines are 95 % intervals"}
+	if len(f.Steps) == 0 {
+		return newSheet(w, header{title: hd.title}, 40).nothing("no steps")
+	}
+	const row = 52.0
+	s := newSheet(w, hd, row*float64(len(f.Steps)))
+	most := 0.01
+	for _, g := range f.Steps {
+		_, hi := Wilson(g.N-g.Right, g.N)
+		if finite(hi) {
+			most = max(most, hi)
+		}
+	}
+	room := s.w - 2*margin
+	for i, g := range f.Steps {
+		y := s.top + row*float64(i)
+		e := 1 - float64(g.Right)/float64(max(1, g.N))
+		s.text(boldText, margin, y+8, fit(boldText, g.Step, room*0.5))
+		s.text(aligned(noteText, draw.XRight), s.w-margin, y+8, fit(noteText, f.words(i), room*0.5-8))
+		s.rect(margin, y+20, room, 18, faint)
+		s.rect(margin, y+20, max(1, room*e/most), 18, pale(red))
+		lo, hi := Wilson(g.N-g.Right, g.N)
+		s.line(margin+room*lo/most, y+29, margin+room*hi/most, y+29, 1.5, ink)
+		s.line(margin+room*e/most, y+20, margin+room*e/most, y+38, 2.5, red)
+	}
+	return s.figure("Error and 95 % interval after each step.")
+}
+
+func (f Gains) words(i int) string {
+	g := f.Steps[i]
+	e := 100 * (1 - float64(g.Right)/float64(max(1, g.N)))
+	text := fmt.Sprintf("%.1f %% wrong", e)
+	if i > 0 {
+		before := f.Steps[i-1]
+		d := e - 100*(1-float64(before.Right)/float64(max(1, before.N)))
+		text += fmt.Sprintf(" (%+.1f)", d)
+	}
+	return text + ", " + seconds(g.Seconds)
+}
+
+func (f Gains) finding() string {
+	if len(f.Steps) < 2 {
+		return "What each step bought"
+	}
+	best, fewer := 0, 0
+	for i := 1; i < len(f.Steps); i++ {
+		if d := f.Steps[i].Right - f.Steps[i-1].Right; d > fewer {
+			best, fewer = i, d
+		}
+	}
+	if fewer == 0 {
+		return "No step after the first lowered the error"
+	}
+	return fmt.Sprintf("%s bought most: %s fewer mistakes of %s", f.Steps[best].Step, count(fewer), count(f.Steps[best].N))
+}
+
+// seconds writes a duration as people say it.
+func seconds(v float64) string {
+	switch {
+	case v < 10:
+		return fmt.Sprintf("%.1f s", v)
+	case v < 120:
+		return fmt.Sprintf("%.0f s", v)
+	case v < 7200:
+		return fmt.Sprintf("%.0f min", v/60)
+	}
+	return fmt.Sprintf("%.1f h", v/3600)
+}

@@ -1,0 +1,193 @@
+package plots
+
+import (
+	"math"
+	"slices"
+	"sort"
+)
+
+// Prediction is what a model said about one labelled photograph.
+type Prediction struct {
+	Path       string      // as recorded, relative to the data folder; what Report.Load is given
+	Label      int         // index of the true class
+	Labels     []int       // the true classes of a multi-label photograph; Label is then unused
+	LogProbs   []float32   // natural logarithm of the probability of each class
+	Neighbours []Neighbour // nearest training photographs, nearest first; wanted for mistakes only
+}
+
+// Neighbour is a training photograph near a prediction's in feature space.
+type Neighbour struct {
+	Path      string
+	Label     int
+	Distance  float64 // in the units that Report.Distance names
+	Duplicate bool    // the two files, or their decoded pixels, are equal
+}
+
+// Probability is the probability of class c, 0 to 1.
+func (p Prediction) Probability(c int) float64 {
+	if c < 0 || c >= len(p.LogProbs) {
+		return math.NaN()
+	}
+	return math.Exp(float64(p.LogProbs[c]))
+}
+
+// Predicted is the most probable class, the first of equals; -1 if there is none.
+func (p Prediction) Predicted() int {
+	best := -1
+	for c, v := range p.LogProbs {
+		if best < 0 || v > p.LogProbs[best] {
+			best = c
+		}
+	}
+	return best
+}
+
+// Right reports whether the most probable class is the true one.
+func (p Prediction) Right() bool { return p.Predicted() == p.Label }
+
+// Right counts the predictions whose most probable class is the true one.
+func Right(ps []Prediction) int {
+	n := 0
+	for _, p := range ps {
+		if p.Right() {
+			n++
+		}
+	}
+	return n
+}
+
+// LogLoss is the mean negative logarithm of the probability of the true class,
+// in nats; NaN for no predictions.
+func LogLoss(ps []Prediction) float64 {
+	sum := 0.0
+	for _, p := range ps {
+		if p.Label >= 0 && p.Label < len(p.LogProbs) {
+			sum -= float64(p.LogProbs[p.Label])
+		}
+	}
+	return sum / float64(len(ps))
+}
+
+// Wilson is the 95 % score interval of a share right/n (Wilson 1927): unlike the
+// normal one it stays inside 0 to 1 and does not shrink to nothing at 0 and n.
+// It is NaN, NaN for n = 0.
+func Wilson(right, n int) (lo, hi float64) {
+	const z = 1.959963984540054 // the 0.975 quantile of the normal distribution
+	p, m := float64(right)/float64(n), float64(n)
+	centre := (p + z*z/(2*m)) / (1 + z*z/m)
+	half := z / (1 + z*z/m) * math.Sqrt(p*(1-p)/m+z*z/(4*m*m))
+	return max(0, centre-half), min(1, centre+half)
+}
+
+// Confusions counts predictions by true class (row) and predicted class
+// (column), always [classes][classes], whichever classes occur.
+func Confusions(ps []Prediction, classes int) [][]int {
+	m := make([][]int, classes)
+	for i := range m {
+		m[i] = make([]int, classes)
+	}
+	for _, p := range ps {
+		if c := p.Predicted(); p.Label >= 0 && p.Label < classes && c >= 0 && c < classes {
+			m[p.Label][c]++
+		}
+	}
+	return m
+}
+
+// ClassScore is how one class fared. A share of nothing is NaN.
+type ClassScore struct {
+	True, Predicted, Right int // photographs of the class, called the class, both
+	Precision, Recall, F1  float64
+}
+
+func newClassScore(isClass, called, both int) ClassScore {
+	s := ClassScore{True: isClass, Predicted: called, Right: both}
+	s.Precision = float64(both) / float64(called)
+	s.Recall = float64(both) / float64(isClass)
+	s.F1 = 2 * float64(both) / float64(isClass+called)
+	return s
+}
+
+// ClassScores summarises a confusion matrix, one score per class.
+func ClassScores(m [][]int) []ClassScore {
+	out := make([]ClassScore, len(m))
+	for c := range m {
+		isClass, called := 0, 0
+		for k := range m {
+			isClass += m[c][k]
+			called += m[k][c]
+		}
+		out[c] = newClassScore(isClass, called, m[c][c])
+	}
+	return out
+}
+
+// Pair is a kind of mistake: Count photographs of class True, of Total, were
+// called class Predicted.
+type Pair struct{ True, Predicted, Count, Total int }
+
+// Confused lists the kinds of mistake, most frequent first, then by share, then
+// in class order.
+func Confused(m [][]int) []Pair {
+	var out []Pair
+	for t, row := range m {
+		total := 0
+		for _, n := range row {
+			total += n
+		}
+		for p, n := range row {
+			if p != t && n > 0 {
+				out = append(out, Pair{t, p, n, total})
+			}
+		}
+	}
+	sort.SliceStable(out, func(i, j int) bool {
+		if out[i].Count != out[j].Count {
+			return out[i].Count > out[j].Count
+		}
+		return out[i].Total < out[j].Total
+	})
+	return out
+}
+
+// Bin is a range of the predicted class's probability: how many predictions
+// fell into it, the mean of that probability, and the share that was right.
+type Bin struct {
+	N, Right   int
+	Confidence float64
+}
+
+// Calibration sorts predictions into bins of equal width by the probability of
+// their predicted class and returns the expected calibration error: the mean
+// distance of confidence and accuracy over bins, weighted by N (Guo et al. 2017).
+func Calibration(ps []Prediction, bins int) (out []Bin, ece float64) {
+	out = make([]Bin, bins)
+	for _, p := range ps {
+		conf := p.Probability(p.Predicted())
+		if !finite(conf) {
+			continue
+		}
+		b := &out[min(bins-1, max(0, int(conf*float64(bins))))]
+		b.N++
+		b.Confidence += conf
+		if p.Right() {
+			b.Right++
+		}
+	}
+	for i := range out {
+		b := &out[i]
+		if b.N > 0 {
+			ece += math.Abs(b.Confidence-float64(b.Right)) / float64(len(ps))
+			b.Confidence /= float64(b.N)
+		}
+	}
+	return out, ece
+}
+
+// is reports whether class c is true of the photograph.
+func (p Prediction) is(c int, multi bool) bool {
+	if !multi {
+		return p.Label == c
+	}
+	return slices.Contains(p.Labels, c)
+}

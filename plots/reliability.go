@@ -1,0 +1,68 @@
+package plots
+
+import (
+	"fmt"
+
+	"gonum.org/v1/plot/plotter"
+)
+
+// bins is the number of probability ranges in reliability curve and histograms.
+const bins = 10
+
+// Reliability compares how sure the model was with how often it was right.
+type Reliability struct {
+	Predictions []Prediction // single-label
+}
+
+// Draw implements Plot.
+func (f Reliability) Draw(w Width) (Figure, error) {
+	bs, ece := Calibration(f.Predictions, bins)
+	n := len(f.Predictions)
+	mean, right := 0.0, 0
+	for _, b := range bs {
+		mean += b.Confidence * float64(b.N)
+		right += b.Right
+	}
+	hd := header{title: "Reliability", note: fmt.Sprintf("Expected calibration error %.1f points (%d bins of equal width); bars are 95 %% intervals", 100*ece, bins)}
+	if n > 0 {
+		gap := 100 * (mean/float64(n) - float64(right)/float64(n))
+		switch {
+		case gap > 1:
+			hd.title = fmt.Sprintf("Too sure by %.1f points on average", gap)
+		case gap < -1:
+			hd.title = fmt.Sprintf("Not sure enough by %.1f points on average", -gap)
+		default:
+			hd.title = "As sure as it should be, within 1 point on average"
+		}
+	}
+	s := newSheet(w, hd, 400)
+	if n == 0 {
+		return s.nothing("no labelled photographs")
+	}
+	p := newPlot("", "share that was right (%)")
+	frame(p, 0, 100, 0, 100)
+	grid(p)
+	diagonal := lineOf(plotter.XYs{{X: 0, Y: 0}, {X: 100, Y: 100}}, soft, 1.2)
+	diagonal.Dashes = dashes
+	p.Add(diagonal)
+	var dots plotter.XYs
+	counts := newPlot("probability given to the predicted class (%)", "photographs")
+	most := 0
+	for i, b := range bs {
+		counts.Add(barOf(100*float64(i)/bins, 100*float64(i+1)/bins, float64(b.N), blue))
+		most = max(most, b.N)
+		if b.N == 0 {
+			continue
+		}
+		lo, hi := Wilson(b.Right, b.N)
+		x := 100 * b.Confidence
+		dots = append(dots, plotter.XY{X: x, Y: 100 * float64(b.Right) / float64(b.N)})
+		p.Add(lineOf(plotter.XYs{{X: x, Y: 100 * lo}, {X: x, Y: 100 * hi}}, pale(blue), 3))
+	}
+	p.Add(lineOf(dots, blue, 2), dotsOf(dots, blue, 4))
+	frame(counts, 0, 100, 0, float64(most)*1.08)
+	counts.Y.Tick.Marker = ticks{whole: true, most: 3}
+	grid(counts)
+	s.stack(p, counts, 0.68)
+	return s.figure(fmt.Sprintf("Upper panel: share right against probability, with the diagonal of a perfectly calibrated model. Lower panel: photographs per bin. Expected calibration error %.1f points.", 100*ece))
+}

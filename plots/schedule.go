@@ -1,0 +1,122 @@
+package plots
+
+import (
+	"fmt"
+	"math"
+
+	"gonum.org/v1/plot"
+)
+
+// Schedule is the learning rate of every training step, a curve per layer
+// group, and the momentum in a second panel if it moved.
+type Schedule struct {
+	Groups   []string    // names of the layer groups
+	Rates    [][]float64 // [groups][steps]
+	Momentum []float64   // [steps]; may be nil
+}
+
+// Draw implements Plot.
+func (f Schedule) Draw(w Width) (Figure, error) {
+	hd := header{title: f.finding()}
+	if len(f.Rates) > 1 {
+		for g := range f.Rates {
+			hd.key = append(hd.key, swatch{series[g%len(series)], f.group(g)})
+		}
+	}
+	moved := moves(f.Momentum)
+	height := 250.0
+	if moved {
+		height = 380
+	}
+	s := newSheet(w, hd, height)
+	lo, hi, ok := span(f.Rates...)
+	if !ok {
+		return s.nothing("no steps recorded")
+	}
+	rate := newPlot("training step", "learning rate")
+	steps := 1.0
+	for g, r := range f.Rates {
+		steps = max(steps, float64(len(r)))
+		rate.Add(lineOf(curve(counted(len(r)), r, 2000), series[g%len(series)], 1.8))
+	}
+	frame(rate, 1, steps, 0, hi*1.04)
+	rate.X.Tick.Marker = ticks{whole: true}
+	if positive := smallest(f.Rates); len(f.Rates) > 1 && hi/positive > 20 { // groups decades apart
+		frame(rate, 1, steps, positive*0.8, hi*1.25)
+		rate.Y.Scale, rate.Y.Tick.Marker = plot.LogScale{}, logTicks{}
+		rate.Y.Label.Text = "learning rate (log scale)"
+	}
+	grid(rate)
+	if !moved {
+		rate.Draw(s.body())
+		return s.figure(fmt.Sprintf("Learning rate against training step, %s to %s over %s steps.", short(lo), short(hi), count(int(steps))))
+	}
+	mom := newPlot("training step", "momentum")
+	mom.Add(lineOf(curve(counted(len(f.Momentum)), f.Momentum, 2000), pink, 1.8))
+	mlo, mhi, _ := span(f.Momentum)
+	frame(mom, 1, steps, max(0, mlo-0.1*(mhi-mlo)), mhi+0.1*(mhi-mlo))
+	mom.X.Tick.Marker = ticks{whole: true}
+	mom.Y.Tick.Marker = ticks{most: 4}
+	grid(mom)
+	s.stack(rate, mom, 0.62)
+	return s.figure(fmt.Sprintf("Upper panel: learning rate, %s to %s over %s steps. Lower panel: momentum, %s to %s.",
+		short(lo), short(hi), count(int(steps)), short(mlo), short(mhi)))
+}
+
+func (f Schedule) group(g int) string {
+	if g < len(f.Groups) {
+		return f.Groups[g]
+	}
+	return fmt.Sprintf("group %d", g+1)
+}
+
+// finding names the highest rate and the restarts of the last group.
+func (f Schedule) finding() string {
+	if len(f.Rates) == 0 || len(f.Rates[len(f.Rates)-1]) == 0 {
+		return "Learning rate"
+	}
+	r := f.Rates[len(f.Rates)-1]
+	_, hi, _ := span(r)
+	restarts := 0
+	for i := 2; i < len(r); i++ {
+		if r[i-1] < hi/2 && r[i] > r[i-1]*1.5 && r[i-1] < r[i-2] { // rose after falling
+			restarts++
+		}
+	}
+	flat := !moves(r)
+	switch {
+	case flat:
+		return fmt.Sprintf("Learning rate constant at %s for %s steps", short(hi), count(len(r)))
+	case restarts == 0:
+		return fmt.Sprintf("Learning rate up to %s over %s steps", short(hi), count(len(r)))
+	default:
+		return fmt.Sprintf("Learning rate up to %s in %d cycles over %s steps", short(hi), restarts+1, count(len(r)))
+	}
+}
+
+func moves(v []float64) bool {
+	lo, hi, ok := span(v)
+	return ok && hi-lo > 1e-9*math.Abs(hi)
+}
+
+// smallest is the least positive rate.
+func smallest(rates [][]float64) float64 {
+	lo := math.Inf(1)
+	for _, r := range rates {
+		for _, v := range r {
+			if v > 0 {
+				lo = min(lo, v)
+			}
+		}
+	}
+	return lo
+}
+
+// counted is 1, 2, ... n.
+func counted(n int) []float64 {
+	x := make([]float64, n)
+	for i := range x {
+		x[i] = float64(i + 1)
+	}
+	return x
+}
