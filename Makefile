@@ -5,16 +5,13 @@ GO        ?= go
 BIN       := bin/finetune
 FUZZTIME  ?= 30s
 BENCHTIME ?= 1s
-
-# Tools run at these versions; the checksum database and the module cache vouch for them.
-STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-CYCLONEDX   := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.9.0
-GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
+PROTOC    ?= protoc
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w $(if $(VERSION),-X finetune/cli.Version=$(VERSION))
 
 SETUP    := $(GO) run ./internal/fetch/setup
+TOOL     := $(GO) build -C tools -o $(CURDIR)/bin/tools/
 PACKAGES := ./...
 RACE     := $(patsubst %,./%/...,$(wildcard activations augment dataset internal/fetch learner serve))
 
@@ -50,7 +47,8 @@ vet:
 	$(GO) vet $(PACKAGES)
 
 staticcheck:
-	$(GO) run $(STATICCHECK) $(PACKAGES)
+	@$(TOOL) honnef.co/go/tools/cmd/staticcheck
+	bin/tools/staticcheck $(PACKAGES)
 
 race:
 	$(GO) test -race $(RACE)
@@ -58,8 +56,9 @@ race:
 golden: # rewrites the pictures that plots and images are compared with
 	GOLDEN_UPDATE=1 $(GO) test ./plots/... ./augment/...
 
-proto: # rewrites onnx/graph/onnxpb from onnx.proto
-	$(GO) generate ./onnx/graph/onnxpb
+proto: # rewrites onnx/graph/onnxpb from onnx.proto; PROTOC='python3 -m grpc_tools.protoc' does as well
+	@$(TOOL) google.golang.org/protobuf/cmd/protoc-gen-go
+	cd onnx/graph/onnxpb && PATH="$(CURDIR)/bin/tools:$$PATH" $(PROTOC) -I. --go_out=. --go_opt=paths=source_relative onnx.proto
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) $(PACKAGES)
@@ -68,12 +67,12 @@ fuzz: # every fuzz test of the repository for FUZZTIME
 	@set -e; for p in $$($(GO) list $(PACKAGES)); do for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
 		echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p; done; done
 
-sbom: # dist/sbom.json: every module in the binary, in CycloneDX form
-	@mkdir -p dist
-	$(GO) run $(CYCLONEDX) app -json -licenses -output dist/sbom.json -main . .
+sbom: build # dist/sbom.json: every module and every pinned download, in CycloneDX form
+	$(GO) run ./internal/fetch/sbom -o dist/sbom.json $(BIN)
 
 vuln: # asks the Go vulnerability database, which needs its network address
-	$(GO) run $(GOVULNCHECK) $(PACKAGES)
+	@$(TOOL) golang.org/x/vuln/cmd/govulncheck
+	bin/tools/govulncheck $(PACKAGES)
 
 clean:
 	rm -rf bin dist
