@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strconv"
 
-
 	"finetune/onnx/graph/onnxpb"
 )
 
@@ -166,4 +165,3 @@ func (m *Model) Initializers() map[string]*onnxpb.TensorProto {
 	}
 	return all
 }
-

@@ -185,3 +185,14 @@ func (m *Model) badf(format string, a ...any) error {
 	return failure.Data(fmt.Errorf("graph: %s: %w", where, fmt.Errorf(format, a...)))
 }
 
+// inputNames lists the inputs a caller must feed: those without a default.
+func (m *Model) inputNames() []string {
+	inits := m.Initializers()
+	var names []string
+	for _, in := range m.Graph.Input {
+		if inits[in.GetName()] == nil {
+			names = append(names, in.GetName())
+		}
+	}
+	return names
+}

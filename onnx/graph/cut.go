@@ -1,0 +1,299 @@
+package graph
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"finetune/onnx/graph/onnxpb"
+)
+
+// FindCut finds the tensor that enters the last global pooling, the place to
+// cut a classifier in two, and its number of channels.
+//
+// Pooling is global if it reduces the spatial axes to nothing (GlobalAveragePool
+// and its kin, ReduceMean over both axes, one after the other or flattened
+// first, AveragePool as large as its input) or if the map is flattened into
+// features, as VGG does. Squeeze-and-excitation pools too, but beside the path
+// of the data; so the last pooling counts that everything must pass through.
+// Where sizes are left open, 224 by 224 pixels are assumed.
+//
+// The error, of kind failure.Data, names --cut and tensors to try.
+func (m *Model) FindCut() (tensor string, channels int64, err error) {
+	flat, err := m.Inline()
+	if err != nil {
+		return "", 0, err
+	}
+	v, err := flat.survey()
+	if err != nil {
+		return "", 0, err
+	}
+	for _, c := range v.poolings() {
+		if !v.separates(c.node) {
+			continue
+		}
+		shape := v.dims[c.tensor]
+		if len(shape) != 4 || shape[1] < 1 {
+			return "", 0, m.badf("the last global pooling is node %s, but the number of channels of its input %q is unknown; export the model with a fixed size, or with its shapes inferred", label(c.node), c.tensor)
+		}
+		return c.tensor, shape[1], nil
+	}
+	return "", 0, m.badf("no global pooling that all data passes through; name the tensor to cut at with --cut, one of: %s", strings.Join(v.suggestions(), ", "))
+}
+
+// view is a graph with its shapes and the maker of each tensor at hand.
+type view struct {
+	*inferer
+	model *Model
+	nodes []*onnxpb.NodeProto // sorted
+	maker map[string]*onnxpb.NodeProto
+}
+
+// survey looks at a graph for images of its declared size, or of 224 by 224.
+func (m *Model) survey() (*view, error) {
+	given := map[string][]int64{}
+	for _, in := range m.Inputs() {
+		given[in.Name] = in.sample()
+	}
+	s, err := m.infer(given)
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := m.Sorted()
+	if err != nil {
+		return nil, err
+	}
+	return &view{inferer: s, model: m, nodes: nodes, maker: makers(nodes)}, nil
+}
+
+func makers(nodes []*onnxpb.NodeProto) map[string]*onnxpb.NodeProto {
+	maker := map[string]*onnxpb.NodeProto{}
+	for _, n := range nodes {
+		for _, out := range n.Output {
+			maker[out] = n
+		}
+	}
+	return maker
+}
+
+// pooling is a node that ends the feature map and the map, [N, C, H, W], it reads.
+type pooling struct {
+	node   *onnxpb.NodeProto
+	tensor string
+}
+
+// poolings lists the poolings in the graph, the last one first.
+func (v *view) poolings() []pooling {
+	var all []pooling
+	for _, n := range slices.Backward(v.nodes) {
+		if len(n.Input) == 0 || !isONNX(n.GetDomain()) {
+			continue
+		}
+		if t := v.pooled(n); t != "" {
+			all = append(all, pooling{n, t})
+		}
+	}
+	return all
+}
+
+// pooled is the map [N, C, H, W] that node n pools or flattens away, or "".
+func (v *view) pooled(n *onnxpb.NodeProto) string {
+	x, name := v.in(n, 0), n.Input[0]
+	switch op := n.GetOpType(); op {
+	case "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool":
+		return name
+	case "AveragePool", "MaxPool", "LpPool":
+		if out := v.dims[n.Output[0]]; len(out) == 4 && isMap(x) && out[2] == 1 && out[3] == 1 {
+			return name
+		}
+	case "ReduceMean", "ReduceMax", "ReduceSum", "ReduceL2":
+		return v.reduced(n)
+	case "Flatten", "Reshape":
+		out := v.dims[n.Output[0]]
+		if isMap(x) && len(out) == 2 && out[0] == x[0] {
+			return name
+		}
+	}
+	return ""
+}
+
+// isMap reports whether x is the shape of a map of more than one pixel.
+func isMap(x []int64) bool {
+	return len(x) == 4 && x[1] != 0 && (x[2] > 1 || x[3] > 1)
+}
+
+// reduced is the map that Reduce node n pools: over axes 2 and 3 of [N, C, H, W],
+// over axes 1 and 2 of its transpose [N, H, W, C], over the last axis of
+// [N, C, H*W], or over axis 2 after another node reduced axis 3.
+func (v *view) reduced(n *onnxpb.NodeProto) string {
+	x, name := v.in(n, 0), n.Input[0]
+	rank := len(x)
+	if x == nil {
+		rank = 4 // an unknown shape: believe the axes
+	}
+	set, ok := v.reduceAxes(n, rank)
+	if !ok {
+		return ""
+	}
+	before := v.maker[name]
+	switch {
+	case rank == 4 && len(set) == 2 && set[2] && set[3]:
+		return name
+	case rank == 4 && len(set) == 2 && set[1] && set[2] && before.GetOpType() == "Transpose" &&
+		slices.Equal(FindInts(before, "perm"), []int64{0, 2, 3, 1}):
+		return before.Input[0]
+	case rank == 3 && len(set) == 1 && set[2]:
+		return v.flattened(before, x)
+	case rank == 4 && len(set) == 1 && set[2]: // keepdims
+		return v.halfReduced(before)
+	}
+	return ""
+}
+
+// flattened is the map [N, C, H, W] behind x [N, C, K], made by node before.
+func (v *view) flattened(before *onnxpb.NodeProto, x []int64) string {
+	switch op := before.GetOpType(); {
+	case op == "Reshape":
+		from := v.in(before, 0)
+		if isMap(from) && from[1] == x[1] && from[2]*from[3] == x[2] {
+			return before.Input[0]
+		}
+	case strings.HasPrefix(op, "Reduce"):
+		return v.halfReduced(before)
+	}
+	return ""
+}
+
+// halfReduced is the map of which node before reduced the last axis.
+func (v *view) halfReduced(before *onnxpb.NodeProto) string {
+	if !strings.HasPrefix(before.GetOpType(), "Reduce") {
+		return ""
+	}
+	x := v.in(before, 0)
+	if set, ok := v.reduceAxes(before, len(x)); !ok || len(x) != 4 || len(set) != 1 || !set[3] {
+		return ""
+	}
+	return before.Input[0]
+}
+
+// separates reports whether every path from an input to the first output that
+// needs node p goes through p.
+func (v *view) separates(p *onnxpb.NodeProto) bool {
+	for _, out := range v.model.Graph.Output {
+		needed, input := v.behind(out.GetName(), p)
+		if needed {
+			return !input
+		}
+	}
+	return false
+}
+
+// behind walks back from a tensor, stopping at node p: does it meet p, does it
+// meet an input of the graph?
+func (v *view) behind(tensor string, p *onnxpb.NodeProto) (meetsP, meetsInput bool) {
+	inputs := map[string]bool{}
+	for _, name := range v.model.inputNames() {
+		inputs[name] = true
+	}
+	seen := map[string]bool{}
+	todo := []string{tensor}
+	for len(todo) > 0 {
+		name := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		n := v.maker[name]
+		switch {
+		case seen[name]:
+		case n == p && n != nil:
+			meetsP = true
+		case n == nil:
+			meetsInput = meetsInput || inputs[name]
+		default:
+			todo = append(todo, uses(n)...)
+		}
+		seen[name] = true
+	}
+	return meetsP, meetsInput
+}
+
+// suggestions lists tensors a user may want to cut at: the last few maps.
+func (v *view) suggestions() []string {
+	var list []string
+	for _, n := range slices.Backward(v.nodes) {
+		for _, out := range n.Output {
+			if x := v.dims[out]; isMap(x) && len(list) < 5 {
+				list = append(list, fmt.Sprintf("%s %v", out, x))
+			}
+		}
+	}
+	if len(list) == 0 {
+		return []string{"(it makes no tensor [N, C, H, W] of known shape)"}
+	}
+	return list
+}
+
+// CutAt returns the part of the model that makes tensor, its only output.
+// Nodes, initializers, inputs and shape hints that it does not need are left
+// out; metadata stays. An unknown tensor is an error of kind failure.Data.
+func (m *Model) CutAt(tensor string) (*Model, error) {
+	flat, err := m.Inline()
+	if err != nil {
+		return nil, err
+	}
+	v, err := flat.survey()
+	if err != nil {
+		return nil, err
+	}
+	if v.maker[tensor] == nil {
+		return nil, m.badf("no node makes tensor %q; name with --cut one of: %s", tensor, strings.Join(v.suggestions(), ", "))
+	}
+	out := &Model{ModelProto: shallow(flat.ModelProto), Path: m.Path}
+	out.Graph = pruned(flat.Graph, v.nodes, []string{tensor})
+	out.Graph.Output = []*onnxpb.ValueInfoProto{v.describe(tensor)}
+	return out, nil
+}
+
+// pruned is g with what the tensors keep need and nothing else, and no output.
+func pruned(g *onnxpb.GraphProto, sorted []*onnxpb.NodeProto, keep []string) *onnxpb.GraphProto {
+	out := shallow(g)
+	out.Output = nil
+	needed := map[string]bool{}
+	for _, name := range keep {
+		needed[name] = true
+	}
+	out.Node = nil
+	for _, n := range slices.Backward(sorted) {
+		if !slices.ContainsFunc(n.Output, func(o string) bool { return needed[o] }) {
+			continue
+		}
+		out.Node = append(out.Node, n)
+		for _, name := range uses(n) {
+			needed[name] = true
+		}
+	}
+	slices.Reverse(out.Node)
+	made := map[string]bool{}
+	for _, n := range out.Node {
+		for _, o := range n.Output {
+			made[o] = true
+		}
+	}
+	byName := func(v *onnxpb.ValueInfoProto) bool { return needed[v.GetName()] }
+	out.Input = kept(g.Input, byName)
+	out.Initializer = kept(g.Initializer, func(t *onnxpb.TensorProto) bool { return needed[t.GetName()] })
+	out.SparseInitializer = kept(g.SparseInitializer, func(t *onnxpb.SparseTensorProto) bool { return needed[t.GetValues().GetName()] })
+	out.ValueInfo = kept(g.ValueInfo, func(v *onnxpb.ValueInfoProto) bool {
+		return made[v.GetName()] && !slices.Contains(keep, v.GetName())
+	})
+	out.QuantizationAnnotation = kept(g.QuantizationAnnotation, func(a *onnxpb.TensorAnnotation) bool { return needed[a.GetTensorName()] })
+	return out
+}
+
+func kept[T any](list []T, keep func(T) bool) []T {
+	var out []T
+	for _, v := range list {
+		if keep(v) {
+			out = append(out, v)
+		}
+	}
+	return out
+}

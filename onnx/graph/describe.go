@@ -1,0 +1,98 @@
+package graph
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+)
+
+// Info is what `finetune inspect` shows of a model.
+type Info struct {
+	Path       string            `json:"path"`
+	Digest     string            `json:"digest"` // SHA-256 of the model as one file
+	Producer   string            `json:"producer"`
+	IRVersion  int64             `json:"ir_version"`
+	Opsets     map[string]int64  `json:"opsets"` // by domain; "ai.onnx" is ONNX's own
+	Inputs     []Input           `json:"inputs"`
+	Outputs    []Input           `json:"outputs"`
+	Cut        string            `json:"cut"`      // "" if there is none
+	Channels   int64             `json:"channels"` // at the cut
+	CutError   string            `json:"cut_error,omitempty"`
+	Groups     []Group           `json:"groups"`     // of the body: all up to the cut
+	Parameters int64             `json:"parameters"` // trainable numbers in the whole model
+	Functions  int               `json:"functions"`
+	Nodes      int               `json:"nodes"`
+	Operators  []OperatorCount   `json:"operators"` // most frequent first
+	Metadata   map[string]string `json:"metadata"`
+}
+
+// OperatorCount is how often an operator occurs.
+type OperatorCount struct {
+	Name  string `json:"name"`
+	Count int    `json:"count"`
+}
+
+// Describe inspects a model. A model without a cut has CutError set and is
+// described as a whole.
+func Describe(m *Model) (Info, error) {
+	digest, err := m.Digest()
+	if err != nil {
+		return Info{}, err
+	}
+	flat, err := m.Inline()
+	if err != nil {
+		return Info{}, err
+	}
+	info := Info{
+		Path: m.Path, Digest: digest, IRVersion: m.GetIrVersion(), Producer: m.GetProducerName(),
+		Opsets: map[string]int64{}, Metadata: map[string]string{},
+		Inputs: m.Inputs(), Outputs: m.Outputs(),
+		Functions: len(m.Functions), Nodes: len(flat.Graph.Node), Operators: flat.operators(),
+	}
+	if v := m.GetProducerVersion(); v != "" {
+		info.Producer += " " + v
+	}
+	for _, o := range m.OpsetImport {
+		info.Opsets[domainName(o.GetDomain())] = o.GetVersion()
+	}
+	for _, p := range m.MetadataProps {
+		info.Metadata[p.GetKey()] = p.GetValue()
+	}
+	nodes, err := flat.Sorted()
+	if err != nil {
+		return Info{}, err
+	}
+	info.Parameters = flat.collect(nodes, make([]int, len(nodes)), 1)[0].Count
+	body := flat
+	if info.Cut, info.Channels, err = flat.FindCut(); err != nil {
+		info.CutError = err.Error()
+	} else if body, err = flat.CutAt(info.Cut); err != nil {
+		return Info{}, err
+	}
+	info.Groups, err = body.Groups()
+	return info, err
+}
+
+func domainName(domain string) string {
+	if isONNX(domain) {
+		return "ai.onnx"
+	}
+	return domain
+}
+
+func (m *Model) operators() []OperatorCount {
+	count := map[string]int{}
+	for _, n := range m.Graph.Node {
+		name := n.GetOpType()
+		if !isONNX(n.GetDomain()) {
+			name = n.GetDomain() + "." + name
+		}
+		count[name]++
+	}
+	var list []OperatorCount
+	for _, name := range slices.Sorted(maps.Keys(count)) {
+		list = append(list, OperatorCount{name, count[name]})
+	}
+	slices.SortStableFunc(list, func(a, b OperatorCount) int { return cmp.Compare(b.Count, a.Count) })
+	return list
+}

@@ -1,0 +1,208 @@
+package graph
+
+import (
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	"finetune/onnx/graph/onnxpb"
+)
+
+// FeaturesName is the output of the models that Features makes.
+const FeaturesName = "features"
+
+// Features returns the model from its image input to pooled activations:
+//
+//	features = [GlobalMaxPool(cut) ‖ GlobalAveragePool(cut)]   float32 [N, 2C]
+//
+// for a tensor cut of shape [N, C, H, W], as FindCut names it. The batch is
+// left open where the graph permits it, even if the model was exported for a
+// fixed one; Inputs of the result says so. Weights kept in Constant nodes
+// become initializers, so that they can be trained.
+// Source of the order, max first: AdaptiveConcatPool2d of fast.ai 0.7.
+func (m *Model) Features(cut string) (*Model, error) {
+	body, err := m.CutAt(cut)
+	if err != nil {
+		return nil, err
+	}
+	image, err := body.Image()
+	if err != nil {
+		return nil, err
+	}
+	v, err := body.survey()
+	if err != nil {
+		return nil, err
+	}
+	shape := v.dims[cut]
+	if len(shape) != 4 || shape[1] < 1 {
+		return nil, m.badf("tensor %q has shape %v, need [N, C, H, W] with C known; name another with --cut", cut, shape)
+	}
+	body.hoist()
+	if image.Batch() >= 0 {
+		body = body.openBatch(image, cut)
+	}
+	return body.pool(cut, v.elem(cut), shape[1]), nil
+}
+
+// pool appends the two poolings to a body whose one output is cut.
+func (m *Model) pool(cut string, elem int32, channels int64) *Model {
+	g := m.Graph
+	used := names(g)
+	fresh := func(name string) string {
+		for used[name] {
+			name += "_"
+		}
+		used[name] = true
+		return name
+	}
+	if used[FeaturesName] { // torchvision calls a module that; the output needs the name
+		other := fresh(FeaturesName)
+		rename := func(s string) string {
+			if s == FeaturesName {
+				return other
+			}
+			return s
+		}
+		g, cut = renamed(g, rename), rename(cut)
+	}
+	used[FeaturesName] = true
+	nodes := slices.Clone(g.Node)
+	add := func(op, output string, inputs []string, attrs ...Attr) string {
+		nodes = append(nodes, &onnxpb.NodeProto{
+			OpType: proto.String(op), Name: proto.String(output),
+			Input: inputs, Output: []string{output}, Attribute: attrs,
+		})
+		return output
+	}
+	x := cut
+	if elem != Float32 {
+		x = add("Cast", fresh("features/float"), []string{x}, Int("to", int64(Float32)))
+	}
+	largest := add("GlobalMaxPool", fresh("features/max"), []string{x})
+	mean := add("GlobalAveragePool", fresh("features/mean"), []string{x})
+	both := add("Concat", fresh("features/both"), []string{largest, mean}, Int("axis", 1))
+	add("Flatten", FeaturesName, []string{both}, Int("axis", 1))
+
+	g.Node = nodes
+	var batch any = m.batchName()
+	if d := declared(g.Input[0]); len(d) > 0 && d[0] >= 0 {
+		batch = d[0]
+	}
+	g.Output = []*onnxpb.ValueInfoProto{valueInfo(FeaturesName, Float32, []any{batch, 2 * channels})}
+	out := &Model{ModelProto: shallow(m.ModelProto), Path: m.Path}
+	out.Graph = g
+	return out
+}
+
+// hoist turns Constant nodes that hold float32 weights into initializers.
+func (m *Model) hoist() {
+	inits := slices.Clone(m.Graph.Initializer)
+	m.Graph.Node = kept(m.Graph.Node, func(n *onnxpb.NodeProto) bool {
+		t := Find(n, "value").GetT()
+		if n.GetOpType() != "Constant" || !isONNX(n.GetDomain()) || t.GetDataType() != Float32 || len(t.GetDims()) == 0 || len(n.Output) != 1 {
+			return true
+		}
+		t = shallow(t)
+		t.Name = proto.String(n.Output[0])
+		inits = append(inits, t)
+		return false
+	})
+	m.Graph.Initializer = inits
+}
+
+// openBatch returns the body with an open batch dimension "N", or m itself
+// where inference shows that another batch would not come through to cut.
+// Exporters write a fixed batch into the targets of Reshape nodes; there it
+// becomes 0, "as in the input".
+func (m *Model) openBatch(image Input, cut string) *Model {
+	batch := image.Batch()
+	s, err := m.infer(nil)
+	if err != nil {
+		return m
+	}
+	out := &Model{ModelProto: shallow(m.ModelProto), Path: m.Path}
+	g := shallow(m.Graph)
+	out.Graph = g
+	g.ValueInfo = nil // speaks of the old batch
+	g.Input = mapped(g.Input, func(v *onnxpb.ValueInfoProto) *onnxpb.ValueInfoProto {
+		if v.GetName() != image.Name {
+			return v
+		}
+		v = proto.Clone(v).(*onnxpb.ValueInfoProto)
+		v.Type.GetTensorType().Shape.Dim[0] = dimParam("N")
+		return v
+	})
+	used := names(g)
+	fromImage := map[string]bool{image.Name: true}
+	inits := slices.Clone(g.Initializer)
+	g.Node = mapped(g.Node, func(n *onnxpb.NodeProto) *onnxpb.NodeProto {
+		if !slices.ContainsFunc(uses(n), func(in string) bool { return fromImage[in] }) {
+			return n
+		}
+		for _, o := range n.Output {
+			fromImage[o] = true
+		}
+		target := s.openTarget(n, batch)
+		if target == nil || !fromImage[n.Input[0]] {
+			return n
+		}
+		name := n.Output[0] + "/shape"
+		for used[name] {
+			name += "_"
+		}
+		used[name] = true
+		inits = append(inits, IntTensor(name, []int64{int64(len(target))}, target))
+		n = shallow(n)
+		n.Input = []string{n.Input[0], name}
+		return n
+	})
+	g.Initializer = inits
+	if !out.batchComesThrough(image, cut, batch+1) {
+		return m
+	}
+	out.Graph = pruned(g, g.Node, []string{cut}) // the old targets may be unused now
+	out.Graph.Output = g.Output
+	return out
+}
+
+// openTarget is the target of Reshape node n for any batch, or nil if n is no
+// Reshape that keeps a batch of the given size in front.
+func (s *inferer) openTarget(n *onnxpb.NodeProto, batch int64) []int64 {
+	if n.GetOpType() != "Reshape" || len(n.Input) < 2 {
+		return nil
+	}
+	x, target := s.in(n, 0), slices.Clone(s.value(n, 1))
+	if len(x) == 0 || x[0] != batch || len(target) == 0 || target[0] != batch {
+		return nil
+	}
+	switch {
+	case FindInt(n, "allowzero", 0) == 0:
+		target[0] = 0
+	case !slices.Contains(target, -1):
+		target[0] = -1
+	default:
+		return nil
+	}
+	return target
+}
+
+// batchComesThrough reports whether a batch of n images makes n maps at cut,
+// with every Reshape on the way keeping the number of values.
+func (m *Model) batchComesThrough(image Input, cut string, n int64) bool {
+	dims := image.sample()
+	dims[0] = n
+	s, err := m.infer(map[string][]int64{image.Name: dims})
+	if err != nil || len(s.dims[cut]) == 0 || s.dims[cut][0] != n {
+		return false
+	}
+	for _, node := range m.Graph.Node {
+		if node.GetOpType() != "Reshape" {
+			continue
+		}
+		from, to := product(s.in(node, 0)), product(s.dims[node.Output[0]])
+		if from >= 0 && to >= 0 && from != to {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,211 @@
+package graph
+
+import (
+	"math"
+	"slices"
+
+	"finetune/onnx/graph/onnxpb"
+)
+
+// Shapes infers the shapes of the main graph's tensors. Inputs gives the
+// shapes of graph inputs by name; one that is missing takes its declared
+// shape. In the answer a dimension that depends on the run is -1, and a tensor
+// of unknown shape (an operator that has no rule, say) is missing.
+// Calls of model functions have no rule: see Inline.
+func (m *Model) Shapes(inputs map[string][]int64) (map[string][]int64, error) {
+	s, err := m.infer(inputs)
+	if err != nil {
+		return nil, err
+	}
+	return s.dims, nil
+}
+
+// A rule infers the outputs of one node from its inputs. It leaves out what it
+// does not know.
+type rule func(s *inferer, n *onnxpb.NodeProto)
+
+// inferer holds what is known so far about the tensors of a graph.
+type inferer struct {
+	dims map[string][]int64 // shape; -1 is a dimension known only at run time
+	ints map[string][]int64 // value of a small integer tensor, row-major; hidden where unknown
+}
+
+// hidden stands for an integer known only at run time. It cannot be -1, which
+// Reshape gives a meaning.
+const hidden = math.MinInt64
+
+// maxValue is the longest integer tensor whose value is followed. Shapes and
+// axes are shorter.
+const maxValue = 256
+
+func (m *Model) infer(inputs map[string][]int64) (*inferer, error) {
+	s := &inferer{dims: map[string][]int64{}, ints: map[string][]int64{}}
+	moved := false // a declared size was overridden, so value_info may be wrong
+	left := len(inputs)
+	for _, in := range m.Graph.Input {
+		dims := declared(in)
+		if given, ok := inputs[in.GetName()]; ok {
+			left--
+			moved = moved || !fits(dims, given)
+			dims = given
+		}
+		s.put(in.GetName(), dims)
+	}
+	if left > 0 {
+		return nil, m.badf("shapes are given for inputs that it does not have; its inputs are %v", m.inputNames())
+	}
+	for _, t := range m.Graph.Initializer {
+		s.constant(t.GetName(), t)
+	}
+	hints := map[string]*onnxpb.ValueInfoProto{}
+	if !moved {
+		for _, v := range append(slices.Clip(m.Graph.ValueInfo), m.Graph.Output...) {
+			hints[v.GetName()] = v
+		}
+	}
+	nodes, err := m.Sorted()
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range nodes {
+		s.node(n, hints)
+	}
+	return s, nil
+}
+
+func (s *inferer) node(n *onnxpb.NodeProto, hints map[string]*onnxpb.ValueInfoProto) {
+	if r := rules[n.GetOpType()]; r != nil && (isONNX(n.GetDomain()) || n.GetDomain() == "com.microsoft") {
+		r(s, n)
+	}
+	for _, out := range n.Output {
+		if _, ok := s.dims[out]; !ok && hints[out] != nil {
+			s.put(out, declared(hints[out]))
+		}
+	}
+}
+
+// put records a shape. Nil is unknown, an impossible dimension is unknown.
+func (s *inferer) put(name string, dims []int64) {
+	if name == "" || dims == nil {
+		return
+	}
+	dims = slices.Clone(dims)
+	for i, d := range dims {
+		if d < 0 || d > math.MaxInt32 {
+			dims[i] = -1
+		}
+	}
+	s.dims[name] = dims
+}
+
+// constant records the shape of t and, where t is small and integer, its value.
+func (s *inferer) constant(name string, t *onnxpb.TensorProto) {
+	dims := t.GetDims()
+	if dims == nil {
+		dims = []int64{}
+	}
+	s.put(name, dims)
+	if n, ok := elements(dims); ok && n <= maxValue && len(dims) <= 1 {
+		if v, err := IntsOf(t); err == nil {
+			s.ints[name] = v
+		}
+	}
+}
+
+// in returns the shape of input i of node n, or nil.
+func (s *inferer) in(n *onnxpb.NodeProto, i int) []int64 {
+	if i < len(n.Input) {
+		return s.dims[n.Input[i]]
+	}
+	return nil
+}
+
+// value returns the integers in input i of node n, or nil if they are not all known.
+func (s *inferer) value(n *onnxpb.NodeProto, i int) []int64 {
+	if i >= len(n.Input) {
+		return nil
+	}
+	v := s.ints[n.Input[i]]
+	if slices.Contains(v, hidden) {
+		return nil
+	}
+	return v
+}
+
+// list reads a list that is an attribute in older operator sets and input i in newer ones.
+func (s *inferer) list(n *onnxpb.NodeProto, name string, i int) []int64 {
+	if a := Find(n, name); a != nil {
+		return a.Ints
+	}
+	return s.value(n, i)
+}
+
+// out records the shape of output i of node n.
+func (s *inferer) out(n *onnxpb.NodeProto, i int, dims []int64) {
+	if i < len(n.Output) {
+		s.put(n.Output[i], dims)
+	}
+}
+
+// outValue records output 0 of node n as an integer tensor: a scalar or a vector.
+func (s *inferer) outValue(n *onnxpb.NodeProto, v []int64, scalar bool) {
+	if len(n.Output) == 0 || v == nil || len(v) > maxValue || scalar && len(v) != 1 {
+		return
+	}
+	s.ints[n.Output[0]] = v
+	if scalar {
+		s.out(n, 0, []int64{})
+	} else {
+		s.out(n, 0, []int64{int64(len(v))})
+	}
+}
+
+// declared is the shape a graph states for a tensor; nil if it states none.
+func declared(v *onnxpb.ValueInfoProto) []int64 {
+	shape := v.GetType().GetTensorType().GetShape()
+	if shape == nil {
+		return nil
+	}
+	dims := make([]int64, len(shape.Dim))
+	for i, d := range shape.Dim {
+		dims[i] = -1
+		if v, ok := d.Value.(*onnxpb.TensorShapeProto_Dimension_DimValue); ok && v.DimValue >= 0 {
+			dims[i] = v.DimValue
+		}
+	}
+	return dims
+}
+
+// fits reports whether given agrees with the known dimensions of dims.
+func fits(dims, given []int64) bool {
+	if dims == nil {
+		return true
+	}
+	if len(dims) != len(given) {
+		return false
+	}
+	for i, d := range dims {
+		if d >= 0 && given[i] != d {
+			return false
+		}
+	}
+	return true
+}
+
+// axisOf turns an axis counted from the end into one counted from the start;
+// false if the shape has no such axis.
+func axisOf(axis int64, rank int) (int, bool) {
+	if axis < 0 {
+		axis += int64(rank)
+	}
+	return int(axis), axis >= 0 && axis < int64(rank)
+}
+
+// product multiplies dimensions; -1 if one is unknown.
+func product(dims []int64) int64 {
+	n, ok := elements(dims)
+	if !ok {
+		return -1
+	}
+	return n
+}
