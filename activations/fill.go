@@ -1,0 +1,467 @@
+package activations
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"finetune/dataset"
+	"finetune/internal/durable"
+)
+
+// Body computes features.
+type Body interface {
+	// Run reads images [n, 3, S, S] and writes features [n, F]. It is called
+	// from one goroutine at a time and borrows both slices until it returns.
+	Run(ctx context.Context, images []float32, n int, features []float32) error
+	Features() int
+}
+
+// Load turns the bytes of a file into an image [3, S, S] in dst. it.Digest is
+// set: draw augmentation from it, so that equal files give equal rows. Load is
+// called from several goroutines, once for each distinct file that has no row;
+// it must not keep data. Its error makes the file a Bad one, not the run.
+type Load = func(dst []float32, data []byte, it dataset.Item) error
+
+// FillOptions may be left zero.
+type FillOptions struct {
+	Workers    int           // goroutines that read and decode; 0: one a core
+	Batch      int           // images a Body.Run; 0: 32
+	ShardRows  int           // rows a shard; 0: about 8 MB
+	FlushEvery time.Duration // longest time between shards; 0: 3 s
+	// Progress is told how many items are settled, of how many, and how many of
+	// them the body computed; at most ten times a second, and at the end.
+	Progress func(done, total, computed int)
+	// Warn is told what is odd as it happens; nil: kept for Cache.Warnings.
+	Warn func(line string)
+	// Status names what is wrong with a file from Load's error. nil: errors
+	// with a method DecodeStatus() (status, reason string) say so themselves,
+	// all others are "unreadable".
+	Status func(err error) (status, reason string)
+}
+
+// Bad is a file that has no row.
+type Bad struct {
+	Path   string // dataset.Item.Path
+	File   string
+	Status string // unreadable, too_large, empty or unsupported
+	Reason string
+}
+
+// Report says what Fill did. Computed + Reused + Duplicates + len(Skipped) is
+// the number of items, unless Fill returned an error.
+type Report struct {
+	Computed      int     // rows that the body computed
+	Reused        int     // items whose row was there
+	Duplicates    int     // items equal to an earlier one of the same Fill
+	Skipped       []Bad   // in the order of items
+	Seconds       float64 // wall time of it all
+	DecodeSeconds float64 // core-seconds of reading, hashing and decoding
+	BodySeconds   float64 // wall seconds inside Body.Run
+}
+
+// Fill computes the rows that items lack and stores them. Rows do not depend on
+// the order of items, on Workers or on what else is computed beside them.
+//
+// Memory does not grow with len(items), except for a digest each. Cancelling
+// ctx stores what is computed and returns the context's error; after that, and
+// after a kill, the next Fill goes on where this one stopped. Files that cannot
+// be decoded are in the report and not an error.
+func (c *Cache) Fill(ctx context.Context, items []dataset.Item, body Body, load Load, o FillOptions) (Report, error) {
+	if body.Features() != c.key.Features {
+		return Report{}, fmt.Errorf("activations: the body gives %d features, the cache was opened for %d", body.Features(), c.key.Features)
+	}
+	if c.key.Key.Size < 1 {
+		return Report{}, fmt.Errorf("activations: image size %d in the key", c.key.Key.Size)
+	}
+	start := time.Now()
+	f := newFiller(ctx, c, items, body, load, o)
+	defer f.unlock()
+	f.run(ctx)
+	f.report.Seconds = time.Since(start).Seconds()
+	f.report.DecodeSeconds = time.Duration(f.decodeTime.Load()).Seconds()
+	f.report.Skipped = f.skipped()
+	if err := f.failure(); err != nil {
+		return f.report, err
+	}
+	if err := ctx.Err(); err != nil {
+		return f.report, err
+	}
+	if f.report.Computed > 0 {
+		if err := c.compact(); err != nil {
+			f.warn(err.Error()) // the rows are safe, in more files than need be
+		}
+	}
+	return f.report, nil
+}
+
+// job is one item on its way through Fill.
+type job struct {
+	at     int
+	item   dataset.Item
+	digest Digest
+	data   *[]byte // the file, until it is decoded; nil for a large one, read again then
+	err    error
+	batch  *imageBatch
+	slot   int
+}
+
+// imageBatch is a buffer of images; the body runs when the last is decoded.
+type imageBatch struct {
+	images  []float32 // [Batch, 3, S, S]
+	jobs    []*job    // by slot
+	pending sync.WaitGroup
+}
+
+// filler is one Fill:
+//
+//	workers   read + hash ──► sequence ──► workers decode ──► compute ──► flush
+//	          any order       item order   any order          batch order
+//
+// sequence decides, in the order of items, which files need the body and which
+// slot of which batch they get, so that batches and shards do not depend on
+// timing. window bounds the files in memory, free the batches.
+type filler struct {
+	c       *Cache
+	items   []dataset.Item
+	body    Body
+	load    Load
+	o       FillOptions
+	ctx     context.Context // ends with the caller's, or at the first failure
+	cancel  context.CancelFunc
+	release func() // the lock, once it is taken
+
+	next    atomic.Int64
+	window  chan struct{}
+	hashed  chan *job
+	decode  chan *job
+	ready   chan *imageBatch
+	free    chan *imageBatch
+	buffers sync.Pool
+
+	full  chan *rows // to flush
+	spare chan *rows
+
+	decodeTime atomic.Int64
+	mu         sync.Mutex // guards what follows
+	report     Report
+	done       int
+	told       time.Time
+	err        error
+	bad        map[Digest]error
+	unread     map[int]error // by item
+	claimed    map[Digest]bool
+	repeats    []*job
+}
+
+func newFiller(ctx context.Context, c *Cache, items []dataset.Item, body Body, load Load, o FillOptions) *filler {
+	if o.Workers <= 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	if o.Batch <= 0 {
+		o.Batch = 32
+	}
+	if o.ShardRows <= 0 {
+		o.ShardRows = c.shardRows()
+	}
+	if o.FlushEvery <= 0 {
+		o.FlushEvery = 3 * time.Second
+	}
+	f := &filler{c: c, items: items, body: body, load: load, o: o,
+		bad: map[Digest]error{}, unread: map[int]error{}, claimed: map[Digest]bool{}}
+	f.ctx, f.cancel = context.WithCancel(ctx)
+	ahead := 2*o.Workers + 4
+	f.window = make(chan struct{}, ahead)
+	f.hashed, f.decode = make(chan *job, ahead), make(chan *job, ahead)
+	for range ahead {
+		f.window <- struct{}{}
+	}
+	const batches = 3 // one in the body, one waiting, one being filled
+	f.ready, f.free = make(chan *imageBatch, batches), make(chan *imageBatch, batches)
+	for range batches {
+		f.free <- &imageBatch{}
+	}
+	f.full, f.spare = make(chan *rows, 1), make(chan *rows, 2)
+	f.spare <- &rows{}
+	f.spare <- &rows{}
+	f.buffers.New = func() any { return new([]byte) }
+	return f
+}
+
+// run starts the stages and waits for the last.
+func (f *filler) run(ctx context.Context) {
+	defer f.cancel()
+	var workers, stages sync.WaitGroup
+	for range min(f.o.Workers, max(len(f.items), 1)) {
+		workers.Go(f.work)
+	}
+	stages.Go(f.compute)
+	stages.Go(f.flush)
+	f.sequence()
+	close(f.decode) // no more images: workers finish what is queued
+	workers.Wait()
+	close(f.ready)
+	stages.Wait()
+	f.tell(true)
+}
+
+// fail records the first failure and stops the stages.
+func (f *filler) fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err == nil && err != nil {
+		f.err = err
+	}
+	f.cancel()
+}
+
+func (f *filler) failure() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
+}
+
+func (f *filler) warn(line string) {
+	if f.o.Warn == nil {
+		f.c.warn("%s", line)
+		return
+	}
+	f.o.Warn("activations: " + line)
+}
+
+// sequence takes the hashed files in the order of items.
+func (f *filler) sequence() {
+	waiting := map[int]*job{}
+	var cur *imageBatch
+	for at := 0; at < len(f.items); at++ {
+		for waiting[at] == nil {
+			select {
+			case j := <-f.hashed:
+				waiting[j.at] = j
+			case <-f.ctx.Done():
+				return
+			}
+		}
+		j := waiting[at]
+		delete(waiting, at)
+		if !f.needed(j) {
+			f.drop(j)
+			continue
+		}
+		if cur == nil {
+			select {
+			case cur = <-f.free:
+			case <-f.ctx.Done():
+				return
+			}
+			f.clear(cur)
+		}
+		j.batch, j.slot = cur, len(cur.jobs)
+		cur.jobs = append(cur.jobs, j)
+		cur.pending.Add(1)
+		f.decode <- j // never blocks: window bounds the jobs, decode holds as many
+		if len(cur.jobs) == f.o.Batch {
+			f.ready <- cur
+			cur = nil
+		}
+	}
+	if cur != nil {
+		f.ready <- cur
+	}
+}
+
+func (f *filler) clear(b *imageBatch) {
+	if b.images == nil {
+		b.images = make([]float32, f.o.Batch*f.pixels())
+	}
+	b.jobs = b.jobs[:0]
+}
+
+func (f *filler) pixels() int { return 3 * f.c.key.Key.Size * f.c.key.Key.Size }
+
+// needed settles a file that is unreadable, stored or a repeat; any other one
+// is to be computed.
+func (f *filler) needed(j *job) bool {
+	if j.err != nil {
+		f.settle(func() { f.unread[j.at] = j.err })
+		return false
+	}
+	f.c.remember(j.item.File, j.digest)
+	if f.claimed[j.digest] {
+		f.settle(func() { f.repeats = append(f.repeats, j); f.report.Duplicates++ })
+		return false
+	}
+	_, have := f.c.row(j.digest)
+	if !have && f.release == nil {
+		if err := f.lock(); err != nil {
+			f.fail(err)
+			return false
+		}
+		_, have = f.c.row(j.digest) // another process may have had the lock, and the row
+	}
+	if have {
+		f.settle(func() { f.report.Reused++ })
+		return false
+	}
+	f.claimed[j.digest] = true
+	return true
+}
+
+// drop returns a job's file to the pool and lets another be read.
+func (f *filler) drop(j *job) {
+	if j.data != nil {
+		if cap(*j.data) <= keepBuffer {
+			f.buffers.Put(j.data)
+		}
+		j.data = nil
+	}
+	f.window <- struct{}{}
+}
+
+// settle counts one item as done.
+func (f *filler) settle(change func()) {
+	f.mu.Lock()
+	change()
+	f.done++
+	f.mu.Unlock()
+	f.tell(false)
+}
+
+// tell reports progress, at most ten times a second unless it is the end.
+func (f *filler) tell(end bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.o.Progress == nil || !end && time.Since(f.told) < 100*time.Millisecond {
+		return
+	}
+	f.told = time.Now()
+	f.o.Progress(f.done, len(f.items), f.report.Computed)
+}
+
+// compute runs the body over the batches, in order, and collects rows.
+func (f *filler) compute() {
+	defer close(f.full)
+	features := make([]float32, f.o.Batch*f.c.key.Features)
+	out := <-f.spare
+	last := time.Now()
+	for b := range f.ready {
+		b.pending.Wait()
+		if f.ctx.Err() != nil {
+			continue
+		}
+		if err := f.runBody(b, features); err != nil {
+			f.fail(err)
+			continue
+		}
+		f.collect(b, features, out)
+		f.free <- b
+		if len(out.paths) >= f.o.ShardRows || len(out.paths) > 0 && time.Since(last) > f.o.FlushEvery {
+			f.full <- out
+			out, last = <-f.spare, time.Now()
+		}
+	}
+	if len(out.paths) > 0 {
+		f.full <- out
+	}
+}
+
+// runBody calls the body on the whole batch, failed images included as zeros,
+// so that its size changes for the last batch alone.
+func (f *filler) runBody(b *imageBatch, features []float32) error {
+	n := len(b.jobs)
+	good := false
+	for _, j := range b.jobs {
+		good = good || j.err == nil
+	}
+	if !good {
+		return nil
+	}
+	start := time.Now()
+	err := f.body.Run(f.ctx, b.images[:n*f.pixels()], n, features[:n*f.c.key.Features])
+	f.mu.Lock()
+	f.report.BodySeconds += time.Since(start).Seconds()
+	f.mu.Unlock()
+	return err
+}
+
+func (f *filler) collect(b *imageBatch, features []float32, out *rows) {
+	n := f.c.key.Features
+	for i, j := range b.jobs {
+		if j.err != nil {
+			f.settle(func() { f.bad[j.digest] = j.err; f.unread[j.at] = j.err })
+			continue
+		}
+		out.add(j.item.Path, j.item.Class, j.digest, features[i*n:(i+1)*n])
+		f.settle(func() { f.report.Computed++ })
+	}
+}
+
+// flush writes shards while the body goes on, and reads those of other processes.
+func (f *filler) flush() {
+	for r := range f.full {
+		if err := f.c.save(r); err != nil {
+			f.fail(err)
+		} else if err := f.c.refresh(); err != nil {
+			f.fail(err)
+		}
+		r.reset()
+		f.spare <- r
+	}
+}
+
+// skipped lists the files without a row, repeats of bad files included.
+func (f *filler) skipped() []Bad {
+	for _, j := range f.repeats {
+		if err := f.bad[j.digest]; err != nil {
+			f.unread[j.at] = err
+			f.report.Duplicates--
+		}
+	}
+	var list []Bad
+	for i, it := range f.items {
+		if err := f.unread[i]; err != nil {
+			status, reason := f.status(err)
+			list = append(list, Bad{Path: it.Path, File: it.File, Status: status, Reason: reason})
+		}
+	}
+	return list
+}
+
+func (f *filler) status(err error) (status, reason string) {
+	if f.o.Status != nil {
+		return f.o.Status(err)
+	}
+	var s interface {
+		error
+		DecodeStatus() (status, reason string)
+	}
+	if errors.As(err, &s) {
+		return s.DecodeStatus()
+	}
+	return "unreadable", err.Error()
+}
+
+// room refuses to start what the disk cannot hold, judged by the rows that are
+// surely missing.
+func (f *filler) room() error {
+	missing := int64(len(f.items) - f.c.Len())
+	if err := durable.Room(f.c.dir, missing*int64(f.c.key.Features)*4); missing > 0 && err != nil {
+		return fmt.Errorf("activations: %w", err)
+	}
+	return nil
+}
+
+// safely calls load; a decoder that panics on hostile bytes fails that file alone.
+func (f *filler) safely(dst []float32, data []byte, it dataset.Item) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the decoder failed: %.200v (%.200s)", p, lastCall(debug.Stack()))
+		}
+	}()
+	return f.load(dst, data, it)
+}

@@ -1,0 +1,309 @@
+package activations
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"unsafe"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/ipc"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	maxFeatures  = 1 << 20 // floats in one row
+	maxShardRows = 1 << 24
+	maxFooter    = 1 << 20 // bytes; ours are under 2 kB
+)
+
+// Digest is the SHA-256 of a photograph's file.
+type Digest [sha256.Size]byte
+
+func (d Digest) String() string { return hex.EncodeToString(d[:]) }
+
+// rows is a table in memory, on its way to a shard.
+type rows struct {
+	paths, labels []string
+	digests       []Digest
+	features      []float32 // [len(paths), F]
+}
+
+func (r *rows) add(path, label string, digest Digest, features []float32) {
+	r.paths, r.labels = append(r.paths, path), append(r.labels, label)
+	r.digests, r.features = append(r.digests, digest), append(r.features, features...)
+}
+
+func (r *rows) reset() {
+	r.paths, r.labels, r.digests, r.features = r.paths[:0], r.labels[:0], r.digests[:0], r.features[:0]
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// shardName is what this package calls a shard: the digest of its row digests,
+// then the CRC-32C of its bytes. Two processes can only choose one name for
+// one content.
+var shardName = regexp.MustCompile(`^shard-[0-9a-f]{16}-([0-9a-f]{8})\.arrow$`)
+
+// encode writes r as an Arrow IPC file of one record batch.
+func (r *rows) encode(k keyFile) (name string, file []byte, err error) {
+	var buf bytes.Buffer
+	buf.Grow(len(r.features)*4 + len(r.paths)*256 + 4096)
+	schema := newSchema(k)
+	w, err := ipc.NewFileWriter(&buf, ipc.WithSchema(schema))
+	if err != nil {
+		return "", nil, err
+	}
+	rec := r.record(schema, k.Features)
+	defer rec.Release()
+	if err := w.Write(rec); err != nil {
+		return "", nil, err
+	}
+	if err := w.Close(); err != nil {
+		return "", nil, err
+	}
+	h := sha256.New()
+	for i := range r.digests {
+		h.Write(r.digests[i][:])
+	}
+	file = buf.Bytes()
+	return fmt.Sprintf("shard-%x-%08x.arrow", h.Sum(nil)[:8], crc32.Checksum(file, castagnoli)), file, nil
+}
+
+func newSchema(k keyFile) *arrow.Schema {
+	meta := arrow.NewMetadata([]string{"finetune.key"}, []string{string(k.bytes())})
+	return arrow.NewSchema([]arrow.Field{
+		{Name: "path", Type: arrow.BinaryTypes.String},
+		{Name: "label", Type: arrow.BinaryTypes.String},
+		{Name: "digest", Type: arrow.BinaryTypes.String},
+		{Name: "features", Type: arrow.FixedSizeListOfNonNullable(int32(k.Features), arrow.PrimitiveTypes.Float32)},
+	}, &meta)
+}
+
+// record builds the batch; the features are not copied.
+func (r *rows) record(schema *arrow.Schema, features int) arrow.RecordBatch {
+	text := func(n int, at func(int) string) arrow.Array {
+		b := array.NewStringBuilder(memory.DefaultAllocator)
+		defer b.Release()
+		for i := range n {
+			b.Append(strings.ToValidUTF8(at(i), "\uFFFD")) // file names need not be UTF-8, Arrow's strings must
+		}
+		return b.NewArray()
+	}
+	n := len(r.paths)
+	values := array.NewData(arrow.PrimitiveTypes.Float32, n*features,
+		[]*memory.Buffer{nil, memory.NewBufferBytes(arrow.Float32Traits.CastToBytes(r.features))}, nil, 0, 0)
+	list := array.NewData(schema.Field(3).Type, n, []*memory.Buffer{nil}, []arrow.ArrayData{values}, 0, 0)
+	return array.NewRecordBatch(schema, []arrow.Array{
+		text(n, func(i int) string { return r.paths[i] }),
+		text(n, func(i int) string { return r.labels[i] }),
+		text(n, func(i int) string { return r.digests[i].String() }),
+		array.MakeFromData(list),
+	}, int64(n))
+}
+
+// shard is a file mapped into memory. Strings and features point into the map.
+type shard struct {
+	name    string
+	data    []byte
+	batches []batch
+}
+
+type batch struct {
+	paths, labels *array.String
+	digests       []Digest
+	features      []float32 // [len(digests), F]
+}
+
+func (s *shard) rows() int {
+	n := 0
+	for _, b := range s.batches {
+		n += len(b.digests)
+	}
+	return n
+}
+
+func (s *shard) close() error {
+	if s.data == nil {
+		return nil
+	}
+	data := s.data
+	s.data, s.batches = nil, nil
+	return unix.Munmap(data)
+}
+
+// errDamaged marks a shard whose bytes are not those that were written.
+var errDamaged = errors.New("damaged")
+
+// openShard maps a file; with verify it reads all of it against the checksum in
+// its name. Errors wrap errDamaged, except those of opening the file and of a
+// shard that belongs to another key.
+func openShard(path string, k keyFile, verify bool) (*shard, error) {
+	data, err := mapFile(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &shard{name: filepath.Base(path), data: data}
+	if verify {
+		want := shardName.FindStringSubmatch(s.name)
+		if got := fmt.Sprintf("%08x", crc32.Checksum(data, castagnoli)); want == nil || got != want[1] {
+			return nil, errors.Join(fmt.Errorf("%w: checksum %s, not that in its name", errDamaged, got), s.close())
+		}
+	}
+	if s.batches, err = parseShard(data, k); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+func mapFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() == 0 {
+		return nil, fmt.Errorf("%w: empty", errDamaged)
+	}
+	data, err := unix.Mmap(int(f.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("map %s: %w", path, err)
+	}
+	return data, nil
+}
+
+// errOtherKey marks a whole shard that lies in the wrong folder.
+var errOtherKey = errors.New("made for another key")
+
+// parseShard finds the columns in an Arrow IPC file. The result points into
+// data. Any bytes at all give a result or an error: the reader of arrow-go may
+// panic on damaged input, which becomes an error here.
+func parseShard(data []byte, k keyFile) (batches []batch, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			batches, err = nil, fmt.Errorf("%w: not a readable Arrow file: %.200v", errDamaged, p)
+		}
+	}()
+	if err := checkFooter(data); err != nil {
+		return nil, err
+	}
+	r, err := ipc.NewMappedFileReader(data, ipc.WithAllocator(noAllocator{}), ipc.WithEnsureNativeEndian(false),
+		ipc.WithMetadataSizeLimit(maxFooter), ipc.WithBodySizeLimit(0))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %v", errDamaged, err)
+	}
+	if err := checkSchema(r.Schema(), k); err != nil {
+		return nil, err
+	}
+	for i := range r.NumRecords() {
+		rec, err := r.RecordBatchAt(i)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %v", errDamaged, err)
+		}
+		b, err := parseBatch(rec, k.Features)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %v", errDamaged, err)
+		}
+		batches = append(batches, b)
+	}
+	return batches, nil
+}
+
+// checkFooter bounds the recursion of the schema reader by the footer's size.
+func checkFooter(data []byte) error {
+	end := len(data) - len(ipc.Magic) - 4
+	if end < 8 || !bytes.HasPrefix(data, ipc.Magic) || !bytes.HasSuffix(data, ipc.Magic) {
+		return fmt.Errorf("%w: not an Arrow IPC file", errDamaged)
+	}
+	if size := binary.LittleEndian.Uint32(data[end:]); size > maxFooter {
+		return fmt.Errorf("%w: footer of %d bytes", errDamaged, size)
+	}
+	return nil
+}
+
+func checkSchema(s *arrow.Schema, k keyFile) error {
+	if meta := s.Metadata(); meta.FindKey("finetune.key") >= 0 {
+		if text, _ := meta.GetValue("finetune.key"); text != string(k.bytes()) {
+			return errOtherKey
+		}
+	}
+	names := []string{"path", "label", "digest", "features"}
+	if s.NumFields() != len(names) || !s.IsNativeEndian() {
+		return fmt.Errorf("%w: columns %v", errDamaged, s)
+	}
+	for i, name := range names {
+		f := s.Field(i)
+		list, isList := f.Type.(*arrow.FixedSizeListType)
+		switch {
+		case f.Name != name:
+			return fmt.Errorf("%w: column %d is %q, not %q", errDamaged, i, f.Name, name)
+		case i < 3 && f.Type.ID() != arrow.STRING:
+			return fmt.Errorf("%w: column %s is %v, not utf8", errDamaged, name, f.Type)
+		case i == 3 && (!isList || list.Elem().ID() != arrow.FLOAT32 || int(list.Len()) != k.Features):
+			return fmt.Errorf("%w: column %s is %v, not float32 [%d]", errDamaged, name, f.Type, k.Features)
+		}
+	}
+	return nil
+}
+
+func parseBatch(rec arrow.RecordBatch, features int) (batch, error) {
+	n := int(rec.NumRows())
+	if n < 0 || n > maxShardRows {
+		return batch{}, fmt.Errorf("%d rows", n)
+	}
+	for i := range 4 {
+		if col := rec.Column(i); col.Len() != n || col.NullN() != 0 {
+			return batch{}, fmt.Errorf("column %d: %d rows of %d, %d of them null", i, col.Len(), n, col.NullN())
+		}
+	}
+	b := batch{paths: rec.Column(0).(*array.String), labels: rec.Column(1).(*array.String), digests: make([]Digest, n)}
+	digests := rec.Column(2).(*array.String)
+	for i := range n {
+		_, _ = b.paths.Value(i), b.labels.Value(i) // out-of-range offsets show now
+		text := digests.Value(i)
+		if len(text) != 2*len(Digest{}) {
+			return batch{}, fmt.Errorf("row %d: digest of %d characters", i, len(text))
+		}
+		if _, err := hex.Decode(b.digests[i][:], []byte(text)); err != nil {
+			return batch{}, fmt.Errorf("row %d: digest: %v", i, err)
+		}
+	}
+	values := rec.Column(3).(*array.FixedSizeList).ListValues().(*array.Float32)
+	if values.Len() < n*features || values.NullN() != 0 {
+		return batch{}, fmt.Errorf("%d features for %d rows of %d", values.Len(), n, features)
+	}
+	b.features = values.Values()[: n*features : n*features]
+	if n > 0 && uintptr(unsafe.Pointer(&b.features[0]))%4 != 0 {
+		return batch{}, errors.New("features not aligned to 4 bytes")
+	}
+	return b, nil
+}
+
+// noAllocator refuses memory: a mapped shard is read in place, only a
+// compressed one, which this package never writes, would ask for any.
+type noAllocator struct{}
+
+func (noAllocator) Allocate(size int) []byte             { return refuse(size) }
+func (noAllocator) Reallocate(size int, _ []byte) []byte { return refuse(size) }
+func (noAllocator) Free([]byte)                          {}
+
+func refuse(size int) []byte {
+	if size > 0 {
+		panic("compressed")
+	}
+	return nil
+}

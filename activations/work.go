@@ -1,0 +1,213 @@
+package activations
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+)
+
+const (
+	keepBuffer = 16 << 20  // larger files are read twice, not held while they wait
+	maxFile    = 256 << 20 // larger files are not photographs
+)
+
+// work reads and decodes, decoding first: that frees memory and feeds the body.
+func (f *filler) work() {
+	window := f.window
+	for {
+		select {
+		case j, ok := <-f.decode:
+			if !ok {
+				return
+			}
+			f.decodeOne(j)
+			continue
+		default:
+		}
+		select {
+		case j, ok := <-f.decode:
+			if !ok {
+				return
+			}
+			f.decodeOne(j)
+		case <-window:
+			at := int(f.next.Add(1)) - 1
+			if at >= len(f.items) || f.ctx.Err() != nil {
+				window = nil // nothing left to read; go on decoding
+				continue
+			}
+			j := &job{at: at, item: f.items[at]}
+			f.timed(func() { f.read(j) })
+			f.hashed <- j // never blocks, as decode
+		}
+	}
+}
+
+func (f *filler) decodeOne(j *job) {
+	dst := j.batch.images[j.slot*f.pixels():][:f.pixels()]
+	if f.ctx.Err() != nil {
+		j.err = f.ctx.Err()
+	} else {
+		f.timed(func() { j.err = f.decodeInto(dst, j) })
+	}
+	if j.err != nil {
+		clear(dst)
+	}
+	f.drop(j)
+	j.batch.pending.Done()
+}
+
+func (f *filler) decodeInto(dst []float32, j *job) error {
+	if j.data == nil {
+		again := &job{item: j.item}
+		if data, err := f.readAll(again); err != nil {
+			return err
+		} else if again.digest = sha256.Sum256(data); again.digest != j.digest {
+			return errors.New("changed while it was read")
+		} else {
+			return f.safely(dst, data, j.item)
+		}
+	}
+	return f.safely(dst, *j.data, j.item)
+}
+
+// timed adds the processor time of do to the report.
+func (f *filler) timed(do func()) {
+	runtime.LockOSThread()
+	start := threadTime()
+	do()
+	f.decodeTime.Add(int64(threadTime() - start))
+	runtime.UnlockOSThread()
+}
+
+// badFile is a file that Fill refuses before Load sees it.
+type badFile struct{ status, reason string }
+
+func (b *badFile) Error() string                         { return b.reason }
+func (b *badFile) DecodeStatus() (status, reason string) { return b.status, b.reason }
+
+// read hashes the job's file, keeping its bytes unless it is large.
+func (f *filler) read(j *job) {
+	buf := f.buffers.Get().(*[]byte)
+	file, size, err := openPhoto(j.item.File)
+	if err != nil {
+		j.err = err
+		return
+	}
+	defer file.Close()
+	if size > keepBuffer {
+		h := sha256.New()
+		if _, j.err = io.Copy(h, io.LimitReader(file, maxFile)); j.err == nil {
+			h.Sum(j.digest[:0])
+		}
+	} else if *buf, j.err = readInto((*buf)[:0], file, size); j.err == nil {
+		j.data, j.digest = buf, sha256.Sum256(*buf)
+	}
+	j.item.Digest = j.digest.String()
+}
+
+func (f *filler) readAll(j *job) ([]byte, error) {
+	file, size, err := openPhoto(j.item.File)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return readInto(nil, file, size)
+}
+
+// openPhoto opens a plain file of a sensible size. It looks before it opens: a
+// pipe would block.
+func openPhoto(name string) (*os.File, int64, error) {
+	info, err := os.Stat(name)
+	if err == nil {
+		switch {
+		case !info.Mode().IsRegular():
+			return nil, 0, &badFile{"unreadable", "not a plain file"}
+		case info.Size() == 0:
+			return nil, 0, &badFile{"empty", "the file is empty"}
+		case info.Size() > maxFile:
+			return nil, 0, &badFile{"too_large", fmt.Sprintf("%d MB, more than %d MB", info.Size()>>20, maxFile>>20)}
+		}
+		var file *os.File
+		if file, err = os.Open(name); err == nil {
+			return file, info.Size(), nil
+		}
+	}
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		err = p.Err // the report names the file
+	}
+	return nil, 0, &badFile{"unreadable", err.Error()}
+}
+
+// readInto reads all of a file into buf, grown as needed; a file that grows
+// while it is read is cut at maxFile.
+func readInto(buf []byte, file io.Reader, size int64) ([]byte, error) {
+	b := bytes.NewBuffer(buf)
+	b.Grow(int(size) + bytes.MinRead)
+	if _, err := b.ReadFrom(io.LimitReader(file, maxFile)); err != nil {
+		return b.Bytes(), &badFile{"unreadable", err.Error()}
+	}
+	return b.Bytes(), nil
+}
+
+// lock waits until no other process fills these same items: it would compute
+// the same rows. Processes with other items (the parts of --shard) do not wait.
+// The lock only saves work; shards are safe without it, so a file system that
+// has no locks is no error.
+func (f *filler) lock() error {
+	f.release = func() {}
+	if err := f.room(); err != nil {
+		return err
+	}
+	h := sha256.New()
+	for _, it := range f.items {
+		fmt.Fprintf(h, "%s\x00", it.File)
+	}
+	path := filepath.Join(f.c.dir, "lock-"+hex.EncodeToString(h.Sum(nil)[:8]))
+	l := flock.New(path)
+	got, err := l.TryLock()
+	if err == nil && !got {
+		f.warn("another process computes these rows; waiting for it")
+		got, err = l.TryLockContext(f.ctx, 100*time.Millisecond)
+	}
+	if ctxErr := f.ctx.Err(); ctxErr != nil {
+		err = context.Cause(f.ctx)
+	}
+	if !got || err != nil {
+		return f.ctx.Err()
+	}
+	f.release = func() {
+		_ = os.Remove(path) // while it is held; a waiting process keeps the removed file's lock
+		_ = l.Unlock()
+	}
+	return f.c.refresh()
+}
+
+func (f *filler) unlock() {
+	if f.release != nil {
+		f.release()
+	}
+}
+
+// lastCall picks from a stack the function that panicked.
+func lastCall(stack []byte) string {
+	_, after, _ := strings.Cut(string(stack), "panic(")
+	lines := strings.SplitN(after, "\n", 4)
+	if len(lines) < 3 {
+		return "unknown place"
+	}
+	return lines[2]
+}

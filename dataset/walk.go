@@ -1,0 +1,231 @@
+package dataset
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+const (
+	maxDepth = 64         // folders inside folders
+	maxFiles = 20_000_000 // files in one data set
+)
+
+// walker lists the files below folders of one root and counts what it leaves out.
+type walker struct {
+	root        string
+	keepUnknown bool // keep a file with an unknown extension without looking inside
+	files       int
+	ignored     map[string]int      // extension or name -> files left out
+	linked      map[string]bool     // real paths of folders that this walk reached through links
+	notes       map[string][]string // what was odd -> paths
+}
+
+// walk returns the photographs at and below the folder rel (relative to the
+// root, with slashes), sorted by path, each with the given label.
+func (w *walker) walk(rel string, label int, class string) ([]Item, error) {
+	w.linked = map[string]bool{}
+	var above []os.FileInfo
+	for dir := rel; dir != "" && dir != "."; {
+		dir = path.Dir(dir)
+		if info, err := os.Stat(filepath.Join(w.root, filepath.FromSlash(dir))); err == nil {
+			above = append(above, info)
+		}
+	}
+	items, err := w.folder(nil, rel, above)
+	if err != nil {
+		return nil, err
+	}
+	for i := range items {
+		items[i].Label, items[i].Class = label, class
+	}
+	slices.SortFunc(items, func(a, b Item) int { return strings.Compare(a.Path, b.Path) })
+	return items, nil
+}
+
+// folder appends what lies in rel; above are the folders on the way down.
+func (w *walker) folder(items []Item, rel string, above []os.FileInfo) ([]Item, error) {
+	dir := filepath.Join(w.root, filepath.FromSlash(rel))
+	here, err := os.Stat(dir)
+	if err != nil {
+		return nil, fmt.Errorf("dataset: %s: %w", dir, reason(err))
+	}
+	if len(above) >= maxDepth {
+		return nil, fmt.Errorf("dataset: %s: more than %d folders inside each other; is this the right folder?", dir, maxDepth)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("dataset: %s: cannot list: %w; check its permissions", dir, reason(err))
+	}
+	above = append(above[:len(above):len(above)], here)
+	for _, e := range entries {
+		if items, err = w.entry(items, path.Join(rel, e.Name()), e, above); err != nil {
+			return nil, err
+		}
+	}
+	return items, nil
+}
+
+func (w *walker) entry(items []Item, rel string, e os.DirEntry, above []os.FileInfo) ([]Item, error) {
+	file := filepath.Join(w.root, filepath.FromSlash(rel))
+	mode := e.Type()
+	if mode&os.ModeSymlink != 0 {
+		info, err := os.Stat(file)
+		switch {
+		case err != nil: // a broken link: reading it will say so, under its name
+			mode = 0
+		case info.IsDir() && w.seen(file, info, above):
+			w.note("link to a folder already listed, not followed", rel)
+			return items, nil
+		default:
+			mode = info.Mode().Type()
+		}
+	}
+	switch {
+	case mode.IsDir():
+		if hidden(e.Name()) {
+			return items, nil
+		}
+		return w.folder(items, rel, above)
+	case !mode.IsRegular(): // a pipe would hang the reader
+		w.note("neither a file nor a folder, ignored", rel)
+		return items, nil
+	case !w.wanted(file, e.Name()):
+		return items, nil
+	}
+	if w.files++; w.files > maxFiles {
+		return nil, fmt.Errorf("dataset: %s: more than %d files", w.root, maxFiles)
+	}
+	return append(items, Item{Path: rel, File: file, Label: -1}), nil
+}
+
+// seen reports whether following a link to a folder would loop or list it twice.
+func (w *walker) seen(file string, info os.FileInfo, above []os.FileInfo) bool {
+	for _, a := range above {
+		if os.SameFile(a, info) {
+			return true
+		}
+	}
+	target, err := filepath.EvalSymlinks(file)
+	if err != nil || w.linked[target] {
+		return true
+	}
+	w.linked[target] = true
+	return false
+}
+
+// wanted says whether file could be a photograph; what is left out is counted.
+// A name that looks like a picture is enough: content decides when it is decoded.
+func (w *walker) wanted(file, name string) bool {
+	ext := strings.ToLower(path.Ext(name))
+	switch {
+	case hidden(name) || systemFiles[strings.ToLower(name)]:
+		w.ignore(name)
+		return false
+	case otherFiles[ext]:
+		w.ignore(ext)
+		return false
+	case w.keepUnknown || pictureFiles[ext] || looksLikePicture(file):
+		return true
+	}
+	w.ignore(cmp.Or(ext, "no extension"))
+	return false
+}
+
+func (w *walker) ignore(what string) {
+	if w.ignored == nil {
+		w.ignored = map[string]int{}
+	}
+	w.ignored[what]++
+}
+
+func (w *walker) note(what, rel string) {
+	if w.notes == nil {
+		w.notes = map[string][]string{}
+	}
+	w.notes[what] = append(w.notes[what], rel)
+}
+
+func (w *walker) ignoredFiles() int {
+	n := 0
+	for _, k := range w.ignored {
+		n += k
+	}
+	return n
+}
+
+// warnings says what was left out, one line a reason, in a fixed order.
+func (w *walker) warnings() []string {
+	var lines []string
+	if len(w.ignored) > 0 {
+		var parts []string
+		for _, what := range slices.Sorted(maps.Keys(w.ignored)) {
+			parts = append(parts, fmt.Sprintf("%s %d", what, w.ignored[what]))
+		}
+		lines = append(lines, fmt.Sprintf("dataset: %s: %d files are not photographs and were left out (%s)",
+			w.root, w.ignoredFiles(), few(parts, 8)))
+	}
+	for _, what := range slices.Sorted(maps.Keys(w.notes)) {
+		lines = append(lines, fmt.Sprintf("dataset: %s: %s: %s", w.root, what, few(w.notes[what], 5)))
+	}
+	return lines
+}
+
+// few joins at most n of the words and counts the rest.
+func few(words []string, n int) string {
+	if len(words) <= n {
+		return strings.Join(words, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(words[:n], ", "), len(words)-n)
+}
+
+func hidden(name string) bool { return strings.HasPrefix(name, ".") || name == "__MACOSX" }
+
+func set(words string) map[string]bool {
+	m := map[string]bool{}
+	for _, w := range strings.Fields(words) {
+		m[w] = true
+	}
+	return m
+}
+
+var (
+	systemFiles  = set("thumbs.db ehthumbs.db desktop.ini icon\r")
+	pictureFiles = set(".jpg .jpeg .jpe .jfif .jif .png .apng .gif .bmp .dib .tif .tiff .webp .heic .heif .avif .jp2 .ppm .pgm .tga")
+	otherFiles   = set(".txt .csv .tsv .json .jsonl .xml .yaml .yml .toml .ini .cfg .md .rst .html .htm .pdf .doc .docx .xls .xlsx " +
+		".zip .gz .tgz .tar .bz2 .xz .7z .rar .py .ipynb .go .sh .m .mat .npy .npz .pkl .pth .pt .onnx .safetensors .parquet .arrow " +
+		".db .sqlite .log .mp4 .mov .avi .mkv .mp3 .wav .sha256 .md5 .lnk .url")
+)
+
+// looksLikePicture reads the first bytes of a file whose name says nothing.
+func looksLikePicture(file string) bool {
+	f, err := os.Open(file)
+	if err != nil {
+		return true // reading it will say why, under its name
+	}
+	defer f.Close()
+	var b [16]byte
+	n, _ := io.ReadFull(f, b[:])
+	return pictureBytes(b[:n])
+}
+
+// pictureBytes knows the signatures of the formats that people keep photographs in.
+func pictureBytes(b []byte) bool {
+	for _, magic := range []string{"\xff\xd8\xff", "\x89PNG\r\n\x1a\n", "GIF87a", "GIF89a", "BM", "II*\x00", "MM\x00*"} {
+		if bytes.HasPrefix(b, []byte(magic)) {
+			return true
+		}
+	}
+	if len(b) < 12 {
+		return false
+	}
+	return string(b[:4]) == "RIFF" && string(b[8:12]) == "WEBP" ||
+		string(b[4:8]) == "ftyp" && set("heic heix heif mif1 avif")[string(b[8:12])]
+}
