@@ -162,7 +162,7 @@ func (c codec) failed(err error) error {
 	switch {
 	case errors.As(err, &je), errors.As(err, &pe), errors.As(err, &te), errors.Is(err, bmp.ErrUnsupported):
 		return &DecodeError{Unsupported, fmt.Sprintf("%s with a feature that is not read here (%v); save it again as plain JPEG or PNG", c.name, err)}
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), err == jpeg.FormatError("short Huffman data"):
 		return &DecodeError{Unreadable, fmt.Sprintf("truncated %s file: it ends before the picture does", c.name)}
 	}
 	return &DecodeError{Unreadable, fmt.Sprintf("damaged %s file: %v", c.name, err)}

@@ -78,6 +78,26 @@ func (p Preprocess) ready(dst []float32) error {
 	return nil
 }
 
+func (p Preprocess) accepts(im *Image) error {
+	if err := im.check(); err != nil {
+		return err
+	}
+	return p.fits(im)
+}
+
+// maxScaled limits the pixels of a scaled picture: its smaller side may grow.
+const maxScaled = 1 << 24
+
+// fits refuses strips: 50,000 × 10 pixels would become 1,120,000 × 224.
+func (p Preprocess) fits(pic picture) error {
+	g := pic.geometry()
+	if w, h := scaledSize(g.fullW, g.fullH, p.Size); w > maxScaled/h {
+		return &DecodeError{TooLarge, fmt.Sprintf("%d × %d pixels would become %d × %d with the smaller side at %d; crop the strip first",
+			g.fullW, g.fullH, w, h, p.Size)}
+	}
+	return nil
+}
+
 // Load decodes data and writes its validation view to dst [3, Size, Size]:
 // Decode and Valid in one, without the pixels that nobody needs.
 // Errors: *DecodeError for the file, others for p and dst.
@@ -90,6 +110,9 @@ func (p Preprocess) Load(dst []float32, data []byte, l Limits) error {
 	if err != nil {
 		return err
 	}
+	if err := p.fits(pic); err != nil {
+		return err
+	}
 	return p.canonical().valid(dst, pic)
 }
 
@@ -98,7 +121,7 @@ func (p Preprocess) Valid(dst []float32, im *Image) error {
 	if err := p.ready(dst); err != nil {
 		return err
 	}
-	if err := im.check(); err != nil {
+	if err := p.accepts(im); err != nil {
 		return err
 	}
 	return p.canonical().valid(dst, im)
@@ -111,7 +134,7 @@ func (p Preprocess) Augmented(dst []float32, im *Image, pol Policy, s *rng.Strea
 	if err := p.ready(dst); err != nil {
 		return err
 	}
-	if err := im.check(); err != nil {
+	if err := p.accepts(im); err != nil {
 		return err
 	}
 	if err := pol.check(); err != nil {

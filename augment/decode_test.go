@@ -1,0 +1,351 @@
+package augment
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"image"
+	"image/color"
+	"image/gif"
+	"image/jpeg"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/image/bmp"
+	"golang.org/x/image/tiff"
+)
+
+func wantStatus(t *testing.T, name string, err error, status Status, words ...string) {
+	t.Helper()
+	var d *DecodeError
+	if !errors.As(err, &d) || d.Status != status {
+		t.Errorf("%s: %v; want status %s", name, err, status)
+		return
+	}
+	for _, w := range words {
+		if !strings.Contains(d.Reason, w) {
+			t.Errorf("%s: reason %q does not say %q", name, d.Reason, w)
+		}
+	}
+}
+
+func TestStatuses(t *testing.T) {
+	photo := readFile(t, "..", "testdata", "images", "420.jpg")
+	ftypBox := func(brands string) []byte {
+		b := binary.BigEndian.AppendUint32(nil, uint32(8+len(brands)))
+		return append(append(b, "ftyp"+brands...), make([]byte, 64)...)
+	}
+	for _, c := range []struct {
+		name   string
+		data   []byte
+		status Status
+		words  []string
+	}{
+		{"no bytes", nil, Empty, nil},
+		{"text", []byte("hello, world"), Unreadable, []string{"not an image", "hello"}},
+		{"one byte", []byte{0xff}, Unreadable, nil},
+		{"truncated JPEG", photo[:len(photo)*2/3], Unreadable, []string{"truncated JPEG"}},
+		{"JPEG without its last marker", photo[:len(photo)-2], Unreadable, []string{"truncated JPEG"}},
+		{"JPEG header alone", photo[:20], Unreadable, nil},
+		{"HEIC", ftypBox("heic\x00\x00\x00\x00mif1heic"), Unsupported, []string{"HEIC", "heif-convert", "jpg"}},
+		{"HEIC by compatible brand", ftypBox("mif1\x00\x00\x00\x00heix"), Unsupported, []string{"HEIC"}},
+		{"AVIF", ftypBox("avif\x00\x00\x00\x00mif1miaf"), Unsupported, []string{"AVIF", "magick"}},
+		{"video", ftypBox("isom\x00\x00\x00\x00mp41"), Unsupported, []string{"video"}},
+		{"JPEG XL", []byte("\xff\x0a\x00\x00"), Unsupported, []string{"JPEG XL"}},
+		{"PDF", []byte("%PDF-1.7"), Unsupported, []string{"PDF"}},
+		{"animated WebP", append([]byte("RIFF\x40\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00\x02"), make([]byte, 40)...), Unsupported, []string{"animated"}},
+		{"arithmetic JPEG", bytes.Replace(photo, []byte{0xff, 0xc0}, []byte{0xff, 0xc9}, 1), Unsupported, nil},
+	} {
+		_, err := Decode(c.data, Limits{})
+		wantStatus(t, c.name, err, c.status, c.words...)
+		var d *DecodeError
+		if errors.As(err, &d) && strings.ContainsRune(d.Reason, '\n') {
+			t.Errorf("%s: the reason has more than one line: %q", c.name, d.Reason)
+		}
+	}
+}
+
+// Every format cut anywhere is unreadable, and never a panic.
+func TestTruncatedFiles(t *testing.T) {
+	paths, err := filepath.Glob(filepath.Join("..", "testdata", "images", "*.*"))
+	if err != nil || len(paths) < 10 {
+		t.Fatalf("%d images: %v", len(paths), err)
+	}
+	for _, path := range paths {
+		data := readFile(t, path)
+		for n := 1; n < len(data); n += 1 + len(data)/97 {
+			_, err := Decode(data[:n], Limits{})
+			var d *DecodeError
+			if err != nil && !errors.As(err, &d) {
+				t.Errorf("%s cut to %d bytes: %v is no DecodeError", path, n, err)
+			}
+			if err == nil && n < len(data)/2 {
+				t.Errorf("%s cut to %d of %d bytes was read", path, n, len(data))
+			}
+		}
+	}
+}
+
+// The limit counts what a file declares, before memory is taken for it: these
+// declare up to 65535 × 65535 pixels and hold none.
+func TestDeclaredPixelsAreCapped(t *testing.T) {
+	pngHeader := func(w, h uint32) []byte {
+		chunk := append([]byte("IHDR"), binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, w), h)...)
+		chunk = append(chunk, 8, 2, 0, 0, 0)
+		b := append([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\x0d"), chunk...)
+		return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(chunk))
+	}
+	for name, data := range map[string][]byte{
+		"png":  pngHeader(60000, 60000),
+		"png2": pngHeader(1<<31-1, 1<<31-1),
+		"gif":  []byte("GIF89a\xff\xff\xff\xff\x00\x00\x00,\x00\x00\x00\x00\xff\xff\xff\xff\x00\x08"),
+		"jpeg": []byte("\xff\xd8\xff\xc0\x00\x11\x08\xff\xff\xff\xff\x03\x01\x22\x00\x02\x11\x01\x03\x11\x01\xff\xda\x00\x0c\x03\x01\x00\x02\x11\x03\x11\x00\x3f\x00"),
+		"bmp":  append([]byte("BM\x00\x00\x00\x00\x00\x00\x00\x00\x36\x00\x00\x00\x28\x00\x00\x00\x60\xea\x00\x00\x60\xea\x00\x00\x01\x00\x18\x00"), make([]byte, 64)...),
+	} {
+		allocated := testing.AllocsPerRun(1, func() {
+			_, err := Decode(data, Limits{})
+			if name != "png2" || err == nil { // png2 overflows an int in image/png first
+				wantStatus(t, name, err, TooLarge, "limit", "50000000")
+			}
+		})
+		if allocated > 1000 {
+			t.Errorf("%s: %v allocations for a refusal", name, allocated)
+		}
+	}
+	data := encodePNG(t, noise(30, 20, 1).rgba())
+	if _, err := Decode(data, Limits{MaxPixels: 600}); err != nil {
+		t.Errorf("600 pixels at a limit of 600: %v", err)
+	}
+	_, err := Decode(data, Limits{MaxPixels: 599})
+	wantStatus(t, "599", err, TooLarge, "30 × 20", "599")
+	p := Preprocess{Size: 224, Std: [3]float32{1, 1, 1}}
+	x := make([]float32, p.Len())
+	wantStatus(t, "strip", p.Load(x, encodePNG(t, image.NewGray(image.Rect(0, 0, 30000, 10))), Limits{}), TooLarge, "strip")
+}
+
+// The photographs of GOROOT/src/image/testdata: every file decodes, and gives
+// the picture stored losslessly beside it within the loss of its format.
+func TestGoPhotographs(t *testing.T) {
+	dir := goPhotos(t)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	compared := 0
+	for _, e := range entries {
+		if e.IsDir() {
+			continue
+		}
+		im, err := Decode(readFile(t, dir, e.Name()), Limits{})
+		if err != nil {
+			t.Errorf("%s: %v", e.Name(), err)
+			continue
+		}
+		lossless := "video-001.png"
+		if strings.Contains(e.Name(), "gray") {
+			lossless = "video-005.gray.png"
+		} else if _, err := os.Stat(filepath.Join(dir, strings.TrimSuffix(e.Name(), filepath.Ext(e.Name()))+".png")); err == nil {
+			lossless = strings.TrimSuffix(e.Name(), filepath.Ext(e.Name())) + ".png"
+		}
+		original := mustDecode(t, readFile(t, dir, lossless))
+		if im.Width != original.Width || im.Height != original.Height {
+			continue
+		}
+		compared++
+		if _, mean := bytesDiffer(im.Pix, original.Pix); mean > 12 { // quality 50 and palettes are this far
+			t.Errorf("%s: mean difference %.2f of 255 from %s", e.Name(), mean, lossless)
+		}
+	}
+	if compared < 30 {
+		t.Errorf("%d pictures compared, 30 or more expected", compared)
+	}
+}
+
+// withEXIF adds an orientation to a JPEG or a PNG.
+func withEXIF(data []byte, o uint16) []byte {
+	ifd := []byte("MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01")
+	ifd = append(binary.BigEndian.AppendUint16(ifd, o), 0, 0, 0, 0, 0, 0)
+	if data[0] == 0xff {
+		body := append([]byte("Exif\x00\x00"), ifd...)
+		app1 := append(binary.BigEndian.AppendUint16([]byte{0xff, 0xe1}, uint16(len(body)+2)), body...)
+		return slices.Concat(data[:2], app1, data[2:])
+	}
+	chunk := append([]byte("eXIf"), ifd...)
+	full := binary.BigEndian.AppendUint32(nil, uint32(len(ifd)))
+	full = binary.BigEndian.AppendUint32(append(full, chunk...), crc32.ChecksumIEEE(chunk))
+	return slices.Concat(data[:33], full, data[33:]) // after the signature and IHDR
+}
+
+// One picture stored in the eight ways that cameras do gives one tensor.
+func TestEightOrientationsOneTensor(t *testing.T) {
+	blocks := &Image{Width: 96, Height: 64, Pix: make([]uint8, 3*96*64)} // flat 16 × 16 blocks survive JPEG in any orientation
+	for i := range blocks.Width * blocks.Height {
+		x, y := i%96/16, i/96/16
+		for c := range 3 {
+			blocks.Pix[3*i+c] = uint8(40 + x*25 + y*13*(c+1))
+		}
+	}
+	inverse := []int{0, 1, 2, 3, 4, 5, 8, 7, 6}
+	for _, kind := range []string{"png", "jpeg"} {
+		for _, resample := range []string{NFNT, Area} {
+			p := Preprocess{Size: 24, Mean: ImageNetMean, Std: ImageNetStd, Resample: resample}
+			var want []float32
+			for o := 1; o <= 8; o++ {
+				stored := blocks.oriented(inverse[o]).rgba()
+				data := encodePNG(t, stored)
+				if kind == "jpeg" {
+					var b bytes.Buffer
+					if err := jpeg.Encode(&b, stored, &jpeg.Options{Quality: 100}); err != nil {
+						t.Fatal(err)
+					}
+					data = b.Bytes()
+				}
+				got := make([]float32, p.Len())
+				if err := p.Load(got, withEXIF(data, uint16(o)), Limits{}); err != nil {
+					t.Fatal(err)
+				}
+				if want == nil {
+					want = got
+				}
+				if !slices.Equal(got, want) {
+					t.Errorf("%s, %s, orientation %d: differs from orientation 1 by up to %g", kind, resample, o, worstDiff(got, want))
+				}
+			}
+		}
+	}
+}
+
+// Damaged metadata is no reason to refuse a photograph.
+func TestBrokenEXIFIsIgnored(t *testing.T) {
+	photo := readFile(t, "..", "testdata", "images", "420.jpg")
+	want := mustDecode(t, photo)
+	good := withEXIF(photo, 1)
+	for i := 12; i < 6+32; i++ { // any byte of the EXIF block, from the byte order on
+		for _, v := range []byte{0, 0x7f, 0xff} {
+			data := bytes.Clone(good)
+			data[i] = v
+			im, err := Decode(data, Limits{})
+			if err != nil {
+				t.Fatalf("byte %d = %#x: %v", i, v, err)
+			}
+			if len(im.Pix) != len(want.Pix) {
+				t.Fatalf("byte %d = %#x: %d samples", i, v, len(im.Pix))
+			}
+		}
+	}
+	if got := mustDecode(t, withEXIF(photo, 9)); !bytes.Equal(got.Pix, want.Pix) {
+		t.Error("orientation 9, which does not exist, changed the picture")
+	}
+	if got := mustDecode(t, withEXIF(photo, 6)); got.Width != want.Height {
+		t.Error("orientation 6 did not turn the picture")
+	}
+}
+
+// Formats by content, whatever the name says; kinds of pixels composited on white.
+func TestKindsOfPixels(t *testing.T) {
+	r := image.Rect(0, 0, 3, 2)
+	half := color.NRGBA{200, 100, 0, 128}
+	nrgba, nrgba64, gray16 := image.NewNRGBA(r), image.NewNRGBA64(r), image.NewGray16(r)
+	rgba, paletted := image.NewRGBA(r), image.NewPaletted(r, color.Palette{half, color.White})
+	for i := range 6 {
+		nrgba.Set(i%3, i/3, half)
+		nrgba64.Set(i%3, i/3, color.NRGBA64{0x12ff, 0xffff, 0x00ff, 0xffff})
+		gray16.Set(i%3, i/3, color.Gray16{0x12ff})
+		rgba.Set(i%3, i/3, half)
+	}
+	encode := func(f func(*bytes.Buffer) error) []byte {
+		var b bytes.Buffer
+		if err := f(&b); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	onWhite := [3]uint8{227, 177, 127} // (200*128 + 255*127)/255 and so on
+	for _, c := range []struct {
+		name string
+		data []byte
+		want [3]uint8
+	}{
+		{"png straight alpha", encodePNG(t, nrgba), onWhite},
+		{"png palette alpha", encodePNG(t, paletted), onWhite},
+		{"png 16 bits keeps the high byte", encodePNG(t, nrgba64), [3]uint8{0x12, 0xff, 0}},
+		{"png 16-bit grey", encodePNG(t, gray16), [3]uint8{0x12, 0x12, 0x12}},
+		{"tiff 16-bit grey", encode(func(b *bytes.Buffer) error { return tiff.Encode(b, gray16, nil) }), [3]uint8{0x12, 0x12, 0x12}},
+		{"tiff alpha", encode(func(b *bytes.Buffer) error { return tiff.Encode(b, nrgba, nil) }), onWhite},
+		{"bmp", encode(func(b *bytes.Buffer) error { return bmp.Encode(b, nrgba64) }), [3]uint8{0x12, 0xff, 0}},
+		{"gif", encode(func(b *bytes.Buffer) error {
+			return gif.EncodeAll(b, &gif.GIF{Image: []*image.Paletted{image.NewPaletted(r, color.Palette{color.RGBA{9, 8, 7, 255}, color.White})}, Delay: []int{0}})
+		}), [3]uint8{9, 8, 7}},
+	} {
+		im := mustDecode(t, c.data)
+		if im.Width != 3 || im.Height != 2 || [3]uint8(im.Pix[:3]) != c.want || [3]uint8(im.Pix[15:]) != c.want {
+			t.Errorf("%s: %d × %d, first pixel %v, want %v", c.name, im.Width, im.Height, im.Pix[:3], c.want)
+		}
+	}
+}
+
+// A photograph through Load, and through Decode and Valid, is one tensor.
+func TestLoadIsDecodeAndValid(t *testing.T) {
+	dir := goPhotos(t)
+	for _, name := range []string{"video-001.jpeg", "video-001.q50.420.progressive.jpeg", "video-001.q50.422.jpeg", "video-001.q50.440.jpeg",
+		"video-001.q50.411.jpeg", "video-001.cmyk.jpeg", "video-001.rgb.jpeg", "video-005.gray.jpeg", "video-001.png", "video-001.5bpp.gif"} {
+		for _, resample := range []string{NFNT, Area} {
+			p := Preprocess{Size: 60, Mean: ImageNetMean, Std: ImageNetStd, Resample: resample}
+			data := readFile(t, dir, name)
+			got, want := make([]float32, p.Len()), make([]float32, p.Len())
+			if err := p.Load(got, data, Limits{}); err != nil {
+				t.Fatal(err)
+			}
+			if err := p.Valid(want, mustDecode(t, data)); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%s, %s: Load differs from Decode and Valid by up to %g", name, resample, worstDiff(got, want))
+			}
+		}
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	paths, err := filepath.Glob(filepath.Join("..", "testdata", "images", "*.*"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, path := range paths {
+		f.Add(readFile(f, path))
+	}
+	f.Add(withEXIF(readFile(f, "..", "testdata", "images", "420.jpg"), 6))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		l := Limits{MaxPixels: 1 << 16, MinSide: 8}
+		im, err := Decode(data, l)
+		var d *DecodeError
+		if err != nil {
+			if !errors.As(err, &d) || d.Reason == "" {
+				t.Fatalf("%v (%T) is no DecodeError with a reason", err, err)
+			}
+			return
+		}
+		if err := im.check(); err != nil {
+			t.Fatal(err)
+		}
+		p := Preprocess{Size: 8, Mean: ImageNetMean, Std: ImageNetStd}
+		x := make([]float32, p.Len())
+		if err := p.Load(x, data, l); err != nil && !errors.As(err, &d) {
+			t.Fatalf("decodes, but Load fails: %v", err)
+		}
+	})
+}
+
+func ExampleDecode() {
+	_, err := Decode([]byte("not a photograph"), Limits{})
+	var d *DecodeError
+	if errors.As(err, &d) {
+		fmt.Println(d.Status)
+	}
+	// Output: unreadable
+}
