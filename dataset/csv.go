@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	maxCSVBytes = 1 << 30
+	maxCSVBytes = 256 << 20
 	maxCSVRows  = 10_000_000
 	maxCell     = 64 << 10 // bytes in one cell
 )
