@@ -56,16 +56,18 @@ func Platform() string {
 	return os + "-" + arch
 }
 
-func table() []Item {
-	items := []Item{runtimeItem(Platform())}
+var table = items // tests put their own in its place
+
+func items() []Item {
+	all := []Item{runtimeItem(Platform())}
 	if Platform() == "linux-x64" {
-		items = append(items, Item{
+		all = append(all, Item{
 			Name: "cuda", About: "ONNX Runtime " + cudaRuntime + " for NVIDIA GPUs, with CUDA 13 and cuDNN 9", Licence: "MIT; NVIDIA's own", MB: 2000,
 			pins: "cuda-linux-x64.txt", pinsDir: "onnxruntime-" + cudaRuntime + "-linux-x64-cuda",
 			keep: cudaLibrary, main: "libonnxruntime.so", discard: true,
 		})
 	}
-	return append(items,
+	return append(all,
 		lite("0", "57934424", "8a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", 17),
 		lite("1", "77cc7160", "d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850", 20),
 		lite("2", "9656183e", "aeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d", 23),

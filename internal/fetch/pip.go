@@ -77,7 +77,11 @@ func pip(ctx context.Context, it Item, log func(string, ...any)) ([]string, erro
 	if err != nil {
 		return nil, err
 	}
-	var wheels []string
+	return wheels(ctx, it, pins, log)
+}
+
+func wheels(ctx context.Context, it Item, pins []requirement, log func(string, ...any)) ([]string, error) {
+	var files []string
 	for _, r := range pins {
 		wheel, err := r.downloaded()
 		if err != nil {
@@ -87,9 +91,9 @@ func pip(ctx context.Context, it Item, log func(string, ...any)) ([]string, erro
 		if err != nil {
 			return nil, err
 		}
-		wheels = append(wheels, wheel)
+		files = append(files, wheel)
 	}
-	return wheels, nil
+	return files, nil
 }
 
 // pipDownload has pip bring one wheel to a folder of its own, checks the digest
