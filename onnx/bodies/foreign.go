@@ -1,0 +1,225 @@
+package bodies
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"finetune/internal/failure"
+	"finetune/onnx/graph"
+)
+
+// resolveFile takes an .onnx file, described by its BODY.json or by o.
+func resolveFile(path string, o Override) (Body, error) {
+	digest, err := fileDigest(path)
+	if err != nil {
+		return Body{}, failure.Data(err)
+	}
+	spec, err := ReadSpec(SpecPath(path))
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		if spec, err = describe(path, o); err != nil {
+			return Body{}, err
+		}
+	case err != nil:
+		return Body{}, err
+	case spec.Digest != "" && spec.Digest != digest:
+		return Body{}, failure.Data(fmt.Errorf("bodies: %s: its digest is %.12s, %s speaks of %.12s; the file was changed or replaced: import it again or correct the description", path, digest, SpecPath(path), spec.Digest))
+	}
+	spec.Digest = digest
+	if spec.Name == "" {
+		spec.Name = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	}
+	return Body{path, spec}.with(o)
+}
+
+// describe makes the Spec of a file without BODY.json from what the user says
+// and the graph states.
+func describe(path string, o Override) (Spec, error) {
+	m, err := graph.Read(path)
+	if err != nil {
+		return Spec{}, err
+	}
+	in, err := m.Image()
+	if err != nil {
+		return Spec{}, err
+	}
+	s := Spec{Size: o.Size, Layout: o.Layout, Source: "file " + filepath.Base(path), Licence: "unknown"}
+	if height, width := in.Size(); s.Size == 0 && height == width && height > 0 {
+		s.Size = int(height)
+	}
+	if s.Layout == "" {
+		s.Layout = in.Layout
+	}
+	var need []string
+	if len(o.Mean) == 0 {
+		need = append(need, "--mean R,G,B")
+	}
+	if len(o.Std) == 0 {
+		need = append(need, "--std R,G,B")
+	}
+	if s.Size <= 0 {
+		need = append(need, "--size PIXELS")
+	}
+	if s.Layout == "" {
+		need = append(need, "--layout NCHW|NHWC")
+	}
+	if need != nil {
+		return Spec{}, failure.Usage(fmt.Errorf("bodies: %s: how its images were prepared is not known; add %s (pixels count from 0 to 1), or put it into %s", path, strings.Join(need, " "), SpecPath(path)))
+	}
+	return s, nil
+}
+
+// with applies what the user says, and reads the model for what is still open.
+func (b Body) with(o Override) (Body, error) {
+	s := &b.Spec
+	for _, v := range []struct {
+		flag string
+		from []float32
+		to   *[3]float32
+	}{{"--mean", o.Mean, &s.Mean}, {"--std", o.Std, &s.Std}} {
+		if len(v.from) == 0 {
+			continue
+		}
+		if len(v.from) != 3 {
+			return Body{}, failure.Usage(fmt.Errorf("bodies: %s has %d numbers; give three, for red, green and blue", v.flag, len(v.from)))
+		}
+		*v.to = [3]float32(v.from)
+	}
+	if o.Size != 0 {
+		s.Size = o.Size
+	}
+	if o.Layout != "" {
+		s.Layout = strings.ToUpper(o.Layout)
+	}
+	if o.Cut != "" && o.Cut != s.Cut {
+		s.Cut, s.Channels, s.Groups = o.Cut, 0, nil
+	}
+	if o.Split != "" {
+		s.Groups = nil
+	}
+	if err := s.check(); err != nil {
+		return Body{}, failure.Usage(fmt.Errorf("bodies: %s: %w", b.Path, err))
+	}
+	if s.Cut != "" && s.Channels > 0 && s.Groups != nil && s.Layout != "" {
+		return b, nil
+	}
+	return b, b.complete(o.Split)
+}
+
+// complete finds cut, channels, layer groups and layout in the model.
+func (b *Body) complete(split string) error {
+	m, err := graph.Read(b.Path)
+	if err != nil {
+		return err
+	}
+	in, err := m.Image()
+	if err != nil {
+		return err
+	}
+	s := &b.Spec
+	if err := s.agrees(in); err != nil {
+		return failure.Usage(fmt.Errorf("bodies: %s: %w", b.Path, err))
+	}
+	if s.Cut == "" {
+		if s.Cut, _, err = m.FindCut(); err != nil {
+			return err
+		}
+	}
+	features, err := m.Features(s.Cut) // an error here tells what is wrong with the cut
+	if err != nil {
+		return err
+	}
+	shape := features.Outputs()[0].Shape
+	s.Channels = shape[len(shape)-1] / 2
+	if s.Groups == nil || split != "" {
+		s.Groups, err = groupsOf(m, s.Cut, split)
+	}
+	return err
+}
+
+// agrees compares a description with what the graph states about its input.
+func (s *Spec) agrees(in graph.Input) error {
+	if in.Elem != graph.Float32 {
+		return fmt.Errorf("input %q is of type %s; a body takes FLOAT", in.Name, in.Type)
+	}
+	if s.Layout == "" {
+		s.Layout = in.Layout
+	}
+	if s.Layout == "" {
+		return errors.New("the order of its axes is not known; add --layout NCHW or NHWC, or put it into BODY.json")
+	}
+	if in.Layout != "" && in.Layout != s.Layout {
+		return fmt.Errorf("input %q %v is %s, not %s; correct --layout or BODY.json", in.Name, in.Shape, in.Layout, s.Layout)
+	}
+	if h, w := in.Size(); h > 0 && h != int64(s.Size) || w > 0 && w != int64(s.Size) {
+		return fmt.Errorf("input %q %v takes images of %dx%d, not %d; correct --size, or export it with open height and width", in.Name, in.Shape, h, w, s.Size)
+	}
+	return nil
+}
+
+// groupsOf divides a body as graph.Groups does and adds the head, which is what
+// the model has after the cut.
+func groupsOf(m *graph.Model, cut, split string) ([]Group, error) {
+	body, err := m.CutAt(cut)
+	if err != nil {
+		return nil, err
+	}
+	var splits []string
+	if split != "" {
+		splits = []string{split}
+	}
+	parts, err := body.Groups(splits...)
+	if err != nil {
+		return nil, err
+	}
+	var groups []Group
+	for _, p := range parts {
+		groups = append(groups, Group{p.Name, slices.Clone(p.Parameters)})
+	}
+	return append(groups, Group{"head", nil}), nil
+}
+
+// FeatureModel reads the body and cuts it: a batch of normalised images
+// [N, 3, Size, Size] in, float32 [N, Spec.Features()] out, maxima before means.
+// The model has one input and one output, "features"; a body of layout NHWC gets
+// a transposition in front.
+func FeatureModel(b Body) (*graph.Model, error) {
+	m, err := graph.Read(b.Path)
+	if err != nil {
+		return nil, err
+	}
+	f, err := m.Features(b.Spec.Cut)
+	if err != nil {
+		return nil, err
+	}
+	in, err := f.Image()
+	if err != nil {
+		return nil, err
+	}
+	if err := b.Spec.agrees(in); err != nil {
+		return nil, failure.Usage(fmt.Errorf("bodies: %s: %w", b.Path, err))
+	}
+	if b.Spec.Layout == NHWC {
+		return channelsFirst(f, in)
+	}
+	return f, nil
+}
+
+// channelsFirst puts a transposition from NCHW in front of an NHWC model.
+func channelsFirst(m *graph.Model, in graph.Input) (*graph.Model, error) {
+	open := func(d int64, name string) any {
+		if d < 0 {
+			return name
+		}
+		return d
+	}
+	n, h, w := open(in.Shape[0], "N"), open(in.Shape[1], "height"), open(in.Shape[2], "width")
+	b := graph.NewBuilder("nchw", m.Opset())
+	image := b.Input("image/nchw", graph.Float32, n, 3, h, w)
+	b.Output(b.Node("Transpose", "image/nhwc", []string{image}, graph.Ints("perm", 0, 2, 3, 1)), graph.Float32, n, h, w, 3)
+	return graph.Join(b.Model(), m, map[string]string{in.Name: "image/nhwc"}, "")
+}

@@ -1,0 +1,221 @@
+package bodies
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"finetune/internal/failure"
+	"finetune/internal/home"
+	"finetune/onnx/weights"
+)
+
+// Body is a network on disk and what is known about it.
+type Body struct {
+	Path string // of the .onnx file
+	Spec Spec
+}
+
+// Override is what the user says about a body, which goes before what its
+// BODY.json says. The zero value says nothing.
+type Override struct {
+	Cut       string    // --cut
+	Size      int       // --size
+	Mean, Std []float32 // --mean, --std: red, green and blue, of pixels from 0 to 1
+	Layout    string    // --layout
+	Split     string    // --split: node that opens the middle group
+}
+
+// Defaults are tried in this order when no body is named.
+var Defaults = []string{"resnet34", "efficientnet-lite0"}
+
+// Resolve finds the body that a user names:
+//
+//	""                  the first of Defaults whose weights are installed
+//	resnet34            built on first use from $FINETUNE_HOME/weights, kept in $FINETUNE_HOME/bodies
+//	path/to/FILE.onnx   with FILE.json beside it, or described by o
+//	seed:resnet18:7     made-up weights (Seeded), for tests
+//
+// A foreign file must be described: its normalisation and, unless the graph
+// states them, size and layout are never guessed. The cut is found if not named.
+//
+// Errors: an unknown or undescribed body is failure.Usage and says what to give;
+// a file whose digest is not that of its BODY.json is failure.Data.
+func Resolve(nameOrFile string, o Override) (Body, error) {
+	switch {
+	case nameOrFile == "":
+		return resolveDefault(o)
+	case strings.HasPrefix(nameOrFile, "seed:"):
+		return resolveSeeded(nameOrFile, o)
+	case strings.EqualFold(filepath.Ext(nameOrFile), ".onnx"):
+		return resolveFile(nameOrFile, o)
+	}
+	switch strings.ToLower(filepath.Ext(nameOrFile)) {
+	case ".pth", ".pt", ".safetensors":
+		return Body{}, failure.Usage(fmt.Errorf("bodies: %s: weights without a network; run `finetune import NAME --weights %s -o BODY.onnx` and give BODY.onnx", nameOrFile, nameOrFile))
+	}
+	if _, err := find(nameOrFile); err != nil {
+		return Body{}, err
+	}
+	return resolveKnown(nameOrFile, o)
+}
+
+func resolveDefault(o Override) (Body, error) {
+	for _, name := range Defaults {
+		b, err := resolveKnown(name, o)
+		if !errors.Is(err, ErrNotInstalled) {
+			return b, err
+		}
+	}
+	last := Defaults[len(Defaults)-1]
+	return Body{}, fmt.Errorf("bodies: no pretrained body is installed in %s; run `finetune fetch %s`, or name one with --body: %w", home.Path("weights"), last, ErrNotInstalled)
+}
+
+// ErrNotInstalled is wrapped by errors about known bodies without weights.
+var ErrNotInstalled = errors.New("not installed")
+
+// WeightsPath returns the installed state dict of a known body: NAME.pth,
+// NAME.safetensors or a file under its published name in $FINETUNE_HOME/weights.
+// Errors wrap ErrNotInstalled where there is none.
+func WeightsPath(name string) (string, error) {
+	a, err := find(name)
+	if err != nil {
+		return "", err
+	}
+	for _, file := range append([]string{name + ".pth", name + ".safetensors"}, a.released...) {
+		path := home.Path("weights", file)
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("bodies: %s: no weights at %s; run `finetune fetch %s`: %w", name, home.Path("weights", name+".pth"), name, ErrNotInstalled)
+}
+
+// resolveKnown takes the body built earlier if it is whole, by this revision
+// and newer than the weights, and builds it otherwise.
+func resolveKnown(name string, o Override) (Body, error) {
+	path := home.Path("bodies", name+".onnx")
+	weightsFile, err := WeightsPath(name)
+	if b, ok := built(path, weightsFile); ok {
+		return b.with(o)
+	}
+	if err != nil {
+		return Body{}, err
+	}
+	spec, err := Import(name, weightsFile, path)
+	if err != nil {
+		return Body{}, err
+	}
+	return Body{path, spec}.with(o)
+}
+
+// built returns the body at path if it can be used as it is. Without weights,
+// a whole body is enough.
+func built(path, weightsFile string) (Body, bool) {
+	spec, err := ReadSpec(SpecPath(path))
+	if err != nil || spec.Revision != revision {
+		return Body{}, false
+	}
+	model, err := os.Stat(path)
+	if err != nil {
+		return Body{}, false
+	}
+	if w, err := os.Stat(weightsFile); err == nil && w.ModTime().After(model.ModTime()) {
+		return Body{}, false
+	}
+	digest, err := fileDigest(path)
+	return Body{path, spec}, err == nil && digest == spec.Digest
+}
+
+func resolveSeeded(text string, o Override) (Body, error) {
+	parts := strings.Split(text, ":")
+	var seed uint64
+	err := errors.New("wrong number of parts")
+	if len(parts) == 3 {
+		seed, err = strconv.ParseUint(parts[2], 10, 64)
+	}
+	if err != nil {
+		return Body{}, failure.Usage(fmt.Errorf("bodies: %s: write seed:NAME:NUMBER, such as seed:resnet18:7", text))
+	}
+	name := parts[1]
+	path := home.Path("bodies", fmt.Sprintf("seed-%s-%d.onnx", name, seed))
+	if b, ok := built(path, ""); ok {
+		return b.with(o)
+	}
+	state, err := Seeded(name, seed)
+	if err != nil {
+		return Body{}, err
+	}
+	spec, err := write(name, state, fmt.Sprintf("seed %d", seed), path)
+	if err != nil {
+		return Body{}, err
+	}
+	return Body{path, spec}.with(o)
+}
+
+// Import builds the network called name from a state dict in a file and writes
+// out and, beside it, its Spec. Each appears whole or not at all.
+//
+// Errors name the file: failure.Usage for an unknown network or an out that is
+// no .onnx, failure.Data for a state dict that does not fit.
+func Import(name, weightsFile, out string) (Spec, error) {
+	if _, err := find(name); err != nil {
+		return Spec{}, err
+	}
+	if filepath.Ext(out) != ".onnx" {
+		return Spec{}, failure.Usage(fmt.Errorf("bodies: %s: the body's file must end in .onnx", out))
+	}
+	state, err := weights.Read(weightsFile)
+	if err != nil {
+		return Spec{}, err
+	}
+	digest, err := fileDigest(weightsFile)
+	if err != nil {
+		return Spec{}, err
+	}
+	spec, err := write(name, state, digest, out)
+	if err != nil {
+		return Spec{}, fmt.Errorf("%w (weights from %s)", err, weightsFile)
+	}
+	return spec, nil
+}
+
+// revision changes when Build makes another graph from the same weights.
+const revision = 1
+
+func write(name string, state []weights.Tensor, from, out string) (Spec, error) {
+	m, spec, err := Build(name, state)
+	if err != nil {
+		return Spec{}, err
+	}
+	if spec.Digest, err = m.Digest(); err != nil {
+		return Spec{}, err
+	}
+	spec.Weights, spec.Revision = from, revision
+	if strings.HasPrefix(from, "seed ") {
+		spec.Source, spec.Licence = "made-up weights, for tests", "none"
+	}
+	if err := m.Write(out); err != nil {
+		return Spec{}, err
+	}
+	return spec, WriteSpec(SpecPath(out), spec)
+}
+
+func fileDigest(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("bodies: %w", err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", fmt.Errorf("bodies: %s: %w", path, err)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}

@@ -1,0 +1,160 @@
+package bodies
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strings"
+
+	"finetune/internal/durable"
+	"finetune/internal/failure"
+)
+
+// Layouts of an image batch.
+const (
+	NCHW = "NCHW" // [N, channels, height, width]
+	NHWC = "NHWC" // [N, height, width, channels]
+)
+
+// Spec is what a body's file does not say about it: BODY.json beside BODY.onnx.
+type Spec struct {
+	Name     string     // for people; the file's name if nothing better is known
+	Digest   string     // SHA-256 of the .onnx file, in hexadecimal
+	Size     int        // height and width of the images it was trained on
+	Mean     [3]float32 // subtracted from red, green and blue, which are 0 to 1
+	Std      [3]float32 // then divided by this
+	Layout   string     // NCHW or NHWC
+	Cut      string     // tensor [N, Channels, h, w] where a new head begins
+	Channels int64
+	Groups   []Group // input side first; the last is the head
+	Licence  string
+	Source   string
+	Weights  string // what filled it: digest of the state dict, or "seed N"
+	Revision int    // of the code that built it, 0 for a foreign file
+}
+
+// Group is a run of layers that trains at one rate.
+type Group struct {
+	Name string `json:"name"`
+	// Layers are names, or beginnings of names up to a dot, of parameters and
+	// nodes. Where several groups fit, the longest decides.
+	Layers []string `json:"layers"`
+}
+
+// Features is the number of pooled activations, maximum and mean of each channel.
+func (s Spec) Features() int { return int(2 * s.Channels) }
+
+// Group is the index in s.Groups of a parameter or node, -1 if none has it.
+func (s Spec) Group(name string) int {
+	best, length := -1, -1
+	for i, g := range s.Groups {
+		for _, l := range g.Layers {
+			if len(l) > length && (name == l || strings.HasPrefix(name, l+".")) {
+				best, length = i, len(l)
+			}
+		}
+	}
+	return best
+}
+
+// wire is a Spec as JSON; slices tell what is absent or of a wrong length.
+type wire struct {
+	Name     string    `json:"name"`
+	Digest   string    `json:"digest"`
+	Size     int       `json:"size"`
+	Mean     []float32 `json:"mean"`
+	Std      []float32 `json:"std"`
+	Layout   string    `json:"layout"`
+	Cut      string    `json:"cut"`
+	Channels int64     `json:"channels"`
+	Groups   []Group   `json:"groups"`
+	Licence  string    `json:"licence"`
+	Source   string    `json:"source"`
+	Weights  string    `json:"weights,omitempty"`
+	Revision int       `json:"revision,omitempty"`
+}
+
+const maxSpec = 4 << 20 // bytes; a foreign body lists its parameters by name
+
+// ReadSpec reads BODY.json. Size, mean and std must be there; what else is
+// missing is left empty for Resolve to find in the model. Errors name path and
+// are failure.Data, except those of the file system (os.ErrNotExist).
+func ReadSpec(path string) (Spec, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Spec{}, fmt.Errorf("bodies: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxSpec+1))
+	if err != nil {
+		return Spec{}, fmt.Errorf("bodies: %s: %w", path, err)
+	}
+	s, err := parseSpec(data)
+	if err != nil {
+		return Spec{}, failure.Data(fmt.Errorf("bodies: %s: %w", path, err))
+	}
+	return s, nil
+}
+
+func parseSpec(data []byte) (Spec, error) {
+	if len(data) > maxSpec {
+		return Spec{}, fmt.Errorf("more than %d bytes; not the description of a body", maxSpec)
+	}
+	var w wire
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&w); err != nil {
+		return Spec{}, fmt.Errorf("%w; see DESIGN.md for the fields of BODY.json", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return Spec{}, errors.New("text after the JSON object")
+	}
+	if len(w.Mean) != 3 || len(w.Std) != 3 {
+		return Spec{}, fmt.Errorf("mean has %d numbers and std %d; give three each, for red, green and blue from 0 to 1", len(w.Mean), len(w.Std))
+	}
+	s := Spec{w.Name, w.Digest, w.Size, [3]float32(w.Mean), [3]float32(w.Std), w.Layout, w.Cut, w.Channels, w.Groups, w.Licence, w.Source, w.Weights, w.Revision}
+	return s, s.check()
+}
+
+// check looks at what a Spec must have in any case.
+func (s Spec) check() error {
+	switch {
+	case s.Size < 1 || s.Size > 1<<14:
+		return fmt.Errorf("size %d; give the side of the images in pixels", s.Size)
+	case s.Layout != "" && s.Layout != NCHW && s.Layout != NHWC:
+		return fmt.Errorf("layout %q; give %s or %s", s.Layout, NCHW, NHWC)
+	case s.Channels < 0 || s.Channels > 1<<20:
+		return fmt.Errorf("%d channels", s.Channels)
+	}
+	for i := range 3 {
+		m, d := float64(s.Mean[i]), float64(s.Std[i])
+		if math.IsNaN(m) || math.IsInf(m, 0) || !(d > 0) || math.IsInf(d, 0) {
+			return fmt.Errorf("mean %v, std %v; std must be above 0", s.Mean, s.Std)
+		}
+	}
+	return nil
+}
+
+// MarshalJSON writes the fields of BODY.json in their order.
+func (s Spec) MarshalJSON() ([]byte, error) {
+	return json.Marshal(wire{s.Name, s.Digest, s.Size, s.Mean[:], s.Std[:], s.Layout, s.Cut, s.Channels, s.Groups, s.Licence, s.Source, s.Weights, s.Revision})
+}
+
+// WriteSpec writes BODY.json, whole or not at all.
+func WriteSpec(path string, s Spec) error {
+	if err := s.check(); err != nil {
+		return fmt.Errorf("bodies: %s: %w", path, err)
+	}
+	data, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return fmt.Errorf("bodies: %s: %w", path, err)
+	}
+	return durable.WriteFile(path, append(data, '\n'))
+}
+
+// SpecPath is where the Spec of an .onnx file lies: FILE.json for FILE.onnx.
+func SpecPath(model string) string { return strings.TrimSuffix(model, ".onnx") + ".json" }
