@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/protobuf/proto"
+
 	"finetune/onnx/graph/onnxpb"
 )
 
@@ -233,7 +235,7 @@ func (v *view) suggestions() []string {
 
 // CutAt returns the part of the model that makes tensor, its only output.
 // Nodes, initializers, inputs and shape hints that it does not need are left
-// out; metadata stays. An unknown tensor is an error of kind failure.Data.
+// out, weights are no longer listed as inputs too; metadata stays. An unknown tensor is an error of kind failure.Data.
 func (m *Model) CutAt(tensor string) (*Model, error) {
 	flat, err := m.Inline()
 	if err != nil {
@@ -249,6 +251,9 @@ func (m *Model) CutAt(tensor string) (*Model, error) {
 	out := &Model{ModelProto: shallow(flat.ModelProto), Path: m.Path}
 	out.Graph = pruned(flat.Graph, v.nodes, []string{tensor})
 	out.Graph.Output = []*onnxpb.ValueInfoProto{v.describe(tensor)}
+	if out.GetIrVersion() < 4 { // the first in which an initializer need not be an input
+		out.IrVersion = proto.Int64(4)
+	}
 	return out, nil
 }
 
@@ -277,8 +282,11 @@ func pruned(g *onnxpb.GraphProto, sorted []*onnxpb.NodeProto, keep []string) *on
 			made[o] = true
 		}
 	}
-	byName := func(v *onnxpb.ValueInfoProto) bool { return needed[v.GetName()] }
-	out.Input = kept(g.Input, byName)
+	weight := map[string]bool{}
+	for _, t := range g.Initializer {
+		weight[t.GetName()] = true
+	}
+	out.Input = kept(g.Input, func(v *onnxpb.ValueInfoProto) bool { return needed[v.GetName()] && !weight[v.GetName()] })
 	out.Initializer = kept(g.Initializer, func(t *onnxpb.TensorProto) bool { return needed[t.GetName()] })
 	out.SparseInitializer = kept(g.SparseInitializer, func(t *onnxpb.SparseTensorProto) bool { return needed[t.GetValues().GetName()] })
 	out.ValueInfo = kept(g.ValueInfo, func(v *onnxpb.ValueInfoProto) bool {

@@ -56,7 +56,11 @@ func Join(a, b *Model, connect map[string]string, prefix string) (*Model, error)
 	g.SparseInitializer = slices.Concat(ga.SparseInitializer, added.SparseInitializer)
 	g.Input = slices.Concat(ga.Input, kept(added.Input, func(v *onnxpb.ValueInfoProto) bool { return !isRead(v) }))
 	g.Output = slices.Concat(kept(ga.Output, func(v *onnxpb.ValueInfoProto) bool { return !isRead(v) }), added.Output)
-	g.ValueInfo = slices.Concat(ga.ValueInfo, kept(ga.Output, isRead), added.ValueInfo)
+	hinted := func(v *onnxpb.ValueInfoProto) bool {
+		return slices.ContainsFunc(ga.ValueInfo, func(h *onnxpb.ValueInfoProto) bool { return h.GetName() == v.GetName() })
+	}
+	passed := kept(ga.Output, func(v *onnxpb.ValueInfoProto) bool { return isRead(v) && !hinted(v) })
+	g.ValueInfo = slices.Concat(ga.ValueInfo, passed, added.ValueInfo)
 	g.QuantizationAnnotation = slices.Concat(ga.QuantizationAnnotation, added.QuantizationAnnotation)
 	out.Graph = g
 	if err := out.Check(); err != nil {

@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -152,13 +153,14 @@ func (m *Model) Meta(key string) (string, bool) {
 
 // SetMeta stores value under key in the model's metadata, in place of an older one.
 func (m *Model) SetMeta(key, value string) {
-	for _, p := range m.MetadataProps {
-		if p.GetKey() == key {
-			p.Value = proto.String(value)
-			return
-		}
+	entry := &onnxpb.StringStringEntryProto{Key: proto.String(key), Value: proto.String(value)}
+	m.MetadataProps = slices.Clone(m.MetadataProps) // other models may share it
+	i := slices.IndexFunc(m.MetadataProps, func(p *onnxpb.StringStringEntryProto) bool { return p.GetKey() == key })
+	if i >= 0 {
+		m.MetadataProps[i] = entry
+		return
 	}
-	m.MetadataProps = append(m.MetadataProps, &onnxpb.StringStringEntryProto{Key: proto.String(key), Value: proto.String(value)})
+	m.MetadataProps = append(m.MetadataProps, entry)
 }
 
 // Opset is the version of ONNX's own operators that the model imports, 0 if none.

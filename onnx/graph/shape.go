@@ -30,9 +30,9 @@ type inferer struct {
 	ints map[string][]int64 // value of a small integer tensor, row-major; hidden where unknown
 }
 
-// hidden stands for an integer known only at run time. It cannot be -1, which
-// Reshape gives a meaning.
-const hidden = math.MinInt64
+// hidden stands for an integer known only at run time: a number that exporters
+// do not write, as they do -1 (Reshape) and the ends of int64 (Slice).
+const hidden = math.MinInt64/2 + 12345
 
 // maxValue is the longest integer tensor whose value is followed. Shapes and
 // axes are shorter.

@@ -24,6 +24,7 @@ var rules = map[string]rule{
 }
 
 func init() {
+	rules["If"] = ifRule // runs rules itself
 	for _, op := range []string{
 		"Abs", "BatchNormalization", "Cast", "Ceil", "Celu", "Clip", "DequantizeLinear", "Dropout", "Elu", "Erf", "Exp",
 		"Floor", "Gelu", "GroupNormalization", "HardSigmoid", "HardSwish", "Hardmax", "Identity", "InstanceNormalization",

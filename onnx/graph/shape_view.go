@@ -138,6 +138,62 @@ func unsqueezeRule(s *inferer, n *onnxpb.NodeProto) {
 	s.copyValue(n, len(out))
 }
 
+// ifRule infers the branches of If, which see the tensors around them; a
+// dimension in which they differ is unknown.
+func ifRule(s *inferer, n *onnxpb.NodeProto) {
+	var out [][]int64
+	for b, branch := range subgraphs(n) {
+		got := s.branch(branch)
+		if b == 0 {
+			out = got
+			continue
+		}
+		for i := range out {
+			if i >= len(got) || len(got[i]) != len(out[i]) {
+				out[i] = nil
+				continue
+			}
+			for j, d := range got[i] {
+				if d != out[i][j] {
+					out[i][j] = -1
+				}
+			}
+		}
+	}
+	for i, dims := range out {
+		s.out(n, i, dims)
+	}
+}
+
+// branch infers the outputs of a graph inside a node and forgets the rest.
+func (s *inferer) branch(g *onnxpb.GraphProto) [][]int64 {
+	nodes, err := sortNodes(g.Node)
+	if err != nil {
+		return nil
+	}
+	for _, t := range g.Initializer {
+		s.constant(t.GetName(), t)
+	}
+	for _, n := range nodes {
+		s.node(n, nil)
+	}
+	var out [][]int64
+	for _, o := range g.Output {
+		out = append(out, slices.Clone(s.dims[o.GetName()]))
+	}
+	for _, t := range g.Initializer {
+		delete(s.dims, t.GetName())
+		delete(s.ints, t.GetName())
+	}
+	for _, n := range nodes {
+		for _, o := range n.Output {
+			delete(s.dims, o)
+			delete(s.ints, o)
+		}
+	}
+	return out
+}
+
 func expandRule(s *inferer, n *onnxpb.NodeProto) {
 	x, shape := s.in(n, 0), s.value(n, 1)
 	if x != nil && shape != nil {
