@@ -18,7 +18,6 @@ func newPlot(x, y string) *plot.Plot {
 	p.BackgroundColor = nil
 	for _, a := range []*plot.Axis{&p.X, &p.Y} {
 		a.Label.TextStyle = tinted(aligned(noteText, draw.XCenter), soft)
-		a.Label.TextStyle.YAlign = draw.YTop
 		a.Label.Padding = px(4)
 		a.LineStyle = draw.LineStyle{Color: soft, Width: px(1)}
 		a.Tick.LineStyle = draw.LineStyle{Color: soft, Width: px(1)}
@@ -30,16 +29,13 @@ func newPlot(x, y string) *plot.Plot {
 	p.X.Tick.Label.YAlign = draw.YTop
 	p.Y.Tick.Label = aligned(tickText, draw.XRight)
 	p.Y.Label.TextStyle.YAlign = draw.YBottom
+	p.X.Label.TextStyle.YAlign = draw.YBottom
 	p.X.Label.Text, p.Y.Label.Text = x, y
+	lines := plotter.NewGrid()
+	lines.Vertical.Color = nil
+	lines.Horizontal = draw.LineStyle{Color: faint, Width: px(1)}
+	p.Add(lines) // first, hence behind the data
 	return p
-}
-
-// grid draws faint lines behind the data.
-func grid(p *plot.Plot) {
-	g := plotter.NewGrid()
-	g.Vertical.Color = nil
-	g.Horizontal = draw.LineStyle{Color: faint, Width: px(1)}
-	p.Add(g)
 }
 
 // ticks places labels at multiples of 1, 2 or 5 times a power of ten.
@@ -127,21 +123,20 @@ func short(v float64) string {
 	return s
 }
 
-// logTicks labels powers of ten as they are typed on a command line: 1e-3.
-type logTicks struct{}
+// decades labels an axis of base-ten logarithms (gonum's own log scale sets its
+// label off centre) with the powers as they are typed on a command line: 1e-3.
+type decades struct{}
 
 // Ticks implements plot.Ticker.
-func (logTicks) Ticks(lo, hi float64) []plot.Tick {
+func (decades) Ticks(lo, hi float64) []plot.Tick {
 	var out []plot.Tick
-	for e := math.Floor(math.Log10(lo)); e <= math.Ceil(math.Log10(hi)); e++ {
-		base := math.Pow(10, e)
+	for e := math.Floor(lo); e <= math.Ceil(hi); e++ {
 		for m := 1.0; m < 10; m++ {
-			t := plot.Tick{Value: m * base}
+			t := plot.Tick{Value: e + math.Log10(m)}
 			if m == 1 {
-				t.Label = strconv.FormatFloat(base, 'e', 0, 64)
-				t.Label = trimExponent(t.Label)
+				t.Label = power(int(e))
 			}
-			if v := t.Value; v >= lo*(1-1e-9) && v <= hi*(1+1e-9) {
+			if t.Value >= lo-1e-9 && t.Value <= hi+1e-9 {
 				out = append(out, t)
 			}
 		}
@@ -149,17 +144,22 @@ func (logTicks) Ticks(lo, hi float64) []plot.Tick {
 	return out
 }
 
-// trimExponent turns Go's 1e-03 into 1e-3 and writes 0.1, 1 and 10 in full.
-func trimExponent(s string) string {
-	v, err := strconv.ParseFloat(s, 64)
-	if err == nil && v >= 0.1 && v <= 10 {
-		return strconv.FormatFloat(v, 'f', -1, 64)
+func power(e int) string {
+	switch {
+	case e >= -1 && e <= 3:
+		return strconv.FormatFloat(math.Pow10(e), 'f', -1, 64)
+	default:
+		return "1e" + strconv.Itoa(e)
 	}
-	mantissa, exponent := s[:len(s)-4], s[len(s)-4:]
-	if len(s) >= 5 && exponent[0] == 'e' && exponent[2] == '0' {
-		return mantissa + exponent[:2] + exponent[3:]
+}
+
+// logs are base-ten logarithms, nothing below least, 0 having none.
+func logs(v []float64, least float64) []float64 {
+	out := make([]float64, len(v))
+	for i, f := range v {
+		out[i] = math.Log10(max(f, least))
 	}
-	return s
+	return out
 }
 
 // curve is a line through the finite points of x, y, at most most of them: the
@@ -229,7 +229,8 @@ func span(vs ...[]float64) (lo, hi float64, ok bool) {
 	return lo, hi, ok
 }
 
-// frame fixes the axes so that the data has air above and no range is empty.
+// frame fixes the axes, after the last Add, which would widen them; no range is
+// left empty.
 func frame(p *plot.Plot, xlo, xhi, ylo, yhi float64) {
 	if xhi <= xlo {
 		xlo, xhi = xlo-0.5, xhi+0.5

@@ -2,6 +2,7 @@ package plots
 
 import (
 	"fmt"
+	"image/color"
 	"sort"
 
 	"gonum.org/v1/plot/plotter"
@@ -24,7 +25,10 @@ func (f Balance) Draw(w Width) (Figure, error) {
 	if n > 40 {
 		return f.ranked(w, hd)
 	}
-	const row = 34.0
+	row, bar := 34.0, 12.0
+	if n > 12 {
+		row, bar = 25, 9
+	}
 	s := newSheet(w, hd, row*float64(n)+4)
 	names := 0.0
 	for _, c := range f.Classes {
@@ -42,12 +46,16 @@ func (f Balance) Draw(w Width) (Figure, error) {
 		s.text(aligned(labelText, draw.XRight), x-10, y+row/2, fit(labelText, name, names))
 		for k, v := range []int{at(f.Train, c), at(f.Valid, c)} {
 			long := room * float64(v) / float64(most)
-			s.rect(x, y+4+13*float64(k), max(1, long), 12, []swatch{{orange, ""}, {blue, ""}}[k].colour)
-			s.text(tickText, x+long+6, y+10+13*float64(k), count(v))
+			yk := y + 3 + (bar+1)*float64(k)
+			s.rect(x, yk, max(1, long), bar, halves[k])
+			s.text(face(bar, false, soft), x+long+6, yk+bar/2, count(v))
 		}
 	}
 	return s.figure(fmt.Sprintf("Photographs of each of %d classes in training and validation.", n))
 }
+
+// halves are the colours of training and validation.
+var halves = [2]color.NRGBA{orange, blue}
 
 // ranked draws many classes as a curve from the largest to the smallest.
 func (f Balance) ranked(w Width, hd header) (Figure, error) {
@@ -63,12 +71,11 @@ func (f Balance) ranked(w Width, hd header) (Figure, error) {
 			top = max(top, v)
 		}
 		if len(xys) > 0 {
-			p.Add(lineOf(xys, []swatch{{orange, ""}, {blue, ""}}[k].colour, 2.2))
+			p.Add(lineOf(xys, halves[k], 2.2))
 		}
 	}
 	frame(p, 1, float64(len(f.Classes)), 0, float64(top)*1.05)
 	p.X.Tick.Marker, p.Y.Tick.Marker = ticks{whole: true}, ticks{whole: true}
-	grid(p)
 	p.Draw(s.body())
 	return s.figure(fmt.Sprintf("Photographs per class of %s classes, largest first.", count(len(f.Classes))))
 }

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"image"
 	"image/color"
+	imagedraw "image/draw"
 	"math"
+	"sort"
 	"strconv"
 
 	"gonum.org/v1/plot/vg"
@@ -47,43 +49,36 @@ func (f Confusion) Draw(w Width) (Figure, error) {
 
 // matrix is the layout of the cells, in CSS pixels of the sheet.
 type matrix struct {
-	n                   int
-	x, y, top, side     float64
-	cell, names, bottom float64 // names: room for row names, 0 for none
-	recall              float64 // room for the share right at the end of a row
-	slant               bool
+	n                  int
+	x, y, top, side    float64
+	cell, bottom, left float64 // left: room for the names of rows
+	named, slant       bool    // classes named along the axes; the column names slanted
 }
 
+// plan chooses named cells if they can be legible, otherwise a raster.
 func (f Confusion) plan(w Width) matrix {
-	m := matrix{n: len(f.Classes), top: 6}
-	room := float64(w) - 2*margin
+	m := matrix{n: len(f.Classes), top: 8}
+	n := float64(max(1, m.n))
+	room := float64(w) - 2*margin - 22 // less the title of the vertical axis
 	longest := 0.0
 	for _, c := range f.Classes {
 		longest = max(longest, width(labelText, c))
 	}
-	axis := 22.0
-	m.names = min(longest, room*0.24) + 8
-	m.recall = 52
-	m.cell = min((room-axis-m.names-m.recall)/float64(max(1, m.n)), 130)
-	if m.cell < 12 { // names would not fit beside cells this small
-		m.names, m.recall = 34, 0
-		m.cell = (room - axis - m.names) / float64(max(1, m.n))
-		if m.cell < 1 {
-			m.cell = math.Max(0.5, math.Floor(m.cell*2)/2) // whole device pixels
-		}
-		m.cell = min(m.cell, 520/float64(max(1, m.n)))
-	}
-	m.side = m.cell * float64(m.n)
-	m.x = margin + axis + m.names
-	m.slant = longest+6 > m.cell
+	m.left = min(longest, room*0.22) + 8
+	m.cell = min((room-m.left-46)/n, 130) // 46: the share right at the end of a row
+	m.named = m.cell >= 11
 	switch {
-	case m.cell < 12:
-		m.bottom = 44
-	case m.slant:
-		m.bottom = min(longest, 110)*0.75 + 40
+	case !m.named:
+		m.left, m.bottom = 38, 44
+		m.cell = min((room-m.left-6)/n, 560/n)
+	case longest+6 > m.cell:
+		m.slant = true
+		m.bottom = min(longest, 110)*0.72 + 36
 	default:
 		m.bottom = 48
 	}
+	m.side = m.cell * float64(m.n)
+	m.x = margin + 22 + m.left
 	return m
 }
 
@@ -104,6 +99,9 @@ func (f Confusion) finding(pairs []Pair) string {
 		return fmt.Sprintf("No mistakes: all %s right", count(n))
 	}
 	p := pairs[0]
+	if p.Count == 1 && n-right > 1 {
+		return fmt.Sprintf("%s mistakes of %s, no two of the same kind", count(n-right), count(n))
+	}
 	return fmt.Sprintf("Most frequent mistake: %s called %s, %s of %s", f.Classes[p.True], f.Classes[p.Predicted], count(p.Count), count(p.Total))
 }
 
@@ -111,10 +109,10 @@ func (f Confusion) note(m matrix) string {
 	switch {
 	case m.cell >= 44:
 		return "Photographs, and their share of the row (the true class); darker is a larger share"
-	case m.cell >= 12:
+	case m.named:
 		return "Photographs; darker is a larger share of the row (the true class)"
 	}
-	return fmt.Sprintf("%s classes in order; darker is a larger share of the row (the true class)", count(m.n))
+	return fmt.Sprintf("%s classes in order; a dot is a kind of mistake, darker for a larger share of the row", count(m.n))
 }
 
 func (f Confusion) words(pairs []Pair) string {
@@ -149,15 +147,8 @@ func onShade(share float64) color.Color {
 }
 
 func (f Confusion) cells(s *sheet, m matrix) {
-	im := image.NewNRGBA(image.Rect(0, 0, m.n, m.n))
-	for t, row := range f.Counts {
-		total := sum(row)
-		for p, v := range row {
-			im.SetNRGBA(p, t, shade(float64(v)/max(1, float64(total)), p == t))
-		}
-	}
-	if m.cell < 12 {
-		s.image(enlarge(im, max(1, int(math.Round(m.cell*2)))), m.x, m.y, m.side, m.side)
+	if !m.named {
+		s.image(f.raster(m), m.x, m.y, m.side, m.side)
 		return
 	}
 	gap := min(2, m.cell/12)
@@ -166,11 +157,39 @@ func (f Confusion) cells(s *sheet, m matrix) {
 		y := m.y + float64(t)*m.cell
 		for p, v := range row {
 			x := m.x + float64(p)*m.cell
-			s.rect(x, y, m.cell-gap, m.cell-gap, im.NRGBAAt(p, t))
+			s.rect(x, y, m.cell-gap, m.cell-gap, shade(float64(v)/max(1, float64(total)), p == t))
 			f.cellText(s, m, x+(m.cell-gap)/2, y+(m.cell-gap)/2, v, total)
 		}
 		f.rowEnd(s, m, y+m.cell/2, row[t], total)
 	}
+}
+
+// raster paints the matrix at the figure's own resolution. A cell of a mistake
+// covers at least 4 by 4 pixels, so that one among a million is seen; darker
+// ones lie above paler ones.
+func (f Confusion) raster(m matrix) image.Image {
+	side := int(math.Round(2 * m.side))
+	im := image.NewNRGBA(image.Rect(0, 0, side, side))
+	imagedraw.Draw(im, im.Bounds(), image.NewUniform(shade(0, true)), image.Point{}, imagedraw.Src)
+	each := float64(side) / float64(m.n)
+	paint := func(t, p int, least float64, c color.Color) {
+		size := max(each, least)
+		x, y := (float64(p)+0.5)*each-size/2, (float64(t)+0.5)*each-size/2
+		box := image.Rect(int(math.Round(x)), int(math.Round(y)), int(math.Round(x+size)), int(math.Round(y+size)))
+		imagedraw.Draw(im, box, image.NewUniform(c), image.Point{}, imagedraw.Src)
+	}
+	pairs := Confused(f.Counts)
+	share := func(p Pair) float64 { return float64(p.Count) / float64(p.Total) }
+	sort.SliceStable(pairs, func(i, j int) bool { return share(pairs[i]) < share(pairs[j]) })
+	for t, row := range f.Counts {
+		if total := sum(row); total > 0 {
+			paint(t, t, 3, shade(float64(row[t])/float64(total), true))
+		}
+	}
+	for _, p := range pairs {
+		paint(p.True, p.Predicted, 4, shade(0.15+0.85*share(p), false))
+	}
+	return im
 }
 
 // cellText writes the count, and below it the share where the cell is tall
@@ -195,9 +214,6 @@ func (f Confusion) cellText(s *sheet, m matrix, x, y float64, v, total int) {
 }
 
 func (f Confusion) rowEnd(s *sheet, m matrix, y float64, right, total int) {
-	if m.recall == 0 {
-		return
-	}
 	sty := labelText
 	if m.cell < 20 {
 		sty = face(10, false, ink)
@@ -218,7 +234,7 @@ func (f Confusion) names(s *sheet, m matrix) {
 	s.text(up, m.x+m.side/2, m.y+m.side+m.bottom-10, "predicted class")
 	up.Rotation = math.Pi / 2
 	s.text(up, margin+8, m.y+m.side/2, "true class")
-	if m.cell < 12 {
+	if !m.named {
 		f.scale(s, m)
 		return
 	}
@@ -228,7 +244,7 @@ func (f Confusion) names(s *sheet, m matrix) {
 	}
 	for i, c := range f.Classes {
 		mid := (float64(i) + 0.5) * m.cell
-		s.text(row, m.x-6, m.y+mid, fit(row, c, m.names-6))
+		s.text(row, m.x-6, m.y+mid, fit(row, c, m.left-6))
 		if !m.slant {
 			s.text(aligned(labelText, draw.XCenter), m.x+mid, m.y+m.side+12, c)
 			continue
@@ -237,9 +253,7 @@ func (f Confusion) names(s *sheet, m matrix) {
 		slanted.Rotation = math.Pi / 4
 		s.text(slanted, m.x+mid+2, m.y+m.side+5, fit(row, c, 110))
 	}
-	if m.recall > 0 {
-		s.text(smallText, m.x+m.side+6, m.y-6, "right")
-	}
+	s.text(smallText, m.x+m.side+6, m.y-6, "right")
 }
 
 func (f Confusion) scale(s *sheet, m matrix) {
@@ -263,12 +277,15 @@ func (f Confusion) table(s *sheet, y float64, pairs []Pair) {
 	most := float64(pairs[0].Count)
 	room := s.w - 2*margin
 	bar, share := room*0.16, 92.0
+	if s.w < 500 {
+		bar, share = 0, 66
+	}
 	for _, p := range pairs {
 		y += 20
 		text := f.Classes[p.True] + " called " + f.Classes[p.Predicted]
 		s.text(labelText, margin, y, fit(labelText, text, room-bar-share-20))
 		x := s.w - margin - share - bar - 8
-		s.rect(x, y-6, max(2, bar*float64(p.Count)/most), 12, shade(1, false))
+		s.rect(x, y-6, bar*float64(p.Count)/most, 12, shade(1, false))
 		s.text(aligned(labelText, draw.XRight), s.w-margin, y, strconv.Itoa(p.Count)+" of "+strconv.Itoa(p.Total))
 	}
 }
@@ -279,16 +296,4 @@ func sum(v []int) int {
 		n += k
 	}
 	return n
-}
-
-// enlarge repeats every pixel k by k times, so that no filter blurs it.
-func enlarge(im *image.NRGBA, k int) *image.NRGBA {
-	b := im.Bounds()
-	out := image.NewNRGBA(image.Rect(0, 0, b.Dx()*k, b.Dy()*k))
-	for y := range b.Dy() * k {
-		for x := range b.Dx() * k {
-			out.SetNRGBA(x, y, im.NRGBAAt(x/k, y/k))
-		}
-	}
-	return out
 }

@@ -71,8 +71,8 @@ func newSheet(w Width, hd header, body float64) *sheet {
 	note := wrap(noteText, hd.note, room)
 	rows := keyRows(hd.key, room)
 	top := margin + 22*float64(len(title)) + 18*float64(len(note)) + 20*float64(len(rows))
-	if len(note)+len(rows) > 0 {
-		top += 4
+	if len(title)+len(note)+len(rows) > 0 {
+		top += 12
 	}
 	s := &sheet{w: float64(w), h: top + body + margin, top: top, title: hd.title, note: hd.note}
 	s.canvas = vgimg.NewWith(vgimg.UseWH(px(s.w), px(s.h)), vgimg.UseDPI(192), vgimg.UseBackgroundColor(paper))

@@ -22,7 +22,7 @@ var draws = []struct {
 	{"schedule-sgdr", Wide, Schedule{Groups: []string{"head"}, Rates: [][]float64{cosine(0.01, 60, 2, 3)}}},
 	{"schedule-groups", Wide, Schedule{Groups: []string{"early", "middle", "head"},
 		Rates: [][]float64{cosine(1e-4, 60, 2, 3), cosine(1e-3, 60, 2, 3), cosine(1e-2, 60, 2, 3)}}},
-	{"schedule-momentum", Wide, Schedule{Rates: [][]float64{triangle(0.001, 0.01, 200)}, Momentum: triangle(0.95, 0.85, 200)}},
+	{"schedule-momentum", Wide, Schedule{Rates: [][]float64{triangle(0.001, 0.01, 201)}, Momentum: triangle(0.95, 0.85, 201)}},
 	{"schedule-groups-narrow", Narrow, Schedule{Groups: []string{"early", "middle", "head"},
 		Rates: [][]float64{cosine(1e-4, 60, 2, 3), cosine(1e-3, 60, 2, 3), cosine(1e-2, 60, 2, 3)}}},
 	{"loss-by-step", Wide, LossByStep{falling(1.1, 0.18, 420)}},

@@ -2,6 +2,7 @@ package plots
 
 import (
 	"fmt"
+	"strings"
 
 	"gonum.org/v1/plot/vg/draw"
 )
@@ -23,21 +24,29 @@ func (f Gains) Draw(w Width) (Figure, error) {
 	if len(f.Steps) == 0 {
 		return newSheet(w, header{title: hd.title}, 40).nothing("no steps")
 	}
-	const row = 52.0
+	row, lift := 52.0, 0.0
+	if w < 500 { // name and numbers on a line each
+		row, lift = 70, 18
+	}
 	s := newSheet(w, hd, row*float64(len(f.Steps)))
 	most := 0.01
 	for _, g := range f.Steps {
 		_, hi := Wilson(g.N-g.Right, g.N)
 		if finite(hi) {
-			most = max(most, hi)
+			most = max(most, hi*1.04)
 		}
 	}
 	room := s.w - 2*margin
 	for i, g := range f.Steps {
 		y := s.top + row*float64(i)
 		e := 1 - float64(g.Right)/float64(max(1, g.N))
-		s.text(boldText, margin, y+8, fit(boldText, g.Step, room*0.5))
-		s.text(aligned(noteText, draw.XRight), s.w-margin, y+8, fit(noteText, f.words(i), room*0.5-8))
+		s.text(boldText, margin, y+8, fit(boldText, g.Step, room))
+		if lift > 0 {
+			s.text(noteText, margin, y+8+lift, f.words(i))
+		} else {
+			s.text(aligned(noteText, draw.XRight), s.w-margin, y+8, f.words(i))
+		}
+		y += lift
 		s.rect(margin, y+20, room, 18, faint)
 		s.rect(margin, y+20, max(1, room*e/most), 18, pale(red))
 		lo, hi := Wilson(g.N-g.Right, g.N)
@@ -54,7 +63,7 @@ func (f Gains) words(i int) string {
 	if i > 0 {
 		before := f.Steps[i-1]
 		d := e - 100*(1-float64(before.Right)/float64(max(1, before.N)))
-		text += fmt.Sprintf(" (%+.1f)", d)
+		text += strings.Replace(fmt.Sprintf(" (%+.1f)", d), "-", "−", 1)
 	}
 	return text + ", " + seconds(g.Seconds)
 }
@@ -72,7 +81,7 @@ func (f Gains) finding() string {
 	if fewer == 0 {
 		return "No step after the first lowered the error"
 	}
-	return fmt.Sprintf("%s bought most: %s fewer mistakes of %s", f.Steps[best].Step, count(fewer), count(f.Steps[best].N))
+	return fmt.Sprintf("%s: %s fewer mistakes of %s, the most of any step", f.Steps[best].Step, count(fewer), count(f.Steps[best].N))
 }
 
 // seconds writes a duration as people say it.

@@ -34,7 +34,6 @@ func (f LossByStep) Draw(w Width) (Figure, error) {
 	p.Add(lineOf(curve(x, f.Loss, 2000), pale(orange), 1), lineOf(curve(x, mean, 2000), orange, 2.2))
 	frame(p, 1, float64(len(x)), 0, ceiling(f.Loss, mean))
 	p.X.Tick.Marker = ticks{whole: true}
-	grid(p)
 	p.Draw(s.body())
 	return s.figure(fmt.Sprintf("Loss of each batch and its running mean over %s training steps.", count(len(x))))
 }
@@ -146,7 +145,6 @@ func epochLines(p *plot.Plot, history []Epoch, ylo, yhi float64, tracks ...track
 	lo, hi, _ := span(x)
 	frame(p, lo, hi, ylo, yhi)
 	p.X.Tick.Marker = ticks{whole: true}
-	grid(p)
 }
 
 func column(history []Epoch, f func(Epoch) float64) []float64 {

@@ -33,21 +33,22 @@ func (f RateSearch) Draw(w Width) (Figure, error) {
 		return s.nothing("no steps recorded")
 	}
 	first, _, _ := ends(f.Losses)
-	yhi = min(yhi, ylo+1.6*max(first-ylo, 0.25*(yhi-ylo))) // leave out most of the final blow-up
+	if fall := first - ylo; fall > 0.05*math.Abs(first) {
+		yhi = min(yhi, ylo+1.6*fall) // leave out most of the final blow-up
+	}
 	if xhi <= xlo {
 		xlo, xhi = xlo/2, xhi*2
 	}
 	p := newPlot("learning rate (log scale)", "training loss, smoothed (nats)")
-	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, logTicks{}
+	p.X.Tick.Marker = decades{}
 	pad := 0.06 * max(yhi-ylo, 1e-6)
-	frame(p, xlo, xhi, ylo-pad, yhi+pad)
-	grid(p)
 	if v := f.Suggestion; v > 0 && v >= xlo && v <= xhi {
-		mark := lineOf(plotter.XYs{{X: v, Y: p.Y.Min}, {X: v, Y: p.Y.Max}}, red, 1.5)
+		mark := lineOf(plotter.XYs{{X: math.Log10(v), Y: ylo - pad}, {X: math.Log10(v), Y: yhi + pad}}, red, 1.5)
 		mark.Dashes = dashes
 		p.Add(mark)
 	}
-	p.Add(lineOf(curve(f.Rates, f.Losses, 2000), blue, 2.2))
+	p.Add(lineOf(curve(logs(f.Rates, xlo), f.Losses, 2000), blue, 2.2))
+	frame(p, math.Log10(xlo), math.Log10(xhi), ylo-pad, yhi+pad)
 	p.Draw(s.body())
 	if v := f.Suggestion; v > 0 && v >= xlo && v <= xhi {
 		f.mark(s, p, v)
@@ -58,12 +59,12 @@ func (f RateSearch) Draw(w Width) (Figure, error) {
 // mark puts a dot where the suggestion meets the curve and its value beside it.
 func (f RateSearch) mark(s *sheet, p *plot.Plot, v float64) {
 	c := p.DataCanvas(s.body())
-	x, y := c.X(p.X.Norm(v)), c.Y(p.Y.Norm(min(p.Y.Max, f.lossAt(v))))
+	x, y := c.X(p.X.Norm(math.Log10(v))), c.Y(p.Y.Norm(min(p.Y.Max, f.lossAt(v))))
 	c.DrawGlyph(draw.GlyphStyle{Color: red, Radius: px(5), Shape: draw.CircleGlyph{}}, pointAt(x, y))
 	sty := tinted(boldText, red)
 	sty.YAlign = draw.YTop
 	gap := px(8)
-	if p.X.Norm(v) > 0.75 {
+	if p.X.Norm(math.Log10(v)) > 0.75 {
 		sty, gap = aligned(sty, draw.XRight), -gap
 	}
 	c.FillText(sty, pointAt(x+gap, c.Max.Y-px(2)), short(v))

@@ -40,12 +40,10 @@ func (f Reliability) Draw(w Width) (Figure, error) {
 		return s.nothing("no labelled photographs")
 	}
 	p := newPlot("", "share that was right (%)")
-	frame(p, 0, 100, 0, 100)
-	grid(p)
 	diagonal := lineOf(plotter.XYs{{X: 0, Y: 0}, {X: 100, Y: 100}}, soft, 1.2)
 	diagonal.Dashes = dashes
 	p.Add(diagonal)
-	var dots plotter.XYs
+	var firm, few plotter.XYs // bins of at least 5 photographs, and others
 	counts := newPlot("probability given to the predicted class (%)", "photographs")
 	most := 0
 	for i, b := range bs {
@@ -56,13 +54,18 @@ func (f Reliability) Draw(w Width) (Figure, error) {
 		}
 		lo, hi := Wilson(b.Right, b.N)
 		x := 100 * b.Confidence
-		dots = append(dots, plotter.XY{X: x, Y: 100 * float64(b.Right) / float64(b.N)})
+		dot := plotter.XY{X: x, Y: 100 * float64(b.Right) / float64(b.N)}
+		if b.N < 5 {
+			few = append(few, dot)
+		} else {
+			firm = append(firm, dot)
+		}
 		p.Add(lineOf(plotter.XYs{{X: x, Y: 100 * lo}, {X: x, Y: 100 * hi}}, pale(blue), 3))
 	}
-	p.Add(lineOf(dots, blue, 2), dotsOf(dots, blue, 4))
+	p.Add(lineOf(firm, blue, 2), dotsOf(firm, blue, 4), dotsOf(few, pale(blue), 3.5))
+	frame(p, 0, 100, 0, 100)
 	frame(counts, 0, 100, 0, float64(most)*1.08)
 	counts.Y.Tick.Marker = ticks{whole: true, most: 3}
-	grid(counts)
 	s.stack(p, counts, 0.68)
 	return s.figure(fmt.Sprintf("Upper panel: share right against probability, with the diagonal of a perfectly calibrated model. Lower panel: photographs per bin. Expected calibration error %.1f points.", 100*ece))
 }

@@ -33,20 +33,7 @@ func (f Schedule) Draw(w Width) (Figure, error) {
 	if !ok {
 		return s.nothing("no steps recorded")
 	}
-	rate := newPlot("training step", "learning rate")
-	steps := 1.0
-	for g, r := range f.Rates {
-		steps = max(steps, float64(len(r)))
-		rate.Add(lineOf(curve(counted(len(r)), r, 2000), series[g%len(series)], 1.8))
-	}
-	frame(rate, 1, steps, 0, hi*1.04)
-	rate.X.Tick.Marker = ticks{whole: true}
-	if positive := smallest(f.Rates); len(f.Rates) > 1 && hi/positive > 20 { // groups decades apart
-		frame(rate, 1, steps, positive*0.8, hi*1.25)
-		rate.Y.Scale, rate.Y.Tick.Marker = plot.LogScale{}, logTicks{}
-		rate.Y.Label.Text = "learning rate (log scale)"
-	}
-	grid(rate)
+	rate, steps := f.rates(hi)
 	if !moved {
 		rate.Draw(s.body())
 		return s.figure(fmt.Sprintf("Learning rate against training step, %s to %s over %s steps.", short(lo), short(hi), count(int(steps))))
@@ -57,10 +44,31 @@ func (f Schedule) Draw(w Width) (Figure, error) {
 	frame(mom, 1, steps, max(0, mlo-0.1*(mhi-mlo)), mhi+0.1*(mhi-mlo))
 	mom.X.Tick.Marker = ticks{whole: true}
 	mom.Y.Tick.Marker = ticks{most: 4}
-	grid(mom)
 	s.stack(rate, mom, 0.62)
 	return s.figure(fmt.Sprintf("Upper panel: learning rate, %s to %s over %s steps. Lower panel: momentum, %s to %s.",
 		short(lo), short(hi), count(int(steps)), short(mlo), short(mhi)))
+}
+
+// rates plots a curve per group, on a log scale where the groups' highest rates
+// lie far apart: two decades below the slowest are then enough.
+func (f Schedule) rates(hi float64) (*plot.Plot, float64) {
+	p, steps, least := newPlot("training step", "learning rate"), 1.0, leastTop(f.Rates)
+	far := hi/least >= 5
+	for g, r := range f.Rates {
+		steps = max(steps, float64(len(r)))
+		if far {
+			r = logs(r, least/1e6) // the frame cuts the rest
+		}
+		p.Add(lineOf(curve(counted(len(r)), r, 2000), series[g%len(series)], 1.8))
+	}
+	p.X.Tick.Marker = ticks{whole: true}
+	if far {
+		p.Y.Label.Text, p.Y.Tick.Marker = "learning rate (log scale)", decades{}
+		frame(p, 1, steps, math.Log10(least/100), math.Log10(hi*1.25))
+	} else {
+		frame(p, 1, steps, 0, hi*1.04)
+	}
+	return p, steps
 }
 
 func (f Schedule) group(g int) string {
@@ -99,17 +107,15 @@ func moves(v []float64) bool {
 	return ok && hi-lo > 1e-9*math.Abs(hi)
 }
 
-// smallest is the least positive rate.
-func smallest(rates [][]float64) float64 {
-	lo := math.Inf(1)
+// leastTop is the highest rate of the slowest group.
+func leastTop(rates [][]float64) float64 {
+	least := math.Inf(1)
 	for _, r := range rates {
-		for _, v := range r {
-			if v > 0 {
-				lo = min(lo, v)
-			}
+		if _, hi, ok := span(r); ok && hi > 0 {
+			least = min(least, hi)
 		}
 	}
-	return lo
+	return least
 }
 
 // counted is 1, 2, ... n.

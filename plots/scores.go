@@ -115,7 +115,6 @@ func (f Scores) panel(s *sheet, h histogram, x, y, w, tall float64, first bool) 
 	}
 	frame(p, 0, 100, 0, 100)
 	p.X.Tick.Marker, p.Y.Tick.Marker = ticks{most: 4}, ticks{most: 3}
-	grid(p)
 	top := 0.0
 	for i := range bins {
 		other, own := 100*h.other[i]/float64(max(1, h.nOther)), 100*h.own[i]/float64(h.nOwn)
