@@ -17,7 +17,7 @@ type adam struct {
 	gradients, first, second [][]float32
 }
 
-func (a *adam) begin(Rates) ([][]float32, float32) { return a.gradients, 0 }
+func (a *adam) begin(Rates, bool) plan { return plan{into: a.gradients} }
 
 func (a *adam) state() []namedBuffers {
 	return []namedBuffers{{"adam_first", a.first}, {"adam_second", a.second}}

@@ -6,7 +6,7 @@ import "math"
 //
 //	y = Gamma*(x-mean)/sqrt(variance+Eps) + Beta
 //
-// Shapes: x and y [batch, features]; Gamma, Beta, Mean, Var [features].
+// Shapes: x and y [features, batch]; Gamma, Beta, Mean, Var [features].
 // Units:  Eps adds to a variance; Momentum is the weight of the newest batch, 0 to 1.
 // Modes:  training divides the variance by n, the running Var takes n-1; evaluation uses Mean and Var.
 // Errors: none here; Trainer.Step refuses a training batch of one row.
@@ -14,30 +14,63 @@ import "math"
 type BatchNorm struct {
 	Gamma, Beta   []float32
 	Mean, Var     []float32 // running statistics
-	Eps, Momentum float64
+	Eps, Momentum float32
 }
 
 func newBatchNorm(features int) BatchNorm {
 	b := BatchNorm{Gamma: make([]float32, features), Beta: make([]float32, features),
 		Mean: make([]float32, features), Var: make([]float32, features), Eps: 1e-5, Momentum: .1}
-	for i := range b.Gamma {
-		b.Gamma[i], b.Var[i] = 1, 1
-	}
+	fill(b.Gamma, 1)
+	fill(b.Var, 1)
 	return b
 }
 
-// evaluate normalises x in place with the running statistics.
-func (b *BatchNorm) evaluate(x []float32) {
-	f := len(b.Gamma)
-	scale, shift := make([]float32, f), make([]float32, f)
-	for j := range scale {
-		s := float64(b.Gamma[j]) / math.Sqrt(float64(b.Var[j])+b.Eps)
-		scale[j], shift[j] = float32(s), float32(float64(b.Beta[j])-s*float64(b.Mean[j]))
+// statistics returns the mean and 1/sqrt(variance+Eps) of feature j over x, and
+// moves the running statistics; where frozen it returns those.
+func (b *BatchNorm) statistics(j int, x []float32, frozen bool) (mean, invStd float32) {
+	if frozen {
+		return b.Mean[j], float32(1 / math.Sqrt(float64(b.Var[j])+float64(b.Eps)))
 	}
-	for i := 0; i < len(x); i += f {
-		row := x[i : i+f]
-		for j, v := range row {
-			row[j] = v*scale[j] + shift[j]
-		}
+	n, sum, squares := float64(len(x)), 0.0, 0.0
+	for _, v := range x {
+		sum += float64(v)
 	}
+	m := sum / n
+	for _, v := range x {
+		squares += (float64(v) - m) * (float64(v) - m)
+	}
+	b.Mean[j] += b.Momentum * (float32(m) - b.Mean[j])
+	b.Var[j] += b.Momentum * (float32(squares/(n-1)) - b.Var[j])
+	return float32(m), float32(1 / math.Sqrt(squares/n+float64(b.Eps)))
+}
+
+// forward writes the normalised x of feature j to y.
+func (b *BatchNorm) forward(y []float32, j int, x []float32, mean, invStd float32) {
+	for i, v := range x {
+		y[i] = b.Gamma[j]*((v-mean)*invStd) + b.Beta[j]
+	}
+}
+
+// backward takes the gradient dy at y and returns the gradients of gamma and
+// beta; where dx is not nil it also writes the gradient at x:
+//
+//	dx = gamma*invStd * (dy - mean(dy) - xhat*mean(dy*xhat)), xhat = (x-mean)*invStd
+//
+// without the two means where frozen, as the statistics are constants then.
+func (b *BatchNorm) backward(dx []float32, j int, dy, x []float32, mean, invStd float32, frozen bool) (dGamma, dBeta float32) {
+	for i, g := range dy {
+		dBeta += g
+		dGamma += g * ((x[i] - mean) * invStd)
+	}
+	if dx == nil {
+		return dGamma, dBeta
+	}
+	meanDY, meanDYX := dBeta/float32(len(x)), dGamma/float32(len(x))
+	if frozen {
+		meanDY, meanDYX = 0, 0
+	}
+	for i, g := range dy {
+		dx[i] = b.Gamma[j] * invStd * (g - meanDY - (x[i]-mean)*invStd*meanDYX)
+	}
+	return dGamma, dBeta
 }

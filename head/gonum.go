@@ -13,26 +13,32 @@ type Gonum struct{}
 func (Gonum) Name() string { return "gonum" }
 
 // Forward implements Products.
-func (Gonum) Forward(y, x, w, b []float32, n, in, out int) error {
-	for i := 0; i < n; i++ {
-		copy(y[i*out:(i+1)*out], b)
+func (Gonum) Forward(y, w, x, b []float32, out, in, n int) error {
+	for i, v := range b[:out] {
+		fill(y[i*n:(i+1)*n], v)
 	}
-	blas32.Gemm(blas.NoTrans, blas.Trans, 1, matrix(x, n, in), matrix(w, out, in), 1, matrix(y, n, out))
+	blas32.Gemm(blas.NoTrans, blas.NoTrans, 1, matrix(w, out, in), matrix(x, in, n), 1, matrix(y, out, n))
 	return nil
 }
 
 // Input implements Products.
-func (Gonum) Input(dx, dy, w []float32, n, in, out int) error {
-	blas32.Gemm(blas.NoTrans, blas.NoTrans, 1, matrix(dy, n, out), matrix(w, out, in), 0, matrix(dx, n, in))
+func (Gonum) Input(dx, w, dy []float32, out, in, n int) error {
+	blas32.Gemm(blas.Trans, blas.NoTrans, 1, matrix(w, out, in), matrix(dy, out, n), 0, matrix(dx, in, n))
 	return nil
 }
 
 // Weight implements Products.
-func (Gonum) Weight(dw, dy, x []float32, beta float32, n, in, out int) error {
-	blas32.Gemm(blas.Trans, blas.NoTrans, 1, matrix(dy, n, out), matrix(x, n, in), beta, matrix(dw, out, in))
+func (Gonum) Weight(dw, dy, x []float32, beta float32, out, in, n int) error {
+	blas32.Gemm(blas.NoTrans, blas.Trans, 1, matrix(dy, out, n), matrix(x, in, n), beta, matrix(dw, out, in))
 	return nil
 }
 
 func matrix(data []float32, rows, cols int) blas32.General {
 	return blas32.General{Rows: rows, Cols: cols, Stride: cols, Data: data[:rows*cols]}
+}
+
+func fill(x []float32, v float32) {
+	for i := range x {
+		x[i] = v
+	}
 }

@@ -59,9 +59,10 @@ type block struct {
 type Head struct {
 	Config Config
 
-	blocks   []*block
-	products Products
-	outputs  []float32 // scratch of Predict: two rows of block outputs
+	blocks []*block
+	engine engine
+	tapes  []*tape // of Predict
+	modes  []mode
 }
 
 // New makes a head with fresh weights: Linear weights from N(0, 2/fan_in),
@@ -72,7 +73,7 @@ func New(c Config) (*Head, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Head{Config: c, products: Gonum{}}
+	h := &Head{Config: c, engine: nativeEngine()}
 	in := c.In
 	for i, out := range append(append([]int(nil), c.Hidden...), c.Classes) {
 		b := &block{norm: newBatchNorm(in), drop: Dropout{P: c.Drop[i]}, linear: newLinear(in, out), relu: i < len(c.Hidden)}
@@ -83,12 +84,16 @@ func New(c Config) (*Head, error) {
 		h.blocks = append(h.blocks, b)
 		in = out
 	}
+	h.tapes, h.modes = newTapes(h.blocks), make([]mode, len(h.blocks))
+	for i := range h.modes {
+		h.modes[i].frozen = true
+	}
 	return h, nil
 }
 
-// SetProducts chooses who computes the matrix products: Gonum{} (the default)
-// or NewORT's.
-func (h *Head) SetProducts(p Products) { h.products = p }
+// SetProducts makes the head compute layer by layer in Go, with its matrix
+// products by p: Gonum{} or NewORT's. Without it the native engine does all.
+func (h *Head) SetProducts(p Products) { h.engine = layers{p} }
 
 // Outputs is the number of values Predict gives a row.
 func (h *Head) Outputs() int { return h.Config.Classes }
@@ -126,48 +131,44 @@ func (h *Head) parameters() []Tensor {
 
 // Predict returns log-probabilities [len(rows), classes] in evaluation mode:
 // running statistics, no dropout. With Config.Multi they are log-sigmoids, each
-// class by itself. Errors: a row of another width, NaN in the output, or a
-// product that failed.
+// class by itself. Errors: a row of another width, or a product
+// that failed.
 func (h *Head) Predict(rows [][]float32) ([]float32, error) {
 	const chunk = 256
-	out := make([]float32, 0, len(rows)*h.Config.Classes)
+	c := h.Config.Classes
+	out := make([]float32, len(rows)*c)
 	for lo := 0; lo < len(rows); lo += chunk {
 		part := rows[lo:min(lo+chunk, len(rows))]
-		z, err := h.logits(part)
-		if err != nil {
+		if err := h.checkRows(part); err != nil {
 			return nil, err
 		}
+		resize(h.tapes, len(part), false)
+		if err := h.forward(h.tapes, part, h.modes); err != nil {
+			return nil, err
+		}
+		last, z := h.tapes[len(h.tapes)-1], out[lo*c:(lo+len(part))*c]
+		turn(z, last.y, c, last.ld, last.n)
 		if h.Config.Multi {
 			logSigmoid(z)
 		} else {
-			logSoftmax(z, h.Config.Classes)
+			logSoftmax(z, c)
 		}
-		out = append(out, z...)
 	}
 	return out, nil
 }
 
-// logits runs the blocks in evaluation mode on one chunk of rows.
-func (h *Head) logits(rows [][]float32) ([]float32, error) {
-	if err := h.checkRows(rows); err != nil {
-		return nil, err
-	}
-	n, x := len(rows), make([]float32, 0, len(rows)*h.Config.In)
-	for _, r := range rows {
-		x = append(x, r...)
-	}
-	for _, b := range h.blocks {
-		b.norm.evaluate(x)
-		y := make([]float32, n*b.linear.Out)
-		if err := h.products.Forward(y, x, b.linear.Weight, b.linear.Bias, n, b.linear.In, b.linear.Out); err != nil {
-			return nil, err
+// forward runs the blocks on rows.
+func (h *Head) forward(tapes []*tape, rows [][]float32, modes []mode) error {
+	for i, t := range tapes {
+		if err := h.engine.normalize(t, rows, modes[i]); err != nil {
+			return err
 		}
-		if b.relu {
-			relu(y)
+		if err := h.engine.forward(t); err != nil {
+			return err
 		}
-		x = y
+		rows = nil // the next block takes what this one put out
 	}
-	return x, nil
+	return nil
 }
 
 // checkRows reports the first row of a wrong width.

@@ -7,13 +7,21 @@ import (
 
 // optimizer changes the parameters by their gradients.
 type optimizer interface {
-	// begin says where backward puts the gradients: it adds them to momentum
-	// times what the buffers hold, so that SGD's momentum costs no pass of its own.
-	begin(r Rates) (into [][]float32, momentum float32)
+	// begin says what backward does with the gradients. fuse allows it to let
+	// backward update the Linear weights.
+	begin(r Rates, fuse bool) plan
 	// step applies step number k, counted from 1.
 	step(r Rates, k int)
 	// state is what must be kept beside the parameters: per name one buffer a parameter.
 	state() []namedBuffers
+}
+
+// plan: gradients are added to momentum times what into holds, one buffer for
+// each of Head.parameters, so that SGD's momentum costs no pass of its own. Where
+// rate is not 0, backward also replaces Linear weights w by shrink*w - rate*into.
+type plan struct {
+	into                   [][]float32
+	momentum, rate, shrink float32
 }
 
 type namedBuffers struct {

@@ -13,41 +13,53 @@ type sgd struct {
 	decoupled  bool
 	velocity   [][]float32
 	gradients  [][]float32 // apart from velocity only where clip needs them bare
+	fused      bool        // backward updates the Linear weights in this step
 }
 
 func (s *sgd) state() []namedBuffers { return []namedBuffers{{"momentum", s.velocity}} }
 
-func (s *sgd) begin(r Rates) ([][]float32, float32) {
+func (s *sgd) begin(r Rates, fuse bool) plan {
+	s.fused = false
 	if s.clip > 0 {
 		if s.gradients == nil {
 			s.gradients = likeEach(s.parameters)
 		}
-		return s.gradients, 0
+		return plan{into: s.gradients}
 	}
-	if r.Decay == 0 || s.decoupled {
-		return s.velocity, float32(r.Momentum)
+	p := plan{into: s.velocity, momentum: float32(r.Momentum)}
+	if r.Decay != 0 && !s.decoupled {
+		for i, q := range s.parameters {
+			blend(s.velocity[i], p.momentum, q.Data, float32(r.Decay))
+		}
+		p.momentum = 1
 	}
-	for i, p := range s.parameters {
-		blend(s.velocity[i], float32(r.Momentum), p.Data, float32(r.Decay))
+	if fuse && r.LR != 0 {
+		s.fused, p.rate, p.shrink = true, float32(r.LR), s.shrink(r)
 	}
-	return s.velocity, 1
+	return p
+}
+
+// shrink is what decoupled weight decay multiplies parameters by.
+func (s *sgd) shrink(r Rates) float32 {
+	if s.decoupled {
+		return float32(1 - r.LR*r.Decay)
+	}
+	return 1
 }
 
 func (s *sgd) step(r Rates, _ int) {
-	keep, decay := float32(1), float32(r.Decay)
-	if s.decoupled {
-		keep, decay = float32(1-r.LR*r.Decay), 0
-	}
 	if s.clip > 0 {
 		limit(s.gradients, s.clip)
 		for i, p := range s.parameters {
 			blend(s.velocity[i], float32(r.Momentum), s.gradients[i], 1)
-			if decay != 0 {
-				blend(s.velocity[i], 1, p.Data, decay)
+			if r.Decay != 0 && !s.decoupled {
+				blend(s.velocity[i], 1, p.Data, float32(r.Decay))
 			}
 		}
 	}
 	for i, p := range s.parameters {
-		blend(p.Data, keep, s.velocity[i], float32(-r.LR))
+		if !s.fused || i%4 != 2 { // backward has updated the Linear weights
+			blend(p.Data, s.shrink(r), s.velocity[i], float32(-r.LR))
+		}
 	}
 }

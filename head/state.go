@@ -16,7 +16,7 @@ func (h *Head) State() []Tensor { return copies(h.tensors()) }
 
 // Restore copies tensors, in any order, into h. Errors: one that is missing or
 // of another size, each by name. Tensors that h does not know are left alone.
-func (h *Head) Restore(from []Tensor) error { return fill(h.tensors(), from) }
+func (h *Head) Restore(from []Tensor) error { return restore(h.tensors(), from) }
 
 // tensors are views of the weights and running statistics.
 func (h *Head) tensors() []Tensor {
@@ -42,7 +42,7 @@ func (t *Trainer) State() []Tensor {
 // state of another optimizer lacks this one's buffers.
 func (t *Trainer) Restore(from []Tensor) error {
 	steps := make([]float32, 2)
-	if err := fill(append(t.tensors(), Tensor{"optimizer.step", []int64{2}, steps}), from); err != nil {
+	if err := restore(append(t.tensors(), Tensor{"optimizer.step", []int64{2}, steps}), from); err != nil {
 		return err
 	}
 	t.steps = int(steps[0])*1000 + int(steps[1])
@@ -68,8 +68,8 @@ func copies(list []Tensor) []Tensor {
 	return list
 }
 
-// fill copies data by name from one list into the other's views.
-func fill(into, from []Tensor) error {
+// restore copies data by name from one list into the other's views.
+func restore(into, from []Tensor) error {
 	byName := make(map[string]Tensor, len(from))
 	for _, t := range from {
 		byName[t.Name] = t

@@ -42,6 +42,8 @@ type Trainer struct {
 	options Options
 	steps   int
 	tapes   []*tape
+	modes   []mode
+	logits  []float32
 	update  optimizer
 }
 
@@ -57,10 +59,7 @@ func NewTrainer(h *Head, o Options) (*Trainer, error) {
 	if !(o.Clip >= 0) {
 		return nil, fmt.Errorf("head: clip %v; a norm is 0 (no limit) or more", o.Clip)
 	}
-	t := &Trainer{head: h, options: o}
-	for _, b := range h.blocks {
-		t.tapes = append(t.tapes, newTape(b))
-	}
+	t := &Trainer{head: h, options: o, tapes: newTapes(h.blocks), modes: make([]mode, len(h.blocks))}
 	var err error
 	t.update, err = newOptimizer(o, h.parameters())
 	return t, err
@@ -81,8 +80,7 @@ func (t *Trainer) Step(b Batch, r Rates) (float64, error) {
 		return 0, err
 	}
 	loss := t.loss(b)
-	into, momentum := t.update.begin(r)
-	if err := t.backward(len(b.Rows), into, momentum); err != nil {
+	if err := t.backward(t.update.begin(r, t.head.engine.fuses())); err != nil {
 		return 0, err
 	}
 	t.steps++
@@ -101,59 +99,61 @@ func (t *Trainer) check(b Batch) error {
 	return t.options.Loss.check(b, t.head.Config)
 }
 
-// forward runs the blocks in training mode and keeps what backward needs.
+// forward runs the blocks in training mode. purpose and step name the masks.
 func (t *Trainer) forward(rows [][]float32, purpose uint64, step int) error {
-	n := len(rows)
-	for _, p := range t.tapes {
-		p.resize(n)
-	}
-	x := t.tapes[0].x
-	for i, r := range rows {
-		copy(x[i*len(r):], r)
-	}
+	resize(t.tapes, len(rows), true)
 	for i, p := range t.tapes {
-		p.block.drop.mask(p.mask, rng.New(t.options.Seed, purpose, uint64(i), uint64(step)))
-		p.normalize(t.options.FreezeBN)
-		y, l := p.y, &p.block.linear
-		if i+1 < len(t.tapes) {
-			y = t.tapes[i+1].x
-		}
-		if err := t.head.products.Forward(y, p.z, l.Weight, l.Bias, n, l.In, l.Out); err != nil {
-			return err
-		}
-		if p.block.relu {
-			relu(y)
-		}
+		t.modes[i] = mode{frozen: t.options.FreezeBN, dropout: p.block.drop.P > 0,
+			masks: *rng.New(t.options.Seed, purpose, uint64(i), uint64(step))}
 	}
-	return nil
+	return t.head.forward(t.tapes, rows, t.modes)
 }
 
-// loss replaces the logits by their gradient.
+// loss turns the logits into their gradient.
 func (t *Trainer) loss(b Batch) float64 {
-	z, c := t.tapes[len(t.tapes)-1].y, t.head.Config.Classes
+	last := t.tapes[len(t.tapes)-1]
+	n, c, ld := last.n, t.head.Config.Classes, last.ld
+	t.logits = grow(t.logits, n*c)
+	turn(t.logits, last.y, c, ld, n)
+	var loss float64
 	if t.head.Config.Multi {
-		return t.options.Loss.sigmoid(z, b.Targets, c)
+		loss = t.options.Loss.sigmoid(t.logits, b.Targets, c)
+	} else {
+		loss = t.options.Loss.softmax(t.logits, b.Labels, c)
 	}
-	return t.options.Loss.softmax(z, b.Labels, c)
+	clear(last.dy)
+	for i := range n {
+		for j := range c {
+			last.dy[j*ld+i] = t.logits[i*c+j]
+		}
+	}
+	return loss
 }
 
-// backward adds the gradients, in the order of Head.parameters, to momentum
-// times what into holds.
-func (t *Trainer) backward(n int, into [][]float32, momentum float32) error {
-	dy := t.tapes[len(t.tapes)-1].y
+// turn copies the feature-major y [c, ld] to row-major out [n, c].
+func turn(out, y []float32, c, ld, n int) {
+	for i := range n {
+		for j := range c {
+			out[i*c+j] = y[j*ld+i]
+		}
+	}
+}
+
+// backward adds the gradients to the optimizer's buffers.
+func (t *Trainer) backward(p plan) error {
+	last := t.tapes[len(t.tapes)-1]
+	dBias := p.into[len(p.into)-1]
+	for j := range dBias {
+		dBias[j] = p.momentum*dBias[j] + sum(last.dy[j*last.ld:(j+1)*last.ld])
+	}
 	for i := len(t.tapes) - 1; i >= 0; i-- {
-		p := t.tapes[i]
-		l := &p.block.linear
-		dGamma, dBeta, dWeight, dBias := into[4*i], into[4*i+1], into[4*i+2], into[4*i+3]
-		columnSums(dBias, dy, momentum)
-		if err := t.head.products.Weight(dWeight, dy, p.z, momentum, n, l.In, l.Out); err != nil {
+		u := update{dGamma: p.into[4*i], dBeta: p.into[4*i+1], dWeight: p.into[4*i+2], momentum: p.momentum, rate: p.rate, shrink: p.shrink}
+		if i > 0 {
+			u.dBiasBefore = p.into[4*i-1]
+		}
+		if err := t.head.engine.backward(t.tapes[i], t.modes[i], u); err != nil {
 			return err
 		}
-		if err := t.head.products.Input(p.dz, dy, l.Weight, n, l.In, l.Out); err != nil {
-			return err
-		}
-		p.normalizeBackward(dGamma, dBeta, momentum, t.options.FreezeBN, i > 0)
-		dy = p.dz
 	}
 	return nil
 }

@@ -1,0 +1,93 @@
+package head
+
+import (
+	"fmt"
+	"math"
+	"testing"
+)
+
+// largest returns the greatest |a-b| / (1+|b|).
+func largest(a, b []float32) float64 {
+	d := 0.0
+	for i := range a {
+		d = max(d, math.Abs(float64(a[i]-b[i]))/(1+math.Abs(float64(b[i]))))
+	}
+	return d
+}
+
+// twoTrainers makes equal heads on the native engine and on layers of Gonum.
+func twoTrainers(t *testing.T, c Config, o Options) (fast, plain *Trainer) {
+	t.Helper()
+	var both [2]*Trainer
+	for i := range both {
+		h, err := New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 1 {
+			h.SetProducts(Gonum{})
+		}
+		if both[i], err = NewTrainer(h, o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return both[0], both[1]
+}
+
+// The fused C must do what the separate Go layers do: same masks, statistics,
+// gradients and updates, over batches and widths that fill no panel evenly.
+func TestNativeEqualsLayers(t *testing.T) {
+	for _, tt := range []struct {
+		n, in, classes int
+		hidden         []int
+		o              Options
+	}{
+		{n: 64, in: 128, classes: 2, hidden: []int{96}},
+		{n: 5, in: 17, classes: 3, hidden: []int{5}},
+		{n: 65, in: 33, classes: 20, hidden: []int{40, 7}},
+		{n: 130, in: 20, classes: 2},
+		{n: 31, in: 50, classes: 4, hidden: []int{18}, o: Options{FreezeBN: true}},
+		{n: 31, in: 50, classes: 4, hidden: []int{18}, o: Options{Clip: .1}},
+		{n: 31, in: 50, classes: 4, hidden: []int{18}, o: Options{Decoupled: true}},
+		{n: 31, in: 50, classes: 4, hidden: []int{18}, o: Options{Optimizer: "adamw"}},
+	} {
+		t.Run(fmt.Sprintf("%d rows %d %v %d %+v", tt.n, tt.in, tt.hidden, tt.classes, tt.o), func(t *testing.T) {
+			fast, plain := twoTrainers(t, Config{In: tt.in, Hidden: tt.hidden, Classes: tt.classes, Seed: 9}, tt.o)
+			for step := range 4 {
+				rows, labels := blobs(tt.n, tt.in, tt.classes, uint64(step))
+				b, r := Batch{Rows: rows, Labels: labels}, Rates{LR: .003, Momentum: .9, Decay: .01}
+				l1, err1 := fast.Step(b, r)
+				l2, err2 := plain.Step(b, r)
+				if err1 != nil || err2 != nil {
+					t.Fatal(err1, err2)
+				}
+				if math.Abs(l1-l2) > 1e-5*(1+l2) {
+					t.Errorf("step %d: loss %v, layers give %v", step, l1, l2)
+				}
+			}
+			compareStates(t, append(fast.head.State(), fast.State()...), append(plain.head.State(), plain.State()...), 2e-5)
+			valid, _ := blobs(300, tt.in, tt.classes, 77)
+			p1, err1 := fast.head.Predict(valid)
+			p2, err2 := plain.head.Predict(valid)
+			if err1 != nil || err2 != nil {
+				t.Fatal(err1, err2)
+			}
+			if d := largest(p1, p2); d > 5e-5 {
+				t.Errorf("log-probabilities differ by %.3g", d)
+			}
+		})
+	}
+}
+
+// compareStates reports tensors that differ by more than tolerance; 0 asks for equal bits.
+func compareStates(t *testing.T, got, want []Tensor, tolerance float64) {
+	t.Helper()
+	for i, w := range want {
+		if got[i].Name != w.Name || len(got[i].Data) != len(w.Data) {
+			t.Fatalf("tensor %d is %s %v, want %s %v", i, got[i].Name, got[i].Shape, w.Name, w.Shape)
+		}
+		if d := largest(got[i].Data, w.Data); !(d <= tolerance) {
+			t.Errorf("%s differs by %.3g (tolerance %g)", w.Name, d, tolerance)
+		}
+	}
+}
