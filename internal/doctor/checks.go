@@ -1,0 +1,198 @@
+package doctor
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/cpu"
+
+	"finetune/internal/demo"
+	"finetune/internal/durable"
+	"finetune/internal/fetch"
+	"finetune/internal/home"
+	"finetune/onnx"
+	"finetune/onnx/bodies"
+	"finetune/onnx/graph"
+	"finetune/onnx/graph/onnxpb"
+)
+
+// folder checks that $FINETUNE_HOME can be written and has a gigabyte free.
+func folder() Finding {
+	f := Finding{Name: "folder", Detail: home.Dir()}
+	probe := home.Path(".doctor")
+	err := durable.WriteFile(probe, nil)
+	os.Remove(probe)
+	switch {
+	case err != nil:
+		f.Status, f.Fix = Broken, "set FINETUNE_HOME to a folder you may write to"
+		f.Detail = fmt.Sprintf("%s: %v", home.Dir(), err)
+	case durable.Room(home.Dir(), 1<<30) != nil:
+		f.Status, f.Fix = Broken, "`finetune cache prune`, or set FINETUNE_HOME to a folder on a larger disk"
+		f.Detail = durable.Room(home.Dir(), 1<<30).Error()
+	}
+	return f
+}
+
+const fixRuntime = "`finetune fetch runtime`, or `make fetch` in a checkout"
+
+// library finds ONNX Runtime, verifies it where finetune fetched it, loads it
+// and runs a model of one node.
+func library() []Finding {
+	path, err := onnx.FindLibrary("auto")
+	if err != nil {
+		return []Finding{{"runtime", Missing, err.Error(), fixRuntime}}
+	}
+	file := Finding{Name: "runtime", Detail: path}
+	for _, name := range []string{"runtime", "cuda"} {
+		installed, _, err := fetch.Installed(name)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return []Finding{{"runtime", Broken, err.Error(), "`finetune fetch " + name + "`"}}
+		}
+		if err == nil && installed == path {
+			file.Detail += " (intact)"
+		}
+	}
+	if digest, err := fetch.FileDigest(path); err == nil {
+		file.Detail += "\nsha256 " + digest
+	}
+	return []Finding{file, loads(path)}
+}
+
+func loads(path string) Finding {
+	f := Finding{Name: "runtime loads"}
+	loaded, err := onnx.Start("")
+	if err == nil {
+		f.Detail = fmt.Sprintf("ONNX Runtime %s, C API %d", loaded.Version, loaded.API)
+		err = runs("cpu")
+	}
+	if err != nil {
+		f.Status, f.Detail, f.Fix = Broken, err.Error(), fixRuntime
+		if os.Getenv("ONNXRUNTIME_LIB") != "" {
+			f.Fix = "unset ONNXRUNTIME_LIB (" + path + "), or point it at another library"
+		}
+		return f
+	}
+	f.Detail += ", provider CPU"
+	return f
+}
+
+// runs doubles a number on device.
+func runs(device string) error {
+	b := graph.NewBuilder("doctor", 17)
+	x := b.Input("x", int32(onnxpb.TensorProto_FLOAT), 1)
+	b.Node("Add", "y", []string{x, x})
+	b.Output("y", int32(onnxpb.TensorProto_FLOAT), 1)
+	model, err := b.Model().Bytes()
+	if err != nil {
+		return err
+	}
+	s, err := onnx.OpenBytes("a model of one node", model, []string{"x"}, []string{"y"}, onnx.Options{Threads: 1, Device: device})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	in, out := []float32{21}, []float32{0}
+	tx, errX := onnx.Float32(in, 1)
+	ty, errY := onnx.Float32(out, 1)
+	if err := errors.Join(errX, errY); err != nil {
+		return err
+	}
+	defer tx.Close()
+	defer ty.Close()
+	if err := s.Run([]*onnx.Tensor{tx}, []*onnx.Tensor{ty}); err != nil {
+		return err
+	}
+	if out[0] != 42 {
+		return fmt.Errorf("ONNX Runtime on %s: 21 and 21 make %g", device, out[0])
+	}
+	return nil
+}
+
+// weights checks every body's weights; one of the defaults is needed.
+func weights() []Finding {
+	var found []Finding
+	var installed, absent []string
+	usable := false
+	for _, name := range bodies.Names() {
+		path, err := bodies.WeightsPath(name)
+		if err != nil {
+			absent = append(absent, name)
+			continue
+		}
+		detail := name + "  " + path
+		switch own, digest, err := fetch.Installed(name); {
+		case err == nil && own == path:
+			detail += fmt.Sprintf("  sha256 %.12s (intact)", digest)
+		case err != nil && !errors.Is(err, os.ErrNotExist):
+			found = append(found, Finding{"body " + name, Broken, err.Error(), "`finetune fetch " + name + "`"})
+			continue
+		}
+		installed = append(installed, detail)
+		for _, d := range bodies.Defaults {
+			usable = usable || d == name
+		}
+	}
+	f := Finding{Name: "bodies", Detail: strings.Join(installed, "\n")}
+	if !usable {
+		last := bodies.Defaults[len(bodies.Defaults)-1]
+		f.Status, f.Fix = Missing, "`finetune fetch "+last+"`, or `make fetch` in a checkout"
+		f.Detail = strings.Join(append(installed, "no weights of "+strings.Join(bodies.Defaults, " or ")+" in "+home.Path("weights")), "\n")
+	}
+	found = append(found, f)
+	if len(absent) > 0 && usable {
+		found = append(found, Finding{"more bodies", Absent, strings.Join(absent, ", "), "`finetune fetch NAME`, or `finetune import NAME --weights FILE -o BODY.onnx`"})
+	}
+	return found
+}
+
+func photographs() Finding {
+	if _, err := os.Stat(demo.Dir()); err != nil {
+		return Finding{"demo photographs", Absent, demo.Dir(), "`finetune demo` fetches them (91 MB)"}
+	}
+	return Finding{Name: "demo photographs", Detail: demo.Dir()}
+}
+
+// cache says how large the activation cache is.
+func cache() Finding {
+	dir := home.Path("cache")
+	var bytes int64
+	files := 0
+	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			bytes += info.Size()
+			files++
+		}
+		return nil // a file may go while we look
+	})
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return Finding{"cache", Broken, err.Error(), "set FINETUNE_HOME to a folder you may write to"}
+	}
+	return Finding{Name: "cache", Detail: fmt.Sprintf("%s: %d files, %.1f MB", dir, files, float64(bytes)/1e6)}
+}
+
+// processor names the cores and the instructions that ONNX Runtime's kernels use.
+func processor() Finding {
+	has := []struct {
+		name string
+		ok   bool
+	}{
+		{"AVX2", cpu.X86.HasAVX2}, {"FMA", cpu.X86.HasFMA}, {"AVX-512", cpu.X86.HasAVX512F}, {"VNNI", cpu.X86.HasAVX512VNNI}, {"AMX", cpu.X86.HasAMXInt8},
+		{"NEON", cpu.ARM64.HasASIMD}, {"dot product", cpu.ARM64.HasASIMDDP}, {"SVE", cpu.ARM64.HasSVE},
+	}
+	var names []string
+	for _, h := range has {
+		if h.ok {
+			names = append(names, h.name)
+		}
+	}
+	return Finding{Name: "processor", Detail: fmt.Sprintf("%d cores (%s), %s", runtime.GOMAXPROCS(0), runtime.GOARCH, strings.Join(names, ", "))}
+}
