@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"finetune/internal/durable"
 	"finetune/internal/failure"
 	"finetune/internal/home"
 	"finetune/onnx/weights"
@@ -194,15 +195,21 @@ func write(name string, state []weights.Tensor, from, out string) (Spec, error) 
 	if err != nil {
 		return Spec{}, err
 	}
-	if spec.Digest, err = m.Digest(); err != nil {
+	data, err := m.Bytes()
+	if err != nil {
 		return Spec{}, err
 	}
+	sum := sha256.Sum256(data)
+	spec.Digest = hex.EncodeToString(sum[:])
 	spec.Weights, spec.Revision = from, revision
 	if strings.HasPrefix(from, "seed ") {
 		spec.Source, spec.Licence = "made-up weights, for tests", "none"
 	}
-	if err := m.Write(out); err != nil {
-		return Spec{}, err
+	if err := durable.Room(filepath.Dir(out), int64(len(data))); err != nil {
+		return Spec{}, fmt.Errorf("bodies: %w", err)
+	}
+	if err := durable.WriteFile(out, data); err != nil {
+		return Spec{}, fmt.Errorf("bodies: %w", err)
 	}
 	return spec, WriteSpec(SpecPath(out), spec)
 }

@@ -153,7 +153,10 @@ func WriteSpec(path string, s Spec) error {
 	if err != nil {
 		return fmt.Errorf("bodies: %s: %w", path, err)
 	}
-	return durable.WriteFile(path, append(data, '\n'))
+	if err := durable.WriteFile(path, append(data, '\n')); err != nil {
+		return fmt.Errorf("bodies: %w", err)
+	}
+	return nil
 }
 
 // SpecPath is where the Spec of an .onnx file lies: FILE.json for FILE.onnx.
