@@ -32,7 +32,7 @@ func folder() Finding {
 		f.Status, f.Fix = Broken, "set FINETUNE_HOME to a folder you may write to"
 		f.Detail = fmt.Sprintf("%s: %v", home.Dir(), err)
 	case durable.Room(home.Dir(), 1<<30) != nil:
-		f.Status, f.Fix = Broken, "`finetune cache prune`, or set FINETUNE_HOME to a folder on a larger disk"
+		f.Status, f.Fix = Broken, "`finetune cache prune --keep 1GB`, or set FINETUNE_HOME to a folder on a larger disk"
 		f.Detail = durable.Room(home.Dir(), 1<<30).Error()
 	}
 	return f

@@ -1,0 +1,36 @@
+package cli
+
+import (
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"finetune/internal/demo"
+)
+
+func demoCommand(s Streams) *cli.Command {
+	var o trainOptions
+	var from string
+	return &cli.Command{
+		Name: "demo", Usage: "train on 2,624 photographs of solar cells: is this cell defective?",
+		Description: "Fetches the photographs once (91 MB, CC BY-NC-SA 4.0) and is then `finetune train` on them, with its flags.",
+		Flags: join([]cli.Flag{
+			&cli.PathFlag{Name: "from", Usage: "take the archive in `FILE` instead of fetching it", Destination: &from},
+		}, runFlags(&o.run, &o.resume, &o.overwrite, &o.noReport),
+			trainingFlags(&o.config), augmentFlags(&o.config, "none"), dataFlags(&o.config), bodyFlags(&o.config), machineFlags(&o.config),
+			outputFlags(&o.quiet, &o.json)),
+		Action: func(c *cli.Context) error {
+			if c.NArg() > 0 || o.config.Data.Labels != "" {
+				return usagef("demo brings its own DATA; `finetune train DATA` takes yours")
+			}
+			out := &console{Streams: s, quiet: o.quiet, json: o.json}
+			dir, err := demo.Prepare(c.Context, demo.Options{From: from, Log: out.say})
+			if err != nil {
+				return err
+			}
+			out.say("%s", strings.TrimSpace(demo.Notice))
+			o.config.Data.Path, o.set = dir, c.IsSet
+			return runTrain(c.Context, o, out)
+		},
+	}
+}

@@ -1,0 +1,93 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/urfave/cli/v2"
+
+	"finetune/internal/fetch"
+)
+
+func fetchCommand(s Streams) *cli.Command {
+	var o fetch.Options
+	var quiet, json bool
+	return &cli.Command{
+		Name: "fetch", Usage: "bring a library, pretrained weights or photographs to this machine once", ArgsUsage: "[NAME]",
+		Description: "NAME is one of " + strings.Join(fetch.Names(), ", ") + "; without it they are listed.\nEverything is pinned by SHA-256 and lands in FINETUNE_HOME; an interrupted download goes on where it stopped.",
+		Flags: join([]cli.Flag{
+			&cli.PathFlag{Name: "from", Usage: "take `FILE` instead of fetching it; it must be the one that is pinned", Destination: &o.From},
+		}, outputFlags(&quiet, &json)),
+		Action: func(c *cli.Context) error {
+			out := &console{Streams: s, quiet: quiet, json: json}
+			switch {
+			case c.NArg() > 1, c.NArg() == 0 && o.From != "":
+				return usagef("fetch takes one NAME: %s", strings.Join(fetch.Names(), ", "))
+			case c.NArg() == 0:
+				return runFetchList(out)
+			}
+			return runFetch(c.Context, c.Args().First(), o, out)
+		},
+	}
+}
+
+type fetchResult struct {
+	Name    string `json:"name"`
+	Path    string `json:"path"`
+	SHA256  string `json:"sha256"`
+	Fetched bool   `json:"fetched"` // false: it was there and intact
+}
+
+func runFetch(ctx context.Context, name string, o fetch.Options, out *console) error {
+	report, done := out.progress("fetching "+name, "MB")
+	o.Log = out.say
+	o.Progress = func(n, total int64) { report(int(n>>20), int(max(total, n)>>20)) }
+	got, err := fetch.Get(ctx, name, o)
+	done()
+	if err != nil {
+		return err
+	}
+	state := "there already, intact"
+	if got.Fetched {
+		state = "fetched"
+	}
+	out.print("%s  sha256 %s  %s", got.Path, got.SHA256, state)
+	return out.object(fetchResult(got))
+}
+
+type fetchable struct {
+	Name    string `json:"name"`
+	About   string `json:"about"`
+	Licence string `json:"licence"`
+	MB      int    `json:"megabytes"`
+	State   string `json:"state"` // installed, absent or damaged
+}
+
+func runFetchList(out *console) error {
+	var list []fetchable
+	for _, it := range fetch.Items() {
+		f := fetchable{it.Name, it.About, it.Licence, it.MB, "installed"}
+		_, _, err := fetch.Installed(it.Name)
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			f.State = "absent"
+		case err != nil:
+			f.State = "damaged"
+			out.warn("%v", err)
+		}
+		list = append(list, f)
+	}
+	if !out.json {
+		w := tabwriter.NewWriter(out.Out, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "name\tstate\tto fetch\tlicence\twhat it is")
+		for _, f := range list {
+			fmt.Fprintf(w, "%s\t%s\t%d MB\t%s\t%s\n", f.Name, f.State, f.MB, f.Licence, f.About)
+		}
+		w.Flush()
+	}
+	return out.object(list)
+}
