@@ -1,0 +1,211 @@
+package schedule
+
+import (
+	"math"
+	"testing"
+)
+
+// Numbers are fast.ai 0.7's own, printed by its scheduler classes; tolerances
+// are half of the last digit printed.
+
+func near(t *testing.T, what string, got, want, tolerance float64) {
+	t.Helper()
+	if !(math.Abs(got-want) <= tolerance) {
+		t.Errorf("%s = %.12g, fast.ai gives %.12g (tolerance %g)", what, got, want, tolerance)
+	}
+}
+
+func TestEpochs(t *testing.T) {
+	for _, tt := range [][4]int{{1, 1, 3, 3}, {1, 2, 3, 7}, {2, 1, 3, 6}, {2, 2, 3, 14}, {3, 1, 3, 9}, {1, 3, 3, 13}, {0, 0, 2, 2}} {
+		if got := Epochs(tt[0], tt[1], tt[2]); got != tt[3] {
+			t.Errorf("Epochs(%d, %d, %d) = %d, want %d", tt[0], tt[1], tt[2], got, tt[3])
+		}
+	}
+}
+
+func TestSGDR(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		s     SGDR
+		base  float64
+		from  int
+		tol   float64
+		rates []float64
+	}{
+		{"nb 10, two cycles", SGDR{10, 1, 1, 2}, .01, 0, 5e-11, []float64{.0001, .0097552826, .0090450850, .0079389263, .0065450850, .005, .0034549150, .0020610737, .0009549150, .0002447174, .01, .0097552826}},
+		{"nb 4, doubling", SGDR{4, 1, 2, 3}, .01, 0, 5e-11, []float64{.0001, .0085355339, .005, .0014644661, .01, .0096193977, .0085355339, .0069134172, .005, .0030865828, .0014644661, .0003806023, .01, .0099039264}},
+		{"nb 4, doubling, end", SGDR{4, 1, 2, 3}, .01, 27, 5e-11, []float64{.0000960736}},
+		{"first group", SGDR{4, 1, 2, 3}, 1e-4, 1, 5e-13, []float64{8.5355339e-5}},
+		{"second group", SGDR{4, 1, 2, 3}, 1e-3, 1, 5e-12, []float64{8.5355339e-4}},
+		{"nb 360, warm-up ends", SGDR{360, 1, 1, 3}, .01, 17, 5e-13, []float64{.0001, .009938441703}},
+		{"nb 360, quarter", SGDR{360, 1, 1, 3}, .01, 90, 5e-13, []float64{.008535533906}},
+		{"nb 360, half", SGDR{360, 1, 1, 3}, .01, 180, 1e-17, []float64{.005}},
+		{"nb 360, end and restart", SGDR{360, 1, 1, 3}, .01, 359, 5e-17, []float64{1.903846791e-7, .01}},
+		{"nb 2, doubling", SGDR{2, 1, 2, 2}, .01, 0, 5e-8, []float64{.0001, .005, .01, .0085355, .005, .0014645}},
+		{"nb 30 warms up for two steps", SGDR{30, 1, 1, 1}, 1, 0, 5e-8, []float64{.01, .01, .9890738}},
+		{"nb 1 has no warm-up and ends its cycles", SGDR{1, 1, 1, 3}, .01, 0, 0, []float64{.01, .01, .01}},
+		{"nb 1, doubling", SGDR{1, 1, 2, 3}, .01, 0, 5e-11, []float64{.01, .01, .005, .01, .0085355339}},
+	} {
+		for i, want := range tt.rates {
+			near(t, tt.name, tt.base*tt.s.Factor(tt.from+i), want, tt.tol)
+		}
+	}
+	if got := (SGDR{4, 1, 2, 3}).Steps(); got != 28 {
+		t.Errorf("4 batches, three doubling cycles: %d steps, want 28", got)
+	}
+}
+
+func TestCycleEnd(t *testing.T) {
+	for _, tt := range []struct {
+		s    Schedule
+		ends []int
+	}{
+		{SGDR{10, 1, 1, 2}, []int{9, 19}},
+		{SGDR{4, 1, 2, 3}, []int{3, 11, 27}},
+		{SGDR{1, 1, 1, 2}, []int{0, 1}},
+		{CLR{Batches: 8, CycleLen: 2, Cycles: 2, Div: 4, CutDiv: 8}, []int{15, 31}},
+		{CLRBeta{Batches: 20, CycleLen: 1, Cycles: 2, Div: 10, Tail: 10}, []int{19, 39}},
+		{Constant{3, 2}, []int{5}},
+		{WarmUp{3}, []int{2}},
+		{Finder{1e-5, 10, 4, false}, []int{3}},
+	} {
+		var got []int
+		for i := range tt.s.Steps() {
+			if CycleEnd(tt.s, i) {
+				got = append(got, i)
+			}
+			if n, lo, hi := tt.s.Cycle(i); n != len(got) && !CycleEnd(tt.s, i) || i < lo || i >= hi {
+				t.Errorf("%+v: step %d lies in cycle %d [%d, %d)", tt.s, i, n, lo, hi)
+			}
+		}
+		if len(got) != len(tt.ends) {
+			t.Fatalf("%+v ends cycles at %v, want %v", tt.s, got, tt.ends)
+		}
+		for i := range got {
+			if got[i] != tt.ends[i] {
+				t.Errorf("%+v ends cycles at %v, want %v", tt.s, got, tt.ends)
+			}
+		}
+	}
+}
+
+func TestCLR(t *testing.T) {
+	c := CLR{Batches: 16, CycleLen: 1, Cycles: 2, Div: 4, CutDiv: 8, MomentumMax: .95, MomentumMin: .85}
+	for i, want := range []float64{.25, .625, 1, .946429, .892857, .839286, .785714, .732143, .678571, .625, .571429, .517857, .464286, .410714, .357143, .303571, .25} {
+		near(t, "factor", c.Factor(i), want, 5e-7)
+	}
+	for i, want := range map[int]float64{0: .9, 1: .85, 2: .857143, 3: .864286, 14: .942857, 15: .95, 16: .9} {
+		near(t, "momentum", c.Momentum(i), want, 5e-7)
+	}
+	c = CLR{Batches: 100, CycleLen: 1, Cycles: 1, Div: 20, CutDiv: 10}
+	for i, want := range map[int]float64{0: .0005, 1: .00145, 5: .00525, 10: .01, 11: .009894444444, 55: .00525, 99: .0006055555556} {
+		near(t, "rate", .01*c.Factor(i), want, 5e-13)
+	}
+	near(t, "momentum of a CLR that leaves it alone", c.Momentum(3), .9, 0)
+	short := CLR{Batches: 3, CycleLen: 1, Cycles: 1, Div: 4, CutDiv: 8} // fast.ai divided by zero
+	for i, want := range []float64{.25, 1, .625} {
+		near(t, "factor of a cycle shorter than the cut's division", short.Factor(i), want, 1e-15)
+	}
+}
+
+func TestCLRBeta(t *testing.T) {
+	c := CLRBeta{Batches: 20, CycleLen: 1, Cycles: 2, Div: 10, Tail: 10, MomentumMax: .95, MomentumMin: .85}
+	for i, want := range []float64{.1, .2, .3, .4, .5, .6, .7, .8, .9, 1, .9, .8, .7, .6, .5, .4, .3, .2, .1, .0505, .1} {
+		near(t, "factor", c.Factor(i), want, 1e-12)
+	}
+	for i, want := range map[int]float64{0: .938889, 1: .927778, 8: .85, 9: .861111, 17: .95, 18: .95, 19: .95} {
+		near(t, "momentum", c.Momentum(i), want, 5e-7)
+	}
+}
+
+func TestBadCLRIsRefused(t *testing.T) {
+	if (CLR{Div: 4, CutDiv: 8}).Check() != nil || (CLRBeta{Div: 4, Tail: 10}).Check() != nil {
+		t.Error("Check refuses good settings")
+	}
+	for _, err := range []error{CLR{Div: .5, CutDiv: 8}.Check(), CLR{Div: 4}.Check(), CLRBeta{Div: 4, Tail: 100}.Check(), CLRBeta{}.Check()} {
+		if err == nil {
+			t.Error("Check takes settings that make no schedule")
+		}
+	}
+}
+
+func TestDecay(t *testing.T) {
+	near(t, "wd .01, 100 batches, one epoch", NormDecay(.01, 100, 1), .001, 1e-15)
+	near(t, "wd .01, 100 batches, two epochs", NormDecay(.01, 100, 2), .000707107, 5e-10)
+	s := SGDR{100, 1, 2, 2}
+	near(t, "first cycle", DecayAt(s, .01, 99), .001, 1e-15)
+	near(t, "second cycle", DecayAt(s, .01, 100), .000707107, 5e-10)
+}
+
+func TestFinder(t *testing.T) {
+	f := Finder{Start: 1e-5, End: 10, Tries: 360}
+	for i, want := range map[int]float64{1: 1.039122304e-5, 60: 1e-4, 180: .01, 300: 1, 303: 1.122018454, 359: 9.623506264} {
+		near(t, "exponential rate", 1e-5*f.Factor(i), want, want*5e-10)
+	}
+	f.Linear = true
+	for i, want := range map[int]float64{0: 0, 1: .02777777778, 180: 5, 359: 9.972222222} {
+		near(t, "linear rate", 1e-5*f.Factor(i), want, want*5e-10)
+	}
+	f = Finder{Start: 1e-3, End: 10, Tries: 10} // the last of starts 1e-5, 1e-4, 1e-3
+	for _, start := range []float64{1e-5, 1e-4, 1e-3} {
+		near(t, "rate of a group", start*f.Factor(5), start*100, start*1e-10)
+	}
+	near(t, "warm-up", .01*WarmUp{4}.Factor(1), .0025, 1e-15)
+}
+
+func TestStop(t *testing.T) {
+	losses := []float64{1, 1, 1, 1, 1, .9, .9, .9, .9, .9, .9, .9, .9, .9, .9, .5, .45, .4, .5, 1, 1.59, 1.61, 9}
+	run := func(losses []float64) int {
+		s := NewStop()
+		for i, v := range losses {
+			if s.At(i, v) {
+				return i
+			}
+		}
+		return -1
+	}
+	if got := run(losses); got != 21 {
+		t.Errorf("stops at %d, fast.ai stops at 21", got)
+	}
+	if got := run([]float64{.1, 1, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9}); got != -1 {
+		t.Errorf("a low loss at step 0 stops the test at %d, fast.ai ignores it", got)
+	}
+	if got := run([]float64{1, math.NaN()}); got != 1 {
+		t.Errorf("NaN at step 1 stops at %d", got)
+	}
+}
+
+func TestSmoothed(t *testing.T) {
+	var s Smoothed
+	for i, want := range []float64{1, .747475, .578289} {
+		near(t, "smoothed loss", s.Add([]float64{1, .5, .25}[i]), want, 5e-7)
+	}
+}
+
+func TestShown(t *testing.T) {
+	for _, tt := range [][3]int{{360, 10, 354}, {304, 10, 298}, {32, 10, 26}, {16, 5, 13}, {1, 0, 1}, {0, 0, 0}} {
+		if lo, hi := Shown(tt[0]); lo != tt[1] || hi != tt[2] {
+			t.Errorf("Shown(%d) = %d, %d, want %d, %d", tt[0], lo, hi, tt[1], tt[2])
+		}
+	}
+}
+
+// A curve like lesson 1's: flat to 1e-4, least near .08, rising after it.
+func TestSuggest(t *testing.T) {
+	var rates, losses []float64
+	for i := range 120 {
+		r := 1e-5 * math.Pow(1e6, float64(i)/120)
+		x := math.Log10(r / .08)
+		rates, losses = append(rates, r), append(losses, math.Min(.88, .06+.12*x*x))
+	}
+	if got := Suggest(rates, losses); got < .006 || got > .01 {
+		t.Errorf("suggests %v, want about .008", got)
+	}
+	losses[60] = math.NaN()
+	if got := Suggest(rates, losses); got < .006 || got > .01 {
+		t.Errorf("with a NaN in the curve it suggests %v, want about .008", got)
+	}
+	if got := Suggest(nil, nil); got != 0 {
+		t.Errorf("no points: suggests %v, want 0", got)
+	}
+}
