@@ -82,7 +82,7 @@ func mergeRows(shards []*shard, features int) *rows {
 	for _, s := range shards {
 		for _, b := range s.batches {
 			for i, d := range b.digests {
-				refs = append(refs, ref{d, b.paths.Value(i), b.labels.Value(i), b.features[i*features:][:features]})
+				refs = append(refs, ref{d, b.paths.at(i), b.labels.at(i), b.features[i*features:][:features]})
 			}
 		}
 	}

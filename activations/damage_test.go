@@ -134,7 +134,7 @@ func FuzzShard(f *testing.F) {
 				t.Errorf("%d features for %d rows", len(b.features), len(b.digests))
 			}
 			for i := range b.digests {
-				_ = b.paths.Value(i) + b.labels.Value(i)
+				_ = b.paths.at(i) + b.labels.at(i)
 			}
 		}
 	})

@@ -137,7 +137,7 @@ func content(t testing.TB, c *Cache) []string {
 		}
 		for _, b := range s.batches {
 			for i, d := range b.digests {
-				all = append(all, fmt.Sprintf("%v %s %s %x", d, b.paths.Value(i), b.labels.Value(i), b.features[i*c.Features():][:c.Features()]))
+				all = append(all, fmt.Sprintf("%v %s %s %x", d, b.paths.at(i), b.labels.at(i), b.features[i*c.Features():][:c.Features()]))
 			}
 		}
 		if err := s.close(); err != nil {

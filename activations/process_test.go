@@ -62,6 +62,11 @@ func process(t *testing.T, dir string, items []dataset.Item) (cmd *exec.Cmd, std
 	return cmd, stdout, stderr
 }
 
+func shardFiles(dir string) int {
+	names, _ := filepath.Glob(filepath.Join(dir, "*", "shard-*.arrow"))
+	return len(names)
+}
+
 func TestKilledTenTimes(t *testing.T) {
 	items := photos(t, 400)
 	whole := open(t, t.TempDir(), 8)
@@ -70,10 +75,14 @@ func TestKilledTenTimes(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 10 {
 		cmd, _, _ := process(t, dir, items)
+		before := shardFiles(dir)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Duration(20+rng.IntN(60)) * time.Millisecond)
+		for wanted, end := rng.IntN(4), time.Now().Add(5*time.Second); shardFiles(dir) < before+wanted && time.Now().Before(end); {
+			time.Sleep(time.Millisecond) // until it has written 0 to 3 shards
+		}
+		time.Sleep(time.Duration(rng.IntN(12)) * time.Millisecond)
 		_ = cmd.Process.Kill() // it may be done already
 		_ = cmd.Wait()         // killed: an error by design
 	}

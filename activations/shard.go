@@ -3,7 +3,6 @@ package activations
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -21,11 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	maxFeatures  = 1 << 20 // floats in one row
-	maxShardRows = 1 << 24
-	maxFooter    = 1 << 20 // bytes; ours are under 2 kB
-)
+const maxFeatures = 1 << 20 // floats in one row
 
 // Digest is the SHA-256 of a photograph's file.
 type Digest [sha256.Size]byte
@@ -120,7 +114,7 @@ type shard struct {
 }
 
 type batch struct {
-	paths, labels *array.String
+	paths, labels texts
 	digests       []Digest
 	features      []float32 // [len(digests), F]
 }
@@ -184,126 +178,4 @@ func mapFile(path string) ([]byte, error) {
 		return nil, fmt.Errorf("map %s: %w", path, err)
 	}
 	return data, nil
-}
-
-// errOtherKey marks a whole shard that lies in the wrong folder.
-var errOtherKey = errors.New("made for another key")
-
-// parseShard finds the columns in an Arrow IPC file. The result points into
-// data. Any bytes at all give a result or an error: the reader of arrow-go may
-// panic on damaged input, which becomes an error here.
-func parseShard(data []byte, k keyFile) (batches []batch, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			batches, err = nil, fmt.Errorf("%w: not a readable Arrow file: %.200v", errDamaged, p)
-		}
-	}()
-	if err := checkFooter(data); err != nil {
-		return nil, err
-	}
-	r, err := ipc.NewMappedFileReader(data, ipc.WithAllocator(noAllocator{}), ipc.WithEnsureNativeEndian(false),
-		ipc.WithMetadataSizeLimit(maxFooter), ipc.WithBodySizeLimit(0))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %v", errDamaged, err)
-	}
-	if err := checkSchema(r.Schema(), k); err != nil {
-		return nil, err
-	}
-	for i := range r.NumRecords() {
-		rec, err := r.RecordBatchAt(i)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %v", errDamaged, err)
-		}
-		b, err := parseBatch(rec, k.Features)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %v", errDamaged, err)
-		}
-		batches = append(batches, b)
-	}
-	return batches, nil
-}
-
-// checkFooter bounds the recursion of the schema reader by the footer's size.
-func checkFooter(data []byte) error {
-	end := len(data) - len(ipc.Magic) - 4
-	if end < 8 || !bytes.HasPrefix(data, ipc.Magic) || !bytes.HasSuffix(data, ipc.Magic) {
-		return fmt.Errorf("%w: not an Arrow IPC file", errDamaged)
-	}
-	if size := binary.LittleEndian.Uint32(data[end:]); size > maxFooter {
-		return fmt.Errorf("%w: footer of %d bytes", errDamaged, size)
-	}
-	return nil
-}
-
-func checkSchema(s *arrow.Schema, k keyFile) error {
-	if meta := s.Metadata(); meta.FindKey("finetune.key") >= 0 {
-		if text, _ := meta.GetValue("finetune.key"); text != string(k.bytes()) {
-			return errOtherKey
-		}
-	}
-	names := []string{"path", "label", "digest", "features"}
-	if s.NumFields() != len(names) || !s.IsNativeEndian() {
-		return fmt.Errorf("%w: columns %v", errDamaged, s)
-	}
-	for i, name := range names {
-		f := s.Field(i)
-		list, isList := f.Type.(*arrow.FixedSizeListType)
-		switch {
-		case f.Name != name:
-			return fmt.Errorf("%w: column %d is %q, not %q", errDamaged, i, f.Name, name)
-		case i < 3 && f.Type.ID() != arrow.STRING:
-			return fmt.Errorf("%w: column %s is %v, not utf8", errDamaged, name, f.Type)
-		case i == 3 && (!isList || list.Elem().ID() != arrow.FLOAT32 || int(list.Len()) != k.Features):
-			return fmt.Errorf("%w: column %s is %v, not float32 [%d]", errDamaged, name, f.Type, k.Features)
-		}
-	}
-	return nil
-}
-
-func parseBatch(rec arrow.RecordBatch, features int) (batch, error) {
-	n := int(rec.NumRows())
-	if n < 0 || n > maxShardRows {
-		return batch{}, fmt.Errorf("%d rows", n)
-	}
-	for i := range 4 {
-		if col := rec.Column(i); col.Len() != n || col.NullN() != 0 {
-			return batch{}, fmt.Errorf("column %d: %d rows of %d, %d of them null", i, col.Len(), n, col.NullN())
-		}
-	}
-	b := batch{paths: rec.Column(0).(*array.String), labels: rec.Column(1).(*array.String), digests: make([]Digest, n)}
-	digests := rec.Column(2).(*array.String)
-	for i := range n {
-		_, _ = b.paths.Value(i), b.labels.Value(i) // out-of-range offsets show now
-		text := digests.Value(i)
-		if len(text) != 2*len(Digest{}) {
-			return batch{}, fmt.Errorf("row %d: digest of %d characters", i, len(text))
-		}
-		if _, err := hex.Decode(b.digests[i][:], []byte(text)); err != nil {
-			return batch{}, fmt.Errorf("row %d: digest: %v", i, err)
-		}
-	}
-	values := rec.Column(3).(*array.FixedSizeList).ListValues().(*array.Float32)
-	if values.Len() < n*features || values.NullN() != 0 {
-		return batch{}, fmt.Errorf("%d features for %d rows of %d", values.Len(), n, features)
-	}
-	b.features = values.Values()[: n*features : n*features]
-	if n > 0 && uintptr(unsafe.Pointer(&b.features[0]))%4 != 0 {
-		return batch{}, errors.New("features not aligned to 4 bytes")
-	}
-	return b, nil
-}
-
-// noAllocator refuses memory: a mapped shard is read in place, only a
-// compressed one, which this package never writes, would ask for any.
-type noAllocator struct{}
-
-func (noAllocator) Allocate(size int) []byte             { return refuse(size) }
-func (noAllocator) Reallocate(size int, _ []byte) []byte { return refuse(size) }
-func (noAllocator) Free([]byte)                          {}
-
-func refuse(size int) []byte {
-	if size > 0 {
-		panic("compressed")
-	}
-	return nil
 }
