@@ -265,11 +265,11 @@ func pictures(n int) []image.Image {
 
 func galleryItems(n int) []GalleryItem {
 	items := []GalleryItem{
-		{picture(0), "ants", "ants", 0.512, "0013035.jpg"},
-		{picture(1), "bees", "ants", 0.523, "a-very-long-file-name-of-a-photograph-2024-05-01.jpg"},
-		{picture(2), "蟻 (ants)", "bees", 0.541, "蟻の写真.jpg"},
-		{nil, "bees", "bees", 0.55, "moved-away.jpg"},
-		{picture(4), "Staffordshire bull terrier", "american bulldog", 0.561, "<script>alert(1)</script>.jpg"},
+		{picture(0), "ants", "ants", true, 0.512, "0013035.jpg"},
+		{picture(1), "bees", "ants", false, 0.523, "a-very-long-file-name-of-a-photograph-2024-05-01.jpg"},
+		{picture(2), "蟻 (ants)", "bees", false, 0.541, "蟻の写真.jpg"},
+		{nil, "bees", "bees", true, 0.55, "moved-away.jpg"},
+		{picture(4), "Staffordshire bull terrier", "american bulldog", false, 0.561, "<script>alert(1)</script>.jpg"},
 	}
 	return items[:n]
 }

@@ -20,7 +20,7 @@ type Gains struct{ Steps []Gain }
 
 // Draw implements Plot.
 func (f Gains) Draw(w Width) (Figure, error) {
-	hd := header{title: f.finding(), note: "Errors of 100 photographs after each step; thin lines are 95 % intervals"}
+	hd := header{title: f.finding(), note: "Share of photographs wrong after each step; thin lines are 95 % intervals"}
 	if len(f.Steps) == 0 {
 		return newSheet(w, header{title: hd.title}, 40).nothing("no steps")
 	}

@@ -23,7 +23,7 @@ func (f Grid) Draw(w Width) (Figure, error) {
 	for i, im := range f.Images {
 		cards[i].image = im
 		if i < len(f.Captions) {
-			cards[i].lines = []caption{{f.Captions[i], noteText}}
+			cards[i].lines = []caption{{f.Captions[i], "", noteText}}
 		}
 	}
 	columns := f.Columns
@@ -46,8 +46,9 @@ type Gallery struct {
 type GalleryItem struct {
 	Image       image.Image // nil: not available
 	True, Said  string      // true and predicted class
-	Probability float64     // of the predicted class, 0 to 1
-	Name        string      // file name
+	Right       bool
+	Probability float64 // of the predicted class, 0 to 1
+	Name        string  // file name
 }
 
 // Draw implements Plot.
@@ -55,13 +56,13 @@ func (f Gallery) Draw(w Width) (Figure, error) {
 	cards := make([]card, len(f.Items))
 	for i, it := range f.Items {
 		mark, verdict := blue, "right"
-		if it.True != it.Said {
+		if !it.Right {
 			mark, verdict = red, "wrong"
 		}
 		cards[i] = card{image: it.Image, mark: mark, lines: []caption{
-			{"true " + it.True, boldText},
-			{fmt.Sprintf("predicted %s, %s", it.Said, percent(it.Probability)), tinted(noteText, mark)},
-			{it.Name, smallText},
+			{"true " + it.True, "", boldText},
+			{"predicted " + it.Said, ", " + percent(it.Probability), tinted(noteText, mark)},
+			{it.Name, "", smallText},
 		}, alt: fmt.Sprintf("%s, %s", it.Name, verdict)}
 	}
 	columns := 4
@@ -79,9 +80,10 @@ type card struct {
 	alt   string
 }
 
+// caption is a line whose text may be cut to fit, its tail never.
 type caption struct {
-	text  string
-	style draw.TextStyle
+	text, tail string
+	style      draw.TextStyle
 }
 
 // deal lays cards out in rows of columns.
@@ -132,7 +134,7 @@ func (s *sheet) card(c card, x, y, side, tall float64) {
 	}
 	y += tall + 16
 	for _, l := range c.lines {
-		s.text(l.style, x, y, fit(l.style, l.text, side))
+		s.text(l.style, x, y, fit(l.style, l.text, side-width(l.style, l.tail))+l.tail)
 		y += 18
 	}
 }

@@ -39,7 +39,7 @@ func (f Scores) Draw(w Width) (Figure, error) {
 		hd.title = fmt.Sprintf("Probability given to the %d classes of %s that separate worst", len(hs), count(len(f.Classes)))
 	} else if len(hs) > 0 {
 		h := hs[0]
-		hd.title = fmt.Sprintf("%s separates worst: mean probability %.0f %% on its own photographs, %.0f %% on others",
+		hd.title = fmt.Sprintf("Hardest to tell: %s, mean probability %.0f %% on its own photographs, %.0f %% on others",
 			f.Classes[h.class], 100*h.meanO, 100*h.meanNo)
 	}
 	columns := 3

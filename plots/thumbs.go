@@ -1,0 +1,90 @@
+package plots
+
+import (
+	"bytes"
+	"encoding/base64"
+	"html/template"
+	"image"
+	"image/draw"
+	"image/jpeg"
+	"runtime"
+	"sync"
+
+	"github.com/nfnt/resize"
+)
+
+const (
+	thumbSide  = 200 // longer side of a thumbnail on the page, pixels
+	cardSide   = 320 // the same in a gallery's PNG
+	mostThumbs = 200 // keeps the page to a few megabytes
+)
+
+// thumb is a photograph made small: for the page, and for a PNG.
+type thumb struct {
+	URI  template.URL
+	card image.Image
+	err  error
+}
+
+// thumbnails opens the photographs of paths, each once, on all processors, and
+// of more than mostThumbs the first. A photograph that cannot be opened has an
+// error and no picture.
+func thumbnails(paths []string, load func(string) (image.Image, error)) map[string]thumb {
+	out := make(map[string]thumb)
+	if load == nil {
+		return out
+	}
+	var wanted []string
+	for _, p := range paths {
+		if _, seen := out[p]; !seen && len(wanted) < mostThumbs {
+			out[p] = thumb{}
+			wanted = append(wanted, p)
+		}
+	}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	next := make(chan string)
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for p := range next {
+				t := shrunk(p, load)
+				mu.Lock()
+				out[p] = t
+				mu.Unlock()
+			}
+		})
+	}
+	for _, p := range wanted {
+		next <- p
+	}
+	close(next)
+	wg.Wait()
+	return out
+}
+
+func shrunk(path string, load func(string) (image.Image, error)) thumb {
+	im, err := load(path)
+	if err != nil {
+		return thumb{err: err}
+	}
+	card := onPaper(resize.Thumbnail(cardSide, cardSide, im, resize.Bilinear))
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, resize.Thumbnail(thumbSide, thumbSide, card, resize.Bilinear), &jpeg.Options{Quality: 80}); err != nil {
+		return thumb{err: err}
+	}
+	return thumb{URI: dataURI("image/jpeg", b.Bytes()), card: card}
+}
+
+// onPaper lays a picture that may be transparent on white.
+func onPaper(im image.Image) image.Image {
+	b := im.Bounds()
+	out := image.NewRGBA(image.Rect(0, 0, b.Dx(), b.Dy()))
+	draw.Draw(out, out.Bounds(), image.NewUniform(paper), image.Point{}, draw.Src)
+	draw.Draw(out, out.Bounds(), im, b.Min, draw.Over)
+	return out
+}
+
+// dataURI is safe to write into a page as it is: base64 alone follows the type.
+func dataURI(kind string, data []byte) template.URL {
+	return template.URL("data:" + kind + ";base64," + base64.StdEncoding.EncodeToString(data))
+}
