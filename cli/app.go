@@ -1,0 +1,84 @@
+// Package cli is the command line: one file a command, each reading downwards
+// as options, flags, check, run.
+//
+//	os.Exit(cli.Main(ctx, []string{"finetune", "train", "photos"}, cli.Streams{Out: os.Stdout, Err: os.Stderr}))
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+
+	"finetune/internal/failure"
+)
+
+// Version is set when the binary is built.
+var Version = "dev"
+
+// Main runs one command and returns its exit code: 0, 1 failed, 2 usage, 3 bad
+// data, 130 interrupted. The first Ctrl-C or SIGTERM cancels the work, which
+// then saves what it has; a second one ends the process at once.
+func Main(ctx context.Context, args []string, s Streams) int {
+	ctx, stop := interruptible(ctx, s.Err)
+	defer stop()
+	app := newApp(s)
+	return finish(s.Err, app.RunContext(ctx, arrange(app, args)))
+}
+
+func interruptible(ctx context.Context, w io.Writer) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		if _, ok := <-signals; !ok {
+			return
+		}
+		fmt.Fprintln(w, "\nstopping; once more to stop at once")
+		cancel()
+		if _, ok := <-signals; ok {
+			os.Exit(int(failure.Interrupted))
+		}
+	}()
+	return ctx, func() { signal.Stop(signals); close(signals); cancel() }
+}
+
+func newApp(s Streams) *cli.App {
+	app := &cli.App{
+		Name:                   "finetune",
+		Usage:                  "train an image classifier on folders of photographs",
+		Description:            "A frozen ONNX body turns photographs into activations once, a head trains on them in seconds.\nStart with `finetune demo`, or `finetune train FOLDER`.",
+		Version:                Version,
+		Writer:                 s.Out,
+		ErrWriter:              s.Err,
+		HideHelpCommand:        true,
+		UseShortOptionHandling: false,
+		Suggest:                true,
+		ExitErrHandler:         func(*cli.Context, error) {},
+		OnUsageError:           usageError,
+		Commands:               commands(s),
+		Action: func(c *cli.Context) error {
+			if c.NArg() > 0 {
+				return usagef("no command %q; `finetune --help` lists them", c.Args().First())
+			}
+			return cli.ShowAppHelp(c)
+		},
+	}
+	for _, c := range app.Commands {
+		c.OnUsageError = usageError
+		c.HideHelpCommand = true
+		for _, sub := range c.Subcommands {
+			sub.OnUsageError = usageError
+			sub.HideHelpCommand = true
+		}
+	}
+	return app
+}
+
+func usageError(c *cli.Context, err error, _ bool) error {
+	return usagef("%s: %w; `finetune %s --help` lists the flags", c.Command.Name, err, c.Command.Name)
+}

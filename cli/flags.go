@@ -1,0 +1,77 @@
+package cli
+
+import (
+	"github.com/urfave/cli/v2"
+
+	"finetune/learner"
+)
+
+// Flags shared by commands write straight into the learner's configuration.
+
+func outputFlags(quiet, json *bool) []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress, only results and errors", Destination: quiet},
+		&cli.BoolFlag{Name: "json", Usage: "print one JSON object and nothing else on standard output", Destination: json},
+	}
+}
+
+func dataFlags(c *learner.Config) []cli.Flag {
+	return []cli.Flag{
+		&cli.PathFlag{Name: "labels", Category: "Data", Usage: "labels from a CSV `FILE` with the header path,label[,split]", Destination: &c.Data.Labels},
+		&cli.StringFlag{Name: "label-sep", Category: "Data", Usage: "`SEPARATOR` between the labels of one photograph; makes the task multi-label", Destination: &c.Data.LabelSep},
+		&cli.Float64Flag{Name: "valid-pct", Category: "Data", Usage: "`SHARE` held out for validation where DATA has no valid folder", Value: 0.2, Destination: &c.Data.ValidPct},
+		&cli.Float64Flag{Name: "max-bad", Category: "Data", Usage: "largest `SHARE` of unreadable photographs that is tolerated", Value: 0.1, Destination: &c.Data.MaxBad},
+	}
+}
+
+func bodyFlags(c *learner.Config) []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "body", Category: "Body", Usage: "frozen body: a `NAME` (resnet18/34/50, efficientnet-lite0/1/2) or FILE.onnx; default resnet34 where installed, else efficientnet-lite0", Destination: &c.Body.Name},
+		&cli.StringFlag{Name: "cut", Category: "Body", Usage: "`TENSOR` of a foreign body to pool (default: what enters the last global pooling)", Destination: &c.Body.Cut},
+		&cli.StringFlag{Name: "mean", Category: "Body", Usage: "channel means `R,G,B` (0 to 1) a foreign body expects", Destination: &c.Body.Mean},
+		&cli.StringFlag{Name: "std", Category: "Body", Usage: "channel deviations `R,G,B` (0 to 1) a foreign body expects", Destination: &c.Body.Std},
+		&cli.StringFlag{Name: "layout", Category: "Body", Usage: "input `LAYOUT` of a foreign body: nchw or nhwc", Destination: &c.Body.Layout},
+		&cli.IntFlag{Name: "size", Category: "Images", Usage: "side in `PIXELS` that photographs are scaled and cropped to (default: the body's own)", Destination: &c.Images.Size},
+		&cli.StringFlag{Name: "resample", Category: "Images", Usage: "`METHOD` of scaling: nfnt (bilinear) or area", Value: "nfnt", Destination: &c.Images.Resample},
+		&cli.StringFlag{Name: "crop", Category: "Images", Usage: "`KIND` of crop: random (centre when validating), center, no (squash), googlenet", Value: "random", Destination: &c.Images.Crop},
+	}
+}
+
+func machineFlags(c *learner.Config) []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "device", Category: "Machine", Usage: "`DEVICE` for the body: auto, cpu or cuda", Value: "auto", Destination: &c.Machine.Device},
+		&cli.IntFlag{Name: "threads", Category: "Machine", Usage: "`N` threads for ONNX Runtime (default: one a core)", Destination: &c.Machine.Threads},
+		&cli.IntFlag{Name: "workers", Category: "Machine", Usage: "`N` photographs decoded at once (default: one a core)", Destination: &c.Machine.Workers},
+		&cli.PathFlag{Name: "cache", Category: "Machine", Usage: "`DIR` of cached activations (default: cache in FINETUNE_HOME)", Destination: &c.Machine.Cache},
+		&cli.IntFlag{Name: "batch-size", Aliases: []string{"bs"}, Category: "Training", Usage: "photographs `N` a training step", Value: 64, Destination: &c.Train.BatchSize},
+		&cli.Uint64Flag{Name: "seed", Category: "Training", Usage: "`SEED` of every random choice", Value: 0, Destination: &c.Train.Seed},
+	}
+}
+
+// augmentFlags have the policy that a command starts from.
+func augmentFlags(c *learner.Config, policy string) []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "augment", Category: "Images", Usage: "random changes in training: none, basic, side-on or top-down", Value: policy, Destination: &c.Images.Augment},
+		&cli.Float64Flag{Name: "max-zoom", Category: "Images", Usage: "largest random `ZOOM`", Value: 1.1, Destination: &c.Images.MaxZoom},
+		&cli.IntFlag{Name: "pad", Category: "Images", Usage: "reflected border of `PIXELS` before rotation", Destination: &c.Images.Pad},
+		&cli.IntFlag{Name: "views", Category: "Images", Usage: "`K` cached augmented views of each photograph", Value: 8, Destination: &c.Images.Views},
+	}
+}
+
+func trainingFlags(c *learner.Config) []cli.Flag {
+	t := &c.Train
+	return []cli.Flag{
+		&cli.Float64Flag{Name: "lr", Category: "Training", Usage: "learning `RATE`", Value: 0.01, Destination: &t.LR},
+		&cli.IntFlag{Name: "epochs", Category: "Training", Usage: "`N` epochs at a constant rate, instead of cycles", Destination: &t.Epochs},
+		&cli.IntFlag{Name: "cycles", Category: "Training", Usage: "`N` cycles of cosine annealing with restarts (SGDR)", Value: 3, Destination: &t.Cycles},
+		&cli.IntFlag{Name: "cycle-len", Category: "Training", Usage: "`N` epochs in the first cycle", Value: 1, Destination: &t.CycleLen},
+		&cli.IntFlag{Name: "cycle-mult", Category: "Training", Usage: "each cycle is `N` times as long as the one before", Value: 1, Destination: &t.CycleMult},
+		&cli.StringFlag{Name: "optimiser", Aliases: []string{"optimizer"}, Category: "Training", Usage: "`NAME` sgd, adam or adamw", Value: "sgd", Destination: &t.Optimiser},
+		&cli.Float64Flag{Name: "momentum", Category: "Training", Usage: "momentum `M` of sgd", Value: 0.9, Destination: &t.Momentum},
+		&cli.Float64Flag{Name: "wd", Category: "Training", Usage: "weight decay `D`", Destination: &t.WeightDecay},
+		&cli.Float64Flag{Name: "clip", Category: "Training", Usage: "largest global gradient `NORM`, 0 for none", Destination: &t.Clip},
+		&cli.Float64Flag{Name: "label-smoothing", Category: "Training", Usage: "share `S` of the target spread over all classes", Destination: &t.Smoothing},
+		&cli.StringFlag{Name: "hidden", Category: "Training", Usage: "`WIDTHS` of the head's hidden layers, such as 512", Value: "512", Destination: &t.Hidden},
+		&cli.StringFlag{Name: "dropout", Category: "Training", Usage: "dropout `SHARES` of the head, one a linear layer", Value: "0.25,0.5", Destination: &t.Dropout},
+	}
+}

@@ -1,0 +1,97 @@
+package cli
+
+import (
+	"fmt"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"finetune/onnx/bodies"
+	"finetune/onnx/graph"
+)
+
+func inspectCommand(s Streams) *cli.Command {
+	var quiet, json bool
+	return &cli.Command{
+		Name: "inspect", Usage: "say what is in an ONNX file: inputs, outputs, cut, layer groups, parameters, digest", ArgsUsage: "FILE.onnx",
+		Flags: outputFlags(&quiet, &json),
+		Action: func(c *cli.Context) error {
+			if c.NArg() != 1 {
+				return usagef("inspect takes one FILE.onnx")
+			}
+			return runInspect(c.Args().First(), &console{Streams: s, quiet: quiet, json: json})
+		},
+	}
+}
+
+func runInspect(path string, out *console) error {
+	m, err := graph.Read(path)
+	if err != nil {
+		return err
+	}
+	info, err := graph.Describe(m)
+	if err != nil {
+		return err
+	}
+	line := func(name, format string, args ...any) { out.print("%-11s %s", name, fmt.Sprintf(format, args...)) }
+	line("file", "%s", info.Path)
+	line("digest", "%s", info.Digest)
+	line("made by", "%s, IR version %d, operator sets %s", orDash(info.Producer), info.IRVersion, opsets(info.Opsets))
+	for _, in := range info.Inputs {
+		line("input", "%s", tensor(in))
+	}
+	for _, o := range info.Outputs {
+		line("output", "%s", tensor(o))
+	}
+	if info.CutError != "" {
+		line("cut", "none found: %s", info.CutError)
+	} else {
+		line("cut", "%s (%d channels, so %d features)", info.Cut, info.Channels, 2*info.Channels)
+	}
+	for _, g := range info.Groups {
+		line("group", "%s, from %s: %d parameters", g.Name, g.First, g.Count)
+	}
+	line("parameters", "%d", info.Parameters)
+	line("operators", "%d nodes: %s", info.Nodes, operators(info.Operators))
+	if spec, err := bodies.ReadSpec(bodies.SpecPath(path)); err == nil {
+		line("sidecar", "%s, %d px, mean %v, std %v, %s, licence %s", spec.Name, spec.Size, spec.Mean, spec.Std, spec.Layout, orDash(spec.Licence))
+	}
+	return out.object(info)
+}
+
+// tensor shows a name, an element type and a shape, "?" where it is open.
+func tensor(t graph.Input) string {
+	dims := make([]string, len(t.Shape))
+	for i, d := range t.Shape {
+		if dims[i] = "?"; d >= 0 {
+			dims[i] = strconv.FormatInt(d, 10)
+		}
+	}
+	return strings.TrimSpace(fmt.Sprintf("%s %s [%s] %s", t.Name, strings.ToLower(t.Type), strings.Join(dims, " × "), t.Layout))
+}
+
+func orDash(s string) string {
+	if strings.TrimSpace(s) == "" {
+		return "-"
+	}
+	return s
+}
+
+func opsets(m map[string]int64) string {
+	var parts []string
+	for name, v := range m {
+		parts = append(parts, fmt.Sprintf("%s %d", name, v))
+	}
+	sort.Strings(parts)
+	return strings.Join(parts, ", ")
+}
+
+func operators(counts []graph.OperatorCount) string {
+	var parts []string
+	for _, c := range counts {
+		parts = append(parts, fmt.Sprintf("%d %s", c.Count, c.Name))
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,73 @@
+package cli
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"finetune/learner"
+	"finetune/plots"
+)
+
+type lrFindOptions struct {
+	config      learner.Config
+	search      learner.Search
+	output      string
+	quiet, json bool
+}
+
+func lrFindCommand(s Streams) *cli.Command {
+	var o lrFindOptions
+	return &cli.Command{
+		Name: "lr-find", Usage: "plot loss against learning rate and suggest one", ArgsUsage: "DATA",
+		Description: "Raises the rate step by step on a fresh head until the loss blows up. Changes nothing: the next run is the same with or without it.",
+		Flags: join([]cli.Flag{
+			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "plot `FILE.png` to write, with the numbers in FILE.csv", Value: "lr.png", Destination: &o.output},
+			&cli.Float64Flag{Name: "start", Usage: "first `RATE`", Value: 1e-5, Destination: &o.search.Start},
+			&cli.Float64Flag{Name: "end", Usage: "last `RATE`", Value: 10, Destination: &o.search.End},
+			&cli.IntFlag{Name: "tries", Usage: "`N` rates (default: the batches of an epoch, 100 at least)", Destination: &o.search.Tries},
+			&cli.BoolFlag{Name: "linear", Usage: "raise the rate by equal amounts instead of equal factors", Destination: &o.search.Linear},
+			&cli.BoolFlag{Name: "valid", Usage: "also measure validation batches", Destination: &o.search.Valid},
+		}, trainingFlags(&o.config), augmentFlags(&o.config, "none"), dataFlags(&o.config), bodyFlags(&o.config), machineFlags(&o.config), outputFlags(&o.quiet, &o.json)),
+		Action: func(c *cli.Context) error {
+			if c.NArg() > 1 || c.NArg() == 0 && o.config.Data.Labels == "" {
+				return usagef("lr-find takes one DATA, a folder of photographs")
+			}
+			o.config.Data.Path = c.Args().First()
+			return runLRFind(c.Context, o, &console{Streams: s, quiet: o.quiet, json: o.json})
+		},
+	}
+}
+
+func runLRFind(ctx context.Context, o lrFindOptions, out *console) error {
+	o.config.Body.Precision = "float32"
+	l, err := learner.Open(ctx, o.config, out)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	features, err := l.Precompute(ctx)
+	if err != nil {
+		return err
+	}
+	curve, err := l.FindRate(ctx, features, o.search)
+	if err != nil {
+		return err
+	}
+	figure, err := plots.RateSearch{Rates: curve.Rates, Losses: curve.Losses, Suggestion: curve.Suggestion, Rule: curve.Rule}.Draw(plots.Wide)
+	if err != nil {
+		return err
+	}
+	if err := figure.Write(o.output); err != nil {
+		return err
+	}
+	table := strings.TrimSuffix(o.output, filepath.Ext(o.output)) + ".csv"
+	if err := curve.WriteCSV(table); err != nil {
+		return err
+	}
+	out.print("suggestion %.2g (%s)", curve.Suggestion, curve.Rule)
+	out.print("curve      %s and %s, %d rates from %.2g to %.2g", o.output, table, len(curve.Rates), o.search.Start, curve.Rates[len(curve.Rates)-1])
+	return out.object(curve)
+}

@@ -1,0 +1,48 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/urfave/cli/v2"
+
+	"finetune/learner"
+)
+
+type precomputeOptions struct {
+	config      learner.Config
+	shard       string
+	quiet, json bool
+}
+
+func precomputeCommand(s Streams) *cli.Command {
+	var o precomputeOptions
+	return &cli.Command{
+		Name: "precompute", Usage: "compute and cache the body's features of every photograph in DATA", ArgsUsage: "DATA",
+		Description: "A killed run resumes where it stopped; a changed photograph is computed anew, nothing else is.",
+		Flags: join([]cli.Flag{
+			&cli.StringFlag{Name: "shard", Usage: "compute part `I/N` only, counted from 0 (default in job arrays: SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX)", Destination: &o.shard},
+		}, dataFlags(&o.config), bodyFlags(&o.config), augmentFlags(&o.config, "none"), machineFlags(&o.config), outputFlags(&o.quiet, &o.json)),
+		Action: func(c *cli.Context) error {
+			if c.NArg() != 1 && o.config.Data.Labels == "" {
+				return usagef("precompute takes one DATA, a folder of photographs")
+			}
+			o.config.Data.Path = c.Args().First()
+			return runPrecompute(c.Context, o, &console{Streams: s, quiet: o.quiet, json: o.json})
+		},
+	}
+}
+
+func runPrecompute(ctx context.Context, o precomputeOptions, out *console) error {
+	o.config.Body.Precision = "float32"
+	l, err := learner.Open(ctx, o.config, out)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	f, err := l.Precompute(ctx)
+	if err != nil {
+		return err
+	}
+	out.print("features of %d train, %d valid and %d test photographs are in %s", f.Train.Len(), f.Valid.Len(), f.Test.Len(), l.Config.Machine.Cache)
+	return out.object(map[string]any{"train": f.Train.Len(), "valid": f.Valid.Len(), "test": f.Test.Len(), "skipped": len(f.Skipped), "computed": f.Computed, "seconds": f.Seconds})
+}

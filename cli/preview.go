@@ -1,0 +1,62 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"finetune/learner"
+	"finetune/plots"
+)
+
+type previewOptions struct {
+	config        learner.Config
+	output, photo string
+	count         int
+	quiet, json   bool
+}
+
+func previewCommand(s Streams) *cli.Command {
+	var o previewOptions
+	return &cli.Command{
+		Name: "preview", Usage: "show a photograph as augmented training sees it", ArgsUsage: "DATA",
+		Flags: join([]cli.Flag{
+			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "picture `FILE.png` to write", Value: "preview.png", Destination: &o.output},
+			&cli.StringFlag{Name: "photo", Usage: "`PATH` of the photograph within DATA (default: the second one held out)", Destination: &o.photo},
+			&cli.IntFlag{Name: "count", Usage: "`N` versions", Value: 6, Destination: &o.count},
+		}, augmentFlags(&o.config, "side-on"), dataFlags(&o.config), bodyFlags(&o.config), machineFlags(&o.config), outputFlags(&o.quiet, &o.json)),
+		Action: func(c *cli.Context) error {
+			if c.NArg() > 1 || c.NArg() == 0 && o.config.Data.Labels == "" {
+				return usagef("preview takes one DATA, a folder of photographs")
+			}
+			if o.count < 1 || o.count > 100 {
+				return usagef("--count %d: between 1 and 100 versions", o.count)
+			}
+			o.config.Data.Path = c.Args().First()
+			return runPreview(c.Context, o, &console{Streams: s, quiet: o.quiet, json: o.json})
+		},
+	}
+}
+
+func runPreview(ctx context.Context, o previewOptions, out *console) error {
+	l, err := learner.Open(ctx, o.config, out)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	images, it, err := l.Preview(o.photo, o.count)
+	if err != nil {
+		return err
+	}
+	title := fmt.Sprintf("%s, %d times as %s training sees it", it.Path, o.count, o.config.Images.Augment)
+	figure, err := plots.Grid{Title: title, Images: images}.Draw(plots.Wide)
+	if err != nil {
+		return err
+	}
+	if err := figure.Write(o.output); err != nil {
+		return err
+	}
+	out.print("%s: %s", o.output, title)
+	return out.object(map[string]any{"picture": o.output, "photo": it.Path, "count": o.count, "augment": o.config.Images.Augment})
+}

@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+)
+
+// progress returns a function that shows how far a job of `total` units is: a
+// bar with rate and time left on a terminal, a line every five seconds
+// elsewhere, nothing when quiet. Call done at the end.
+func (c *console) progress(what, unit string) (report func(done, total int), done func()) {
+	if c.quiet {
+		return func(int, int) {}, func() {}
+	}
+	if terminal(c.Err) {
+		return c.bar(what, unit)
+	}
+	return c.lines(what, unit)
+}
+
+func (c *console) bar(what, unit string) (func(int, int), func()) {
+	var bar *progressbar.ProgressBar
+	report := func(n, total int) {
+		if bar == nil {
+			bar = progressbar.NewOptions(total,
+				progressbar.OptionSetWriter(c.Err), progressbar.OptionSetDescription(what), progressbar.OptionSetItsString(unit),
+				progressbar.OptionShowIts(), progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true),
+				progressbar.OptionSetWidth(24), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
+		}
+		if bar.GetMax() != total {
+			bar.ChangeMax(total)
+		}
+		bar.Set(n)
+	}
+	return report, func() {
+		if bar != nil {
+			bar.Finish()
+		}
+	}
+}
+
+// lineEvery is how often a job that is not on a terminal says how far it is.
+const lineEvery = 5 * time.Second
+
+func (c *console) lines(what, unit string) (func(int, int), func()) {
+	start, last := time.Now(), time.Now()
+	report := func(n, total int) {
+		if time.Since(last) < lineEvery || n == 0 {
+			return
+		}
+		last = time.Now()
+		rate := float64(n) / time.Since(start).Seconds()
+		left := time.Duration(float64(total-n) / rate * float64(time.Second)).Round(time.Second)
+		c.say("%s %d/%d, %s, %s left", what, n, total, perSecond(rate, unit), left)
+	}
+	return report, func() {}
+}
+
+func perSecond(rate float64, unit string) string {
+	if rate < 10 {
+		return fmt.Sprintf("%.1f %s/s", rate, unit)
+	}
+	return fmt.Sprintf("%.0f %s/s", rate, unit)
+}

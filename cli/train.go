@@ -1,0 +1,184 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"finetune/learner"
+)
+
+type trainOptions struct {
+	config            learner.Config
+	run               string
+	resume, overwrite bool
+	noReport          bool
+	quiet, json       bool
+	set               func(flag string) bool // whether the flag was given
+}
+
+func trainCommand(s Streams) *cli.Command {
+	var o trainOptions
+	return &cli.Command{
+		Name: "train", Usage: "train a classifier on DATA and say how good it is", ArgsUsage: "DATA",
+		Description: "DATA has train/CLASS/* and valid/CLASS/*, or CLASS/* alone (a fifth is then held out).\nThe frozen body looks at each photograph once; features are cached, so a second run starts at once.",
+		Flags: join(
+			runFlags(&o.run, &o.resume, &o.overwrite, &o.noReport),
+			trainingFlags(&o.config), augmentFlags(&o.config, "none"), dataFlags(&o.config), bodyFlags(&o.config), machineFlags(&o.config),
+			outputFlags(&o.quiet, &o.json)),
+		Action: func(c *cli.Context) error {
+			o.config.Data.Path = c.Args().First()
+			if c.NArg() > 1 {
+				return usagef("train takes one DATA, got %s", strings.Join(c.Args().Slice(), " "))
+			}
+			o.set = c.IsSet
+			return runTrain(c.Context, o, &console{Streams: s, quiet: o.quiet, json: o.json})
+		},
+	}
+}
+
+func runFlags(run *string, resume, overwrite, noReport *bool) []cli.Flag {
+	return []cli.Flag{
+		&cli.PathFlag{Name: "run", Usage: "folder `DIR` of the run (default: runs/DATA-TIME)", Destination: run},
+		&cli.BoolFlag{Name: "resume", Usage: "go on with the interrupted run in --run", Destination: resume},
+		&cli.BoolFlag{Name: "overwrite", Usage: "replace the run that is in --run", Destination: overwrite},
+		&cli.BoolFlag{Name: "no-report", Usage: "do not write the report", Destination: noReport},
+	}
+}
+
+func join(lists ...[]cli.Flag) []cli.Flag {
+	var all []cli.Flag
+	for _, l := range lists {
+		all = append(all, l...)
+	}
+	return all
+}
+
+func runTrain(ctx context.Context, o trainOptions, out *console) (err error) {
+	started := time.Now()
+	if err := o.check(started); err != nil {
+		return err
+	}
+	var run *learner.Run
+	if o.resume {
+		if run, err = o.reopen(); err != nil {
+			return err
+		}
+		defer run.Close()
+	}
+	l, err := learner.Open(ctx, o.config, out)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	l.Config.Version, l.Config.Command = Version, os.Args
+	if !o.resume {
+		if run, err = learner.CreateRun(o.run, o.overwrite, l.Config); err != nil {
+			return err
+		}
+		defer run.Close()
+	}
+	features, err := l.Precompute(ctx)
+	if err != nil {
+		return hint(err, ctx, run.Dir)
+	}
+	summary, err := l.Train(ctx, run, features, started)
+	if err != nil {
+		return hint(err, ctx, run.Dir)
+	}
+	out.summary(summary)
+	return out.object(summary)
+}
+
+// check looks at what the flags alone can tell and names the run.
+func (o *trainOptions) check(now time.Time) error {
+	if o.resume && o.run == "" {
+		return usagef("--resume needs --run DIR, the run to go on with")
+	}
+	if o.resume && o.overwrite {
+		return usagef("--resume and --overwrite exclude each other")
+	}
+	if o.resume {
+		return nil
+	}
+	if o.config.Data.Path == "" && o.config.Data.Labels == "" {
+		return usagef("train needs DATA, a folder of photographs; `finetune demo` has some")
+	}
+	o.config.Body.Precision = "float32"
+	if o.run == "" {
+		o.run = learner.DefaultRun(o.config.Data.Path, now.Format("20060102-150405"))
+	}
+	return checkTraining(o.config.Train)
+}
+
+// reopen takes the stored configuration; training flags cannot change it.
+func (o *trainOptions) reopen() (*learner.Run, error) {
+	run, config, err := learner.OpenRun(o.run)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range join(trainingFlags(&learner.Config{}), augmentFlags(&learner.Config{}, "none"), dataFlags(&learner.Config{}), bodyFlags(&learner.Config{})) {
+		if name := f.Names()[0]; o.set(name) {
+			run.Close()
+			return nil, usagef("--%s cannot change a run that is resumed; %s keeps its settings", name, filepath.Join(o.run, "config.json"))
+		}
+	}
+	if data := o.config.Data.Path; data != "" && !sameFolder(data, config.Data.Path) {
+		run.Close()
+		return nil, usagef("%s was trained on %s, not on %s", o.run, config.Data.Path, data)
+	}
+	for name, keep := range map[string]func(){
+		"device":  func() { config.Machine.Device = o.config.Machine.Device },
+		"threads": func() { config.Machine.Threads = o.config.Machine.Threads },
+		"workers": func() { config.Machine.Workers = o.config.Machine.Workers },
+		"cache":   func() { config.Machine.Cache = o.config.Machine.Cache },
+	} {
+		if o.set(name) {
+			keep()
+		}
+	}
+	o.config = config
+	return run, nil
+}
+
+func sameFolder(a, b string) bool {
+	x, errX := filepath.Abs(a)
+	y, errY := filepath.Abs(b)
+	return errX == nil && errY == nil && x == y
+}
+
+func checkTraining(t learner.Training) error {
+	switch {
+	case t.LR <= 0:
+		return usagef("--lr %g: a learning rate is above 0", t.LR)
+	case t.Epochs < 0 || t.Epochs == 0 && (t.Cycles < 1 || t.CycleLen < 1 || t.CycleMult < 1):
+		return usagef("--epochs, --cycles, --cycle-len and --cycle-mult are 1 or more")
+	case t.BatchSize < 2:
+		return usagef("--batch-size %d: 2 or more are needed", t.BatchSize)
+	}
+	return nil
+}
+
+// hint adds how to go on after an interruption.
+func hint(err error, ctx context.Context, run string) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	return fmt.Errorf("%w; go on with `finetune train --run %s --resume`", err, run)
+}
+
+func (c *console) summary(s *learner.Summary) {
+	c.print("")
+	c.print("accuracy   %.2f %% of %d validation photographs (95 %% interval %.1f to %.1f), loss %.4f",
+		100*s.Valid.Accuracy, s.ValidImages, 100*s.Valid.Interval[0], 100*s.Valid.Interval[1], s.Valid.Loss)
+	if s.TTA != nil {
+		c.print("with TTA   %.2f %% (%.1f to %.1f), loss %.4f", 100*s.TTA.Accuracy, 100*s.TTA.Interval[0], 100*s.TTA.Interval[1], s.TTA.Loss)
+	}
+	c.print("time       %.1f s: %.1f s features, %.1f s training", s.Seconds.Total, s.Seconds.Precompute, s.Seconds.Train)
+	c.print("run        %s", s.Run)
+}

@@ -1,0 +1,81 @@
+package learner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"finetune/activations"
+	"finetune/onnx"
+	"finetune/onnx/bodies"
+)
+
+// frozenBody is the body as activations sees it: images in, pooled features out.
+type frozenBody struct {
+	session  *onnx.Session
+	size     int64
+	features int
+}
+
+var _ activations.Body = (*frozenBody)(nil)
+
+// openFrozen loads the body up to its cut with [max ‖ average] pooling behind it.
+func openFrozen(b bodies.Body, size int, o onnx.Options) (*frozenBody, error) {
+	m, err := bodies.FeatureModel(b)
+	if err != nil {
+		return nil, err
+	}
+	data, err := m.Bytes()
+	if err != nil {
+		return nil, fmt.Errorf("learner: body %s: %w", b.Path, err)
+	}
+	in := m.Graph.Input[0].GetName()
+	s, err := onnx.OpenBytes(b.Path, data, []string{in}, []string{"features"}, o)
+	if err != nil {
+		return nil, err
+	}
+	return &frozenBody{session: s, size: int64(size), features: b.Spec.Features()}, nil
+}
+
+// Features implements activations.Body.
+func (b *frozenBody) Features() int { return b.features }
+
+// Run implements activations.Body.
+func (b *frozenBody) Run(ctx context.Context, images []float32, n int, features []float32) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	x, err := onnx.Float32(images[:int64(n)*3*b.size*b.size], int64(n), 3, b.size, b.size)
+	if err != nil {
+		return err
+	}
+	defer x.Close()
+	y, err := onnx.Float32(features[:n*b.features], int64(n), int64(b.features))
+	if err != nil {
+		return err
+	}
+	return errors.Join(b.session.Run([]*onnx.Tensor{x}, []*onnx.Tensor{y}), y.Close())
+}
+
+// Close frees the session.
+func (b *frozenBody) Close() error { return b.session.Close() }
+
+// unopened is a body that loads itself when the first photograph needs it, so
+// that a run whose features are all cached does not pay for it.
+type unopened struct{ l *Learner }
+
+// Features implements activations.Body.
+func (u unopened) Features() int { return u.l.Body.Spec.Features() }
+
+// Run implements activations.Body.
+func (u unopened) Run(ctx context.Context, images []float32, n int, features []float32) error {
+	if u.l.frozen == nil {
+		m := u.l.Config.Machine
+		b, err := openFrozen(u.l.Body, u.l.Config.Images.Size, onnx.Options{Threads: m.Threads, Device: m.Device})
+		if err != nil {
+			return err
+		}
+		u.l.frozen = b
+	}
+	return u.l.frozen.Run(ctx, images, n, features)
+}

@@ -1,0 +1,117 @@
+package learner
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"finetune/internal/durable"
+	"finetune/internal/failure"
+)
+
+// Config is everything needed to repeat a run; RUN/config.json holds it.
+type Config struct {
+	Version string     `json:"version"`
+	Command []string   `json:"command,omitempty"`
+	Data    DataConfig `json:"data"`
+	Body    BodyConfig `json:"body"`
+	Images  Images     `json:"images"`
+	Train   Training   `json:"train"`
+	Machine Machine    `json:"machine"`
+	Classes []string   `json:"classes,omitempty"`
+	Multi   bool       `json:"multi_label,omitempty"`
+}
+
+// DataConfig says which photographs and labels.
+type DataConfig struct {
+	Path     string  `json:"path"`
+	Labels   string  `json:"labels,omitempty"`
+	LabelSep string  `json:"label_sep,omitempty"`
+	ValidPct float64 `json:"valid_pct,omitempty"`
+	MaxBad   float64 `json:"max_bad"`
+}
+
+// BodyConfig says which frozen network turns a photograph into features.
+type BodyConfig struct {
+	Name      string `json:"name"`             // as asked for, or the default that was chosen
+	File      string `json:"file,omitempty"`   // the .onnx it was read from
+	Digest    string `json:"digest,omitempty"` // SHA-256 of that file
+	Cut       string `json:"cut,omitempty"`
+	Split     string `json:"split,omitempty"`
+	Mean      string `json:"mean,omitempty"`
+	Std       string `json:"std,omitempty"`
+	Layout    string `json:"layout,omitempty"`
+	Precision string `json:"precision"`
+}
+
+// Images says how a photograph becomes a tensor.
+type Images struct {
+	Size     int     `json:"size"`
+	Resample string  `json:"resample"`
+	Augment  string  `json:"augment"`
+	MaxZoom  float64 `json:"max_zoom"`
+	Pad      int     `json:"pad,omitempty"`
+	Crop     string  `json:"crop"`
+	Views    int     `json:"views,omitempty"`
+}
+
+// Training says how the head learns.
+type Training struct {
+	Seed        uint64  `json:"seed"`
+	BatchSize   int     `json:"batch_size"`
+	LR          float64 `json:"lr"`
+	Epochs      int     `json:"epochs,omitempty"` // constant rate when set
+	Cycles      int     `json:"cycles,omitempty"`
+	CycleLen    int     `json:"cycle_len,omitempty"`
+	CycleMult   int     `json:"cycle_mult,omitempty"`
+	Schedule    string  `json:"schedule"`
+	Optimiser   string  `json:"optimiser"`
+	Momentum    float64 `json:"momentum"`
+	WeightDecay float64 `json:"weight_decay,omitempty"`
+	Decoupled   bool    `json:"decoupled,omitempty"`
+	Clip        float64 `json:"clip,omitempty"`
+	Smoothing   float64 `json:"label_smoothing,omitempty"`
+	Balance     string  `json:"balance,omitempty"`
+	Patience    int     `json:"patience,omitempty"`
+	Best        bool    `json:"best,omitempty"`
+	SWA         int     `json:"swa,omitempty"`
+	Snapshots   bool    `json:"snapshots,omitempty"`
+	Hidden      string  `json:"hidden"`
+	Dropout     string  `json:"dropout"`
+	Load        string  `json:"load,omitempty"`
+	TTA         int     `json:"tta,omitempty"`
+}
+
+// Machine says where and with how much of it; results do not depend on it
+// beyond the device.
+type Machine struct {
+	Device  string `json:"device"`
+	Threads int    `json:"threads"`
+	Workers int    `json:"workers"`
+	Cache   string `json:"cache"`
+}
+
+const configFile = "config.json"
+
+// ReadConfig reads RUN/config.json.
+func ReadConfig(run string) (Config, error) {
+	path := filepath.Join(run, configFile)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Config{}, failure.Usage(fmt.Errorf("learner: %s is not a run (%w); `finetune train DATA --run %s` makes one", run, err, run))
+	}
+	var c Config
+	if err := json.Unmarshal(data, &c); err != nil {
+		return Config{}, failure.Data(fmt.Errorf("learner: %s: damaged: %w; train again with --overwrite", path, err))
+	}
+	return c, nil
+}
+
+func writeJSON(path string, v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("learner: %s: %w", path, err)
+	}
+	return durable.WriteFile(path, append(data, '\n'))
+}

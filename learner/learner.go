@@ -1,0 +1,160 @@
+// Package learner is the plot of the story: photographs go in, a trained
+// classifier and the truth about it come out.
+//
+//	l, err := learner.Open(ctx, config, ui)
+//	defer l.Close()
+//	features, err := l.Precompute(ctx)       // the frozen body, once a photograph
+//	result, err := l.Train(ctx, run, features)
+//
+// It joins the packages below it and owns no arithmetic of its own.
+package learner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"finetune/augment"
+	"finetune/dataset"
+	"finetune/internal/failure"
+	"finetune/internal/home"
+	"finetune/onnx"
+	"finetune/onnx/bodies"
+)
+
+// UI is how the learner speaks to the person while it works.
+type UI interface {
+	Say(format string, args ...any)  // news
+	Warn(format string, args ...any) // something to look at
+	Progress(what, unit string) (report func(done, total int), end func())
+	Header(names ...string) // the epoch table
+	Row(values ...string)
+}
+
+// Learner is a data set, a body and how to bring the two together.
+type Learner struct {
+	Config  Config
+	Set     *dataset.Set
+	Body    bodies.Body
+	Runtime onnx.Runtime
+	pre     augment.Preprocess
+	policy  augment.Policy
+	ui      UI
+	frozen  *frozenBody // opened when the first photograph needs it
+}
+
+// Open finds the data, the body and the library, and completes config with what
+// was chosen. Close frees what it holds.
+func Open(ctx context.Context, config Config, ui UI) (*Learner, error) {
+	l := &Learner{Config: config, ui: ui}
+	if err := l.openBody(); err != nil {
+		return nil, err
+	}
+	set, err := dataset.Open(config.Data.Path, datasetOptions(config))
+	if err != nil {
+		return nil, err
+	}
+	l.Set = set
+	for _, w := range set.Warnings {
+		ui.Warn("%s", w)
+	}
+	l.Config.Classes, l.Config.Multi = set.Classes, set.Multi
+	ui.Say("data       %s: %d train, %d valid, %d test photographs in %d classes", config.Data.Path, len(set.Train), len(set.Valid), len(set.Test), len(set.Classes))
+	return l, nil
+}
+
+// openBody starts ONNX Runtime and finds the body, and says which they are.
+func (l *Learner) openBody() (err error) {
+	c := &l.Config
+	library, err := onnx.FindLibrary(c.Machine.Device)
+	if err != nil {
+		return err
+	}
+	if l.Runtime, err = onnx.Start(library); err != nil {
+		return err
+	}
+	override, err := bodyOverride(*c)
+	if err != nil {
+		return err
+	}
+	if l.Body, err = bodies.Resolve(c.Body.Name, override); err != nil {
+		return err
+	}
+	spec := l.Body.Spec
+	c.Body.Name, c.Body.File, c.Body.Digest, c.Body.Cut = spec.Name, l.Body.Path, spec.Digest, spec.Cut
+	if c.Images.Size == 0 {
+		c.Images.Size = spec.Size
+	}
+	if c.Machine.Threads == 0 {
+		c.Machine.Threads = runtime.NumCPU()
+	}
+	if c.Machine.Workers == 0 {
+		c.Machine.Workers = runtime.NumCPU()
+	}
+	if c.Machine.Cache == "" {
+		c.Machine.Cache = home.Path("cache")
+	}
+	l.pre = augment.Preprocess{Size: c.Images.Size, Mean: spec.Mean, Std: spec.Std, Resample: c.Images.Resample, Crop: c.Images.Crop}
+	if l.policy, err = augment.ParsePolicy(c.Images.Augment, c.Images.MaxZoom, c.Images.Pad, c.Images.Crop); err != nil {
+		return failure.Usage(err)
+	}
+	l.ui.Say("body       %s, digest %.12s, %d px", spec.Name, spec.Digest, c.Images.Size)
+	l.ui.Say("runtime    ONNX Runtime %s (API %d), device %s, %d threads", l.Runtime.Version, l.Runtime.API, c.Machine.Device, c.Machine.Threads)
+	return nil
+}
+
+// Close frees the body. Twice is fine.
+func (l *Learner) Close() error {
+	if l.frozen == nil {
+		return nil
+	}
+	err := l.frozen.Close()
+	l.frozen = nil
+	return err
+}
+
+func datasetOptions(c Config) dataset.Options {
+	return dataset.Options{Labels: c.Data.Labels, LabelSep: c.Data.LabelSep, ValidPct: c.Data.ValidPct, Seed: c.Train.Seed}
+}
+
+// bodyOverride turns --cut, --size, --mean, --std, --layout and --split into
+// what bodies.Resolve takes.
+func bodyOverride(c Config) (o bodies.Override, err error) {
+	o.Cut, o.Split, o.Layout, o.Size = c.Body.Cut, c.Body.Split, strings.ToUpper(c.Body.Layout), c.Images.Size
+	var errMean, errStd error
+	o.Mean, errMean = channels("--mean", c.Body.Mean)
+	o.Std, errStd = channels("--std", c.Body.Std)
+	return o, failure.Usage(errors.Join(errMean, errStd))
+}
+
+func channels(flag, text string) ([]float32, error) {
+	if text == "" {
+		return nil, nil
+	}
+	out := make([]float32, 3)
+	parts := strings.Split(text, ",")
+	if len(parts) != 3 {
+		return nil, fmt.Errorf("%s %s: three numbers are needed, as in 0.485,0.456,0.406", flag, text)
+	}
+	for i, p := range parts {
+		v, err := strconv.ParseFloat(strings.TrimSpace(p), 32)
+		if err != nil {
+			return nil, fmt.Errorf("%s %s: %q is not a number", flag, text, p)
+		}
+		out[i] = float32(v)
+	}
+	return out, nil
+}
+
+// DefaultRun is where a run goes when --run does not say: runs/DATA-TIME.
+func DefaultRun(data, time string) string {
+	abs, err := filepath.Abs(data)
+	if err != nil {
+		abs = data
+	}
+	return filepath.Join("runs", filepath.Base(abs)+"-"+time)
+}

@@ -1,0 +1,123 @@
+package learner
+
+import (
+	"context"
+	"encoding/csv"
+	"fmt"
+	"io"
+	"math"
+
+	"finetune/internal/durable"
+	"finetune/internal/failure"
+	"finetune/schedule"
+)
+
+// Search configures the learning-rate finder.
+type Search struct {
+	Start, End float64
+	Tries      int // 0: as many as an epoch has batches, 100 at least
+	Linear     bool
+	Valid      bool // also measure the loss of a validation batch after each step
+}
+
+// Curve is what the finder saw, a point a step until it stopped.
+type Curve struct {
+	Rates      []float64 `json:"rates"`
+	Losses     []float64 `json:"losses"`                 // of training, smoothed
+	Valid      []float64 `json:"valid_losses,omitempty"` // smoothed
+	Suggestion float64   `json:"suggestion"`
+	Rule       string    `json:"rule"`
+	Stopped    bool      `json:"stopped"` // before the last try, because the loss had grown
+}
+
+// minTries makes a curve that can be read where an epoch is short.
+const minTries = 100
+
+// FindRate raises the learning rate step by step on a fresh head and records
+// the loss (Smith 2017; fast.ai lr_find, and lr_find2 with Valid). Nothing of it
+// stays: no file is written and no random stream moves on.
+func (l *Learner) FindRate(ctx context.Context, f *Features, s Search) (Curve, error) {
+	if !(s.Start > 0 && s.End > s.Start) {
+		return Curve{}, failure.Usage(fmt.Errorf("learner: rates from %g to %g; they must be above 0 and grow", s.Start, s.End))
+	}
+	products, err := l.products()
+	if err != nil {
+		return Curve{}, err
+	}
+	defer products.Close()
+	t, err := l.newFit(ctx, f, products)
+	if err != nil {
+		return Curve{}, err
+	}
+	if s.Tries == 0 {
+		s.Tries = max(t.batches, minTries)
+	}
+	t.config.LR = s.Start
+	t.sched = schedule.Finder{Start: s.Start, End: s.End, Tries: s.Tries, Linear: s.Linear}
+	return t.search(ctx, s)
+}
+
+func (t *fitState) search(ctx context.Context, s Search) (Curve, error) {
+	c, stop, valid := Curve{Rule: schedule.SuggestRule}, schedule.NewStop(), schedule.Smoothed{}
+	for step := range s.Tries {
+		if err := ctx.Err(); err != nil {
+			return c, err
+		}
+		loss, err := t.step(ctx, step)
+		if err != nil {
+			return c, err
+		}
+		smoothed := t.Smoothed.Add(loss)
+		if c.Stopped = stop.At(step, smoothed); c.Stopped {
+			break
+		}
+		c.Rates = append(c.Rates, t.rates(step).LR)
+		c.Losses = append(c.Losses, smoothed)
+		if s.Valid {
+			loss, err := t.validBatch(step)
+			if err != nil {
+				return c, err
+			}
+			c.Valid = append(c.Valid, valid.Add(loss))
+		}
+		if t.tick != nil {
+			t.tick(step+1, s.Tries)
+		}
+	}
+	c.Suggestion = schedule.Suggest(c.Rates, c.Losses)
+	return c, nil
+}
+
+// validBatch is the loss of the step's validation batch, which go round.
+func (t *fitState) validBatch(step int) (float64, error) {
+	n := t.valid.Len()
+	size := min(t.config.BatchSize, n)
+	lo := step * size % n
+	hi := min(lo+size, n)
+	loss, _, err := validate(t.head, split{t.valid.items[lo:hi], t.valid.rows[lo:hi]}, t.classes, t.multi)
+	if math.IsInf(loss, 0) {
+		loss = math.NaN()
+	}
+	return loss, err
+}
+
+// WriteCSV writes the curve as step, lr, loss and, where measured, val_loss.
+func (c Curve) WriteCSV(path string) error {
+	return durable.Write(path, func(w io.Writer) error {
+		table := csv.NewWriter(w)
+		header := []string{"step", "lr", "loss"}
+		if c.Valid != nil {
+			header = append(header, "val_loss")
+		}
+		table.Write(header)
+		for i := range c.Rates {
+			row := []string{fmt.Sprint(i), digits(c.Rates[i]), digits(c.Losses[i])}
+			if c.Valid != nil {
+				row = append(row, digits(c.Valid[i]))
+			}
+			table.Write(row)
+		}
+		table.Flush()
+		return table.Error()
+	})
+}

@@ -1,0 +1,52 @@
+package learner
+
+import (
+	"fmt"
+	"image"
+	"os"
+
+	"finetune/augment"
+	"finetune/dataset"
+	"finetune/internal/failure"
+	"finetune/internal/rng"
+)
+
+// Preview returns n random versions of one photograph as training sees them.
+// An empty path takes the second validation photograph, as the lesson does.
+func (l *Learner) Preview(path string, n int) ([]image.Image, dataset.Item, error) {
+	it, err := l.find(path)
+	if err != nil {
+		return nil, it, err
+	}
+	data, err := os.ReadFile(it.File)
+	if err != nil {
+		return nil, it, failure.Data(fmt.Errorf("learner: %w", err))
+	}
+	photo, err := augment.Decode(data, augment.Limits{})
+	if err != nil {
+		return nil, it, failure.Data(fmt.Errorf("learner: %s: %w", it.File, err))
+	}
+	images, x := make([]image.Image, n), make([]float32, l.pre.Len())
+	for k := range images {
+		s := rng.New(l.Config.Train.Seed, rng.Text("preview"), uint64(k))
+		if err := l.pre.Augmented(x, photo, l.policy, s); err != nil {
+			return nil, it, fmt.Errorf("learner: %s: %w", it.File, err)
+		}
+		images[k] = l.pre.ToImage(x)
+	}
+	return images, it, nil
+}
+
+func (l *Learner) find(path string) (dataset.Item, error) {
+	if path == "" {
+		return l.Set.Valid[min(1, len(l.Set.Valid)-1)], nil
+	}
+	for _, list := range [][]dataset.Item{l.Set.Valid, l.Set.Train, l.Set.Test} {
+		for _, it := range list {
+			if it.Path == path || it.File == path {
+				return it, nil
+			}
+		}
+	}
+	return dataset.Item{}, failure.Usage(fmt.Errorf("learner: %s: not among the photographs of %s; give a path as `predictions.csv` has it", path, l.Set.Root))
+}

@@ -1,0 +1,230 @@
+package learner
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/gofrs/flock"
+
+	"finetune/internal/durable"
+	"finetune/internal/failure"
+)
+
+// Names of what a run leaves (DESIGN.md, what a run leaves).
+const (
+	historyFile     = "history.csv"
+	stepsFile       = "steps.csv"
+	predictionsFile = "predictions.csv"
+	summaryFile     = "summary.json"
+	headFile        = "head.safetensors"
+	stateFile       = "state.safetensors"
+	skippedFile     = "skipped.csv"
+	lockFile        = ".lock"
+)
+
+// Epoch is a row of the epoch table and of history.csv.
+type Epoch struct {
+	Epoch     int       `json:"epoch"`
+	LR        []float64 `json:"lr"` // at the epoch's last step, one a layer group
+	TrainLoss float64   `json:"trn_loss"`
+	ValidLoss float64   `json:"val_loss"`
+	Accuracy  float64   `json:"accuracy"`
+	Seconds   float64   `json:"seconds"`
+}
+
+// Step is a row of steps.csv: the rates and momentum a step used, and its loss.
+type Step struct {
+	Step, Epoch int
+	LR          []float64
+	Momentum    float64
+	Loss        float64
+}
+
+// Prediction is a row of predictions.csv.
+type Prediction struct {
+	Split, Path string
+	Label       int   // -1 where unknown
+	Labels      []int // multi-label
+	Predicted   int
+	LogProb     []float32 // [classes]
+}
+
+// Score is a loss and an accuracy with its 95 % Wilson interval.
+type Score struct {
+	Loss     float64    `json:"loss"`
+	Accuracy float64    `json:"accuracy"`
+	Interval [2]float64 `json:"interval"`
+}
+
+// Seconds are the timings of a run.
+type Seconds struct {
+	Precompute float64 `json:"precompute"`
+	Train      float64 `json:"train"`
+	Total      float64 `json:"total"`
+}
+
+// Summary is RUN/summary.json.
+type Summary struct {
+	Run         string   `json:"run"`
+	Body        string   `json:"body"`
+	Classes     []string `json:"classes"`
+	TrainImages int      `json:"train_images"`
+	ValidImages int      `json:"valid_images"`
+	Skipped     int      `json:"skipped"`
+	Valid       Score    `json:"valid"`
+	TTA         *Score   `json:"tta"`
+	Seconds     Seconds  `json:"seconds"`
+}
+
+// Run is a run folder that this process holds.
+type Run struct {
+	Dir  string
+	lock *flock.Flock
+}
+
+// CreateRun makes dir a new run of c. An existing one is an error unless
+// overwrite, which removes what an earlier run left there.
+func CreateRun(dir string, overwrite bool, c Config) (*Run, error) {
+	if _, err := os.Stat(filepath.Join(dir, configFile)); err == nil && !overwrite {
+		return nil, failure.Usage(fmt.Errorf("learner: %s: this run exists; add --resume to go on with it, --overwrite to replace it, or name another --run", dir))
+	}
+	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 && !overwrite && !runLeftovers(entries) {
+		return nil, failure.Usage(fmt.Errorf("learner: %s: the folder is not empty and not a run; name another --run, or add --overwrite to write into it", dir))
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, fmt.Errorf("learner: %w", err)
+	}
+	r, err := lockRun(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{historyFile, stepsFile, predictionsFile, summaryFile, headFile, stateFile, skippedFile, configFile} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			r.Close()
+			return nil, fmt.Errorf("learner: %w", err)
+		}
+	}
+	if err := writeJSON(r.Path(configFile), c); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// runLeftovers reports whether a folder holds nothing but our lock, as a run
+// killed before its first file does.
+func runLeftovers(entries []os.DirEntry) bool {
+	return len(entries) == 1 && entries[0].Name() == lockFile
+}
+
+// OpenRun takes an existing run to go on with it.
+func OpenRun(dir string) (*Run, Config, error) {
+	c, err := ReadConfig(dir)
+	if err != nil {
+		return nil, c, err
+	}
+	r, err := lockRun(dir)
+	return r, c, err
+}
+
+func lockRun(dir string) (*Run, error) {
+	lock := flock.New(filepath.Join(dir, lockFile))
+	ok, err := lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("learner: %s: %w", dir, err)
+	}
+	if !ok {
+		return nil, failure.Usage(fmt.Errorf("learner: %s: another process works on this run; wait for it, or name another --run", dir))
+	}
+	return &Run{Dir: dir, lock: lock}, nil
+}
+
+// Close releases the run for other processes. Twice is fine.
+func (r *Run) Close() error { return r.lock.Close() }
+
+// Path joins a name to the run's folder.
+func (r *Run) Path(name string) string { return filepath.Join(r.Dir, name) }
+
+// table writes rows as CSV under the run's folder.
+func (r *Run) table(name string, header []string, n int, row func(i int) []string) error {
+	return durable.Write(r.Path(name), func(w io.Writer) error {
+		c := csv.NewWriter(w)
+		if err := c.Write(header); err != nil {
+			return err
+		}
+		for i := range n {
+			if err := c.Write(row(i)); err != nil {
+				return err
+			}
+		}
+		c.Flush()
+		return c.Error()
+	})
+}
+
+func (r *Run) writeHistory(rows []Epoch) error {
+	return r.table(historyFile, []string{"epoch", "lr", "trn_loss", "val_loss", "accuracy", "seconds"}, len(rows), func(i int) []string {
+		e := rows[i]
+		return []string{strconv.Itoa(e.Epoch), digits(e.LR[len(e.LR)-1]), digits(e.TrainLoss), digits(e.ValidLoss), digits(e.Accuracy), strconv.FormatFloat(e.Seconds, 'f', 3, 64)}
+	})
+}
+
+// writeSteps has one lr column, or one lr_GROUP for each layer group.
+func (r *Run) writeSteps(rows []Step, groups []string) error {
+	header := []string{"step", "epoch"}
+	if len(groups) < 2 {
+		header = append(header, "lr")
+	} else {
+		for _, g := range groups {
+			header = append(header, "lr_"+g)
+		}
+	}
+	return r.table(stepsFile, append(header, "momentum", "loss"), len(rows), func(i int) []string {
+		s := rows[i]
+		out := []string{strconv.Itoa(s.Step), strconv.Itoa(s.Epoch)}
+		for _, lr := range s.LR {
+			out = append(out, digits(lr))
+		}
+		return append(out, digits(s.Momentum), digits(s.Loss))
+	})
+}
+
+func (r *Run) writePredictions(rows []Prediction, classes []string, multi bool, sep string) error {
+	header := []string{"split", "path", "label", "predicted"}
+	for _, c := range classes {
+		header = append(header, "logp_"+c)
+	}
+	return r.table(predictionsFile, header, len(rows), func(i int) []string {
+		p := rows[i]
+		label, predicted := className(classes, p.Label), className(classes, p.Predicted)
+		if multi {
+			label, predicted = classNames(classes, p.Labels, sep), classNames(classes, above(p.LogProb), sep)
+		}
+		out := []string{p.Split, p.Path, label, predicted}
+		for _, v := range p.LogProb {
+			out = append(out, strconv.FormatFloat(float64(v), 'g', -1, 32))
+		}
+		return out
+	})
+}
+
+func (r *Run) writeSkipped(rows []Skipped) error {
+	return r.table(skippedFile, []string{"split", "path", "status", "reason"}, len(rows), func(i int) []string {
+		s := rows[i]
+		return []string{s.Split, s.Path, s.Status, s.Reason}
+	})
+}
+
+func digits(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+
+func className(classes []string, i int) string {
+	if i < 0 || i >= len(classes) {
+		return ""
+	}
+	return classes[i]
+}
