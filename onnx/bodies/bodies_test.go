@@ -43,7 +43,7 @@ func TestEveryLayerHasAGroup(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		last := 0
+		parameters, last := weights.ByName(state), 0
 		for _, node := range m.Graph.Node {
 			g := spec.Group(node.GetName())
 			if g < last {
@@ -51,7 +51,7 @@ func TestEveryLayerHasAGroup(t *testing.T) {
 			}
 			last = g
 			for _, in := range node.Input {
-				if _, ok := weights.ByName(state)[in]; ok && spec.Group(in) != g {
+				if _, ok := parameters[in]; ok && spec.Group(in) != g {
 					t.Errorf("%s: %s is in group %d, its node %s in %d", name, in, spec.Group(in), node.GetName(), g)
 				}
 			}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"finetune/internal/durable"
@@ -160,4 +161,4 @@ func WriteSpec(path string, s Spec) error {
 }
 
 // SpecPath is where the Spec of an .onnx file lies: FILE.json for FILE.onnx.
-func SpecPath(model string) string { return strings.TrimSuffix(model, ".onnx") + ".json" }
+func SpecPath(model string) string { return strings.TrimSuffix(model, filepath.Ext(model)) + ".json" }
