@@ -39,8 +39,8 @@ func (b *BatchNorm) statistics(j int, x []float32, frozen bool) (mean, invStd fl
 	for _, v := range x {
 		squares += (float64(v) - m) * (float64(v) - m)
 	}
-	b.Mean[j] += b.Momentum * (float32(m) - b.Mean[j])
-	b.Var[j] += b.Momentum * (float32(squares/(n-1)) - b.Var[j])
+	b.Mean[j] = (1-b.Momentum)*b.Mean[j] + b.Momentum*float32(m)
+	b.Var[j] = (1-b.Momentum)*b.Var[j] + b.Momentum*float32(squares/(n-1))
 	return float32(m), float32(1 / math.Sqrt(squares/n+float64(b.Eps)))
 }
 

@@ -100,7 +100,23 @@ func logSigmoid(z []float32) {
 	}
 }
 
-// check reports labels, targets or weights that do not fit the head.
+// checkSettings reports weights or smoothing that make no loss.
+func (l Loss) checkSettings(c Config) error {
+	if l.Weights != nil && len(l.Weights) != c.Classes {
+		return fmt.Errorf("head: %d class weights for %d classes; give one for each", len(l.Weights), c.Classes)
+	}
+	for i, w := range l.Weights {
+		if !(w > 0) || math.IsInf(float64(w), 0) {
+			return fmt.Errorf("head: class %d has weight %v; a weight is a number above 0", i, w)
+		}
+	}
+	if !(l.Smoothing >= 0 && l.Smoothing < 1) {
+		return fmt.Errorf("head: label smoothing %v; it is at least 0 and below 1", l.Smoothing)
+	}
+	return nil
+}
+
+// check reports labels or targets that do not fit the head.
 func (l Loss) check(b Batch, c Config) error {
 	n := len(b.Rows)
 	if c.Multi {

@@ -70,8 +70,8 @@ TARGET static void NAME(normalize)(const head_block *b, int64_t lo, int64_t hi) 
 			}
 			float square = NAME(total)(q) - (float)(ld - n) * mean * mean;
 			square = square < 0 ? 0 : square;
-			b->run_mean[j] += b->bn_momentum * (mean - b->run_mean[j]);
-			b->run_var[j] += b->bn_momentum * (square / (nf - 1) - b->run_var[j]);
+			b->run_mean[j] = (1 - b->bn_momentum) * b->run_mean[j] + b->bn_momentum * mean;
+			b->run_var[j] = (1 - b->bn_momentum) * b->run_var[j] + b->bn_momentum * square / (nf - 1);
 			inv = (float)(1 / sqrt((double)(square / nf) + b->eps));
 		}
 		b->mean[j] = mean;

@@ -12,7 +12,7 @@ type Tensor struct {
 // State lists copies of the weights and BatchNorm statistics, named as in
 // PyTorch's nn.Sequential of the same layers: load_state_dict(strict=False)
 // takes them.
-func (h *Head) State() []Tensor { return copies(h.tensors()) }
+func (h *Head) State() []Tensor { return copies(h.tensors()...) }
 
 // Restore copies tensors, in any order, into h. Errors: one that is missing or
 // of another size, each by name. Tensors that h does not know are left alone.
@@ -35,7 +35,8 @@ func (h *Head) tensors() []Tensor {
 // Head.State all that a resumed run needs. optimizer.step holds the count as
 // thousands and rest, each exact in float32.
 func (t *Trainer) State() []Tensor {
-	return append(copies(t.tensors()), Tensor{"optimizer.step", []int64{2}, []float32{float32(t.steps / 1000), float32(t.steps % 1000)}})
+	steps := []float32{float32(t.steps / 1000), float32(t.steps % 1000)}
+	return copies(append(t.tensors(), Tensor{"optimizer.step", []int64{2}, steps})...)
 }
 
 // Restore copies tensors made by State into t. Errors as Head.Restore's: the
@@ -60,7 +61,7 @@ func (t *Trainer) tensors() []Tensor {
 	return list
 }
 
-func copies(list []Tensor) []Tensor {
+func copies(list ...Tensor) []Tensor {
 	for i := range list {
 		list[i].Shape = append([]int64(nil), list[i].Shape...)
 		list[i].Data = append([]float32(nil), list[i].Data...)

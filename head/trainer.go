@@ -50,11 +50,8 @@ type Trainer struct {
 // NewTrainer prepares training of h. Errors: an unknown optimizer, a negative
 // clip, or class weights that do not fit the classes.
 func NewTrainer(h *Head, o Options) (*Trainer, error) {
-	if w := o.Loss.Weights; w != nil && len(w) != h.Config.Classes {
-		return nil, fmt.Errorf("head: %d class weights for %d classes; give one for each", len(w), h.Config.Classes)
-	}
-	if s := o.Loss.Smoothing; !(s >= 0 && s < 1) {
-		return nil, fmt.Errorf("head: label smoothing %v; it is at least 0 and below 1", s)
+	if err := o.Loss.checkSettings(h.Config); err != nil {
+		return nil, err
 	}
 	if !(o.Clip >= 0) {
 		return nil, fmt.Errorf("head: clip %v; a norm is 0 (no limit) or more", o.Clip)
@@ -90,13 +87,17 @@ func (t *Trainer) Step(b Batch, r Rates) (float64, error) {
 
 // check reports a batch that cannot be trained on.
 func (t *Trainer) check(b Batch) error {
-	if len(b.Rows) < 2 {
-		return fmt.Errorf("head: batch of %d: %w; Batches folds a single last row into the batch before it", len(b.Rows), ErrBatch)
-	}
-	if err := t.head.checkRows(b.Rows); err != nil {
+	if err := t.checkBatch(b.Rows); err != nil {
 		return err
 	}
 	return t.options.Loss.check(b, t.head.Config)
+}
+
+func (t *Trainer) checkBatch(rows [][]float32) error {
+	if len(rows) < 2 {
+		return fmt.Errorf("head: batch of %d: %w; Batches folds a single last row into the batch before it", len(rows), ErrBatch)
+	}
+	return t.head.checkRows(rows)
 }
 
 // forward runs the blocks in training mode. purpose and step name the masks.
