@@ -31,12 +31,12 @@ func (m *Model) FindCut() (tensor string, channels int64, err error) {
 		return "", 0, err
 	}
 	for _, c := range v.poolings() {
-		if !v.separates(c.node) {
+		if !v.separates(c.nodes) {
 			continue
 		}
 		shape := v.dims[c.tensor]
 		if len(shape) != 4 || shape[1] < 1 {
-			return "", 0, m.badf("the last global pooling is node %s, but the number of channels of its input %q is unknown; export the model with a fixed size, or with its shapes inferred", label(c.node), c.tensor)
+			return "", 0, m.badf("the last global pooling is node %s, but the number of channels of its input %q is unknown; export the model with a fixed size, or with its shapes inferred", label(c.nodes[0]), c.tensor)
 		}
 		return c.tensor, shape[1], nil
 	}
@@ -78,21 +78,28 @@ func makers(nodes []*onnxpb.NodeProto) map[string]*onnxpb.NodeProto {
 	return maker
 }
 
-// pooling is a node that ends the feature map and the map, [N, C, H, W], it reads.
+// pooling is the end of a feature map: the map, [N, C, H, W], and the nodes
+// that pool it (a head may take its maximum and its mean).
 type pooling struct {
-	node   *onnxpb.NodeProto
 	tensor string
+	nodes  []*onnxpb.NodeProto
 }
 
 // poolings lists the poolings in the graph, the last one first.
 func (v *view) poolings() []pooling {
 	var all []pooling
 	for _, n := range slices.Backward(v.nodes) {
-		if len(n.Input) == 0 || !isONNX(n.GetDomain()) {
+		if len(n.Input) == 0 || len(n.Output) == 0 || !isONNX(n.GetDomain()) {
 			continue
 		}
-		if t := v.pooled(n); t != "" {
-			all = append(all, pooling{n, t})
+		t := v.pooled(n)
+		if t == "" {
+			continue
+		}
+		if i := slices.IndexFunc(all, func(p pooling) bool { return p.tensor == t }); i >= 0 {
+			all[i].nodes = append(all[i].nodes, n)
+		} else {
+			all = append(all, pooling{t, []*onnxpb.NodeProto{n}})
 		}
 	}
 	return all
@@ -143,7 +150,7 @@ func (v *view) reduced(n *onnxpb.NodeProto) string {
 		return name
 	case rank == 4 && len(set) == 2 && set[1] && set[2] && before.GetOpType() == "Transpose" &&
 		slices.Equal(FindInts(before, "perm"), []int64{0, 2, 3, 1}):
-		return before.Input[0]
+		return firstInput(before)
 	case rank == 3 && len(set) == 1 && set[2]:
 		return v.flattened(before, x)
 	case rank == 4 && len(set) == 1 && set[2]: // keepdims
@@ -158,7 +165,7 @@ func (v *view) flattened(before *onnxpb.NodeProto, x []int64) string {
 	case op == "Reshape":
 		from := v.in(before, 0)
 		if isMap(from) && from[1] == x[1] && from[2]*from[3] == x[2] {
-			return before.Input[0]
+			return firstInput(before)
 		}
 	case strings.HasPrefix(op, "Reduce"):
 		return v.halfReduced(before)
@@ -175,14 +182,22 @@ func (v *view) halfReduced(before *onnxpb.NodeProto) string {
 	if set, ok := v.reduceAxes(before, len(x)); !ok || len(x) != 4 || len(set) != 1 || !set[3] {
 		return ""
 	}
-	return before.Input[0]
+	return firstInput(before)
+}
+
+// firstInput is the tensor n reads first, "" if none or no node.
+func firstInput(n *onnxpb.NodeProto) string {
+	if len(n.GetInput()) == 0 {
+		return ""
+	}
+	return n.Input[0]
 }
 
 // separates reports whether every path from an input to the first output that
-// needs node p goes through p.
-func (v *view) separates(p *onnxpb.NodeProto) bool {
+// needs one of nodes goes through one of them.
+func (v *view) separates(nodes []*onnxpb.NodeProto) bool {
 	for _, out := range v.model.Graph.Output {
-		needed, input := v.behind(out.GetName(), p)
+		needed, input := v.behind(out.GetName(), nodes)
 		if needed {
 			return !input
 		}
@@ -190,9 +205,9 @@ func (v *view) separates(p *onnxpb.NodeProto) bool {
 	return false
 }
 
-// behind walks back from a tensor, stopping at node p: does it meet p, does it
-// meet an input of the graph?
-func (v *view) behind(tensor string, p *onnxpb.NodeProto) (meetsP, meetsInput bool) {
+// behind walks back from a tensor, not past the nodes of stop: does it meet
+// one of them, does it meet an input of the graph?
+func (v *view) behind(tensor string, stop []*onnxpb.NodeProto) (meetsStop, meetsInput bool) {
 	inputs := map[string]bool{}
 	for _, name := range v.model.inputNames() {
 		inputs[name] = true
@@ -202,19 +217,20 @@ func (v *view) behind(tensor string, p *onnxpb.NodeProto) (meetsP, meetsInput bo
 	for len(todo) > 0 {
 		name := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		n := v.maker[name]
-		switch {
-		case seen[name]:
-		case n == p && n != nil:
-			meetsP = true
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		switch n := v.maker[name]; {
 		case n == nil:
 			meetsInput = meetsInput || inputs[name]
+		case slices.Contains(stop, n):
+			meetsStop = true
 		default:
 			todo = append(todo, uses(n)...)
 		}
-		seen[name] = true
 	}
-	return meetsP, meetsInput
+	return meetsStop, meetsInput
 }
 
 // suggestions lists tensors a user may want to cut at: the last few maps.

@@ -194,7 +194,7 @@ func origin(name string, maker map[string]*onnxpb.NodeProto) string {
 	for n := maker[name]; n != nil; n = maker[name] {
 		switch n.GetOpType() {
 		case "Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze":
-			name = n.Input[0]
+			name = firstInput(n)
 		default:
 			return name
 		}

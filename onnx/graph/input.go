@@ -110,7 +110,7 @@ func (m *Model) layoutByUse(name string) string {
 		return ""
 	}
 	for _, n := range nodes {
-		if len(n.Input) == 0 || !at[n.Input[0]] {
+		if len(n.Output) == 0 || !at[firstInput(n)] {
 			continue
 		}
 		switch n.GetOpType() {

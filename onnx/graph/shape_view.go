@@ -236,7 +236,9 @@ func constantRule(s *inferer, n *onnxpb.NodeProto) {
 	for _, a := range n.Attribute {
 		switch a.GetName() {
 		case "value":
-			s.constant(n.Output[0], a.GetT())
+			if a.T != nil {
+				s.constant(n.Output[0], a.T)
+			}
 		case "value_int":
 			s.outValue(n, []int64{a.GetI()}, true)
 		case "value_ints":
