@@ -21,7 +21,10 @@ const manySmall = 16
 // It is safe beside readers, who keep what they have mapped, and beside other
 // writers: a shard is removed only after another one, on disk, holds its rows.
 func (c *Cache) compact() error {
-	lock := flock.New(filepath.Join(c.dir, "lock-compact"))
+	if n, err := c.countSmall(); err != nil || n < manySmall {
+		return err
+	}
+	lock := flock.New(filepath.Join(c.dir, "lock-compact"), flock.SetPermissions(0o666))
 	if got, err := lock.TryLock(); err != nil || !got {
 		return nil // another process is at it, or there are no locks: then never
 	}
@@ -49,6 +52,18 @@ func (c *Cache) compact() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// countSmall judges by file size alone.
+func (c *Cache) countSmall() (n int, err error) {
+	names, err := shardNames(c.dir)
+	for _, name := range names {
+		info, err := os.Stat(filepath.Join(c.dir, name))
+		if err == nil && info.Size() < int64(c.shardRows()/2*(c.key.Features*4+400)) { // 400: a generous path, label and digest
+			n++
+		}
+	}
+	return n, err
 }
 
 // smallShards opens the shards with less than half the usual rows.

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"finetune/dataset"
-	"finetune/internal/durable"
 )
 
 // Body computes features.
@@ -35,7 +34,8 @@ type FillOptions struct {
 	ShardRows  int           // rows a shard; 0: about 8 MB
 	FlushEvery time.Duration // longest time between shards; 0: 3 s
 	// Progress is told how many items are settled, of how many, and how many of
-	// them the body computed; at most ten times a second, and at the end.
+	// them the body computed; at most ten times a second, and at the end. It must
+	// be quick: the stages wait for it.
 	Progress func(done, total, computed int)
 	// Warn is told what is odd as it happens; nil: kept for Cache.Warnings.
 	Warn func(line string)
@@ -80,24 +80,21 @@ func (c *Cache) Fill(ctx context.Context, items []dataset.Item, body Body, load 
 		return Report{}, fmt.Errorf("activations: image size %d in the key", c.key.Key.Size)
 	}
 	start := time.Now()
-	f := newFiller(ctx, c, items, body, load, o)
+	if o.ShardRows <= 0 {
+		o.ShardRows = c.shardRows()
+	}
+	f := newFiller(ctx, items, c.key.Key.Size, body, load, o)
+	f.c = c
 	defer f.unlock()
-	f.run(ctx)
-	f.report.Seconds = time.Since(start).Seconds()
-	f.report.DecodeSeconds = time.Duration(f.decodeTime.Load()).Seconds()
+	err := f.run(ctx)
 	f.report.Skipped = f.skipped()
-	if err := f.failure(); err != nil {
-		return f.report, err
-	}
-	if err := ctx.Err(); err != nil {
-		return f.report, err
-	}
-	if f.report.Computed > 0 {
+	if err == nil && f.report.Computed > 0 {
 		if err := c.compact(); err != nil {
 			f.warn(err.Error()) // the rows are safe, in more files than need be
 		}
 	}
-	return f.report, nil
+	f.report.Seconds = time.Since(start).Seconds()
+	return f.report, err
 }
 
 // job is one item on its way through Fill.
@@ -118,7 +115,7 @@ type imageBatch struct {
 	pending sync.WaitGroup
 }
 
-// filler is one Fill:
+// filler is one Fill, or one Stream, which has no cache:
 //
 //	workers   read + hash ──► sequence ──► workers decode ──► compute ──► flush
 //	          any order       item order   any order          batch order
@@ -127,7 +124,9 @@ type imageBatch struct {
 // slot of which batch they get, so that batches and shards do not depend on
 // timing. window bounds the files in memory, free the batches.
 type filler struct {
-	c       *Cache
+	c       *Cache                                          // nil in a Stream
+	emit    func(i int, features []float32, bad *Bad) error // nil in a Fill
+	pixels  int                                             // floats an image
 	items   []dataset.Item
 	body    Body
 	load    Load
@@ -159,20 +158,17 @@ type filler struct {
 	repeats    []*job
 }
 
-func newFiller(ctx context.Context, c *Cache, items []dataset.Item, body Body, load Load, o FillOptions) *filler {
+func newFiller(ctx context.Context, items []dataset.Item, size int, body Body, load Load, o FillOptions) *filler {
 	if o.Workers <= 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
 	if o.Batch <= 0 {
 		o.Batch = 32
 	}
-	if o.ShardRows <= 0 {
-		o.ShardRows = c.shardRows()
-	}
 	if o.FlushEvery <= 0 {
 		o.FlushEvery = 3 * time.Second
 	}
-	f := &filler{c: c, items: items, body: body, load: load, o: o,
+	f := &filler{pixels: 3 * size * size, items: items, body: body, load: load, o: o,
 		bad: map[Digest]error{}, unread: map[int]error{}, claimed: map[Digest]bool{}}
 	f.ctx, f.cancel = context.WithCancel(ctx)
 	ahead := 2*o.Workers + 4
@@ -193,8 +189,9 @@ func newFiller(ctx context.Context, c *Cache, items []dataset.Item, body Body, l
 	return f
 }
 
-// run starts the stages and waits for the last.
-func (f *filler) run(ctx context.Context) {
+// run starts the stages and waits for the last. The error is the first
+// failure's, or that of the caller's context.
+func (f *filler) run(ctx context.Context) error {
 	defer f.cancel()
 	var workers, stages sync.WaitGroup
 	for range min(f.o.Workers, max(len(f.items), 1)) {
@@ -208,6 +205,11 @@ func (f *filler) run(ctx context.Context) {
 	close(f.ready)
 	stages.Wait()
 	f.tell(true)
+	f.report.DecodeSeconds = time.Duration(f.decodeTime.Load()).Seconds()
+	if f.err != nil {
+		return f.err
+	}
+	return ctx.Err()
 }
 
 // fail records the first failure and stops the stages.
@@ -218,12 +220,6 @@ func (f *filler) fail(err error) {
 		f.err = err
 	}
 	f.cancel()
-}
-
-func (f *filler) failure() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.err
 }
 
 func (f *filler) warn(line string) {
@@ -249,7 +245,7 @@ func (f *filler) sequence() {
 		}
 		j := waiting[at]
 		delete(waiting, at)
-		if !f.needed(j) {
+		if f.c != nil && !f.needed(j) {
 			f.drop(j)
 			continue
 		}
@@ -261,10 +257,7 @@ func (f *filler) sequence() {
 			}
 			f.clear(cur)
 		}
-		j.batch, j.slot = cur, len(cur.jobs)
-		cur.jobs = append(cur.jobs, j)
-		cur.pending.Add(1)
-		f.decode <- j // never blocks: window bounds the jobs, decode holds as many
+		f.place(cur, j)
 		if len(cur.jobs) == f.o.Batch {
 			f.ready <- cur
 			cur = nil
@@ -277,12 +270,27 @@ func (f *filler) sequence() {
 
 func (f *filler) clear(b *imageBatch) {
 	if b.images == nil {
-		b.images = make([]float32, f.o.Batch*f.pixels())
+		b.images = make([]float32, f.o.Batch*f.pixels)
 	}
 	b.jobs = b.jobs[:0]
 }
 
-func (f *filler) pixels() int { return 3 * f.c.key.Key.Size * f.c.key.Key.Size }
+// place gives a job the next slot of a batch and has it decoded into it. In a
+// Stream an unreadable file takes a slot too, to be told in its turn.
+func (f *filler) place(b *imageBatch, j *job) {
+	j.batch, j.slot = b, len(b.jobs)
+	b.jobs = append(b.jobs, j)
+	if j.err != nil {
+		clear(f.image(j))
+		f.drop(j)
+		return
+	}
+	b.pending.Add(1)
+	f.decode <- j // never blocks: window bounds the jobs, decode holds as many
+}
+
+// image is the slot of a job.
+func (f *filler) image(j *job) []float32 { return j.batch.images[j.slot*f.pixels:][:f.pixels] }
 
 // needed settles a file that is unreadable, stored or a repeat; any other one
 // is to be computed.
@@ -346,7 +354,7 @@ func (f *filler) tell(end bool) {
 // compute runs the body over the batches, in order, and collects rows.
 func (f *filler) compute() {
 	defer close(f.full)
-	features := make([]float32, f.o.Batch*f.c.key.Features)
+	features := make([]float32, f.o.Batch*f.body.Features())
 	out := <-f.spare
 	last := time.Now()
 	for b := range f.ready {
@@ -358,9 +366,13 @@ func (f *filler) compute() {
 			f.fail(err)
 			continue
 		}
-		f.collect(b, features, out)
+		if f.emit != nil {
+			f.tellRows(b, features)
+		} else {
+			f.collect(b, features, out)
+		}
 		f.free <- b
-		if len(out.paths) >= f.o.ShardRows || len(out.paths) > 0 && time.Since(last) > f.o.FlushEvery {
+		if n := len(out.paths); n > 0 && (n >= f.o.ShardRows || time.Since(last) > f.o.FlushEvery) {
 			f.full <- out
 			out, last = <-f.spare, time.Now()
 		}
@@ -382,7 +394,7 @@ func (f *filler) runBody(b *imageBatch, features []float32) error {
 		return nil
 	}
 	start := time.Now()
-	err := f.body.Run(f.ctx, b.images[:n*f.pixels()], n, features[:n*f.c.key.Features])
+	err := f.body.Run(f.ctx, b.images[:n*f.pixels], n, features[:n*f.body.Features()])
 	f.mu.Lock()
 	f.report.BodySeconds += time.Since(start).Seconds()
 	f.mu.Unlock()
@@ -390,7 +402,7 @@ func (f *filler) runBody(b *imageBatch, features []float32) error {
 }
 
 func (f *filler) collect(b *imageBatch, features []float32, out *rows) {
-	n := f.c.key.Features
+	n := f.body.Features()
 	for i, j := range b.jobs {
 		if j.err != nil {
 			f.settle(func() { f.bad[j.digest] = j.err; f.unread[j.at] = j.err })
@@ -425,35 +437,25 @@ func (f *filler) skipped() []Bad {
 	var list []Bad
 	for i, it := range f.items {
 		if err := f.unread[i]; err != nil {
-			status, reason := f.status(err)
-			list = append(list, Bad{Path: it.Path, File: it.File, Status: status, Reason: reason})
+			list = append(list, f.verdict(it, err))
 		}
 	}
 	return list
 }
 
-func (f *filler) status(err error) (status, reason string) {
-	if f.o.Status != nil {
-		return f.o.Status(err)
-	}
+// verdict says what is wrong with a file.
+func (f *filler) verdict(it dataset.Item, err error) Bad {
+	b := Bad{Path: it.Path, File: it.File, Status: "unreadable", Reason: err.Error()}
 	var s interface {
 		error
 		DecodeStatus() (status, reason string)
 	}
-	if errors.As(err, &s) {
-		return s.DecodeStatus()
+	if f.o.Status != nil {
+		b.Status, b.Reason = f.o.Status(err)
+	} else if errors.As(err, &s) {
+		b.Status, b.Reason = s.DecodeStatus()
 	}
-	return "unreadable", err.Error()
-}
-
-// room refuses to start what the disk cannot hold, judged by the rows that are
-// surely missing.
-func (f *filler) room() error {
-	missing := int64(len(f.items) - f.c.Len())
-	if err := durable.Room(f.c.dir, missing*int64(f.c.key.Features)*4); missing > 0 && err != nil {
-		return fmt.Errorf("activations: %w", err)
-	}
-	return nil
+	return b
 }
 
 // safely calls load; a decoder that panics on hostile bytes fails that file alone.

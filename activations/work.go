@@ -2,7 +2,6 @@ package activations
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -16,6 +15,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"finetune/internal/durable"
 )
 
 const (
@@ -56,7 +57,7 @@ func (f *filler) work() {
 }
 
 func (f *filler) decodeOne(j *job) {
-	dst := j.batch.images[j.slot*f.pixels():][:f.pixels()]
+	dst := f.image(j)
 	if f.ctx.Err() != nil {
 		j.err = f.ctx.Err()
 	} else {
@@ -177,16 +178,13 @@ func (f *filler) lock() error {
 		fmt.Fprintf(h, "%s\x00", it.File)
 	}
 	path := filepath.Join(f.c.dir, "lock-"+hex.EncodeToString(h.Sum(nil)[:8]))
-	l := flock.New(path)
+	l := flock.New(path, flock.SetPermissions(0o666))
 	got, err := l.TryLock()
 	if err == nil && !got {
 		f.warn("another process computes these rows; waiting for it")
 		got, err = l.TryLockContext(f.ctx, 100*time.Millisecond)
 	}
-	if ctxErr := f.ctx.Err(); ctxErr != nil {
-		err = context.Cause(f.ctx)
-	}
-	if !got || err != nil {
+	if err != nil || !got {
 		return f.ctx.Err()
 	}
 	f.release = func() {
@@ -194,6 +192,16 @@ func (f *filler) lock() error {
 		_ = l.Unlock()
 	}
 	return f.c.refresh()
+}
+
+// room refuses to start what the disk cannot hold, judged by the rows that are
+// surely missing.
+func (f *filler) room() error {
+	missing := int64(len(f.items) - f.c.Len())
+	if err := durable.Room(f.c.dir, missing*int64(f.c.key.Features)*4); missing > 0 && err != nil {
+		return fmt.Errorf("activations: %w", err)
+	}
+	return nil
 }
 
 func (f *filler) unlock() {
