@@ -6,13 +6,16 @@ import "math"
 // over each cell when both axes shrink, otherwise linear interpolation with
 // OpenCV's own phase on both. Source: OpenCV modules/imgproc/src/resize.cpp.
 // Products and sums are rounded in OpenCV's order. dst must not share memory with src.
-func area(dst, src *raster, w, h int) {
+func area(dst *raster, src floatRows, w, h int) {
 	dst.shape(w, h)
-	if w == src.w && h == src.h {
-		copy(dst.pix, src.pix)
+	srcW, srcH := src.size()
+	if w == srcW && h == srcH {
+		for y := range h {
+			copy(dst.row(y), src.row(y))
+		}
 		return
 	}
-	xs, ys := areaAxes(src.w, src.h, w, h)
+	xs, ys := areaAxes(srcW, srcH, w, h)
 	line := make([]float32, 3*w)
 	ready := -1
 	for y := range h {

@@ -6,17 +6,22 @@ import (
 	"image/color"
 	"image/png"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"runtime"
+	"strings"
 	"testing"
 
 	"finetune/internal/rng"
 )
 
-// golden is the folder of photographs that every Go installation has.
+// goPhotos is the folder of photographs that every Go installation has.
 func goPhotos(t testing.TB) string {
 	t.Helper()
-	dir := filepath.Join(runtime.GOROOT(), "src", "image", "testdata")
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Skipf("no photographs: go env GOROOT: %v", err)
+	}
+	dir := filepath.Join(strings.TrimSpace(string(root)), "src", "image", "testdata")
 	if _, err := os.Stat(dir); err != nil {
 		t.Skipf("no photographs: %v; a Go installation with sources has them", err)
 	}

@@ -53,7 +53,7 @@ func compare(t *testing.T, p Preprocess, a, b *Image) (worst, mean float64) {
 // The bounds that package documentation states, on photographs and on the
 // pictures of every chroma ratio that come with Go.
 func TestDecodersAgree(t *testing.T) {
-	files := photographs(t, 64)
+	files := photographs(t, 20)
 	photos := len(files)
 	paths, err := filepath.Glob(filepath.Join(goPhotos(t), "*.jpeg"))
 	if err != nil {
@@ -84,7 +84,7 @@ func TestDecodersAgree(t *testing.T) {
 // Shrinking while decoding, at the factor of two that Load keeps in hand.
 func TestShrunkDecodeAgrees(t *testing.T) {
 	for _, size := range []int{32, 64} {
-		total, files := 0.0, photographs(t, 64)
+		total, files := 0.0, photographs(t, 20)
 		for i, data := range files {
 			full := mustDecode(t, data)
 			small, err := Decode(data, Limits{MinSide: 2 * size})

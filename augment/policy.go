@@ -43,15 +43,18 @@ func ParsePolicy(name string, maxZoom float64, pad int, crop string) (Policy, er
 	if crop == "" {
 		p.Crop = "random"
 	}
-	return p, failure.Usage(p.check())
+	if err := p.check(); err != nil {
+		return Policy{}, failure.Usage(err)
+	}
+	return p, nil
 }
 
 func (p Policy) check() error {
 	switch {
 	case !slices.Contains(Policies, p.Name):
 		return fmt.Errorf("augment: no augmentation %q; choose one of %s", p.Name, strings.Join(Policies, ", "))
-	case p.MaxZoom != 0 && !(p.MaxZoom >= 1 && p.MaxZoom <= 8):
-		return fmt.Errorf("augment: maximal zoom %v; it lies between 1 and 8, or is 0 for none (1.1 is usual)", p.MaxZoom)
+	case p.MaxZoom != 0 && !(p.MaxZoom >= 1 && p.MaxZoom <= 4):
+		return fmt.Errorf("augment: maximal zoom %v; it lies between 1 and 4, or is 0 for none (1.1 is usual)", p.MaxZoom)
 	}
 	return checkCrop(p.Crop, p.Pad)
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"sync"
 
+	"finetune/internal/failure"
 	"finetune/internal/rng"
 )
 
@@ -51,9 +52,10 @@ func (p Preprocess) canonical() Preprocess {
 	return p
 }
 
-// Check reports a wrong field, before any image is read.
-func (p Preprocess) Check() error {
-	p = p.canonical()
+// Check reports a wrong field, before any image is read, as a usage error.
+func (p Preprocess) Check() error { return failure.Usage(p.canonical().check()) }
+
+func (p Preprocess) check() error {
 	if p.Size < 1 || p.Size > 4096 {
 		return fmt.Errorf("augment: size %d; it lies between 1 and 4096 pixels", p.Size)
 	}
@@ -78,22 +80,22 @@ func (p Preprocess) ready(dst []float32) error {
 	return nil
 }
 
-func (p Preprocess) accepts(im *Image) error {
+func (p Preprocess) accepts(im *Image, zoom float64) error {
 	if err := im.check(); err != nil {
 		return err
 	}
-	return p.fits(im)
+	return fits(im, int(zoom*float64(p.Size)))
 }
 
 // maxScaled limits the pixels of a scaled picture: its smaller side may grow.
 const maxScaled = 1 << 24
 
 // fits refuses strips: 50,000 × 10 pixels would become 1,120,000 × 224.
-func (p Preprocess) fits(pic picture) error {
+func fits(pic picture, size int) error {
 	g := pic.geometry()
-	if w, h := scaledSize(g.fullW, g.fullH, p.Size); w > maxScaled/h {
+	if w, h := scaledSize(g.fullW, g.fullH, size); w > maxScaled/h {
 		return &DecodeError{TooLarge, fmt.Sprintf("%d × %d pixels would become %d × %d with the smaller side at %d; crop the strip first",
-			g.fullW, g.fullH, w, h, p.Size)}
+			g.fullW, g.fullH, w, h, size)}
 	}
 	return nil
 }
@@ -105,15 +107,18 @@ func (p Preprocess) Load(dst []float32, data []byte, l Limits) error {
 	if err := p.ready(dst); err != nil {
 		return err
 	}
-	l.MinSide = 2 * p.Size
+	p = p.canonical()
+	if l.MinSide = 2 * p.Size; p.Resample == Area { // which is exact on the file's own pixels
+		l.MinSide = 0
+	}
 	pic, err := open(data, l)
 	if err != nil {
 		return err
 	}
-	if err := p.fits(pic); err != nil {
+	if err := fits(pic, p.Size); err != nil {
 		return err
 	}
-	return p.canonical().valid(dst, pic)
+	return p.valid(dst, pic)
 }
 
 // Valid writes the validation view of im to dst [3, Size, Size].
@@ -121,7 +126,7 @@ func (p Preprocess) Valid(dst []float32, im *Image) error {
 	if err := p.ready(dst); err != nil {
 		return err
 	}
-	if err := p.accepts(im); err != nil {
+	if err := p.accepts(im, 1); err != nil {
 		return err
 	}
 	return p.canonical().valid(dst, im)
@@ -134,10 +139,10 @@ func (p Preprocess) Augmented(dst []float32, im *Image, pol Policy, s *rng.Strea
 	if err := p.ready(dst); err != nil {
 		return err
 	}
-	if err := p.accepts(im); err != nil {
+	if err := pol.check(); err != nil {
 		return err
 	}
-	if err := pol.check(); err != nil {
+	if err := p.accepts(im, max(pol.MaxZoom, 1)); err != nil {
 		return err
 	}
 	w := workers.Get().(*worker)
@@ -208,8 +213,8 @@ func (w *worker) scale(im *Image, t int, resample string) {
 	g := im.geometry()
 	sw, sh := scaledSize(g.fullW, g.fullH, t)
 	if resample == Area {
-		w.spare.setImage(im)
-		area(&w.cur, &w.spare, sw, sh)
+		w.spare.shape(im.Width, 1)
+		area(&w.cur, &imageRows{im, w.spare.pix}, sw, sh)
 		return
 	}
 	w.cur.shape(sw, sh)

@@ -13,6 +13,31 @@ func (r *raster) shape(w, h int) {
 
 func (r *raster) row(y int) []float32 { return r.pix[3*y*r.w:][:3*r.w] }
 
+func (r *raster) size() (w, h int) { return r.w, r.h }
+
+// floatRows gives rows of RGB on 0..1, each valid until the next.
+type floatRows interface {
+	size() (w, h int)
+	row(y int) []float32
+}
+
+// imageRows converts the rows of an Image as they are asked for: the whole of a
+// large photograph would take 12 bytes a pixel.
+type imageRows struct {
+	im  *Image
+	buf []float32
+}
+
+func (r *imageRows) size() (w, h int) { return r.im.Width, r.im.Height }
+
+func (r *imageRows) row(y int) []float32 {
+	r.buf = grow(r.buf, 3*r.im.Width)
+	for i, v := range r.im.Pix[3*y*r.im.Width:][:len(r.buf)] {
+		r.buf[i] = unit[v]
+	}
+	return r.buf
+}
+
 // unit maps a sample to 0..1, rounded to float32 as uint8/255 is.
 var unit = func() (t [256]float32) {
 	for i := range t {
