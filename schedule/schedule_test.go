@@ -11,7 +11,7 @@ import (
 func near(t *testing.T, what string, got, want, tolerance float64) {
 	t.Helper()
 	if !(math.Abs(got-want) <= tolerance) {
-		t.Errorf("%s = %.12g, fast.ai gives %.12g (tolerance %g)", what, got, want, tolerance)
+		t.Errorf("%s = %.12g, want %.12g (tolerance %g)", what, got, want, tolerance)
 	}
 }
 
@@ -190,22 +190,22 @@ func TestShown(t *testing.T) {
 	}
 }
 
-// A curve like lesson 1's: flat to 1e-4, least near .08, rising after it.
+// A curve like that of a head on frozen features: flat, a fall that is steepest
+// at 1e-3, least near .5, a sharp rise; with noise of a hundredth.
 func TestSuggest(t *testing.T) {
 	var rates, losses []float64
 	for i := range 120 {
 		r := 1e-5 * math.Pow(1e6, float64(i)/120)
-		x := math.Log10(r / .08)
-		rates, losses = append(rates, r), append(losses, math.Min(.88, .06+.12*x*x))
+		x := math.Log10(r / 1e-3)
+		loss := .9 - .3*math.Tanh(x) - .05*x + .01*math.Sin(float64(i*i))
+		rates, losses = append(rates, r), append(losses, loss+max(0, math.Log10(r/.5))*3)
 	}
-	if got := Suggest(rates, losses); got < .006 || got > .01 {
-		t.Errorf("suggests %v, want about .008", got)
-	}
+	const want, tolerance = .007, .003 // sqrt(.001 * .05)
+	near(t, "suggestion", Suggest(rates, losses), want, tolerance)
 	losses[60] = math.NaN()
-	if got := Suggest(rates, losses); got < .006 || got > .01 {
-		t.Errorf("with a NaN in the curve it suggests %v, want about .008", got)
-	}
-	if got := Suggest(nil, nil); got != 0 {
-		t.Errorf("no points: suggests %v, want 0", got)
+	near(t, "suggestion with a NaN in the curve", Suggest(rates, losses), want, tolerance)
+	near(t, "suggestion from a linear test, which starts at 0", Suggest([]float64{0, .1, .2, .3, .4}, []float64{5, 4, 3, 2, 1}), .08, .03)
+	for _, n := range []int{0, 1, 2} {
+		near(t, "suggestion from too few points", Suggest(rates[:n], losses[:n]), 0, 0)
 	}
 }
