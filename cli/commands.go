@@ -11,7 +11,7 @@ import (
 
 func commands(s Streams) []*cli.Command {
 	return []*cli.Command{
-		trainCommand(s), precomputeCommand(s), lrFindCommand(s), previewCommand(s), fetchCommand(s), doctorCommand(s), demoCommand(s), inspectCommand(s), importCommand(s), cacheCommand(s),
+		trainCommand(s), reportCommand(s), precomputeCommand(s), lrFindCommand(s), previewCommand(s), fetchCommand(s), doctorCommand(s), demoCommand(s), inspectCommand(s), importCommand(s), cacheCommand(s),
 	}
 }
 

@@ -71,6 +71,7 @@ func trainingFlags(c *learner.Config) []cli.Flag {
 		&cli.Float64Flag{Name: "wd", Category: "Training", Usage: "weight decay `D`", Destination: &t.WeightDecay},
 		&cli.Float64Flag{Name: "clip", Category: "Training", Usage: "largest global gradient `NORM`, 0 for none", Destination: &t.Clip},
 		&cli.Float64Flag{Name: "label-smoothing", Category: "Training", Usage: "share `S` of the target spread over all classes", Destination: &t.Smoothing},
+		&cli.IntFlag{Name: "tta", Category: "Training", Usage: "also score the trained head by `N` augmented views of each photograph (4 is usual)", Destination: &t.TTA},
 		&cli.StringFlag{Name: "hidden", Category: "Training", Usage: "`WIDTHS` of the head's hidden layers, such as 512", Value: "512", Destination: &t.Hidden},
 		&cli.StringFlag{Name: "dropout", Category: "Training", Usage: "dropout `SHARES` of the head, one a linear layer", Value: "0.25,0.5", Destination: &t.Dropout},
 	}

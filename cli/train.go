@@ -91,6 +91,13 @@ func runTrain(ctx context.Context, o trainOptions, out *console) (err error) {
 	if err != nil {
 		return hint(err, ctx, run.Dir)
 	}
+	if !o.noReport {
+		page, err := learner.WriteReport(run.Dir)
+		if err != nil {
+			return err
+		}
+		defer out.print("report     %s", page)
+	}
 	out.summary(summary)
 	return out.object(summary)
 }

@@ -42,6 +42,7 @@ type BodyConfig struct {
 	Mean      string `json:"mean,omitempty"`
 	Std       string `json:"std,omitempty"`
 	Layout    string `json:"layout,omitempty"`
+	Licence   string `json:"licence,omitempty"`
 	Precision string `json:"precision"`
 }
 
@@ -90,6 +91,7 @@ type Machine struct {
 	Threads int    `json:"threads"`
 	Workers int    `json:"workers"`
 	Cache   string `json:"cache"`
+	Runtime string `json:"runtime"` // version of ONNX Runtime
 }
 
 const configFile = "config.json"

@@ -270,12 +270,18 @@ func validate(h *head.Head, s split, classes int, multi bool) (loss, accuracy fl
 	if err != nil {
 		return 0, 0, err
 	}
+	loss, accuracy = measure(logp, s.items, classes, multi)
+	return loss, accuracy, nil
+}
+
+// measure is the mean loss and the accuracy of log-probabilities [len(items), classes].
+func measure(logp []float32, items []dataset.Item, classes int, multi bool) (loss, accuracy float64) {
 	if multi {
-		t := targets(s.items, classes)
-		return metrics.MultiLogLoss(logp, t), metrics.MultiAccuracy(logp, t, 0.5), nil
+		t := targets(items, classes)
+		return metrics.MultiLogLoss(logp, t), metrics.MultiAccuracy(logp, t, 0.5)
 	}
-	y := labels(s.items)
-	return metrics.LogLoss(logp, y, classes), metrics.Accuracy(logp, y, classes), nil
+	y := labels(items)
+	return metrics.LogLoss(logp, y, classes), metrics.Accuracy(logp, y, classes)
 }
 
 func labels(items []dataset.Item) []int {

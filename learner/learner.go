@@ -85,7 +85,8 @@ func (l *Learner) openBody() (err error) {
 		return err
 	}
 	spec := l.Body.Spec
-	c.Body.Name, c.Body.File, c.Body.Digest, c.Body.Cut = spec.Name, l.Body.Path, spec.Digest, spec.Cut
+	c.Body.Name, c.Body.File, c.Body.Digest, c.Body.Cut, c.Body.Licence = spec.Name, l.Body.Path, spec.Digest, spec.Cut, spec.Licence
+	c.Machine.Runtime = l.Runtime.Version
 	if c.Images.Size == 0 {
 		c.Images.Size = spec.Size
 	}

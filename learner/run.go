@@ -2,7 +2,6 @@ package learner
 
 import (
 	"encoding/csv"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -24,6 +23,7 @@ const (
 	headFile        = "head.safetensors"
 	stateFile       = "state.safetensors"
 	skippedFile     = "skipped.csv"
+	neighboursFile  = "neighbours.csv"
 	lockFile        = ".lock"
 )
 
@@ -103,8 +103,8 @@ func CreateRun(dir string, overwrite bool, c Config) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{historyFile, stepsFile, predictionsFile, summaryFile, headFile, stateFile, skippedFile, configFile} {
-		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	for _, name := range []string{historyFile, stepsFile, predictionsFile, summaryFile, headFile, stateFile, skippedFile, neighboursFile, reportDir, configFile} {
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 			r.Close()
 			return nil, fmt.Errorf("learner: %w", err)
 		}
@@ -217,6 +217,16 @@ func (r *Run) writeSkipped(rows []Skipped) error {
 	return r.table(skippedFile, []string{"split", "path", "status", "reason"}, len(rows), func(i int) []string {
 		s := rows[i]
 		return []string{s.Split, s.Path, s.Status, s.Reason}
+	})
+}
+
+func (r *Run) writeNeighbours(rows []Neighbour, classes []string) error {
+	return r.table(neighboursFile, []string{"path", "rank", "neighbour", "label", "distance", "duplicate"}, len(rows), func(i int) []string {
+		n, duplicate := rows[i], "no"
+		if n.Duplicate {
+			duplicate = "yes"
+		}
+		return []string{n.Path, strconv.Itoa(n.Rank), n.Neighbour, className(classes, n.Label), digits(n.Distance), duplicate}
 	})
 }
 

@@ -42,38 +42,70 @@ func (l *Learner) Train(ctx context.Context, r *Run, f *Features, started time.T
 		return nil, err
 	}
 	train := time.Since(begin).Seconds()
-	return l.finish(r, f, fit, Seconds{Precompute: f.Seconds, Train: train}, started)
+	return l.finish(ctx, r, f, fit, Seconds{Precompute: f.Seconds, Train: train}, started)
 }
 
-// finish writes everything a run leaves once the head is trained.
-func (l *Learner) finish(r *Run, f *Features, t *fitState, s Seconds, started time.Time) (*Summary, error) {
+// finish writes everything a run leaves once the head is trained, the summary last.
+func (l *Learner) finish(ctx context.Context, r *Run, f *Features, t *fitState, s Seconds, started time.Time) (*Summary, error) {
 	if err := l.checkpoint(r, t); err != nil {
 		return nil, err
 	}
 	if err := l.saveHead(r.Path(headFile), t.head); err != nil {
 		return nil, err
 	}
-	predictions, err := l.predictAll(t.head, f)
-	if err != nil {
-		return nil, err
-	}
-	if err := r.writePredictions(predictions, l.Set.Classes, l.Set.Multi, l.Config.Data.LabelSep); err != nil {
-		return nil, err
-	}
-	if err := r.writeSkipped(f.Skipped); err != nil {
+	if err := l.writePredictions(r, f, t.head); err != nil {
 		return nil, err
 	}
 	loss, accuracy, err := validate(t.head, f.Valid, len(l.Set.Classes), l.Set.Multi)
 	if err != nil {
 		return nil, err
 	}
-	s.Total = time.Since(started).Seconds()
 	sum := &Summary{
 		Run: r.Dir, Body: l.Config.Body.Name, Classes: l.Set.Classes,
 		TrainImages: len(f.Train.items), ValidImages: len(f.Valid.items), Skipped: len(f.Skipped),
-		Valid: score(loss, accuracy, len(f.Valid.items)), Seconds: s,
+		Valid: score(loss, accuracy, len(f.Valid.items)),
 	}
+	if n := l.Config.Train.TTA; n > 0 {
+		if sum.TTA, err = l.scoreTTA(ctx, t.head, f.Valid, n); err != nil {
+			return nil, err
+		}
+	}
+	s.Total = time.Since(started).Seconds()
+	sum.Seconds = s
 	return sum, writeJSON(r.Path(summaryFile), sum)
+}
+
+// writePredictions writes what the head says of every photograph, what could
+// not be read, and what lies near the mistakes.
+func (l *Learner) writePredictions(r *Run, f *Features, h *head.Head) error {
+	rows, err := l.predictAll(h, f)
+	if err != nil {
+		return err
+	}
+	if err := r.writePredictions(rows, l.Set.Classes, l.Set.Multi, l.Config.Data.LabelSep); err != nil {
+		return err
+	}
+	if err := r.writeSkipped(f.Skipped); err != nil {
+		return err
+	}
+	if l.Set.Multi {
+		return nil
+	}
+	logp, err := h.Predict(f.Valid.rows)
+	if err != nil {
+		return err
+	}
+	return r.writeNeighbours(neighbours(f.Valid, f.Train, logp, len(l.Set.Classes)), l.Set.Classes)
+}
+
+func (l *Learner) scoreTTA(ctx context.Context, h *head.Head, s split, n int) (*Score, error) {
+	logp, err := l.TTA(ctx, h, s, n)
+	if err != nil {
+		return nil, err
+	}
+	loss, accuracy := measure(logp, s.items, len(l.Set.Classes), l.Set.Multi)
+	out := score(loss, accuracy, len(s.items))
+	return &out, nil
 }
 
 func score(loss, accuracy float64, n int) Score {

@@ -1,0 +1,27 @@
+package cli
+
+import (
+	"github.com/urfave/cli/v2"
+
+	"finetune/learner"
+)
+
+func reportCommand(s Streams) *cli.Command {
+	var quiet, json bool
+	return &cli.Command{
+		Name: "report", Usage: "write the report of a finished RUN again", ArgsUsage: "RUN",
+		Flags: outputFlags(&quiet, &json),
+		Action: func(c *cli.Context) error {
+			if c.NArg() != 1 {
+				return usagef("report takes one RUN, a folder that `finetune train` made")
+			}
+			out := &console{Streams: s, quiet: quiet, json: json}
+			page, err := learner.WriteReport(c.Args().First())
+			if err != nil {
+				return err
+			}
+			out.print("%s", page)
+			return out.object(map[string]string{"report": page})
+		},
+	}
+}

@@ -1,0 +1,221 @@
+package learner
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"image"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"finetune/augment"
+	"finetune/internal/failure"
+	"finetune/plots"
+)
+
+// reportDir holds index.html and the pictures.
+const reportDir = "report"
+
+// WriteReport writes RUN/report from what the run left, and returns the page's
+// path. Photographs are read from the data's own place; those that are gone are
+// named without a picture.
+func WriteReport(run string) (string, error) {
+	r, err := gather(run)
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(run, reportDir)
+	return filepath.Join(dir, "index.html"), plots.WriteReport(dir, r)
+}
+
+// gather reads a finished run back as a report's input.
+func gather(run string) (plots.Report, error) {
+	c, err := ReadConfig(run)
+	if err != nil {
+		return plots.Report{}, err
+	}
+	sum, err := ReadSummary(run)
+	if err != nil {
+		return plots.Report{}, err
+	}
+	r := plots.Report{
+		Title: filepath.Base(c.Data.Path), Classes: c.Classes, Multi: c.Multi, Seed: c.Train.Seed,
+		Command: strings.Join(c.Command, " "), Distance: "cosine distance of features",
+		Body:    plots.Body{Name: c.Body.Name, Digest: c.Body.Digest, Licence: c.Body.Licence},
+		Timings: []plots.Timing{{Part: "features", Seconds: sum.Seconds.Precompute}, {Part: "training", Seconds: sum.Seconds.Train}, {Part: "all", Seconds: sum.Seconds.Total}},
+		Versions: []plots.Fact{
+			{Name: "finetune", Value: c.Version}, {Name: "ONNX Runtime", Value: c.Machine.Runtime}, {Name: "Go", Value: runtime.Version()},
+			{Name: "machine", Value: fmt.Sprintf("%s/%s, %d threads, device %s", runtime.GOOS, runtime.GOARCH, c.Machine.Threads, c.Machine.Device)},
+		},
+	}
+	if sum.TTA != nil {
+		r.TTA = &plots.TTA{Views: c.Train.TTA, Loss: sum.TTA.Loss, Accuracy: sum.TTA.Accuracy}
+	}
+	r.Load = opener(c)
+	return r, errors.Join(gatherHistory(run, &r), gatherSteps(run, &r), gatherPredictions(run, c, &r), gatherSkipped(run, &r), gatherNeighbours(run, c, &r))
+}
+
+// ReadSummary reads RUN/summary.json, which only a finished run has.
+func ReadSummary(run string) (Summary, error) {
+	var s Summary
+	data, err := os.ReadFile(tableOf(run, summaryFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return s, failure.Usage(fmt.Errorf("learner: %s: this run is not finished; go on with `finetune train --run %s --resume`", run, run))
+	}
+	if err != nil {
+		return s, fmt.Errorf("learner: %w", err)
+	}
+	if err := json.Unmarshal(data, &s); err != nil {
+		return s, failure.Data(fmt.Errorf("learner: %s: damaged: %w; train again with --overwrite", tableOf(run, summaryFile), err))
+	}
+	return s, nil
+}
+
+func gatherHistory(run string, r *plots.Report) error {
+	return readTable(tableOf(run, historyFile), []string{"epoch", "trn_loss", "val_loss", "accuracy"}, func(cells map[string]string, _ []string) error {
+		c := cellReader{cells: cells}
+		r.History = append(r.History, plots.Epoch{
+			Epoch: c.int("epoch") + 1, TrainLoss: c.float("trn_loss"), ValidLoss: c.float("val_loss"), Accuracy: c.float("accuracy"), Seconds: c.float("seconds"),
+		})
+		return c.err
+	})
+}
+
+func gatherSteps(run string, r *plots.Report) error {
+	var columns []string
+	return readTable(tableOf(run, stepsFile), []string{"step", "momentum", "loss"}, func(cells map[string]string, header []string) error {
+		if columns == nil {
+			for _, h := range header {
+				if h == "lr" || strings.HasPrefix(h, "lr_") {
+					columns = append(columns, h)
+					r.Groups = append(r.Groups, strings.TrimPrefix(strings.TrimPrefix(h, "lr"), "_"))
+				}
+			}
+			r.Rates = make([][]float64, len(columns))
+		}
+		c := cellReader{cells: cells}
+		for i, h := range columns {
+			r.Rates[i] = append(r.Rates[i], c.float(h))
+		}
+		r.Momentum, r.StepLoss = append(r.Momentum, c.float("momentum")), append(r.StepLoss, c.float("loss"))
+		return c.err
+	})
+}
+
+func gatherPredictions(run string, c Config, r *plots.Report) error {
+	index := map[string]int{}
+	for i, name := range c.Classes {
+		index[name] = i
+	}
+	r.TrainCount = make([]int, len(c.Classes))
+	return readTable(tableOf(run, predictionsFile), []string{"split", "path", "label"}, func(cells map[string]string, header []string) error {
+		p, err := reportPrediction(cells, header, index, c)
+		if err != nil {
+			return err
+		}
+		switch cells["split"] {
+		case "valid":
+			r.Valid = append(r.Valid, p)
+		case "train":
+			for _, y := range append(p.Labels, p.Label) {
+				if y >= 0 {
+					r.TrainCount[y]++
+				}
+			}
+		}
+		return nil
+	})
+}
+
+func reportPrediction(cells map[string]string, header []string, index map[string]int, c Config) (plots.Prediction, error) {
+	p, cell := plots.Prediction{Path: cells["path"], Label: -1}, cellReader{cells: cells}
+	if cells["split"] == "valid" {
+		for _, h := range header {
+			if strings.HasPrefix(h, "logp_") {
+				p.LogProbs = append(p.LogProbs, float32(cell.float(h)))
+			}
+		}
+		if len(p.LogProbs) != len(c.Classes) {
+			return p, fmt.Errorf("%d probabilities for %d classes", len(p.LogProbs), len(c.Classes))
+		}
+	}
+	names := []string{cells["label"]}
+	if c.Multi {
+		names = strings.Split(cells["label"], c.Data.LabelSep)
+	}
+	for _, name := range names {
+		y, ok := index[name]
+		switch {
+		case !ok && name != "":
+			return p, fmt.Errorf("class %q is not one of config.json's", name)
+		case !ok:
+		case c.Multi:
+			p.Labels = append(p.Labels, y)
+		default:
+			p.Label = y
+		}
+	}
+	return p, cell.err
+}
+
+func gatherSkipped(run string, r *plots.Report) error {
+	return readTable(tableOf(run, skippedFile), []string{"path", "status", "reason"}, func(cells map[string]string, _ []string) error {
+		r.Skipped = append(r.Skipped, plots.Skipped{Path: cells["path"], Status: cells["status"], Reason: cells["reason"]})
+		return nil
+	})
+}
+
+func gatherNeighbours(run string, c Config, r *plots.Report) error {
+	at := map[string]int{}
+	for i, p := range r.Valid {
+		at[p.Path] = i
+	}
+	return readTable(tableOf(run, neighboursFile), []string{"path", "neighbour", "label", "distance", "duplicate"}, func(cells map[string]string, _ []string) error {
+		i, ok := at[cells["path"]]
+		if !ok {
+			return fmt.Errorf("%q is not among the predictions", cells["path"])
+		}
+		cell := cellReader{cells: cells}
+		p := &r.Valid[i]
+		p.Neighbours = append(p.Neighbours, plots.Neighbour{
+			Path: cells["neighbour"], Label: slices.Index(c.Classes, cells["label"]),
+			Distance: cell.float("distance"), Duplicate: cells["duplicate"] == "yes",
+		})
+		return cell.err
+	})
+}
+
+// opener returns how to open a photograph of the run's data by its path. Only
+// files below the data's own folder are opened.
+func opener(c Config) func(path string) (image.Image, error) {
+	root := c.Data.Path
+	if c.Data.Labels != "" {
+		root = filepath.Dir(c.Data.Labels)
+	}
+	return func(path string) (image.Image, error) {
+		if !filepath.IsLocal(filepath.FromSlash(path)) {
+			return nil, fmt.Errorf("learner: %s: not below %s", path, root)
+		}
+		data, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(path)))
+		if err != nil {
+			return nil, err
+		}
+		im, err := augment.Decode(data, augment.Limits{})
+		if err != nil {
+			return nil, err
+		}
+		return picture(im), nil
+	}
+}
+
+func picture(im *augment.Image) image.Image {
+	out := image.NewNRGBA(image.Rect(0, 0, im.Width, im.Height))
+	for i := range im.Width * im.Height {
+		copy(out.Pix[4*i:], im.Pix[3*i:3*i+3])
+		out.Pix[4*i+3] = 0xff
+	}
+	return out
+}
