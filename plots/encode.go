@@ -25,10 +25,7 @@ func encode(im image.Image, photographs bool) ([]byte, error) {
 
 func indexed(im *image.RGBA) *image.Paletted {
 	counts := map[color.RGBA]int{}
-	pix := im.Pix
-	for i := 0; i < len(pix); i += 4 {
-		counts[color.RGBA{pix[i], pix[i+1], pix[i+2], pix[i+3]}]++
-	}
+	runs(im.Pix, func(c color.RGBA, _, n int) { counts[c] += n })
 	colours := make([]color.RGBA, 0, len(counts))
 	for c := range counts {
 		colours = append(colours, c)
@@ -46,10 +43,24 @@ func indexed(im *image.RGBA) *image.Paletted {
 		}
 	}
 	out := image.NewPaletted(im.Bounds(), palette)
-	for i := range out.Pix {
-		out.Pix[i] = index[color.RGBA{pix[4*i], pix[4*i+1], pix[4*i+2], pix[4*i+3]}]
-	}
+	runs(im.Pix, func(c color.RGBA, at, n int) {
+		for k, v := 0, index[c]; k < n; k++ {
+			out.Pix[at+k] = v
+		}
+	})
 	return out
+}
+
+// runs visits the stretches of equal pixels: their colour, first pixel and length.
+func runs(pix []uint8, visit func(c color.RGBA, at, n int)) {
+	for i := 0; i < len(pix); {
+		j := i + 4
+		for j < len(pix) && [4]uint8(pix[j:]) == [4]uint8(pix[i:]) {
+			j += 4
+		}
+		visit(color.RGBA{pix[i], pix[i+1], pix[i+2], pix[i+3]}, i/4, (j-i)/4)
+		i = j
+	}
 }
 
 func rgb(c color.RGBA) uint32 { return uint32(c.R)<<16 | uint32(c.G)<<8 | uint32(c.B) }
