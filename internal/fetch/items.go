@@ -152,3 +152,22 @@ func weightsFile(entry string) string {
 	}
 	return ""
 }
+
+// Pin is one download with the digest it must have.
+type Pin struct{ Name, Version, SHA256 string }
+
+// Pins lists every download that the item may consist of on this system.
+func (it Item) Pins() []Pin {
+	var pins []Pin
+	if it.url != "" {
+		pins = append(pins, Pin{Name: it.url, SHA256: it.urlDigest})
+	}
+	list, err := it.requirements()
+	if err != nil {
+		return pins // from its address only
+	}
+	for _, r := range list {
+		pins = append(pins, Pin{r.project, r.version, r.digest})
+	}
+	return pins
+}

@@ -1,0 +1,114 @@
+// Command sbom lists what a finetune binary is made of, and what it may fetch,
+// as a CycloneDX 1.6 bill of materials:
+//
+//	go run ./internal/fetch/sbom -o dist/sbom.json bin/finetune
+//
+// Modules are those that the Go linker recorded in the binary, with the hashes
+// of go.sum; downloads are those pinned in package fetch. The same binary gives
+// the same bytes.
+package main
+
+import (
+	"debug/buildinfo"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+
+	"finetune/internal/durable"
+	"finetune/internal/fetch"
+)
+
+type property struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+type hash struct {
+	Alg     string `json:"alg"`
+	Content string `json:"content"`
+}
+
+type component struct {
+	Type        string     `json:"type"`
+	Name        string     `json:"name"`
+	Version     string     `json:"version,omitempty"`
+	PURL        string     `json:"purl,omitempty"`
+	Scope       string     `json:"scope,omitempty"`
+	Description string     `json:"description,omitempty"`
+	Hashes      []hash     `json:"hashes,omitempty"`
+	Properties  []property `json:"properties,omitempty"`
+}
+
+type bom struct {
+	Format   string `json:"bomFormat"`
+	Spec     string `json:"specVersion"`
+	Version  int    `json:"version"`
+	Metadata struct {
+		Component component `json:"component"`
+	} `json:"metadata"`
+	Components []component `json:"components"`
+}
+
+func main() {
+	out := flag.String("o", "sbom.json", "`FILE` to write")
+	flag.Parse()
+	if flag.NArg() != 1 {
+		fmt.Fprintln(os.Stderr, "usage: sbom -o FILE BINARY")
+		os.Exit(2)
+	}
+	if err := run(flag.Arg(0), *out); err != nil {
+		fmt.Fprintf(os.Stderr, "sbom: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func run(binary, out string) error {
+	info, err := buildinfo.ReadFile(binary)
+	if err != nil {
+		return err
+	}
+	digest, err := fetch.FileDigest(binary)
+	if err != nil {
+		return err
+	}
+	b := bom{Format: "CycloneDX", Spec: "1.6", Version: 1}
+	b.Metadata.Component = component{Type: "application", Name: info.Main.Path, Hashes: []hash{{"SHA-256", digest}}}
+	b.Components = append(modules(info), downloads()...)
+	data, err := json.MarshalIndent(b, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := durable.WriteFile(out, append(data, '\n')); err != nil {
+		return err
+	}
+	fmt.Printf("%s: %d components\n", out, len(b.Components))
+	return nil
+}
+
+func modules(info *buildinfo.BuildInfo) []component {
+	list := []component{{Type: "library", Name: "std", Version: info.GoVersion, PURL: "pkg:golang/std@" + info.GoVersion[2:]}}
+	for _, m := range info.Deps {
+		if m.Replace != nil {
+			m = m.Replace
+		}
+		list = append(list, component{
+			Type: "library", Name: m.Path, Version: m.Version, PURL: "pkg:golang/" + m.Path + "@" + m.Version, Scope: "required",
+			Properties: []property{{"finetune:go.sum", m.Sum}},
+		})
+	}
+	return list
+}
+
+func downloads() []component {
+	var list []component
+	for _, it := range fetch.Items() {
+		for _, p := range it.Pins() {
+			list = append(list, component{
+				Type: "data", Name: p.Name, Version: p.Version, Scope: "optional", Description: it.About + " (" + it.Licence + ")",
+				Hashes: []hash{{"SHA-256", p.SHA256}}, Properties: []property{{"finetune:fetch", it.Name}},
+			})
+		}
+	}
+	return list
+}
