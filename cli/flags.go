@@ -1,6 +1,10 @@
 package cli
 
 import (
+	"fmt"
+	"strconv"
+	"strings"
+
 	"github.com/urfave/cli/v2"
 
 	"finetune/learner"
@@ -19,7 +23,7 @@ func dataFlags(c *learner.Config) []cli.Flag {
 	return []cli.Flag{
 		&cli.PathFlag{Name: "labels", Category: "Data", Usage: "labels from a CSV `FILE` with the header path,label[,split]", Destination: &c.Data.Labels},
 		&cli.StringFlag{Name: "label-sep", Category: "Data", Usage: "`SEPARATOR` between the labels of one photograph; makes the task multi-label", Destination: &c.Data.LabelSep},
-		&cli.Float64Flag{Name: "valid-pct", Category: "Data", Usage: "`SHARE` held out for validation where DATA has no valid folder", Value: 0.2, Destination: &c.Data.ValidPct},
+		&cli.Float64Flag{Name: "valid-pct", Category: "Data", Usage: "`SHARE` held out for validation where DATA has no valid folder (default: 0.2)", Destination: &c.Data.ValidPct},
 		&cli.Float64Flag{Name: "max-bad", Category: "Data", Usage: "largest `SHARE` of unreadable photographs that is tolerated", Value: 0.1, Destination: &c.Data.MaxBad},
 	}
 }
@@ -60,19 +64,73 @@ func augmentFlags(c *learner.Config, policy string) []cli.Flag {
 
 func trainingFlags(c *learner.Config) []cli.Flag {
 	t := &c.Train
-	return []cli.Flag{
-		&cli.Float64Flag{Name: "lr", Category: "Training", Usage: "learning `RATE`", Value: 0.01, Destination: &t.LR},
-		&cli.IntFlag{Name: "epochs", Category: "Training", Usage: "`N` epochs at a constant rate, instead of cycles", Destination: &t.Epochs},
-		&cli.IntFlag{Name: "cycles", Category: "Training", Usage: "`N` cycles of cosine annealing with restarts (SGDR)", Value: 3, Destination: &t.Cycles},
-		&cli.IntFlag{Name: "cycle-len", Category: "Training", Usage: "`N` epochs in the first cycle", Value: 1, Destination: &t.CycleLen},
-		&cli.IntFlag{Name: "cycle-mult", Category: "Training", Usage: "each cycle is `N` times as long as the one before", Value: 1, Destination: &t.CycleMult},
-		&cli.StringFlag{Name: "optimiser", Aliases: []string{"optimizer"}, Category: "Training", Usage: "`NAME` sgd, adam or adamw", Value: "sgd", Destination: &t.Optimiser},
-		&cli.Float64Flag{Name: "momentum", Category: "Training", Usage: "momentum `M` of sgd", Value: 0.9, Destination: &t.Momentum},
-		&cli.Float64Flag{Name: "wd", Category: "Training", Usage: "weight decay `D`", Destination: &t.WeightDecay},
-		&cli.Float64Flag{Name: "clip", Category: "Training", Usage: "largest global gradient `NORM`, 0 for none", Destination: &t.Clip},
-		&cli.Float64Flag{Name: "label-smoothing", Category: "Training", Usage: "share `S` of the target spread over all classes", Destination: &t.Smoothing},
-		&cli.IntFlag{Name: "tta", Category: "Training", Usage: "also score the trained head by `N` augmented views of each photograph (4 is usual)", Destination: &t.TTA},
-		&cli.StringFlag{Name: "hidden", Category: "Training", Usage: "`WIDTHS` of the head's hidden layers, such as 512", Value: "512", Destination: &t.Hidden},
-		&cli.StringFlag{Name: "dropout", Category: "Training", Usage: "dropout `SHARES` of the head, one a linear layer", Value: "0.25,0.5", Destination: &t.Dropout},
+	return inCategory("Training",
+		&cli.Float64Flag{Name: "lr", Usage: "learning `RATE`", Value: 0.01, Destination: &t.LR},
+		&cli.StringFlag{Name: "schedule", Usage: "`COURSE` of the rate: sgdr, constant, clr, clr-beta or warm-up (default: sgdr, or constant with --epochs)", Destination: &t.Schedule},
+		&cli.IntFlag{Name: "epochs", Usage: "`N` epochs at a constant rate, instead of cycles", Destination: &t.Epochs},
+		&cli.IntFlag{Name: "cycles", Usage: "`N` cycles, for sgdr of cosine annealing with restarts", Value: 3, Destination: &t.Cycles},
+		&cli.IntFlag{Name: "cycle-len", Usage: "`N` epochs in the first cycle", Value: 1, Destination: &t.CycleLen},
+		&cli.IntFlag{Name: "cycle-mult", Usage: "each cycle of sgdr is `N` times as long as the one before", Value: 1, Destination: &t.CycleMult},
+		numbersFlag("clr", "`DIV,CUT[,MAX,MIN]` of clr (or DIV,TAIL% of clr-beta) and, when given, the momentum it moves between; default 20,10", &t.CLR),
+		&cli.StringFlag{Name: "optimiser", Aliases: []string{"optimizer"}, Usage: "`NAME` sgd, adam or adamw", Value: "sgd", Destination: &t.Optimiser},
+		&cli.Float64Flag{Name: "momentum", Usage: "momentum `M` of sgd, first beta of adam", Value: 0.9, Destination: &t.Momentum},
+		&cli.Float64Flag{Name: "wd", Usage: "weight decay `D`", Destination: &t.WeightDecay},
+		&cli.BoolFlag{Name: "decoupled", Usage: "sgd: take the decay off the weights instead of adding it to the gradient", Destination: &t.Decoupled},
+		&cli.BoolFlag{Name: "norm-wd", Usage: "divide the decay by the root of the cycle's steps", Destination: &t.NormDecay},
+		&cli.Float64Flag{Name: "clip", Usage: "largest global gradient `NORM`, 0 for none", Destination: &t.Clip},
+		&cli.Float64Flag{Name: "label-smoothing", Usage: "share `S` of the target spread over all classes", Destination: &t.Smoothing},
+		&cli.StringFlag{Name: "balance", Usage: "for classes of unequal size: none, weights (of the loss) or sampling", Value: "none", Destination: &t.Balance},
+		&cli.BoolFlag{Name: "best", Usage: "keep the weights of the best epoch instead of the last", Destination: &t.Best},
+		&cli.IntFlag{Name: "patience", Usage: "stop after `N` epochs without a better one, and keep the best", Destination: &t.Patience},
+		&cli.IntFlag{Name: "swa", Usage: "average the weights from epoch `N` on (counted from 1)", Destination: &t.SWA},
+		&cli.BoolFlag{Name: "snapshots", Usage: "save each cycle's weights and score their ensemble", Destination: &t.Snapshots},
+		&cli.IntFlag{Name: "tta", Usage: "also score the trained head by `N` augmented views of each photograph (4 is usual)", Destination: &t.TTA},
+		&cli.StringFlag{Name: "hidden", Usage: "`WIDTHS` of the head's hidden layers, such as 512", Value: "512", Destination: &t.Hidden},
+		&cli.StringFlag{Name: "dropout", Usage: "dropout `SHARES` of the head, one a linear layer", Value: "0.25,0.5", Destination: &t.Dropout},
+		&cli.StringFlag{Name: "load", Usage: "start from the head of a `RUN`, or from a name saved in the current --run", Destination: &t.Load},
+		&cli.StringFlag{Name: "save", Usage: "also keep the trained head as `NAME` in the run, for --load", Destination: &t.Save},
+	)
+}
+
+// inCategory heads flags in the help text.
+func inCategory(name string, flags ...cli.Flag) []cli.Flag {
+	for _, f := range flags {
+		switch f := f.(type) {
+		case *cli.BoolFlag:
+			f.Category = name
+		case *cli.IntFlag:
+			f.Category = name
+		case *cli.Float64Flag:
+			f.Category = name
+		case *cli.StringFlag:
+			f.Category = name
+		case *cli.GenericFlag:
+			f.Category = name
+		}
 	}
+	return flags
+}
+
+// numbers is a flag of numbers with commas between.
+type numbers struct{ into *[]float64 }
+
+// Set implements flag.Value.
+func (n numbers) Set(text string) error {
+	var out []float64
+	for _, part := range strings.Split(text, ",") {
+		v, err := strconv.ParseFloat(strings.TrimSpace(part), 64)
+		if err != nil {
+			return fmt.Errorf("%q is not a number", part)
+		}
+		out = append(out, v)
+	}
+	*n.into = out
+	return nil
+}
+
+// String implements flag.Value.
+func (n numbers) String() string { return "" }
+
+func numbersFlag(name, usage string, into *[]float64) cli.Flag {
+	return &cli.GenericFlag{Name: name, Usage: usage, Value: numbers{into}}
 }

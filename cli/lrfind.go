@@ -43,6 +43,9 @@ func lrFindCommand(s Streams) *cli.Command {
 
 func runLRFind(ctx context.Context, o lrFindOptions, out *console) error {
 	o.config.Body.Precision = "float32"
+	if err := checkTraining(&o.config.Train); err != nil {
+		return err
+	}
 	l, err := learner.Open(ctx, o.config, out)
 	if err != nil {
 		return err

@@ -120,7 +120,7 @@ func (o *trainOptions) check(now time.Time) error {
 	if o.run == "" {
 		o.run = learner.DefaultRun(o.config.Data.Path, now.Format("20060102-150405"))
 	}
-	return checkTraining(o.config.Train)
+	return checkTraining(&o.config.Train)
 }
 
 // reopen takes the stored configuration; training flags cannot change it.
@@ -159,14 +159,32 @@ func sameFolder(a, b string) bool {
 	return errX == nil && errY == nil && x == y
 }
 
-func checkTraining(t learner.Training) error {
+// checkTraining completes what depends on other flags and refuses what cannot be trained.
+func checkTraining(t *learner.Training) error {
+	if t.Schedule == "" {
+		t.Schedule = "sgdr"
+		if t.Epochs > 0 {
+			t.Schedule = "constant"
+		}
+	}
+	if len(t.CLR) == 0 && strings.HasPrefix(t.Schedule, "clr") {
+		t.CLR = []float64{20, 10}
+	}
 	switch {
-	case t.LR <= 0:
+	case !(t.LR > 0):
 		return usagef("--lr %g: a learning rate is above 0", t.LR)
-	case t.Epochs < 0 || t.Epochs == 0 && (t.Cycles < 1 || t.CycleLen < 1 || t.CycleMult < 1):
-		return usagef("--epochs, --cycles, --cycle-len and --cycle-mult are 1 or more")
+	case t.Schedule == "constant" && t.Epochs < 1:
+		return usagef("--schedule constant needs --epochs N, 1 or more")
+	case t.Schedule != "constant" && (t.Epochs != 0 || t.Cycles < 1 || t.CycleLen < 1 || t.CycleMult < 1):
+		return usagef("--cycles, --cycle-len and --cycle-mult are 1 or more, and --epochs is for --schedule constant")
+	case strings.HasPrefix(t.Schedule, "clr") && (t.CycleMult != 1 || len(t.CLR) != 2 && len(t.CLR) != 4):
+		return usagef("--schedule %s takes --clr with two or four numbers, and no --cycle-mult", t.Schedule)
 	case t.BatchSize < 2:
 		return usagef("--batch-size %d: 2 or more are needed", t.BatchSize)
+	case t.Save != "" && (t.Save != filepath.Base(t.Save) || strings.HasPrefix(t.Save, ".")):
+		return usagef("--save %s: a plain name is needed, without folders", t.Save)
+	case t.Best && t.SWA > 0 || t.Patience > 0 && t.SWA > 0:
+		return usagef("--swa keeps an average, --best and --patience one epoch's weights; choose")
 	}
 	return nil
 }
@@ -185,6 +203,9 @@ func (c *console) summary(s *learner.Summary) {
 		100*s.Valid.Accuracy, s.ValidImages, 100*s.Valid.Interval[0], 100*s.Valid.Interval[1], s.Valid.Loss)
 	if s.TTA != nil {
 		c.print("with TTA   %.2f %% (%.1f to %.1f), loss %.4f", 100*s.TTA.Accuracy, 100*s.TTA.Interval[0], 100*s.TTA.Interval[1], s.TTA.Loss)
+	}
+	if s.Ensemble != nil {
+		c.print("ensemble   %.2f %% (%.1f to %.1f), loss %.4f: the mean of the cycles' probabilities", 100*s.Ensemble.Accuracy, 100*s.Ensemble.Interval[0], 100*s.Ensemble.Interval[1], s.Ensemble.Loss)
 	}
 	c.print("time       %.1f s: %.1f s features, %.1f s training", s.Seconds.Total, s.Seconds.Precompute, s.Seconds.Train)
 	c.print("run        %s", s.Run)

@@ -53,10 +53,10 @@ func openCSV(data string, o Options) (*Set, error) {
 	switch {
 	case hasSplit && o.ValidPct > 0:
 		c.set.warn("the split column decides, so the share of validation photographs (--valid-pct) is not used")
-	case !hasSplit && o.ValidPct == 0:
+	case !hasSplit && o.orFallback().ValidPct == 0:
 		return nil, fmt.Errorf("dataset: %s: no split column and no share to validate on; add --valid-pct 0.2 or a column split with train, valid, test", o.Labels)
 	case !hasSplit:
-		return c.set, c.set.split(o)
+		return c.set, c.set.split(o.orFallback())
 	}
 	return c.set, nil
 }

@@ -53,6 +53,7 @@ type Options struct {
 	Labels   string  // CSV file; empty: folders
 	LabelSep string  // separates labels in a CSV cell; makes the set multi-label
 	ValidPct float64 // share of the photographs to validate on, between 0 and 1; 0: the layout says
+	Fallback float64 // ValidPct for a layout that does not say; 0: such a layout is an error
 	Seed     uint64  // draws the share
 }
 
@@ -89,6 +90,14 @@ func open(root string, o Options) (*Set, error) {
 	}
 	set, err := openFolders(root, o)
 	return set, failure.Data(err)
+}
+
+// orFallback is o for a layout without a validation part.
+func (o Options) orFallback() Options {
+	if o.ValidPct == 0 {
+		o.ValidPct = o.Fallback
+	}
+	return o
 }
 
 // Files lists every file at or below root for scoring, sorted by path, each

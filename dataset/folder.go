@@ -56,7 +56,7 @@ func (r *folders) trainAndValid(valid string, names []string, o Options) (err er
 		return err
 	}
 	if valid == "" {
-		if o.ValidPct == 0 {
+		if o = o.orFallback(); o.ValidPct == 0 {
 			return fmt.Errorf("dataset: %s: train/ but neither valid/ nor val/; add one, or add --valid-pct 0.2", r.root)
 		}
 		return r.set.split(o)
@@ -90,7 +90,7 @@ func (r *folders) oneFolder(names []string, o Options) (err error) {
 	if len(classNames) == 0 {
 		return r.noClasses()
 	}
-	if o.ValidPct == 0 {
+	if o = o.orFallback(); o.ValidPct == 0 {
 		return fmt.Errorf("dataset: %s: no train/ folder; if its folders (%s) are the classes, add --valid-pct 0.2 to hold some photographs back; otherwise: %s",
 			r.root, few(classNames, 5), layouts)
 	}

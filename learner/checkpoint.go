@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"finetune/head"
@@ -15,20 +16,28 @@ import (
 	"finetune/onnx/weights"
 )
 
-// A run's two tensor files:
+// A run's tensor files:
 //
-//	head.safetensors   the trained head, named as PyTorch's nn.Sequential, with
-//	                   the classes, the body and the preprocessing in its metadata
-//	state.safetensors  what an interrupted run goes on from: head.*, the
-//	                   optimiser's buffers, best.* and swa.* copies, each step's
-//	                   loss, and the rest as JSON in the metadata
+//	head.safetensors        the trained head, tensors named as in PyTorch's
+//	                        nn.Sequential of its layers
+//	state.safetensors       what an interrupted run goes on from: the same with
+//	                        "model." before each name, the optimiser's buffers,
+//	                        best.* and mean.* copies, each step's loss (float64
+//	                        bits), the ensemble's votes
+//	saved/NAME.safetensors  as head.safetensors, by --save and at cycle ends
+//
+// Metadata holds JSON: finetune.head (classes, layers, body, images) in all of
+// them, finetune.state (step, history, smoothed loss) in the state.
 
-// headMeta is what head.safetensors says about itself.
+// headMeta is what a head's file says about itself.
 type headMeta struct {
 	Head    head.Config `json:"head"`
 	Classes []string    `json:"classes"`
+	Multi   bool        `json:"multi_label,omitempty"`
 	Body    BodyConfig  `json:"body"`
 	Images  Images      `json:"images"`
+	Mean    [3]float32  `json:"mean"` // of pixels from 0 to 1
+	Std     [3]float32  `json:"std"`
 }
 
 const (
@@ -36,18 +45,19 @@ const (
 	metaState = "finetune.state"
 )
 
-func (l *Learner) saveHead(path string, h *head.Head) error {
-	meta, err := json.Marshal(headMeta{Head: h.Config, Classes: l.Set.Classes, Body: portable(l.Config.Body), Images: l.Config.Images})
+func (l *Learner) headMeta(c head.Config) string {
+	body := l.Config.Body
+	body.File = "" // it differs between machines; equal heads are equal files
+	m := headMeta{Head: c, Classes: l.Set.Classes, Multi: l.Set.Multi, Body: body, Images: l.Config.Images, Mean: l.Body.Spec.Mean, Std: l.Body.Spec.Std}
+	text, err := json.Marshal(m)
 	if err != nil {
-		return fmt.Errorf("learner: %s: %w", path, err)
+		panic(err) // strings and numbers always marshal
 	}
-	return writeTensors(path, named("", h.State()), map[string]string{metaHead: string(meta)})
+	return string(text)
 }
 
-// portable leaves out what differs between machines, so that equal heads are equal files.
-func portable(b BodyConfig) BodyConfig {
-	b.File = ""
-	return b
+func (l *Learner) saveHead(path string, h *head.Head) error {
+	return writeTensors(path, toFile(h.State()), map[string]string{metaHead: l.headMeta(h.Config)})
 }
 
 // readHead reads a head that saveHead wrote.
@@ -62,7 +72,7 @@ func readHead(path string) (*head.Head, headMeta, error) {
 	}
 	h, err := head.New(m.Head)
 	if err == nil {
-		err = h.Restore(unnamed("", tensors))
+		err = h.Restore(fromFile(tensors))
 	}
 	if err != nil {
 		return nil, m, failure.Data(fmt.Errorf("learner: %s: %w", path, err))
@@ -70,25 +80,63 @@ func readHead(path string) (*head.Head, headMeta, error) {
 	return h, m, nil
 }
 
-// checkpoint writes the state, and the tables that belong to it.
-func (l *Learner) checkpoint(r *Run, t *fitState) error {
-	tensors := named("head.", t.head.State())
-	tensors = append(tensors, named("", t.trainer.State())...)
-	tensors = append(tensors, named("best.", t.best)...)
-	tensors = append(tensors, named("swa.", t.swa)...)
-	tensors = append(tensors, weights.Tensor{Name: "losses", Shape: []int64{int64(len(t.losses))}, Ints: bits(t.losses)})
-	meta, err := json.Marshal(t.progress)
+// headPath finds what --load names: a RUN, a file, or a name saved in the current run.
+func headPath(load, run string) (string, error) {
+	tried := []string{filepath.Join(load, headFile), filepath.Join(run, savedDir, load+".safetensors"), load}
+	for _, p := range tried {
+		if info, err := os.Stat(p); err == nil && info.Mode().IsRegular() {
+			return p, nil
+		}
+	}
+	return "", failure.Usage(fmt.Errorf("learner: --load %s: neither a finished run nor a name saved in %s; looked for %s", load, run, strings.Join(tried, ", ")))
+}
+
+// load puts a saved head's weights into h. The data's classes must be the
+// head's; the body must be the one it was trained on, the image size need not.
+func (l *Learner) load(h *head.Head, run string) error {
+	path, err := headPath(l.Config.Train.Load, run)
+	if err != nil {
+		return err
+	}
+	from, m, err := readHead(path)
+	if err != nil {
+		return err
+	}
+	if strings.Join(m.Classes, "\x00") != strings.Join(l.Set.Classes, "\x00") {
+		return failure.Data(fmt.Errorf("learner: %s: trained on the classes %s, the data has %s", path, strings.Join(m.Classes, ", "), strings.Join(l.Set.Classes, ", ")))
+	}
+	if m.Body.Digest != l.Config.Body.Digest {
+		return failure.Usage(fmt.Errorf("learner: %s: trained on the body %s %.12s, this run has %s %.12s; add --body %s", path, m.Body.Name, m.Body.Digest, l.Config.Body.Name, l.Config.Body.Digest, m.Body.Name))
+	}
+	if err := h.Restore(from.State()); err != nil {
+		return failure.Usage(fmt.Errorf("learner: %s: %w; give the same --hidden and --dropout", path, err))
+	}
+	l.ui.Say("loaded     %s, trained at %d px", path, m.Images.Size)
+	return nil
+}
+
+// checkpoint writes the state and the tables that belong to it.
+func (l *Learner) checkpoint(r *Run, f *fit) error {
+	tensors := prefixed("model.", f.model.weights())
+	tensors = append(tensors, f.model.optimiser()...)
+	tensors = append(tensors, prefixed("best.", f.best)...)
+	tensors = append(tensors, prefixed("mean.", f.mean)...)
+	tensors = append(tensors, weights.Tensor{Name: "losses", Shape: []int64{int64(len(f.losses))}, Ints: bits(f.losses)})
+	if f.votes != nil {
+		tensors = append(tensors, weights.Tensor{Name: "votes", Shape: []int64{int64(len(f.votes))}, Data: f.votes})
+	}
+	meta, err := json.Marshal(f.progress)
 	if err != nil {
 		return fmt.Errorf("learner: %s: %w", r.Path(stateFile), err)
 	}
 	if err := writeTensors(r.Path(stateFile), tensors, map[string]string{metaState: string(meta)}); err != nil {
 		return err
 	}
-	return errors.Join(r.writeHistory(t.History), r.writeSteps(t.steps(), nil))
+	return errors.Join(r.writeHistory(f.History), r.writeSteps(f.steps(), f.model.groups()))
 }
 
-// resume puts t where the run's saved state left off; without one it stays at step 0.
-func (l *Learner) resume(r *Run, t *fitState) error {
+// resume puts f where the run's saved state left off; without one it stays at step 0.
+func (l *Learner) resume(r *Run, f *fit) error {
 	path := r.Path(stateFile)
 	tensors, meta, err := weights.ReadSafetensors(path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -97,37 +145,37 @@ func (l *Learner) resume(r *Run, t *fitState) error {
 	if err != nil {
 		return err
 	}
-	if err := t.restore(tensors, meta[metaState]); err != nil {
+	if err := f.restore(tensors, meta[metaState]); err != nil {
 		return failure.Data(fmt.Errorf("learner: %s: %w; train again with --overwrite", path, err))
 	}
-	l.ui.Say("resuming   at step %d of %d", t.Step, t.sched.Steps())
+	l.ui.Say("resuming   at step %d of %d", f.Step, f.sched.Steps())
 	return nil
 }
 
-func (t *fitState) restore(tensors []weights.Tensor, meta string) error {
+func (f *fit) restore(tensors []weights.Tensor, meta string) error {
 	var p progress
 	if err := json.Unmarshal([]byte(meta), &p); err != nil {
 		return fmt.Errorf("damaged: %w", err)
 	}
-	losses := weights.ByName(tensors)["losses"].Ints
-	if p.Step < 0 || p.Step > t.sched.Steps() || len(losses) != p.Step {
-		return fmt.Errorf("damaged: %d losses at step %d of %d", len(losses), p.Step, t.sched.Steps())
+	byName := weights.ByName(tensors)
+	losses := byName["losses"].Ints
+	if p.Step < 0 || p.Step > f.sched.Steps() || len(losses) != p.Step {
+		return fmt.Errorf("damaged: %d losses at step %d of %d", len(losses), p.Step, f.sched.Steps())
 	}
-	all := unnamed("", tensors)
-	if err := errors.Join(t.head.Restore(unnamed("head.", tensors)), t.trainer.Restore(all)); err != nil {
+	if err := errors.Join(f.model.set(within("model.", tensors)), f.model.setOptimiser(tensors)); err != nil {
 		return err
 	}
-	t.progress, t.losses = p, floats(losses)
-	t.best, t.swa = unnamed("best.", tensors), unnamed("swa.", tensors)
+	f.progress, f.losses = p, floats(losses)
+	f.best, f.mean, f.votes = within("best.", tensors), within("mean.", tensors), byName["votes"].Data
 	return nil
 }
 
 // steps lists every step so far with the rates it used.
-func (t *fitState) steps() []Step {
-	rows := make([]Step, len(t.losses))
-	for i, loss := range t.losses {
-		r := t.rates(i)
-		rows[i] = Step{Step: i, Epoch: i / t.batches, LR: []float64{r.LR}, Momentum: r.Momentum, Loss: loss}
+func (f *fit) steps() []Step {
+	rows := make([]Step, len(f.losses))
+	for i, loss := range f.losses {
+		r := f.rates(i)
+		rows[i] = Step{Step: i, Epoch: i / f.batches, LR: r.LR, Momentum: r.Momentum, Loss: loss}
 	}
 	return rows
 }
@@ -136,21 +184,22 @@ func writeTensors(path string, tensors []weights.Tensor, meta map[string]string)
 	return durable.Write(path, func(w io.Writer) error { return weights.WriteSafetensors(w, tensors, meta) })
 }
 
-// named turns a head's tensors into a file's, with a prefix before each name.
-func named(prefix string, list []head.Tensor) []weights.Tensor {
+// prefixed puts prefix before each name; within takes those that have it, without it.
+func prefixed(prefix string, list []weights.Tensor) []weights.Tensor {
 	out := make([]weights.Tensor, len(list))
 	for i, t := range list {
-		out[i] = weights.Tensor{Name: prefix + t.Name, Shape: t.Shape, Data: t.Data}
+		t.Name = prefix + t.Name
+		out[i] = t
 	}
 	return out
 }
 
-// unnamed is the reverse: the tensors that have the prefix, without it.
-func unnamed(prefix string, list []weights.Tensor) []head.Tensor {
-	var out []head.Tensor
+func within(prefix string, list []weights.Tensor) []weights.Tensor {
+	var out []weights.Tensor
 	for _, t := range list {
-		if name, ok := strings.CutPrefix(t.Name, prefix); ok && t.Data != nil {
-			out = append(out, head.Tensor{Name: name, Shape: t.Shape, Data: t.Data})
+		if name, ok := strings.CutPrefix(t.Name, prefix); ok {
+			t.Name = name
+			out = append(out, t)
 		}
 	}
 	return out

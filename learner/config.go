@@ -57,32 +57,42 @@ type Images struct {
 	Views    int     `json:"views,omitempty"`
 }
 
-// Training says how the head learns.
+// Training says how the head, or with Unfreeze the whole network, learns.
 type Training struct {
-	Seed        uint64  `json:"seed"`
-	BatchSize   int     `json:"batch_size"`
-	LR          float64 `json:"lr"`
-	Epochs      int     `json:"epochs,omitempty"` // constant rate when set
-	Cycles      int     `json:"cycles,omitempty"`
-	CycleLen    int     `json:"cycle_len,omitempty"`
-	CycleMult   int     `json:"cycle_mult,omitempty"`
-	Schedule    string  `json:"schedule"`
+	Seed      uint64    `json:"seed"`
+	BatchSize int       `json:"batch_size"`
+	LR        float64   `json:"lr"`
+	LRs       []float64 `json:"lrs,omitempty"` // one a layer group, instead of LR
+	Schedule  string    `json:"schedule"`      // sgdr, constant, clr, clr-beta or warm-up
+	Epochs    int       `json:"epochs,omitempty"`
+	Cycles    int       `json:"cycles,omitempty"`
+	CycleLen  int       `json:"cycle_len,omitempty"`
+	CycleMult int       `json:"cycle_mult,omitempty"`
+	CLR       []float64 `json:"clr,omitempty"` // division, cut or tail[, largest and least momentum]
+
 	Optimiser   string  `json:"optimiser"`
 	Momentum    float64 `json:"momentum"`
 	WeightDecay float64 `json:"weight_decay,omitempty"`
 	Decoupled   bool    `json:"decoupled,omitempty"`
+	NormDecay   bool    `json:"norm_decay,omitempty"`
 	Clip        float64 `json:"clip,omitempty"`
 	Smoothing   float64 `json:"label_smoothing,omitempty"`
 	Balance     string  `json:"balance,omitempty"`
-	Patience    int     `json:"patience,omitempty"`
-	Best        bool    `json:"best,omitempty"`
-	SWA         int     `json:"swa,omitempty"`
-	Snapshots   bool    `json:"snapshots,omitempty"`
-	Hidden      string  `json:"hidden"`
-	Dropout     string  `json:"dropout"`
-	Load        string  `json:"load,omitempty"`
-	TTA         int     `json:"tta,omitempty"`
+
+	Best      bool `json:"best,omitempty"`
+	Patience  int  `json:"patience,omitempty"`
+	SWA       int  `json:"swa,omitempty"` // first epoch averaged, from 1
+	Snapshots bool `json:"snapshots,omitempty"`
+
+	Hidden  string `json:"hidden"`
+	Dropout string `json:"dropout"`
+	Load    string `json:"load,omitempty"`
+	Save    string `json:"save,omitempty"`
+	TTA     int    `json:"tta,omitempty"`
 }
+
+// movesMomentum reports whether the schedule sets the momentum.
+func (t Training) movesMomentum() bool { return len(t.CLR) == 4 }
 
 // Machine says where and with how much of it; results do not depend on it
 // beyond the device.

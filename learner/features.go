@@ -15,6 +15,18 @@ import (
 // centreView names the validation view of a photograph in the cache's key.
 const centreView = "centre"
 
+// split is one part of the data set with its features.
+type split struct {
+	items []dataset.Item
+	rows  [][]float32 // [len(items)][features]
+}
+
+// source gives the rows to train on in an epoch, in the order of its items.
+type source struct {
+	items []dataset.Item
+	rows  func(ctx context.Context, epoch int) ([][]float32, error)
+}
+
 // Features are the readable photographs of each split with their centre views.
 type Features struct {
 	Train, Valid, Test split
@@ -118,7 +130,7 @@ func (l *Learner) view(ctx context.Context, items []dataset.Item, view string, d
 	}
 	defer cache.Close()
 	show, end := l.ui.Progress("precompute", "images")
-	report, err := cache.Fill(ctx, items, body, l.load(draw), activations.FillOptions{
+	report, err := cache.Fill(ctx, items, body, l.loader(draw), activations.FillOptions{
 		Workers: l.Config.Machine.Workers, Warn: func(line string) { l.ui.Warn("%s", line) },
 		Progress: func(done, total, _ int) { show(done, total) },
 	})
@@ -146,8 +158,8 @@ func (l *Learner) key(view string) activations.Key {
 	}
 }
 
-// load decodes a photograph and makes the tensor of one view.
-func (l *Learner) load(draw func(digest string) *rng.Stream) activations.Load {
+// loader decodes a photograph and makes the tensor of one view.
+func (l *Learner) loader(draw func(digest string) *rng.Stream) activations.Load {
 	return func(dst []float32, data []byte, it dataset.Item) error {
 		if draw == nil {
 			return l.pre.Load(dst, data, augment.Limits{})

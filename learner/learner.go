@@ -118,8 +118,11 @@ func (l *Learner) Close() error {
 	return err
 }
 
+// defaultValidPct is held out where neither the data nor --valid-pct says.
+const defaultValidPct = 0.2
+
 func datasetOptions(c Config) dataset.Options {
-	return dataset.Options{Labels: c.Data.Labels, LabelSep: c.Data.LabelSep, ValidPct: c.Data.ValidPct, Seed: c.Train.Seed}
+	return dataset.Options{Labels: c.Data.Labels, LabelSep: c.Data.LabelSep, ValidPct: c.Data.ValidPct, Fallback: defaultValidPct, Seed: c.Train.Seed}
 }
 
 // bodyOverride turns --cut, --size, --mean, --std, --layout and --split into

@@ -45,19 +45,19 @@ func (l *Learner) FindRate(ctx context.Context, f *Features, s Search) (Curve, e
 		return Curve{}, err
 	}
 	defer products.Close()
-	t, err := l.newFit(ctx, f, products)
+	t, m, err := l.newFit(ctx, f, products)
 	if err != nil {
 		return Curve{}, err
 	}
 	if s.Tries == 0 {
 		s.Tries = max(t.batches, minTries)
 	}
-	t.config.LR = s.Start
+	t.config.LR, t.config.LRs = s.Start, nil
 	t.sched = schedule.Finder{Start: s.Start, End: s.End, Tries: s.Tries, Linear: s.Linear}
-	return t.search(ctx, s)
+	return t.search(ctx, s, m)
 }
 
-func (t *fitState) search(ctx context.Context, s Search) (Curve, error) {
+func (t *fit) search(ctx context.Context, s Search, m *headModel) (Curve, error) {
 	c, stop, valid := Curve{Rule: schedule.SuggestRule}, schedule.NewStop(), schedule.Smoothed{}
 	for step := range s.Tries {
 		if err := ctx.Err(); err != nil {
@@ -71,10 +71,10 @@ func (t *fitState) search(ctx context.Context, s Search) (Curve, error) {
 		if c.Stopped = stop.At(step, smoothed); c.Stopped {
 			break
 		}
-		c.Rates = append(c.Rates, t.rates(step).LR)
+		c.Rates = append(c.Rates, t.rates(step).LR[0])
 		c.Losses = append(c.Losses, smoothed)
 		if s.Valid {
-			loss, err := t.validBatch(step)
+			loss, err := m.validBatch(step, t.config.BatchSize)
 			if err != nil {
 				return c, err
 			}
@@ -89,12 +89,13 @@ func (t *fitState) search(ctx context.Context, s Search) (Curve, error) {
 }
 
 // validBatch is the loss of the step's validation batch, which go round.
-func (t *fitState) validBatch(step int) (float64, error) {
-	n := t.valid.Len()
-	size := min(t.config.BatchSize, n)
+func (m *headModel) validBatch(step, size int) (float64, error) {
+	n := len(m.valid.items)
+	size = min(size, n)
 	lo := step * size % n
 	hi := min(lo+size, n)
-	loss, _, err := validate(t.head, split{t.valid.items[lo:hi], t.valid.rows[lo:hi]}, t.classes, t.multi)
+	logp, err := m.head.Predict(m.valid.rows[lo:hi])
+	loss, _ := measure(logp, m.valid.items[lo:hi], m.classes, m.multi)
 	if math.IsInf(loss, 0) {
 		loss = math.NaN()
 	}

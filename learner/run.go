@@ -22,6 +22,7 @@ const (
 	summaryFile     = "summary.json"
 	headFile        = "head.safetensors"
 	stateFile       = "state.safetensors"
+	savedDir        = "saved"
 	skippedFile     = "skipped.csv"
 	neighboursFile  = "neighbours.csv"
 	lockFile        = ".lock"
@@ -78,6 +79,7 @@ type Summary struct {
 	Skipped     int      `json:"skipped"`
 	Valid       Score    `json:"valid"`
 	TTA         *Score   `json:"tta"`
+	Ensemble    *Score   `json:"ensemble,omitempty"` // of the cycles' snapshots
 	Seconds     Seconds  `json:"seconds"`
 }
 
@@ -149,6 +151,9 @@ func (r *Run) Close() error { return r.lock.Close() }
 
 // Path joins a name to the run's folder.
 func (r *Run) Path(name string) string { return filepath.Join(r.Dir, name) }
+
+// saved is where weights are kept under a name.
+func (r *Run) saved(name string) string { return filepath.Join(r.Dir, savedDir, name+".safetensors") }
 
 // table writes rows as CSV under the run's folder.
 func (r *Run) table(name string, header []string, n int, row func(i int) []string) error {

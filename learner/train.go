@@ -3,10 +3,12 @@ package learner
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"finetune/dataset"
 	"finetune/head"
 	"finetune/internal/failure"
 	"finetune/metrics"
@@ -22,51 +24,69 @@ func (l *Learner) Train(ctx context.Context, r *Run, f *Features, started time.T
 	}
 	defer products.Close()
 	begin := time.Now()
-	fit, err := l.newFit(ctx, f, products)
+	t, m, err := l.newFit(ctx, f, products)
 	if err != nil {
 		return nil, err
 	}
-	if err := l.resume(r, fit); err != nil {
+	if l.Config.Train.Load != "" {
+		if err := l.load(m.head, r.Dir); err != nil {
+			return nil, err
+		}
+	}
+	if err := l.resume(r, t); err != nil {
 		return nil, err
 	}
+	if err := l.runFit(ctx, r, t, func(path string) error { return l.saveHead(path, m.head) }); err != nil {
+		return nil, err
+	}
+	return l.finish(ctx, r, f, t, m, Seconds{Precompute: f.Seconds, Train: time.Since(begin).Seconds()}, started)
+}
+
+// runFit runs t to its end with its table, progress, checkpoints and snapshots.
+func (l *Learner) runFit(ctx context.Context, r *Run, t *fit, save func(path string) error) error {
 	l.header()
-	for _, e := range fit.History {
+	for _, e := range t.History {
 		l.row(e)
 	}
-	fit.save = func(t *fitState) error { return l.checkpoint(r, t) }
 	show, end := l.ui.Progress("train", "steps")
-	fit.row, fit.tick = l.row, show
-	err = fit.run(ctx)
-	end()
-	if err != nil {
-		return nil, err
-	}
-	train := time.Since(begin).Seconds()
-	return l.finish(ctx, r, f, fit, Seconds{Precompute: f.Seconds, Train: train}, started)
+	defer end()
+	t.row, t.tick = l.row, show
+	t.save = func(t *fit) error { return l.checkpoint(r, t) }
+	t.snapshot = func(_ *fit, cycle int) error { return save(r.saved(fmt.Sprintf("cycle-%d", cycle))) }
+	return t.run(ctx)
 }
 
 // finish writes everything a run leaves once the head is trained, the summary last.
-func (l *Learner) finish(ctx context.Context, r *Run, f *Features, t *fitState, s Seconds, started time.Time) (*Summary, error) {
+func (l *Learner) finish(ctx context.Context, r *Run, f *Features, t *fit, m *headModel, s Seconds, started time.Time) (*Summary, error) {
 	if err := l.checkpoint(r, t); err != nil {
 		return nil, err
 	}
-	if err := l.saveHead(r.Path(headFile), t.head); err != nil {
+	if err := l.saveHead(r.Path(headFile), m.head); err != nil {
 		return nil, err
 	}
-	if err := l.writePredictions(r, f, t.head); err != nil {
+	if name := l.Config.Train.Save; name != "" {
+		if err := l.saveHead(r.saved(name), m.head); err != nil {
+			return nil, err
+		}
+	}
+	if err := l.writePredictions(r, f, m.head); err != nil {
 		return nil, err
 	}
-	loss, accuracy, err := validate(t.head, f.Valid, len(l.Set.Classes), l.Set.Multi)
+	logp, err := m.predict(ctx)
 	if err != nil {
 		return nil, err
 	}
 	sum := &Summary{
 		Run: r.Dir, Body: l.Config.Body.Name, Classes: l.Set.Classes,
 		TrainImages: len(f.Train.items), ValidImages: len(f.Valid.items), Skipped: len(f.Skipped),
-		Valid: score(loss, accuracy, len(f.Valid.items)),
+		Valid: l.score(logp, f.Valid.items),
+	}
+	if t.Cycles > 0 {
+		e := l.score(t.ensemble(), f.Valid.items)
+		sum.Ensemble = &e
 	}
 	if n := l.Config.Train.TTA; n > 0 {
-		if sum.TTA, err = l.scoreTTA(ctx, t.head, f.Valid, n); err != nil {
+		if sum.TTA, err = l.scoreTTA(ctx, m.head, f.Valid, n); err != nil {
 			return nil, err
 		}
 	}
@@ -103,55 +123,72 @@ func (l *Learner) scoreTTA(ctx context.Context, h *head.Head, s split, n int) (*
 	if err != nil {
 		return nil, err
 	}
-	loss, accuracy := measure(logp, s.items, len(l.Set.Classes), l.Set.Multi)
-	out := score(loss, accuracy, len(s.items))
+	out := l.score(logp, s.items)
 	return &out, nil
 }
 
-func score(loss, accuracy float64, n int) Score {
-	lo, hi := metrics.Wilson(accuracy, n)
+func (l *Learner) score(logp []float32, items []dataset.Item) Score {
+	loss, accuracy := measure(logp, items, len(l.Set.Classes), l.Set.Multi)
+	lo, hi := metrics.Wilson(accuracy, len(items))
 	return Score{Loss: loss, Accuracy: accuracy, Interval: [2]float64{lo, hi}}
 }
 
-// newFit prepares a fit from the configuration, at step 0.
-func (l *Learner) newFit(ctx context.Context, f *Features, p head.Products) (*fitState, error) {
-	c := l.Config.Train
+// newFit prepares a fit of a fresh head from the configuration, at step 0.
+func (l *Learner) newFit(ctx context.Context, f *Features, p head.Products) (*fit, *headModel, error) {
 	hc, err := l.headConfig(l.Body.Spec.Features())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	h, err := head.New(hc)
 	if err != nil {
-		return nil, failure.Usage(err)
+		return nil, nil, failure.Usage(err)
 	}
 	h.SetProducts(p)
 	if len(f.Train.items) < 2 {
-		return nil, failure.Data(fmt.Errorf("learner: %s: %d readable training photographs; two are needed at least", l.Config.Data.Path, len(f.Train.items)))
-	}
-	src, err := l.cachedViews(ctx, f.Train)
-	if err != nil {
-		return nil, err
+		return nil, nil, failure.Data(fmt.Errorf("learner: %s: %d readable training photographs; two are needed at least", l.Config.Data.Path, len(f.Train.items)))
 	}
 	options, err := l.headOptions(f.Train)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	t, err := head.NewTrainer(h, options)
+	trainer, err := head.NewTrainer(h, options)
 	if err != nil {
-		return nil, failure.Usage(err)
+		return nil, nil, failure.Usage(err)
 	}
-	batches := head.Batches(len(f.Train.items), c.BatchSize)
-	return &fitState{
-		config: c, multi: l.Set.Multi, classes: len(l.Set.Classes), head: h, trainer: t,
-		sched: newSchedule(c, batches), batches: batches, train: src, valid: f.Valid,
-	}, nil
+	src, err := l.cachedViews(ctx, f.Train)
+	if err != nil {
+		return nil, nil, err
+	}
+	m := &headModel{head: h, trainer: trainer, train: src, valid: f.Valid, classes: len(l.Set.Classes), multi: l.Set.Multi}
+	batches := head.Batches(len(f.Train.items), l.Config.Train.BatchSize)
+	sched, err := newSchedule(l.Config.Train, batches)
+	if err != nil {
+		return nil, nil, failure.Usage(err)
+	}
+	return &fit{
+		config: l.Config.Train, multi: l.Set.Multi, classes: len(l.Set.Classes), train: f.Train.items, valid: f.Valid.items,
+		model: m, sched: sched, batches: batches,
+	}, m, nil
 }
 
-func newSchedule(c Training, batches int) schedule.Schedule {
-	if c.Epochs > 0 {
-		return schedule.Constant{Batches: batches, Epochs: c.Epochs}
+// newSchedule is the course that the configuration names, for epochs of batches steps.
+func newSchedule(c Training, batches int) (schedule.Schedule, error) {
+	clr := append(slices.Clone(c.CLR), 0, 0, 0, 0)[:4]
+	switch c.Schedule {
+	case "constant":
+		return schedule.Constant{Batches: batches, Epochs: c.Epochs}, nil
+	case "warm-up":
+		return schedule.WarmUp{Batches: batches}, nil
+	case "sgdr":
+		return schedule.SGDR{Batches: batches, CycleLen: c.CycleLen, Mult: c.CycleMult, Cycles: c.Cycles}, nil
+	case "clr":
+		s := schedule.CLR{Batches: batches, CycleLen: c.CycleLen, Cycles: c.Cycles, Div: clr[0], CutDiv: clr[1], MomentumMax: clr[2], MomentumMin: clr[3]}
+		return s, s.Check()
+	case "clr-beta":
+		s := schedule.CLRBeta{Batches: batches, CycleLen: c.CycleLen, Cycles: c.Cycles, Div: clr[0], Tail: clr[1], MomentumMax: clr[2], MomentumMin: clr[3]}
+		return s, s.Check()
 	}
-	return schedule.SGDR{Batches: batches, CycleLen: c.CycleLen, Mult: c.CycleMult, Cycles: c.Cycles}
+	return nil, fmt.Errorf("--schedule %s: use sgdr, constant, clr, clr-beta or warm-up", c.Schedule)
 }
 
 func (l *Learner) headConfig(features int) (head.Config, error) {
@@ -189,31 +226,20 @@ func (l *Learner) headOptions(train split) (head.Options, error) {
 	c := l.Config.Train
 	o := head.Options{Optimizer: c.Optimiser, Decoupled: c.Decoupled, Clip: c.Clip, Seed: c.Seed, Loss: head.Loss{Smoothing: c.Smoothing}}
 	switch c.Balance {
-	case "", "none", "sampling":
+	case "", "none":
+	case "sampling":
+		if l.Set.Multi {
+			return o, failure.Usage(fmt.Errorf("--balance sampling is for one label an image; this task has several"))
+		}
 	case "weights":
 		if l.Set.Multi {
 			return o, failure.Usage(fmt.Errorf("--balance weights is for one label an image; this task has several"))
 		}
-		o.Loss.Weights = classWeights(train, len(l.Set.Classes))
+		o.Loss.Weights = head.ClassWeights(labels(train.items), len(l.Set.Classes))
 	default:
 		return o, failure.Usage(fmt.Errorf("--balance %s: use none, weights or sampling", c.Balance))
 	}
 	return o, nil
-}
-
-// classWeights gives each class the same total weight: n / (classes * count).
-func classWeights(train split, classes int) []float32 {
-	counts := make([]int, classes)
-	for _, it := range train.items {
-		counts[it.Label]++
-	}
-	w := make([]float32, classes)
-	for i, n := range counts {
-		if n > 0 {
-			w[i] = float32(len(train.items)) / float32(classes*n)
-		}
-	}
-	return w
 }
 
 // products chooses ONNX Runtime's matrix kernels.
