@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -20,7 +21,7 @@ import (
 // domain they share (build b for a.Opset()); the metadata of b wins. A name
 // that both use, or one that does not exist, is an error.
 func Join(a, b *Model, connect map[string]string, prefix string) (*Model, error) {
-	out := &Model{ModelProto: shallow(a.ModelProto), Path: a.Path}
+	out := &Model{ModelProto: shallow(a.ModelProto), Path: cmp.Or(a.Path, b.Path)}
 	if err := out.mergeHeaders(b); err != nil {
 		return nil, err
 	}

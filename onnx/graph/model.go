@@ -136,11 +136,6 @@ func (m *Model) Digest() (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// Clone copies the model deeply, weights included.
-func (m *Model) Clone() *Model {
-	return &Model{ModelProto: proto.Clone(m.ModelProto).(*onnxpb.ModelProto), Path: m.Path}
-}
-
 // Meta returns the metadata value stored under key and whether there is one.
 func (m *Model) Meta(key string) (string, bool) {
 	for _, p := range m.MetadataProps {

@@ -272,6 +272,9 @@ def branches(name="if_branch"):  # If whose branches read a weight and a map fro
 
 
 def external(name="external"):  # weights in a file beside the model
+    data = os.path.join(MODELS, f"graph_{name}.data")
+    if os.path.exists(data):
+        os.remove(data)  # onnx appends
     w, fc = floats(name, "w", (8, 3, 3, 3)), floats(name, "fc", (8, 3))
     save(name, [
         helper.make_node("Conv", ["image", "w"], ["c"], "conv", strides=[2, 2], pads=[1, 1, 1, 1]),
@@ -279,7 +282,7 @@ def external(name="external"):  # weights in a file beside the model
         helper.make_node("GlobalAveragePool", ["r"], ["p"], "pool"),
         helper.make_node("Flatten", ["p"], ["flat"], "flat"),
         helper.make_node("MatMul", ["flat", "fc"], ["logits"], "dense"),
-    ], [w, fc], ["N", 3, 16, 16], save_as_external_data=True, location=f"graph_{name}.data", size_threshold=0)
+    ], [w, fc], ["N", 3, 16, 16], save_as_external_data=True, location=os.path.basename(data), size_threshold=0)
     return reference(name, 8, 16, torch_conv(torch.from_numpy(images(name, 16)), w, 2))
 
 
