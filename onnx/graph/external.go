@@ -16,11 +16,15 @@ import (
 // Source: https://github.com/onnx/onnx/blob/main/docs/ExternalData.md.
 func (m *Model) loadExternal() error {
 	var tensors []*onnxpb.TensorProto
-	eachTensor(m.Graph, func(t *onnxpb.TensorProto) {
+	collect := func(t *onnxpb.TensorProto) {
 		if t.GetDataLocation() == onnxpb.TensorProto_EXTERNAL {
 			tensors = append(tensors, t)
 		}
-	})
+	}
+	eachTensor(m.Graph, collect)
+	for _, f := range m.Functions {
+		eachTensor(&onnxpb.GraphProto{Node: f.Node}, collect)
+	}
 	if len(tensors) == 0 {
 		return nil
 	}
