@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"os"
 
 	"github.com/urfave/cli/v2"
 
@@ -11,6 +12,7 @@ import (
 type precomputeOptions struct {
 	config      learner.Config
 	shard       string
+	recompute   bool
 	quiet, json bool
 }
 
@@ -20,7 +22,8 @@ func precomputeCommand(s Streams) *cli.Command {
 		Name: "precompute", Usage: "compute and cache the body's features of every photograph in DATA", ArgsUsage: "DATA",
 		Description: "A killed run resumes where it stopped; a changed photograph is computed anew, nothing else is.",
 		Flags: join([]cli.Flag{
-			&cli.StringFlag{Name: "shard", Usage: "compute part `I/N` only, counted from 0 (default in job arrays: SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX)", Destination: &o.shard},
+			&cli.StringFlag{Name: "shard", Usage: "compute part `I/N` only, counted from 0; /N in a job array (SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX)", Destination: &o.shard},
+			&cli.BoolFlag{Name: "recompute", Usage: "forget what is cached for this body and view, and compute it again", Destination: &o.recompute},
 		}, dataFlags(&o.config), bodyFlags(&o.config), augmentFlags(&o.config, "none"), machineFlags(&o.config), outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 1 && o.config.Data.Labels == "" {
@@ -33,14 +36,25 @@ func precomputeCommand(s Streams) *cli.Command {
 }
 
 func runPrecompute(ctx context.Context, o precomputeOptions, out *console) error {
+	part, err := parseShard(o.shard, os.Getenv)
+	if err != nil {
+		return err
+	}
 	o.config.Body.Precision = "float32"
 	l, err := learner.Open(ctx, o.config, out)
 	if err != nil {
 		return err
 	}
 	defer l.Close()
+	l.Recompute = o.recompute
+	if part.Count > 1 {
+		l.Keep(part.bounds)
+	}
 	f, err := l.Precompute(ctx)
 	if err != nil {
+		return err
+	}
+	if err := l.PrecomputeViews(ctx, f); err != nil {
 		return err
 	}
 	out.print("features of %d train, %d valid and %d test photographs are in %s", f.Train.Len(), f.Valid.Len(), f.Test.Len(), l.Config.Machine.Cache)

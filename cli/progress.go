@@ -47,7 +47,7 @@ const lineEvery = 5 * time.Second
 func (c *console) lines(what, unit string) (func(int, int), func()) {
 	start, last := time.Now(), time.Now()
 	report := func(n, total int) {
-		if time.Since(last) < lineEvery || n == 0 {
+		if time.Since(last) < lineEvery || n < total/20 {
 			return
 		}
 		last = time.Now()

@@ -76,6 +76,32 @@ func (l *Learner) Precompute(ctx context.Context) (*Features, error) {
 	return f, l.checkSkipped(f)
 }
 
+// PrecomputeViews caches the augmented views that training and test-time
+// augmentation would use, where the configuration asks for augmentation.
+func (l *Learner) PrecomputeViews(ctx context.Context, f *Features) error {
+	if l.Config.Images.Augment == "none" {
+		return nil
+	}
+	for k := range l.Config.Images.Views {
+		for _, s := range []split{f.Train, f.Valid, f.Test} {
+			if _, err := l.augmented(ctx, s.items, k); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Keep leaves of each split only the photographs in [lo, hi) of bounds, for a
+// machine that computes a part of the features.
+func (l *Learner) Keep(bounds func(n int) (lo, hi int)) {
+	for _, list := range []*[]dataset.Item{&l.Set.Train, &l.Set.Valid, &l.Set.Test} {
+		lo, hi := bounds(len(*list))
+		*list = (*list)[lo:hi]
+	}
+	l.partial = true
+}
+
 func (l *Learner) tell(r activations.Report, items, skipped int) {
 	if r.Computed > 0 {
 		l.ui.Say("features   %d photographs computed in %.1f s (%.0f images/s), %d from the cache", r.Computed, r.Seconds, float64(r.Computed)/r.Seconds, items-r.Computed-skipped)
@@ -101,11 +127,11 @@ func (l *Learner) checkSkipped(f *Features) error {
 		}
 	}
 	total := len(l.Set.Train) + len(l.Set.Valid)
-	if share := float64(bad) / float64(total); share > l.Config.Data.MaxBad {
+	if share := float64(bad) / float64(max(total, 1)); share > l.Config.Data.MaxBad {
 		return failure.Data(fmt.Errorf("learner: %s: %d of %d photographs cannot be read, more than --max-bad %g allows; mend or remove them (%s: %s)",
 			l.Config.Data.Path, bad, total, l.Config.Data.MaxBad, f.Skipped[0].Path, f.Skipped[0].Reason))
 	}
-	if len(f.Train.items) == 0 || len(f.Valid.items) == 0 {
+	if !l.partial && (len(f.Train.items) == 0 || len(f.Valid.items) == 0) {
 		return failure.Data(fmt.Errorf("learner: %s: no readable photographs are left to train and validate on", l.Config.Data.Path))
 	}
 	return nil
@@ -124,6 +150,11 @@ func reasons(bad []activations.Bad) map[string]activations.Bad {
 // the random stream of a photograph.
 func (l *Learner) view(ctx context.Context, items []dataset.Item, view string, draw func(digest string) *rng.Stream) ([][]float32, activations.Report, error) {
 	body := unopened{l}
+	if l.Recompute {
+		if err := activations.Drop(l.Config.Machine.Cache, l.key(view), body.Features()); err != nil {
+			return nil, activations.Report{}, err
+		}
+	}
 	cache, err := activations.Open(l.Config.Machine.Cache, l.key(view), body.Features())
 	if err != nil {
 		return nil, activations.Report{}, err

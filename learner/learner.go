@@ -41,6 +41,10 @@ type Learner struct {
 	Set     *dataset.Set
 	Body    bodies.Body
 	Runtime onnx.Runtime
+
+	Recompute bool // forget cached features before computing them
+
+	partial bool // Keep was called
 	pre     augment.Preprocess
 	policy  augment.Policy
 	ui      UI
