@@ -1,0 +1,221 @@
+package gradient
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	"finetune/internal/failure"
+	"finetune/onnx/graph"
+	"finetune/onnx/graph/onnxpb"
+)
+
+// Options say what Build differentiates and how.
+type Options struct {
+	// Trainable names the initializers that get a gradient. They become inputs
+	// of the training graph, under their names.
+	Trainable []string
+	// Shapes overrides declared input shapes: image sizes must be fixed, the
+	// batch may be -1.
+	Shapes map[string][]int64
+	// FrozenStats says, for a BatchNormalization with the given scale, that it
+	// uses its running statistics as in evaluation. Nil: only where the scale
+	// is not trainable.
+	FrozenStats func(scale string) bool
+	// Block is the number of channels that ORT's CPU kernels keep together
+	// (8 with AVX2, 16 with AVX-512; see BlockSize). With it convolutions run
+	// in that layout, which is faster and works on such a machine only.
+	// 0 is standard operators alone, for any machine and device.
+	Block int64
+}
+
+// Graph is a training graph and the names that enter and leave it.
+type Graph struct {
+	Model  *graph.Model
+	Params []Param // in the order of Options.Trainable
+	Stats  []Stat
+	Masks  []Mask
+}
+
+// Param is a trainable parameter: an input Name and an output Grad, the
+// derivative of the loss, both of Shape.
+type Param struct {
+	Name, Grad string
+	Shape      []int64
+}
+
+// Stat is a running statistic of a batch normalisation: an input Name and an
+// output Next, its value after this batch, both of Shape.
+type Stat struct {
+	Name, Next string
+	Shape      []int64
+}
+
+// Mask is an input that stands for a Dropout: 0 for what is dropped, 1/(1-Rate)
+// for what is kept. Shape starts with the batch, -1.
+type Mask struct {
+	Name  string
+	Rate  float32
+	Shape []int64
+}
+
+// Build returns the training graph of m: every output of m (a Dropout applied
+// through a mask, BatchNormalization with the statistics of the batch), then
+// for each trainable parameter the derivative of output loss, then the new
+// running statistics. The loss must have one element.
+// An operator without a rule between a trainable parameter and the loss is an
+// error that names it; what no trainable parameter reaches is only copied.
+func Build(m *graph.Model, loss string, o Options) (*Graph, error) {
+	b, err := newBuild(m, loss, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.forward(); err != nil {
+		return nil, err
+	}
+	if err := b.backward(); err != nil {
+		return nil, err
+	}
+	return b.finish()
+}
+
+// build is the state of one Build: the tape, and what differentiation needs.
+type build struct {
+	*tape
+	m         *graph.Model
+	o         Options
+	loss      string
+	inits     map[string]*onnxpb.TensorProto
+	trainable map[string]bool
+	moving    map[string]bool     // running statistics that become inputs
+	needs     map[string]bool     // tensors that a trainable parameter reaches
+	uses      map[string]int      // how many forward nodes and outputs read a tensor
+	steps     []*onnxpb.NodeProto // forward nodes to differentiate, in order
+	grads     map[string][]string // contributions to a tensor's derivative
+	out       Graph
+}
+
+func newBuild(m *graph.Model, loss string, o Options) (*build, error) {
+	shapes, err := m.Shapes(o.Shapes)
+	if err != nil {
+		return nil, err
+	}
+	b := &build{
+		tape: newTape(shapes), m: m, o: o, loss: loss, inits: m.Initializers(), trainable: map[string]bool{}, moving: map[string]bool{},
+		needs: map[string]bool{}, uses: map[string]int{}, grads: map[string][]string{},
+	}
+	if v := m.Opset(); v < 13 {
+		return nil, failure.Data(fmt.Errorf("onnx: %s: operator set %d; convert the model to 13 or later (onnx.version_converter)", b.where(), v))
+	}
+	for _, n := range m.Graph.Node {
+		for _, name := range append(slices.Clip(n.Input), n.Output...) {
+			b.used[name] = true
+		}
+		for _, in := range n.Input {
+			b.uses[in]++
+		}
+	}
+	for _, out := range m.Graph.Output {
+		b.uses[out.GetName()]++
+	}
+	for _, name := range o.Trainable {
+		t := b.inits[name]
+		if t == nil || t.GetDataType() != graph.Float32 {
+			return nil, failure.Data(fmt.Errorf("onnx: %s: %q is not a float32 initializer, so it cannot be trained; see finetune inspect for the names", b.where(), name))
+		}
+		b.trainable[name], b.needs[name] = true, true
+		b.out.Params = append(b.out.Params, Param{Name: name, Grad: "grad." + name, Shape: t.Dims})
+	}
+	if n := len(b.trainable); n == 0 || n < len(o.Trainable) {
+		return nil, failure.Usage(fmt.Errorf("onnx: %s: the list of trainable parameters is empty or names one twice", b.where()))
+	}
+	return b, nil
+}
+
+// where names the model in errors.
+func (b *build) where() string {
+	if b.m.Path != "" {
+		return b.m.Path
+	}
+	return b.m.Graph.GetName()
+}
+
+// badNode is an error about node n.
+func (b *build) badNode(n *onnxpb.NodeProto, format string, a ...any) error {
+	return failure.Data(fmt.Errorf("onnx: %s: operator %s (node %q): %w", b.where(), n.GetOpType(), n.GetName(), fmt.Errorf(format, a...)))
+}
+
+// finish lowers the tape and wraps it in a model.
+func (b *build) finish() (*Graph, error) {
+	g := &onnxpb.GraphProto{Name: proto.String(b.m.Graph.GetName() + " training")}
+	for _, in := range b.m.Graph.Input {
+		if b.inits[in.GetName()] == nil {
+			g.Input = append(g.Input, valueInfo(in.GetName(), in.GetType().GetTensorType().GetElemType(), b.shape[in.GetName()]))
+		}
+	}
+	floats := func(name string, shape []int64) *onnxpb.ValueInfoProto { return valueInfo(name, graph.Float32, shape) }
+	for _, p := range b.out.Params {
+		g.Input = append(g.Input, floats(p.Name, p.Shape))
+	}
+	for _, s := range b.out.Stats {
+		g.Input = append(g.Input, floats(s.Name, s.Shape))
+	}
+	for _, k := range b.out.Masks {
+		g.Input = append(g.Input, floats(k.Name, k.Shape))
+	}
+	for _, out := range b.m.Graph.Output {
+		g.Output = append(g.Output, valueInfo(out.GetName(), out.GetType().GetTensorType().GetElemType(), b.shape[out.GetName()]))
+	}
+	for _, p := range b.out.Params {
+		g.Output = append(g.Output, floats(p.Grad, p.Shape))
+	}
+	for _, s := range b.out.Stats {
+		g.Output = append(g.Output, floats(s.Next, s.Shape))
+	}
+	fixed := map[string]bool{}
+	for _, t := range append(slices.Clip(b.m.Graph.Initializer), b.consts...) {
+		fixed[t.GetName()] = !b.trainable[t.GetName()] && !b.moving[t.GetName()]
+	}
+	lower(b.tape, b.o.Block, g.Output, fixed)
+	g.Node = b.nodes
+	b.keepInitializers(g)
+	b.out.Model = &graph.Model{Path: b.m.Path, ModelProto: &onnxpb.ModelProto{
+		IrVersion: b.m.IrVersion, ProducerName: proto.String("finetune"), OpsetImport: b.imports(), Graph: g,
+	}}
+	return &b.out, b.out.Model.Check()
+}
+
+// keepInitializers moves over what the nodes still read.
+func (b *build) keepInitializers(g *onnxpb.GraphProto) {
+	read := map[string]bool{}
+	for _, n := range g.Node {
+		for _, in := range n.Input {
+			read[in] = true
+		}
+	}
+	for _, t := range append(slices.Clip(b.m.Graph.Initializer), b.consts...) {
+		if name := t.GetName(); read[name] && !b.trainable[name] && !b.moving[name] {
+			g.Initializer = append(g.Initializer, t)
+		}
+	}
+}
+
+// imports are the operator sets of the model and of the nodes that were added.
+func (b *build) imports() []*onnxpb.OperatorSetIdProto {
+	sets := map[string]int64{}
+	for _, n := range b.nodes {
+		if d := n.GetDomain(); d != "" && d != "ai.onnx" {
+			sets[d] = 1
+		}
+	}
+	for _, s := range b.m.OpsetImport {
+		sets[s.GetDomain()] = s.GetVersion()
+	}
+	var list []*onnxpb.OperatorSetIdProto
+	for _, d := range slices.Sorted(maps.Keys(sets)) {
+		list = append(list, &onnxpb.OperatorSetIdProto{Domain: proto.String(d), Version: proto.Int64(sets[d])})
+	}
+	return list
+}

@@ -1,0 +1,119 @@
+package gradient
+
+import (
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	"finetune/onnx/graph"
+	"finetune/onnx/graph/onnxpb"
+)
+
+// forward puts the model's nodes on the tape. What a trainable parameter
+// reaches becomes a step to differentiate; BatchNormalization, Dropout and
+// global max pooling are rewritten first.
+func (b *build) forward() error {
+	nodes, err := b.m.Sorted()
+	if err != nil {
+		return err
+	}
+	folds := b.foldable(nodes)
+	for _, n := range nodes {
+		switch kind := n.GetOpType(); {
+		case kind == "Dropout":
+			b.dropout(n)
+		case kind == "BatchNormalization" && b.reached(n):
+			if err := b.batchNorm(n, folds[n.Input[0]]); err != nil {
+				return err
+			}
+		case kind == "Conv" && folds[n.Output[0]] != nil:
+			// waits for its BatchNormalization
+		case kind == "GlobalMaxPool" && b.reached(n):
+			b.globalMaxPool(n)
+		default:
+			b.step(proto.Clone(n).(*onnxpb.NodeProto))
+		}
+	}
+	return nil
+}
+
+// reached reports whether a trainable parameter reaches an input of n.
+func (b *build) reached(n *onnxpb.NodeProto) bool {
+	return slices.ContainsFunc(n.Input, func(in string) bool { return b.needs[in] })
+}
+
+// step puts a forward node on the tape and, if it is reached, among the steps.
+func (b *build) step(n *onnxpb.NodeProto) {
+	b.nodes = append(b.nodes, n)
+	if !b.reached(n) {
+		return
+	}
+	b.steps = append(b.steps, n)
+	for _, out := range n.Output {
+		b.needs[out] = true
+	}
+}
+
+// do is op for a forward node: what it computes is differentiated.
+func (b *build) do(kind string, shape []int64, inputs []string, attrs ...graph.Attr) string {
+	out := b.op(kind, shape, inputs, attrs...)
+	n := b.nodes[len(b.nodes)-1]
+	b.nodes = b.nodes[:len(b.nodes)-1]
+	b.step(n)
+	return out
+}
+
+// foldable finds the convolutions that a BatchNormalization alone reads and
+// that are emitted with it, by their output: with the batch's statistics the
+// running mean is subtracted by the bias, with frozen ones everything is folded
+// into the filter. Where only the filter is constant folding would cost its
+// gradient, so such a pair stays apart.
+func (b *build) foldable(nodes []*onnxpb.NodeProto) map[string]*onnxpb.NodeProto {
+	conv, folds := map[string]*onnxpb.NodeProto{}, map[string]*onnxpb.NodeProto{}
+	for _, n := range nodes {
+		switch n.GetOpType() {
+		case "Conv":
+			conv[n.Output[0]] = n
+		case "BatchNormalization":
+			c := conv[n.Input[0]]
+			if c == nil || b.uses[n.Input[0]] != 1 {
+				continue
+			}
+			if b.trainable[n.Input[1]] || b.trainable[n.Input[2]] || b.trainable[c.Input[1]] {
+				if b.batchStats(n) || b.trainable[c.Input[1]] {
+					folds[c.Output[0]] = c
+				}
+			}
+		}
+	}
+	return folds
+}
+
+// dropout replaces a Dropout by a product with a mask that is an input. Before
+// the first trainable parameter, and at rate 0, it is the identity.
+func (b *build) dropout(n *onnxpb.NodeProto) {
+	x, y := n.Input[0], n.Output[0]
+	rate := float32(0.5) // the operator's default
+	if len(n.Input) > 1 && n.Input[1] != "" {
+		if v := b.constantFloats(n.Input[1]); len(v) == 1 {
+			rate = v[0]
+		}
+	}
+	if !b.needs[x] || rate == 0 {
+		b.step(&onnxpb.NodeProto{OpType: proto.String("Identity"), Name: n.Name, Input: []string{x}, Output: []string{y}})
+		return
+	}
+	mask := b.name("mask." + y)
+	b.shape[mask] = b.shape[x]
+	b.out.Masks = append(b.out.Masks, Mask{Name: mask, Rate: rate, Shape: b.shape[x]})
+	b.step(&onnxpb.NodeProto{OpType: proto.String("Mul"), Name: n.Name, Input: []string{x, mask}, Output: []string{y}})
+}
+
+// globalMaxPool becomes a MaxPool over the whole map, whose indices say where
+// the maximum was; as in PyTorch one place alone gets the gradient.
+func (b *build) globalMaxPool(n *onnxpb.NodeProto) {
+	b.step(&onnxpb.NodeProto{
+		OpType: proto.String("MaxPool"), Name: n.Name, Input: n.Input, Output: n.Output,
+		Attribute: []graph.Attr{graph.Ints("kernel_shape", b.shape[n.Input[0]][2:]...)},
+	})
+}

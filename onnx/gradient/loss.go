@@ -1,0 +1,109 @@
+package gradient
+
+import (
+	"fmt"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	"finetune/internal/failure"
+	"finetune/onnx/graph"
+	"finetune/onnx/graph/onnxpb"
+)
+
+// Names that WithCrossEntropy and WithBinaryCrossEntropy add to a model.
+const (
+	Labels         = "labels"          // input: int64 [N], or float32 [N, classes] for the binary loss
+	ClassWeights   = "class_weights"   // input: float32 [classes], ones for none
+	LabelSmoothing = "label_smoothing" // input: float32 [], 0 to 1
+	LossScale      = "loss_scale"      // input: float32 [], 1 or this batch's share of a larger one
+	Loss           = "loss"            // output: float32 [], the mean, not scaled
+	Objective      = "objective"       // tensor: loss*loss_scale, what is differentiated
+)
+
+// WithCrossEntropy returns m with the mean cross-entropy of output logits
+// [N, classes] and its inputs Labels, ClassWeights, LabelSmoothing, LossScale:
+//
+//	soft = (1-smoothing)*onehot(labels) + smoothing/classes
+//	loss = -sum(weights*soft*logsoftmax(logits)) / sum(weights[labels])
+//
+// Source: PyTorch's CrossEntropyLoss, whose numbers these are.
+func WithCrossEntropy(m *graph.Model, logits string) (*graph.Model, error) {
+	l, err := newLoss(m, logits)
+	if err != nil {
+		return nil, err
+	}
+	t, pair := l.tape, []int64{-1, l.classes}
+	l.input(Labels, graph.Int64, -1)
+	hot := t.op("OneHot", pair, []string{Labels, t.ints(l.classes), t.floats([]int64{2}, []float32{0, 1})})
+	keep := t.sub(t.scalar(1), LabelSmoothing)
+	soft := t.mul(t.add(t.mul(hot, keep), t.div(LabelSmoothing, t.scalar(float32(l.classes)))), ClassWeights)
+	logp := t.op("LogSoftmax", pair, []string{logits}, graph.Int("axis", 1))
+	norm := t.sum(t.op("Gather", []int64{-1}, []string{ClassWeights, Labels}), 0)
+	return l.finish(t.div(t.unary("Neg", t.sum(t.mul(logp, soft), 0, 1)), norm)), nil
+}
+
+// WithBinaryCrossEntropy returns m with the mean of a binary cross-entropy a
+// class, for labels that may hold together; Labels is float32 [N, classes]:
+//
+//	soft = (1-smoothing)*labels + smoothing/2
+//	loss = mean(weights*(softplus(logits) - soft*logits))
+//
+// Source: PyTorch's BCEWithLogitsLoss, whose numbers these are.
+func WithBinaryCrossEntropy(m *graph.Model, logits string) (*graph.Model, error) {
+	l, err := newLoss(m, logits)
+	if err != nil {
+		return nil, err
+	}
+	t := l.tape
+	l.input(Labels, graph.Float32, -1, l.classes)
+	keep := t.sub(t.scalar(1), LabelSmoothing)
+	soft := t.add(t.mul(Labels, keep), t.mul(LabelSmoothing, t.scalar(0.5)))
+	each := t.mul(t.sub(t.unary("Softplus", logits), t.mul(logits, soft)), ClassWeights)
+	return l.finish(t.op("ReduceMean", []int64{}, []string{each}, graph.Int("keepdims", 0))), nil
+}
+
+// lossBuild adds nodes to a copy of a model.
+type lossBuild struct {
+	*tape
+	m       *graph.Model
+	classes int64
+}
+
+func newLoss(m *graph.Model, logits string) (*lossBuild, error) {
+	shapes, err := m.Shapes(nil)
+	if err != nil {
+		return nil, err
+	}
+	s := shapes[logits]
+	if len(s) != 2 || s[1] < 1 {
+		return nil, failure.Data(fmt.Errorf("onnx: %s: logits %q have shape %v; a loss needs [batch, classes]", m.Graph.GetName(), logits, s))
+	}
+	g := proto.Clone(m.ModelProto).(*onnxpb.ModelProto)
+	l := &lossBuild{tape: newTape(shapes), m: &graph.Model{ModelProto: g, Path: m.Path}, classes: s[1]}
+	l.input(ClassWeights, graph.Float32, s[1])
+	l.input(LabelSmoothing, graph.Float32)
+	l.input(LossScale, graph.Float32)
+	return l, nil
+}
+
+func (l *lossBuild) input(name string, elem int32, shape ...int64) {
+	if shape == nil {
+		shape = []int64{}
+	}
+	l.shape[name], l.used[name] = shape, true
+	l.m.Graph.Input = append(l.m.Graph.Input, valueInfo(name, elem, shape))
+}
+
+func (l *lossBuild) finish(loss string) *graph.Model {
+	l.opTo("Identity", Loss, []int64{}, []string{loss})
+	l.opTo("Mul", Objective, []int64{}, []string{loss, LossScale})
+	for _, n := range l.nodes { // so that shape inference need not know the operators
+		out := n.Output[0]
+		l.m.Graph.ValueInfo = append(l.m.Graph.ValueInfo, valueInfo(out, graph.Float32, l.shape[out]))
+	}
+	l.m.Graph.Node = append(slices.Clip(l.m.Graph.Node), l.nodes...)
+	l.m.Graph.Initializer = append(slices.Clip(l.m.Graph.Initializer), l.consts...)
+	l.m.Graph.Output = append(slices.Clip(l.m.Graph.Output), valueInfo(Loss, graph.Float32, nil))
+	return l.m
+}

@@ -1,0 +1,128 @@
+package gradient
+
+import (
+	"fmt"
+	"slices"
+
+	"finetune/onnx/graph"
+	"finetune/onnx/graph/onnxpb"
+)
+
+// viewRule is for operators that give the same values another shape.
+func viewRule(b *build, n *onnxpb.NodeProto) error {
+	b.give(n, 0, b.reshapeLike(b.dy(n), n.Input[0]))
+	return nil
+}
+
+func transposeRule(b *build, n *onnxpb.NodeProto) error {
+	rank := len(b.shape[n.Input[0]])
+	perm := graph.FindInts(n, "perm")
+	inverse := make([]int64, rank)
+	for i := range inverse {
+		if perm == nil {
+			inverse[i] = int64(rank - 1 - i)
+		} else {
+			inverse[perm[i]] = int64(i)
+		}
+	}
+	b.give(n, 0, b.transpose(b.dy(n), inverse...))
+	return nil
+}
+
+func concatRule(b *build, n *onnxpb.NodeProto) error {
+	dy := b.dy(n)
+	axis := graph.FindInt(n, "axis", 0)
+	if axis < 0 {
+		axis += int64(len(b.shape[dy]))
+	}
+	at := int64(0)
+	for i, in := range n.Input {
+		size := b.shape[in][axis]
+		if size < 0 {
+			return fmt.Errorf("joins along an axis whose size is not fixed; only fixed sizes have a rule")
+		}
+		if b.wants(n, i) {
+			b.give(n, i, b.slice(dy, axis, at, at+size, 1))
+		}
+		at += size
+	}
+	return nil
+}
+
+func padRule(b *build, n *onnxpb.NodeProto) error {
+	if mode := graph.FindStr(n, "mode", "constant"); mode != "constant" {
+		return fmt.Errorf("mode %q; only constant has a rule", mode)
+	}
+	pads := b.constantInts(n.Input[1])
+	if pads == nil || len(n.Input) > 3 && n.Input[3] != "" {
+		return fmt.Errorf("pads are computed or name axes; only constant pads of every axis have a rule")
+	}
+	back := make([]int64, len(pads))
+	for i, p := range pads {
+		back[i] = -p
+	}
+	b.give(n, 0, b.pad(b.dy(n), back...))
+	return nil
+}
+
+// reduceRule is ReduceSum and ReduceMean over constant axes.
+func reduceRule(b *build, n *onnxpb.NodeProto) error {
+	x := n.Input[0]
+	shape := b.shape[x]
+	axes := graph.FindInts(n, "axes")
+	if len(n.Input) > 1 && n.Input[1] != "" {
+		if axes = b.constantInts(n.Input[1]); axes == nil {
+			return fmt.Errorf("axes %q are not constant; only constant axes have a rule", n.Input[1])
+		}
+	}
+	axes = slices.Clone(axes)
+	for i := range axes {
+		if axes[i] < 0 {
+			axes[i] += int64(len(shape))
+		}
+	}
+	kept := slices.Clone(shape)
+	for i := range kept {
+		if axes == nil || slices.Contains(axes, int64(i)) {
+			kept[i] = 1
+		}
+	}
+	dy := b.dy(n)
+	if n.GetOpType() == "ReduceMean" {
+		dy = b.div(dy, b.ratio(x, kept))
+	}
+	if batch := slices.Index(kept, -1); batch >= 0 { // at most the batch is unknown, and Reshape can work it out
+		dy = b.op("Reshape", kept, []string{dy, b.ints(kept...)})
+	} else {
+		dy = b.reshape(dy, kept...)
+	}
+	b.give(n, 0, b.op("Expand", shape, []string{dy, b.runShape(x)}))
+	return nil
+}
+
+// ratio is the number of elements of x for one of a tensor of shape small, as
+// float32 of shape [].
+func (b *build) ratio(x string, small []int64) string {
+	n, unknown := int64(1), false
+	for i, d := range b.shape[x] {
+		if small[i] == 1 && d < 0 {
+			unknown = true
+		} else if small[i] == 1 {
+			n *= d
+		}
+	}
+	if !unknown {
+		return b.scalar(float32(n))
+	}
+	return b.mul(b.batchSize(x), b.scalar(float32(n)))
+}
+
+// batchSize is the first dimension of x when the graph runs, as float32 of shape [].
+func (b *build) batchSize(x string) string {
+	first := b.op("Gather", []int64{}, []string{b.op("Shape", []int64{int64(len(b.shape[x]))}, []string{x}), b.intScalar(0)})
+	return b.op("Cast", []int64{}, []string{first}, graph.Int("to", int64(graph.Float32)))
+}
+
+func (t *tape) intScalar(v int64) string {
+	return t.constant(fmt.Sprint("I", v), graph.IntTensor("", nil, []int64{v}))
+}
