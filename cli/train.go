@@ -82,6 +82,11 @@ func runTrain(ctx context.Context, o trainOptions, out *console) (err error) {
 			return err
 		}
 		defer run.Close()
+		defer func() {
+			if err != nil && ctx.Err() == nil {
+				run.Discard()
+			}
+		}()
 	}
 	features, err := l.Precompute(ctx)
 	if err != nil {

@@ -39,7 +39,7 @@ func openCSV(data string, o Options) (*Set, error) {
 	c := &csvSet{name: o.Labels, sep: o.LabelSep, set: &Set{Root: filepath.Dir(o.Labels), Multi: o.LabelSep != ""}}
 	c.set.Warnings = notes
 	for _, dir := range []string{c.set.Root, data} {
-		if real, err := filepath.EvalSymlinks(dir); err == nil && dir != "" {
+		if real, err := realPath(dir); err == nil && dir != "" {
 			c.inside = append(c.inside, real)
 		}
 	}
@@ -150,7 +150,7 @@ func (c *csvSet) item(r row, labels []string) (it Item, found bool, err error) {
 			it.Label = i
 		}
 	}
-	real, err := filepath.EvalSymlinks(it.File)
+	real, err := realPath(it.File)
 	if errors.Is(err, os.ErrNotExist) {
 		return it, false, nil
 	}
@@ -163,6 +163,15 @@ func (c *csvSet) item(r row, labels []string) (it Item, found bool, err error) {
 		}
 	}
 	return it, false, fmt.Errorf("dataset: %s:%d: %s is a link out of %s; copy the file in", c.name, r.line, r.path, c.set.Root)
+}
+
+// realPath is path without symbolic links, from the root.
+func realPath(path string) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(abs)
 }
 
 // plain refuses what is not a file: a folder, or a pipe that would hang the reader.

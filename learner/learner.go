@@ -89,7 +89,13 @@ func (l *Learner) openBody() (err error) {
 		return err
 	}
 	spec := l.Body.Spec
-	c.Body.Name, c.Body.File, c.Body.Digest, c.Body.Cut, c.Body.Licence = spec.Name, l.Body.Path, spec.Digest, spec.Cut, spec.Licence
+	if c.Body.Name == "" {
+		c.Body.Name = spec.Name
+	}
+	if c.Body.Digest != "" && c.Body.Digest != spec.Digest {
+		return failure.Usage(fmt.Errorf("learner: body %s is now %.12s, this run began with %.12s; put that body back, or train again with --overwrite", l.Body.Path, spec.Digest, c.Body.Digest))
+	}
+	c.Body.File, c.Body.Digest, c.Body.Cut, c.Body.Licence = l.Body.Path, spec.Digest, spec.Cut, spec.Licence
 	c.Machine.Runtime = l.Runtime.Version
 	if c.Images.Size == 0 {
 		c.Images.Size = spec.Size

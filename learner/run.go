@@ -149,6 +149,17 @@ func lockRun(dir string) (*Run, error) {
 // Close releases the run for other processes. Twice is fine.
 func (r *Run) Close() error { return r.lock.Close() }
 
+// Discard removes a run in which nothing was trained yet, so that a mistaken
+// flag does not leave a folder in the way of the next try.
+func (r *Run) Discard() {
+	if _, err := os.Stat(r.Path(stateFile)); err == nil {
+		return
+	}
+	os.Remove(r.Path(configFile))
+	os.Remove(r.Path(lockFile))
+	os.Remove(r.Dir) // fails, as it should, where something else is in it
+}
+
 // Path joins a name to the run's folder.
 func (r *Run) Path(name string) string { return filepath.Join(r.Dir, name) }
 

@@ -1,0 +1,70 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"finetune/internal/photos"
+	"finetune/onnx"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"finetune": func() {
+			os.Exit(Main(context.Background(), os.Args, Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
+		},
+	})
+}
+
+// TestScripts runs the commands of testdata/*.txtar as a person would, each in
+// a folder of its own, on synthetic photographs and a body with made-up weights.
+func TestScripts(t *testing.T) {
+	lib, err := onnx.FindLibrary("cpu")
+	if err != nil {
+		t.Skipf("skipped: %v", err)
+	}
+	home := t.TempDir() // shared, so that the body is built once
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("FINETUNE_HOME", home)
+			e.Setenv("ONNXRUNTIME_LIB", lib)
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"photos": writePhotos, "samebytes": sameBytes, "garbage": garbage,
+		},
+	})
+}
+
+// writePhotos is `photos DIR N CLASS…`: N pictures of each class below DIR.
+func writePhotos(ts *testscript.TestScript, neg bool, args []string) {
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	ts.Check(photos.Write(ts.MkAbs(args[0]), args[2:], n))
+}
+
+// sameBytes is `samebytes A B`: two files are equal, or with ! they are not.
+func sameBytes(ts *testscript.TestScript, neg bool, args []string) {
+	a, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	b, err := os.ReadFile(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if (string(a) == string(b)) == neg {
+		ts.Fatalf("%s and %s: equal is %v", args[0], args[1], !neg)
+	}
+}
+
+// garbage is `garbage FILE…`: files of bytes that are no picture.
+func garbage(ts *testscript.TestScript, neg bool, args []string) {
+	for _, a := range args {
+		path := ts.MkAbs(a)
+		ts.Check(os.MkdirAll(filepath.Dir(path), 0o777))
+		ts.Check(os.WriteFile(path, []byte("\xff\xd8\xff\xe0 this is no photograph"), 0o666))
+	}
+}
