@@ -73,7 +73,7 @@ func New(c Config) (*Head, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Head{Config: c, engine: nativeEngine()}
+	h := &Head{Config: c, engine: native{}}
 	in := c.In
 	for i, out := range append(append([]int(nil), c.Hidden...), c.Classes) {
 		b := &block{norm: newBatchNorm(in), drop: Dropout{P: c.Drop[i]}, linear: newLinear(in, out), relu: i < len(c.Hidden)}

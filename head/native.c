@@ -2,6 +2,9 @@
 
 #include <math.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 // MASK_WORDS limits a training batch to 64*MASK_WORDS rows (native.go checks).
 #define MASK_WORDS 64
@@ -59,21 +62,46 @@ static inline void head_mask(uint64_t *mask, const head_block *b, int64_t j, int
 #endif
 #include "native_kernels.h"
 
+// head_level is 2 for AVX-512, 1 for AVX2, 0 for 128-bit vectors.
+static int head_level;
+
+int head_instructions(int most) {
+	head_level = 0;
 #if defined(__x86_64__)
-static int level(void) {
 	__builtin_cpu_init();
-	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) return 2;
-	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) head_level = 1;
+	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) head_level = 2;
+#endif
+	if (head_level > most) head_level = most;
+	return head_level;
 }
-#define CALL(f, ...) (level() == 2 ? f##_avx512(__VA_ARGS__) : level() == 1 ? f##_avx2(__VA_ARGS__) : f##_plain(__VA_ARGS__))
-const char *head_instructions(void) { return level() == 2 ? "AVX-512" : level() == 1 ? "AVX2" : "SSE2"; }
+
+// Denormals are flushed to zero while C runs: momentum that fades away would
+// otherwise slow every step down.
+#if defined(__x86_64__)
+#define BEGIN unsigned csr = _mm_getcsr(); _mm_setcsr(csr | 0x8040)
+#define END _mm_setcsr(csr)
+#define CALL(f, ...) (head_level == 2 ? f##_avx512(__VA_ARGS__) : head_level == 1 ? f##_avx2(__VA_ARGS__) : f##_plain(__VA_ARGS__))
 #else
+#define BEGIN
+#define END
 #define CALL(f, ...) f##_plain(__VA_ARGS__)
-const char *head_instructions(void) { return "128-bit vectors"; }
 #endif
 
-void head_normalize(head_block b, int64_t lo, int64_t hi) { CALL(normalize, &b, lo, hi); }
-void head_forward(head_block b, int64_t lo, int64_t hi) { CALL(forward, &b, lo, hi); }
+void head_normalize(head_block b, int64_t lo, int64_t hi) {
+	BEGIN;
+	CALL(normalize, &b, lo, hi);
+	END;
+}
+
+void head_forward(head_block b, int64_t lo, int64_t hi) {
+	BEGIN;
+	CALL(forward, &b, lo, hi);
+	END;
+}
+
 void head_backward(head_block b, int64_t lo, int64_t hi, int64_t worker) {
+	BEGIN;
 	CALL(backward, &b, lo, hi, b.pack + worker * (b.out * 16 + 16 * b.ld));
+	END;
 }

@@ -1,5 +1,3 @@
-//go:build cgo
-
 package head
 
 // #cgo CFLAGS: -O3
@@ -48,10 +46,16 @@ const (
 	phaseBackward
 )
 
-func nativeEngine() engine { return native{} }
+// level is the widest vectors that this processor has and the engine uses.
+var level = chooseVectors(len(vectors) - 1)
+
+var vectors = []string{"128-bit vectors", "AVX2", "AVX-512"}
+
+// chooseVectors makes C use the widest vectors up to most. Not while a step runs.
+func chooseVectors(most int) int { return int(C.head_instructions(C.int(most))) }
 
 // Instructions names the vector instructions that the native engine uses here.
-func Instructions() string { return C.GoString(C.head_instructions()) }
+func Instructions() string { return vectors[level] }
 
 func (b *nativeBuffers) resize(in, out, ld int) {
 	b.zr = grow(b.zr, (in+15)/16*16*ld)

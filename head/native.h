@@ -33,6 +33,6 @@ typedef struct {
 void head_normalize(head_block b, int64_t lo, int64_t hi);
 void head_forward(head_block b, int64_t lo, int64_t hi);
 void head_backward(head_block b, int64_t lo, int64_t hi, int64_t worker);
-const char *head_instructions(void);
+int head_instructions(int most); // chooses the vectors, at most those of level most
 
 #endif

@@ -1,6 +1,7 @@
 package head
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"testing"
@@ -36,7 +37,16 @@ func twoTrainers(t *testing.T, c Config, o Options) (fast, plain *Trainer) {
 
 // The fused C must do what the separate Go layers do: same masks, statistics,
 // gradients and updates, over batches and widths that fill no panel evenly.
+// Run with each width of vectors that the processor has.
 func TestNativeEqualsLayers(t *testing.T) {
+	defer chooseVectors(level)
+	for l := range level + 1 {
+		chooseVectors(l)
+		t.Run(vectors[l], testNativeEqualsLayers)
+	}
+}
+
+func testNativeEqualsLayers(t *testing.T) {
 	for _, tt := range []struct {
 		n, in, classes int
 		hidden         []int
@@ -88,6 +98,38 @@ func compareStates(t *testing.T, got, want []Tensor, tolerance float64) {
 		}
 		if d := largest(got[i].Data, w.Data); !(d <= tolerance) {
 			t.Errorf("%s differs by %.3g (tolerance %g)", w.Name, d, tolerance)
+		}
+	}
+}
+
+func TestStepDoesNotAllocate(t *testing.T) {
+	fast, _ := twoTrainers(t, Config{In: 100, Hidden: []int{64}, Classes: 3}, Options{})
+	rows, labels := blobs(64, 100, 3, 1)
+	b, r := Batch{Rows: rows, Labels: labels}, Rates{LR: .01, Momentum: .9}
+	step(t, fast, b, r)
+	if n := testing.AllocsPerRun(20, func() { step(t, fast, b, r) }); n != 0 {
+		t.Errorf("a step allocates %v times", n)
+	}
+}
+
+// The products of each implementation, plain and accumulated, are gonum's.
+func TestProducts(t *testing.T) {
+	const out, in, n = 37, 50, 48
+	w, x, b, dy := uniform("w", out*in, -1, 1), uniform("x", in*n, -1, 1), uniform("b", out, -1, 1), uniform("dy", out*n, -1, 1)
+	var want [4][]float32
+	for _, p := range implementations(t) {
+		y, dx, dw, dv := make([]float32, out*n), make([]float32, in*n), make([]float32, out*in), uniform("dw", out*in, -1, 1)
+		if err := errors.Join(p.Forward(y, w, x, b, out, in, n), p.Input(dx, w, dy, out, in, n),
+			p.Weight(dw, dy, x, 0, out, in, n), p.Weight(dv, dy, x, .9, out, in, n)); err != nil {
+			t.Fatal(err)
+		}
+		for i, got := range [][]float32{y, dx, dw, dv} {
+			if want[i] == nil {
+				want[i] = got // gonum comes first
+			}
+			if d := largest(got, want[i]); d > 1e-5 {
+				t.Errorf("%s: product %d differs by %.3g", p.Name(), i, d)
+			}
 		}
 	}
 }
