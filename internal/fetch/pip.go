@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"finetune/internal/durable"
 	"finetune/internal/home"
@@ -106,8 +107,8 @@ func pipDownload(ctx context.Context, r requirement, it Item) (string, error) {
 	if err := durable.Room(home.Dir(), int64(it.MB)<<20); err != nil {
 		return "", fmt.Errorf("fetch: %w", err)
 	}
-	dir, err := os.MkdirTemp(home.Path("downloads"), "pip-")
-	if err != nil {
+	dir := home.Path("downloads", "pip-"+it.Name) // ours alone while the item is locked; a killed run may have left it
+	if err := os.RemoveAll(dir); err != nil {
 		return "", fmt.Errorf("fetch: %w", err)
 	}
 	defer os.RemoveAll(dir)
@@ -122,6 +123,7 @@ func pipDownload(ctx context.Context, r requirement, it Item) (string, error) {
 	args = append(args, "--require-hashes", "--requirement="+list, "--dest="+dir)
 	cmd := exec.CommandContext(ctx, command[0], args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // pip clears its temporary files then
+	cmd.WaitDelay = 10 * time.Second
 	if out, err := cmd.CombinedOutput(); err != nil {
 		if ctx.Err() != nil {
 			return "", context.Cause(ctx)

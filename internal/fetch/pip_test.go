@@ -1,11 +1,14 @@
 package fetch
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"finetune/internal/home"
 )
@@ -127,5 +130,33 @@ func TestPipSeveralWheels(t *testing.T) {
 	found, _ := filepath.Glob(home.Path("runtime", "cuda", "*"))
 	if len(found) != 3 {
 		t.Errorf("folder holds %q, want two libraries and SHA256SUMS", found)
+	}
+}
+
+// A run that was killed leaves its folder; the next one starts it anew, and one
+// that is cancelled ends pip.
+func TestPipKilledAndCancelled(t *testing.T) {
+	wheel := put(t, filepath.Join(t.TempDir(), "one-1.0-py3-none-any.whl"), zipped(t, "a", "b"))
+	d, err := FileDigest(wheel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	it, r := Item{Name: "one"}, requirement{"one", "1.0", d}
+	withItems(t, it)
+	put(t, home.Path("downloads", "pip-one", "one-1.0-half.whl"), []byte("half"))
+	fakePip(t, "cp "+wheel+" $dest")
+	if _, err := pipDownload(t.Context(), r, it); err != nil {
+		t.Errorf("after a killed run: %v", err)
+	}
+
+	fakePip(t, "exec sleep 60")
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	if _, err := pipDownload(ctx, r, it); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > 30*time.Second {
+		t.Errorf("error %v after %s, want the cancellation at once", err, time.Since(start))
+	}
+	if left, _ := filepath.Glob(home.Path("downloads", "pip-*")); len(left) > 0 {
+		t.Errorf("left behind: %q", left)
 	}
 }
