@@ -160,6 +160,9 @@ func (l *Learner) view(ctx context.Context, items []dataset.Item, view string, d
 		return nil, activations.Report{}, err
 	}
 	defer cache.Close()
+	for _, w := range cache.Warnings() {
+		l.ui.Warn("%s", w)
+	}
 	show, end := l.ui.Progress("precompute", "images")
 	report, err := cache.Fill(ctx, items, body, l.loader(draw), activations.FillOptions{
 		Workers: l.Config.Machine.Workers, Warn: func(line string) { l.ui.Warn("%s", line) },

@@ -196,9 +196,11 @@ func (f *fit) average() {
 	if f.Averaged == 0 {
 		f.mean = now
 	} else {
-		for i, t := range now {
+		mean := weights.ByName(f.mean) // a resumed fit has them in another order
+		for _, t := range now {
+			m := mean[t.Name].Data
 			for j, w := range t.Data {
-				f.mean[i].Data[j] = (f.mean[i].Data[j]*k + w) / (k + 1)
+				m[j] = (m[j]*k + w) / (k + 1)
 			}
 		}
 	}

@@ -1,0 +1,152 @@
+package cli
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"finetune/internal/photos"
+	"finetune/internal/rng"
+	"finetune/onnx"
+)
+
+// kills is how often each job is killed; FINETUNE_KILLS raises it for a longer trial.
+func kills(t *testing.T) int {
+	if n, err := strconv.Atoi(os.Getenv("FINETUNE_KILLS")); err == nil {
+		return n
+	}
+	if testing.Short() {
+		t.Skip("skipped: kills take a while")
+	}
+	return 3
+}
+
+// killer runs finetune in processes of their own, in one folder.
+type killer struct {
+	t       *testing.T
+	dir     string
+	program string
+	draws   *rng.Stream
+}
+
+func newKiller(t *testing.T) *killer {
+	t.Helper()
+	lib, err := onnx.FindLibrary("cpu")
+	if err != nil {
+		t.Skipf("skipped: %v", err)
+	}
+	k := &killer{t: t, dir: t.TempDir(), draws: rng.New(uint64(time.Now().UnixNano()))}
+	k.program = filepath.Join(k.dir, "finetune")
+	if out, err := exec.Command("go", "build", "-o", k.program, "finetune").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	t.Setenv("FINETUNE_HOME", filepath.Join(k.dir, "home"))
+	t.Setenv("ONNXRUNTIME_LIB", lib)
+	for _, part := range []string{"train", "valid"} {
+		if err := photos.Write(filepath.Join(k.dir, "data", part), []string{"circle", "square"}, 60); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return k
+}
+
+func (k *killer) command(args []string) *exec.Cmd {
+	c := exec.Command(k.program, append(args, "--quiet")...)
+	c.Dir = k.dir
+	return c
+}
+
+// run lets a command end.
+func (k *killer) run(args ...string) {
+	k.t.Helper()
+	if out, err := k.command(args).CombinedOutput(); err != nil {
+		k.t.Fatalf("finetune %v: %v\n%s", args, err, out)
+	}
+}
+
+// kill ends a command with SIGKILL after part of the time it needs, 0 to 1, and
+// reports whether that was before its end.
+func (k *killer) kill(whole time.Duration, args ...string) bool {
+	k.t.Helper()
+	c := k.command(args)
+	var out bytes.Buffer
+	c.Stdout, c.Stderr = &out, &out
+	if err := c.Start(); err != nil {
+		k.t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- c.Wait() }()
+	select {
+	case <-time.After(time.Duration(k.draws.Float64() * float64(whole))):
+		c.Process.Kill()
+		<-done
+		return true
+	case err := <-done:
+		if err != nil {
+			k.t.Fatalf("finetune %v: %v\n%s", args, err, out.Bytes())
+		}
+		return false
+	}
+}
+
+// sum is the digest of a file below the killer's folder.
+func (k *killer) sum(path string) string {
+	k.t.Helper()
+	data, err := os.ReadFile(filepath.Join(k.dir, path))
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(data))
+}
+
+func TestKilledPrecomputeEndsInTheSameHead(t *testing.T) {
+	n, k := kills(t), newKiller(t)
+	start := time.Now()
+	k.run("train", "data", "--body=seed:resnet18:7", "--size=64", "--cache", "whole", "--run", "whole-run", "--no-report")
+	whole := time.Since(start)
+	for i := range n {
+		k.kill(whole*2/3, "precompute", "data", "--body=seed:resnet18:7", "--size=64", "--cache", "killed")
+		if i == n-1 {
+			k.run("train", "data", "--body=seed:resnet18:7", "--size=64", "--cache", "killed", "--run", "killed-run", "--no-report")
+		}
+	}
+	for _, name := range []string{"head.safetensors", "predictions.csv", "steps.csv"} {
+		if k.sum("whole-run/"+name) != k.sum("killed-run/"+name) {
+			t.Errorf("%s differs between an uninterrupted run and one after %d kills", name, n)
+		}
+	}
+}
+
+func TestKilledTrainingResumesToTheSameBytes(t *testing.T) {
+	n, k := kills(t), newKiller(t)
+	train := []string{"train", "data", "--body=seed:resnet18:7", "--size=64", "--augment", "side-on", "--views", "2", "--epochs", "150", "--batch-size", "16", "--hidden", "256", "--swa", "3", "--no-report", "--run"}
+	k.run(append(train, "warm", "--workers", "1")...) // caches the views
+	start := time.Now()
+	k.run(append(train, "whole")...)
+	whole := time.Since(start)
+	killed := 0
+	for i := range n {
+		run, workers := fmt.Sprintf("killed-%d", i), strconv.Itoa(1+i%2)
+		if k.kill(whole, append(train, run, "--workers", workers)...) {
+			killed++
+		}
+		if _, err := os.Stat(filepath.Join(k.dir, run, "config.json")); err != nil {
+			k.run(append(train, run)...) // killed before it began
+		} else {
+			k.kill(whole, "train", "--run", run, "--resume", "--no-report")
+			k.run("train", "--run", run, "--resume", "--no-report")
+		}
+		for _, name := range []string{"head.safetensors", "predictions.csv", "steps.csv"} {
+			if k.sum("whole/"+name) != k.sum(run+"/"+name) {
+				t.Errorf("kill %d: %s differs from the uninterrupted run's", i, name)
+			}
+		}
+	}
+	t.Logf("%d of %d runs were killed before their end; a whole run takes %s", killed, n, whole.Round(time.Millisecond))
+}
