@@ -48,6 +48,9 @@ type DecodeError struct {
 
 func (e *DecodeError) Error() string { return string(e.Status) + ": " + e.Reason }
 
+// DecodeStatus returns the two parts, as activations.Fill asks for them.
+func (e *DecodeError) DecodeStatus() (status, reason string) { return string(e.Status), e.Reason }
+
 // Decode reads a JPEG (progressive, CMYK and grey too), PNG, GIF (first frame),
 // BMP, TIFF (first page) or WebP file, told by content, not by name. 16-bit
 // samples keep their high byte. Chroma of JPEG and WebP is interpolated as
