@@ -54,7 +54,7 @@ func TestFetchList(t *testing.T) {
 			t.Errorf("%s is %s in an empty home", f.Name, f.State)
 		}
 	}
-	if code, out, _ := runAlone(t, "fetch"); code != 0 || !strings.Contains(out, "solar-cells  absent") {
+	if code, out, _ := runAlone(t, "fetch"); code != 0 || !strings.Contains(out, "solar-cells         absent") {
 		t.Errorf("code %d, %q", code, out)
 	}
 }
