@@ -40,12 +40,7 @@ func (l *Learner) FindRate(ctx context.Context, f *Features, s Search) (Curve, e
 	if !(s.Start > 0 && s.End > s.Start) {
 		return Curve{}, failure.Usage(fmt.Errorf("learner: rates from %g to %g; they must be above 0 and grow", s.Start, s.End))
 	}
-	products, err := l.products()
-	if err != nil {
-		return Curve{}, err
-	}
-	defer products.Close()
-	t, m, err := l.newFit(ctx, f, products)
+	t, m, err := l.newFit(ctx, f)
 	if err != nil {
 		return Curve{}, err
 	}

@@ -18,13 +18,8 @@ import (
 // Train trains a head on the features into the run's folder and returns what
 // came of it. With a saved state in the folder it goes on from there.
 func (l *Learner) Train(ctx context.Context, r *Run, f *Features, started time.Time) (*Summary, error) {
-	products, err := l.products()
-	if err != nil {
-		return nil, err
-	}
-	defer products.Close()
 	begin := time.Now()
-	t, m, err := l.newFit(ctx, f, products)
+	t, m, err := l.newFit(ctx, f)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +129,7 @@ func (l *Learner) score(logp []float32, items []dataset.Item) Score {
 }
 
 // newFit prepares a fit of a fresh head from the configuration, at step 0.
-func (l *Learner) newFit(ctx context.Context, f *Features, p head.Products) (*fit, *headModel, error) {
+func (l *Learner) newFit(ctx context.Context, f *Features) (*fit, *headModel, error) {
 	hc, err := l.headConfig(l.Body.Spec.Features())
 	if err != nil {
 		return nil, nil, err
@@ -143,7 +138,6 @@ func (l *Learner) newFit(ctx context.Context, f *Features, p head.Products) (*fi
 	if err != nil {
 		return nil, nil, failure.Usage(err)
 	}
-	h.SetProducts(p)
 	if len(f.Train.items) < 2 {
 		return nil, nil, failure.Data(fmt.Errorf("learner: %s: %d readable training photographs; two are needed at least", l.Config.Data.Path, len(f.Train.items)))
 	}
@@ -241,9 +235,6 @@ func (l *Learner) headOptions(train split) (head.Options, error) {
 	}
 	return o, nil
 }
-
-// products chooses ONNX Runtime's matrix kernels.
-func (l *Learner) products() (*head.ORT, error) { return head.NewORT(l.Config.Machine.Threads) }
 
 // header and row print the epoch table in the reference's form.
 func (l *Learner) header() {
