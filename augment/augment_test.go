@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"image"
 	"image/color"
+	"image/jpeg"
 	"image/png"
 	"os"
 	"os/exec"
@@ -74,6 +75,37 @@ func encodePNG(t testing.TB, m image.Image) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	if err := png.Encode(&b, m); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// photographs reads up to n JPEGs of ../shared/data/hymenoptera, which is not
+// part of the project, or else makes one of the usual size.
+func photographs(t testing.TB, n int) [][]byte {
+	t.Helper()
+	paths, _ := filepath.Glob(filepath.Join("..", "..", "shared", "data", "hymenoptera", "val", "*", "*.jpg"))
+	var files [][]byte
+	for _, path := range paths[:min(n, len(paths))] {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := jpeg.DecodeConfig(bytes.NewReader(data)); err == nil { // one of them is a GIF
+			files = append(files, data)
+		}
+	}
+	if len(files) == 0 {
+		t.Log("no photographs in ../shared/data/hymenoptera: one synthetic picture instead")
+		files = append(files, encodeJPEG(t, noise(447, 298, 1)))
+	}
+	return files
+}
+
+func encodeJPEG(t testing.TB, im *Image) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, im.rgba(), &jpeg.Options{Quality: 90}); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()

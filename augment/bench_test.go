@@ -3,47 +3,12 @@
 package augment
 
 import (
-	"bytes"
-	"image/jpeg"
-	"os"
-	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
 
 	"finetune/internal/rng"
 )
-
-// photographs reads up to n JPEGs of ../shared/data/hymenoptera, which is not
-// part of the project, or else makes one of the usual size.
-func photographs(t testing.TB, n int) [][]byte {
-	t.Helper()
-	paths, _ := filepath.Glob(filepath.Join("..", "..", "shared", "data", "hymenoptera", "val", "*", "*.jpg"))
-	var files [][]byte
-	for _, path := range paths[:min(n, len(paths))] {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := jpeg.DecodeConfig(bytes.NewReader(data)); err == nil { // one of them is a GIF
-			files = append(files, data)
-		}
-	}
-	if len(files) == 0 {
-		t.Log("no photographs in ../shared/data/hymenoptera: one synthetic picture instead")
-		files = append(files, encodeJPEG(t, noise(447, 298, 1)))
-	}
-	return files
-}
-
-func encodeJPEG(t testing.TB, im *Image) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	if err := jpeg.Encode(&b, im.rgba(), &jpeg.Options{Quality: 90}); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
 
 // cpu returns the processor time this process has used.
 func cpu(b *testing.B) time.Duration {
