@@ -1,0 +1,65 @@
+package learner
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"finetune/dataset"
+)
+
+func TestNeighboursOfMistakes(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	train := split{
+		items: []dataset.Item{
+			{Path: "far", File: file("far", "1"), Label: 0},
+			{Path: "copy", File: file("copy", "same"), Label: 1},
+			{Path: "near", File: file("near", "2"), Label: 1},
+			{Path: "off", File: file("off", "3"), Label: 0},
+		},
+		rows: [][]float32{{-1, 0, 3}, {2, 2, 0}, {2, 1.8, 0}, {0, -2, 1}},
+	}
+	valid := split{
+		items: []dataset.Item{{Path: "right", Label: 1}, {Path: "wrong", File: file("wrong", "same"), Label: 0}},
+		rows:  [][]float32{{1, 1, 1}, {2, 2, 0}},
+	}
+	logp := []float32{-3, -.1, -2, -.2} // both say class 1
+	got := neighbours(valid, train, logp, 2)
+	if len(got) != 3 {
+		t.Fatalf("%d neighbours, want 3 of the one mistake", len(got))
+	}
+	if n := got[0]; n.Path != "wrong" || n.Neighbour != "copy" || !n.Duplicate || n.Distance > 1e-6 || n.Rank != 1 {
+		t.Errorf("nearest is %+v, want the copy", n)
+	}
+	if n := got[1]; n.Neighbour != "near" || n.Duplicate || n.Distance <= got[0].Distance || n.Distance > .05 {
+		t.Errorf("second is %+v, want near", n)
+	}
+}
+
+func TestNoMistakesNoNeighbours(t *testing.T) {
+	one := split{items: []dataset.Item{{Label: 0}}, rows: [][]float32{{1, 2}}}
+	if got := neighbours(one, one, []float32{-.1, -3}, 2); got != nil {
+		t.Errorf("%+v", got)
+	}
+}
+
+func FuzzTable(f *testing.F) {
+	f.Add("split,path,label,predicted,logp_a\nvalid,x.png,a,a,-0.1\n")
+	f.Add("step,epoch,lr,momentum,loss\n0,0,0.01,0.9,nan\n")
+	f.Add("\"")
+	f.Fuzz(func(t *testing.T, text string) {
+		_ = scanTable(strings.NewReader(text), []string{"path"}, func(cells map[string]string, header []string) error {
+			c := cellReader{cells: cells}
+			c.float("logp_a")
+			return c.err
+		})
+	})
+}
