@@ -1,0 +1,137 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"finetune/dataset"
+	"finetune/internal/failure"
+	"finetune/learner"
+	"finetune/scores"
+)
+
+type scoreOptions struct {
+	model, folder string
+	score         learner.ScoreOptions
+	machine       learner.Machine
+	shard         string
+	strict        bool
+	quiet, json   bool
+}
+
+func scoreCommand(s Streams) *cli.Command {
+	var o scoreOptions
+	t := &o.score.Table
+	return &cli.Command{
+		Name: "score", Usage: "predict the class of every photograph in FOLDER", ArgsUsage: "RUN|MODEL.onnx FOLDER",
+		Description: "FOLDER may be nested, be a single photograph, or be - for a list of paths on standard input.\n" +
+			"The table has one row a path, in sorted order, with a status and a reason. A killed run goes on where it stopped.",
+		Flags: join([]cli.Flag{
+			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "table `FILE` to write, .csv, .jsonl or .parquet", Destination: &o.score.Output},
+			&cli.IntFlag{Name: "tta", Usage: "average over `N` augmented views and the centre view (4 is usual)", Destination: &o.score.TTA},
+			&cli.IntFlag{Name: "top", Usage: "columns for the `K` most probable classes instead of one a class", Destination: &t.Top},
+			&cli.Float64Flag{Name: "threshold", Usage: "leave `predicted` empty below probability `P`; with several labels, name those above it (default there: 0.5)", Destination: &t.Threshold},
+			&cli.StringFlag{Name: "kaggle", Usage: "write id,label, where label is the probability of `CLASS`", Destination: &t.Kaggle},
+			&cli.BoolFlag{Name: "strict", Usage: "exit with 3 if a photograph could not be read", Destination: &o.strict},
+			&cli.StringFlag{Name: "shard", Usage: "score part `I/N` of the sorted paths, counted from 0; /N in a job array (SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX)", Destination: &o.shard},
+			&cli.BoolFlag{Name: "no-cache", Usage: "compute everything and keep nothing", Destination: &o.score.NoCache},
+			&cli.BoolFlag{Name: "escape-formulas", Usage: "CSV: an apostrophe before texts that a spreadsheet would take for a formula", Destination: &o.score.Escape},
+		}, inferenceFlags(&o.machine), outputFlags(&o.quiet, &o.json)),
+		Action: func(c *cli.Context) error {
+			if c.NArg() != 2 {
+				return usagef("score takes a RUN or MODEL.onnx and a FOLDER of photographs")
+			}
+			o.model, o.folder = c.Args().Get(0), c.Args().Get(1)
+			return runScore(c.Context, o, &console{Streams: s, quiet: o.quiet, json: o.json})
+		},
+	}
+}
+
+// inferenceFlags are the machine flags of commands that do not train.
+func inferenceFlags(m *learner.Machine) []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "device", Category: "Machine", Usage: "`DEVICE` to run on: auto, cpu or cuda", Value: "auto", Destination: &m.Device},
+		&cli.IntFlag{Name: "threads", Category: "Machine", Usage: "`N` threads for ONNX Runtime (default: one a core)", Destination: &m.Threads},
+		&cli.IntFlag{Name: "workers", Category: "Machine", Usage: "`N` photographs decoded at once (default: one a core)", Destination: &m.Workers},
+		&cli.PathFlag{Name: "cache", Category: "Machine", Usage: "`DIR` of cached activations (default: cache in FINETUNE_HOME)", Destination: &m.Cache},
+	}
+}
+
+func runScore(ctx context.Context, o scoreOptions, out *console) error {
+	if o.score.Output == "" {
+		return usagef("score needs -o FILE, which ends in .csv, .jsonl or .parquet")
+	}
+	if _, err := scores.FormatOf(o.score.Output); err != nil {
+		return err
+	}
+	part, err := parseShard(o.shard, os.Getenv)
+	if err != nil {
+		return err
+	}
+	items, err := o.items(part, out)
+	if err != nil {
+		return err
+	}
+	c, err := learner.OpenClassifier(o.model, o.machine, out)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	report, err := c.Score(ctx, items, o.score, out)
+	if err != nil {
+		return err
+	}
+	if out.quiet && report.Bad() == 0 {
+		return out.object(report)
+	}
+	out.mu.Lock()
+	fmt.Fprintf(out.Err, "%s: %d rows: %s; %.1f s, %s\n", report.Output, report.Rows, totals(report), report.Seconds, perSecond(float64(report.Rows-report.Resumed)/report.Seconds, "images"))
+	out.mu.Unlock()
+	if err := out.object(report); err != nil {
+		return err
+	}
+	if o.strict && report.Bad() > 0 {
+		return exitCode(failure.DataKind)
+	}
+	return nil
+}
+
+// items lists what to score: the shard's part.
+func (o scoreOptions) items(part shard, out *console) ([]dataset.Item, error) {
+	var items []dataset.Item
+	var warnings []string
+	var err error
+	if o.folder == "-" {
+		items, warnings, err = scores.List(out.In)
+	} else {
+		items, warnings, err = dataset.Files(o.folder)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range warnings {
+		out.Warn("%s", w)
+	}
+	if o.score.Table.Kaggle != "" {
+		if err := scores.SortByID(items); err != nil {
+			return nil, err
+		}
+	}
+	lo, hi := part.bounds(len(items))
+	return items[lo:hi], nil
+}
+
+// totals counts rows by status, ok first; the counts add up to the rows.
+func totals(r learner.ScoreReport) string {
+	parts := []string{fmt.Sprintf("%d ok", r.Status[scores.OK])}
+	for _, s := range []string{"unreadable", "too_large", "empty", "unsupported"} {
+		if n := r.Status[s]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, s))
+		}
+	}
+	return strings.Join(parts, ", ")
+}

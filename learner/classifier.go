@@ -1,0 +1,243 @@
+package learner
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"finetune/activations"
+	"finetune/augment"
+	"finetune/dataset"
+	"finetune/head"
+	"finetune/internal/failure"
+	"finetune/internal/home"
+	"finetune/internal/rng"
+	"finetune/onnx"
+)
+
+// Classifier tells the classes of photographs, as trained: the same
+// preprocessing, body and head. Make one with OpenClassifier.
+//
+//	c, err := learner.OpenClassifier("runs/pets", learner.Machine{Device: "auto"}, ui) // or "pets.onnx"
+//	defer c.Close()
+//	logp, err := c.Predict(ctx, images, n) // images [n, 3, c.Size, c.Size] from c.Load
+//
+// One goroutine at a time.
+type Classifier struct {
+	Source    string // the RUN or FILE.onnx, as given
+	Classes   []string
+	Multi     bool   // several labels an image
+	Separator string // between the names of several labels
+	Size      int    // pixels a side
+	Precision string // float32, float16 or int8
+	Body      string // name of the body, for people
+	Digest    string // SHA-256 that stands for all that decides the probabilities
+	Runtime   onnx.Runtime
+	Machine   Machine
+
+	pre     augment.Preprocess
+	policy  augment.Policy  // of test-time augmentation
+	key     activations.Key // of the cached rows, without its View
+	body    activations.Body
+	head    *head.Head    // from the body's rows to probabilities; nil if the body gives log-probabilities
+	whole   *onnx.Session // of a file that scales and crops photographs itself
+	run     *Learner      // nil for an exported file
+	closers []func() error
+}
+
+// OpenClassifier opens a run that `finetune train` left, or a file that
+// `finetune export` wrote. Of m, an empty field means the default. Owned by the
+// caller: the Classifier, freed by Close.
+//
+// Errors: a path that is neither is failure.Usage; files that do not belong
+// together are failure.Data.
+func OpenClassifier(path string, m Machine, ui UI) (*Classifier, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, failure.Usage(fmt.Errorf("learner: %w; name a RUN folder or an exported .onnx file", err))
+	}
+	m = m.withDefaults()
+	var c *Classifier
+	if info.IsDir() {
+		c, err = openRun(path, m, ui)
+	} else {
+		c, err = openExported(path, m)
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.Source = path
+	ui.Say("classifier %s: %s, %s, %d classes, %d px, digest %.12s", path, c.Body, c.Precision, len(c.Classes), c.Size, c.Digest)
+	return c, nil
+}
+
+// withDefaults fills empty fields.
+func (m Machine) withDefaults() Machine {
+	if m.Device == "" {
+		m.Device = "auto"
+	}
+	if m.Threads == 0 {
+		m.Threads = runtime.NumCPU()
+	}
+	if m.Workers == 0 {
+		m.Workers = runtime.NumCPU()
+	}
+	if m.Cache == "" {
+		m.Cache = home.Path("cache")
+	}
+	return m
+}
+
+// openRun joins the run's body and head as training did.
+func openRun(dir string, m Machine, ui UI) (*Classifier, error) {
+	config, err := ReadConfig(dir)
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, headFile)
+	h, meta, err := readHead(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, failure.Usage(fmt.Errorf("learner: %s: training has not finished; go on with `finetune train --run %s --resume`", dir, dir))
+	}
+	if err != nil {
+		return nil, err
+	}
+	l := &Learner{Config: config, ui: ui}
+	l.Config.Machine = m
+	l.Config.Body.Name = bodyOf(config.Body)
+	if err := l.openBody(); err != nil {
+		return nil, fmt.Errorf("%w (the body of %s)", err, dir)
+	}
+	if got, want := l.Body.Spec.Digest, meta.Body.Digest; got != want {
+		return nil, failure.Data(fmt.Errorf("learner: %s: trained on the body %s with digest %.12s, %s has %.12s; put the old file back, or train again", dir, meta.Body.Name, want, l.Body.Path, got))
+	}
+	digest, err := digestOf(path, l.Body.Spec.Digest, l.pre.String())
+	if err != nil {
+		return nil, err
+	}
+	return &Classifier{
+		Classes: meta.Classes, Multi: config.Multi, Separator: config.Data.LabelSep, Size: config.Images.Size, Precision: "float32",
+		Body: l.Body.Spec.Name, Digest: digest, Runtime: l.Runtime, Machine: m,
+		pre: l.pre, policy: l.policy, key: l.key(""), body: unopened{l}, head: h, run: l,
+		closers: []func() error{l.Close},
+	}, nil
+}
+
+// bodyOf is what bodies.Resolve should look for: the file that was used, or
+// what it was called if that is gone. The digest decides in the end.
+func bodyOf(b BodyConfig) string {
+	if _, err := os.Stat(b.File); err == nil {
+		return b.File
+	}
+	return b.Name
+}
+
+// digestOf is the SHA-256 of a file and of what else counts.
+func digestOf(path string, more ...string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("learner: %w", err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", fmt.Errorf("learner: %s: %w", path, err)
+	}
+	if len(more) > 0 {
+		fmt.Fprintf(h, "\x00%s", strings.Join(more, "\x00"))
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// Close frees the models. Twice is fine.
+func (c *Classifier) Close() error {
+	var errs []error
+	for _, f := range c.closers {
+		errs = append(errs, f())
+	}
+	c.closers = nil
+	return errors.Join(errs...)
+}
+
+// Len is the number of values of one image, 3*Size*Size.
+func (c *Classifier) Len() int { return c.pre.Len() }
+
+// Load decodes a file's bytes into dst [3, Size, Size]. Errors of the file are
+// *augment.DecodeError. Any number of goroutines.
+func (c *Classifier) Load(dst []float32, data []byte, l augment.Limits) error {
+	if c.whole != nil {
+		return c.loadWhole(dst, data, l)
+	}
+	return c.pre.Load(dst, data, l)
+}
+
+// Predict returns log-probabilities [n, len(Classes)] of images [n, 3, Size, Size].
+func (c *Classifier) Predict(ctx context.Context, images []float32, n int) ([]float32, error) {
+	f := c.body.Features()
+	flat := make([]float32, n*f)
+	if err := c.body.Run(ctx, images, n, flat); err != nil {
+		return nil, err
+	}
+	rows := make([][]float32, n)
+	for i := range rows {
+		rows[i] = flat[i*f : (i+1)*f]
+	}
+	return c.finish(rows)
+}
+
+// finish turns the body's rows into log-probabilities [len(rows), classes].
+func (c *Classifier) finish(rows [][]float32) ([]float32, error) {
+	if c.head != nil {
+		return c.head.Predict(rows)
+	}
+	return slices.Concat(rows...), nil
+}
+
+// directBody is the whole classifier as a body whose features are log-probabilities.
+type directBody struct{ c *Classifier }
+
+// Features implements activations.Body.
+func (b directBody) Features() int { return len(b.c.Classes) }
+
+// Run implements activations.Body.
+func (b directBody) Run(ctx context.Context, images []float32, n int, out []float32) error {
+	logp, err := b.c.Predict(ctx, images, n)
+	copy(out, logp)
+	return err
+}
+
+// load makes one view of a photograph: the centre for k < 0, else augmented
+// view k as Learner.TTA draws it.
+func (c *Classifier) load(k int) activations.Load {
+	return func(dst []float32, data []byte, it dataset.Item) error {
+		if k < 0 {
+			return c.Load(dst, data, augment.Limits{})
+		}
+		im, err := augment.Decode(data, augment.Limits{})
+		if err != nil {
+			return err
+		}
+		return c.pre.Augmented(dst, im, c.policy, viewDraws(k, it.Digest))
+	}
+}
+
+// viewDraws names the random stream of view k of the file with the digest.
+func viewDraws(k int, digest string) *rng.Stream {
+	return rng.New(rng.Text("augment"), uint64(k), rng.Text(digest))
+}
+
+// view names view k in the key of the cache.
+func (c *Classifier) view(k int) string {
+	if k < 0 {
+		return centreView
+	}
+	return fmt.Sprintf("%s/view%d", c.policy, k)
+}

@@ -1,0 +1,224 @@
+package scores
+
+import (
+	"bufio"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+
+	"github.com/gofrs/flock"
+
+	"finetune/internal/durable"
+	"finetune/internal/failure"
+)
+
+// Journal keeps the rows of a table that is not complete, in the folder
+// OUT.journal beside it: key.json and chunks of rows in order, each of which
+// appears by rename. A process that was killed loses at most a chunk.
+type Journal struct {
+	dir     string
+	columns []Column
+	lock    *flock.Flock
+	rows    []int // of each chunk
+}
+
+// journalKey is the content of key.json.
+type journalKey struct {
+	Format  int      `json:"format"`
+	Key     any      `json:"key"`
+	Columns []Column `json:"columns"`
+}
+
+// OpenJournal takes up the journal of out if it was kept under an equal key and
+// for equal columns, and starts an empty one otherwise. key names all that the
+// rows depend on; it must marshal to JSON. Another process that writes the same
+// out is a failure.Usage. Owned by the caller: the Journal, freed by Close or Remove.
+func OpenJournal(out string, columns []Column, key any) (*Journal, error) {
+	j := &Journal{dir: out + ".journal", columns: columns}
+	if err := os.MkdirAll(j.dir, 0o777); err != nil {
+		return nil, fmt.Errorf("scores: %w", err)
+	}
+	j.lock = flock.New(filepath.Join(j.dir, "lock"))
+	if ok, err := j.lock.TryLock(); err != nil {
+		return nil, fmt.Errorf("scores: %s: %w", j.dir, err)
+	} else if !ok {
+		return nil, failure.Usage(fmt.Errorf("scores: %s: another process is writing it; wait for it, or name another file", out))
+	}
+	if err := j.open(key); err != nil {
+		return nil, errors.Join(err, j.Close())
+	}
+	return j, nil
+}
+
+func (j *Journal) open(key any) error {
+	want, err := json.MarshalIndent(journalKey{1, key, j.columns}, "", "  ")
+	if err != nil {
+		return fmt.Errorf("scores: %s: %w", j.dir, err)
+	}
+	have, err := os.ReadFile(filepath.Join(j.dir, "key.json"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("scores: %w", err)
+	}
+	if string(have) != string(want) {
+		if err := j.empty(); err != nil {
+			return err
+		}
+		return durable.WriteFile(filepath.Join(j.dir, "key.json"), want)
+	}
+	for {
+		n := 0
+		err := j.chunk(len(j.rows), func(Row) error { n++; return nil })
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		if err != nil { // damaged: it and what follows are done again
+			return j.drop(len(j.rows))
+		}
+		j.rows = append(j.rows, n)
+	}
+}
+
+// empty removes everything but the lock.
+func (j *Journal) empty() error {
+	entries, err := os.ReadDir(j.dir)
+	if err != nil {
+		return fmt.Errorf("scores: %w", err)
+	}
+	for _, e := range entries {
+		if e.Name() != "lock" {
+			if err := os.Remove(filepath.Join(j.dir, e.Name())); err != nil {
+				return fmt.Errorf("scores: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// drop removes the chunks from the given one on.
+func (j *Journal) drop(from int) error {
+	for i := from; ; i++ {
+		err := os.Remove(j.path(i))
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("scores: %w", err)
+		}
+	}
+}
+
+func (j *Journal) path(chunk int) string {
+	return filepath.Join(j.dir, fmt.Sprintf("rows-%09d", chunk))
+}
+
+// Len is the number of rows kept.
+func (j *Journal) Len() int {
+	n := 0
+	for _, r := range j.rows {
+		n += r
+	}
+	return n
+}
+
+// Append keeps rows, all of them or none.
+func (j *Journal) Append(rows []Row) error {
+	err := durable.Write(j.path(len(j.rows)), func(w io.Writer) error {
+		var b []byte
+		for _, r := range rows {
+			b = j.encode(b[:0], r)
+			if _, err := w.Write(b); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("scores: %w", err)
+	}
+	j.rows = append(j.rows, len(rows))
+	return nil
+}
+
+// encode appends a row: for each text its length and bytes, for each number its bits.
+func (j *Journal) encode(b []byte, r Row) []byte {
+	for i, c := range j.columns {
+		if c.Number {
+			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(r[i].Number))
+		} else {
+			b = append(binary.AppendUvarint(b, uint64(len(r[i].Text))), r[i].Text...)
+		}
+	}
+	return b
+}
+
+// Rows hands all rows to yield, in order, until it returns an error. The row is
+// valid during the call.
+func (j *Journal) Rows(yield func(Row) error) error {
+	for i := range j.rows {
+		if err := j.chunk(i, yield); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (j *Journal) chunk(i int, yield func(Row) error) error {
+	f, err := os.Open(j.path(i))
+	if err != nil {
+		return fmt.Errorf("scores: %w", err)
+	}
+	defer f.Close()
+	in, row := bufio.NewReaderSize(f, 1<<16), make(Row, len(j.columns))
+	for {
+		if _, err := in.Peek(1); err == io.EOF {
+			return nil
+		}
+		if err := j.decode(in, row); err != nil {
+			return fmt.Errorf("scores: %s: damaged: %w", j.path(i), err)
+		}
+		if err := yield(row); err != nil {
+			return err
+		}
+	}
+}
+
+const maxText = 1 << 20 // bytes in a cell
+
+func (j *Journal) decode(in *bufio.Reader, row Row) error {
+	for i, c := range j.columns {
+		if c.Number {
+			var b [4]byte
+			if _, err := io.ReadFull(in, b[:]); err != nil {
+				return err
+			}
+			row[i] = Cell{Number: math.Float32frombits(binary.LittleEndian.Uint32(b[:]))}
+			continue
+		}
+		n, err := binary.ReadUvarint(in)
+		if err != nil {
+			return err
+		}
+		if n > maxText {
+			return fmt.Errorf("a text of %d bytes", n)
+		}
+		b := make([]byte, n)
+		if _, err := io.ReadFull(in, b); err != nil {
+			return err
+		}
+		row[i] = Cell{Text: string(b)}
+	}
+	return nil
+}
+
+// Close lets other processes have the journal and keeps its rows. Twice is fine.
+func (j *Journal) Close() error { return j.lock.Close() }
+
+// Remove deletes the journal, once its table is written.
+func (j *Journal) Remove() error {
+	return errors.Join(os.RemoveAll(j.dir), j.Close())
+}

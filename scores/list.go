@@ -1,0 +1,62 @@
+package scores
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"finetune/dataset"
+	"finetune/internal/failure"
+)
+
+// maxList bounds a list of paths that is read from a pipe.
+const maxList = 1 << 30
+
+// List reads paths to score, one a line, or ended by NUL bytes as `find -print0`
+// writes them, and sorts them. A path given twice is scored once, with a warning.
+func List(r io.Reader) (items []dataset.Item, warnings []string, err error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxList+1))
+	if err != nil {
+		return nil, nil, fmt.Errorf("scores: standard input: %w", err)
+	}
+	if len(data) > maxList {
+		return nil, nil, failure.Usage(fmt.Errorf("scores: standard input: more than %d MB of paths; score it in parts", maxList>>20))
+	}
+	end := "\n"
+	if bytes.IndexByte(data, 0) >= 0 {
+		end = "\x00"
+	}
+	for _, p := range strings.Split(string(data), end) {
+		if end == "\n" {
+			p = strings.TrimSuffix(p, "\r")
+		}
+		if p != "" {
+			items = append(items, dataset.Item{Path: filepath.ToSlash(p), File: p, Label: -1})
+		}
+	}
+	if len(items) == 0 {
+		return nil, nil, failure.Data(fmt.Errorf("scores: standard input: no paths; pipe a list into it, as in `find photos -name '*.jpg' | finetune score MODEL - -o out.csv`"))
+	}
+	slices.SortStableFunc(items, func(a, b dataset.Item) int { return strings.Compare(a.Path, b.Path) })
+	n := len(items)
+	items = slices.CompactFunc(items, func(a, b dataset.Item) bool { return a.Path == b.Path })
+	if n > len(items) {
+		warnings = append(warnings, fmt.Sprintf("scores: standard input: %d paths were given more than once", n-len(items)))
+	}
+	return items, warnings, nil
+}
+
+// SortByID orders items by the ids that Kaggle's form has. Two files with one
+// id, a.jpg and a.png, are failure.Data.
+func SortByID(items []dataset.Item) error {
+	slices.SortStableFunc(items, func(a, b dataset.Item) int { return strings.Compare(ID(a.Path), ID(b.Path)) })
+	for i := 1; i < len(items); i++ {
+		if ID(items[i].Path) == ID(items[i-1].Path) {
+			return failure.Data(fmt.Errorf("scores: %s and %s have one id; rename one", items[i-1].Path, items[i].Path))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,392 @@
+package scores
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/apache/arrow-go/v18/parquet/file"
+	"github.com/apache/arrow-go/v18/parquet/pqarrow"
+
+	"finetune/internal/durable"
+	"finetune/internal/failure"
+)
+
+// Merge writes out from the parts that shards of one folder wrote, in any order:
+// byte for byte the file that one run over all of it writes. All have out's
+// format. It returns the number of rows.
+//
+// The first column orders the rows; parts that overlap, or have other columns
+// than the first, are failure.Data.
+func Merge(out string, parts []string) (rows int, err error) {
+	format, err := FormatOf(out)
+	if err != nil {
+		return 0, err
+	}
+	open, err := opener(format, parts)
+	if err != nil {
+		return 0, err
+	}
+	ordered, err := order(open, parts)
+	if err != nil {
+		return 0, err
+	}
+	err = durable.Write(out, func(w io.Writer) error {
+		var sink writer
+		last, lastPart := "", ""
+		for i, name := range ordered {
+			p, err := open(name)
+			if err != nil {
+				return err
+			}
+			if i == 0 {
+				if sink, err = p.sink(w); err != nil {
+					return errors.Join(err, p.close())
+				}
+			}
+			err = p.each(func(r Row) error {
+				if rows > 0 && p.key(r) <= last {
+					return failure.Data(fmt.Errorf("scores: %s: row %q does not follow %q of %s; give each part of one scoring once", name, p.key(r), last, lastPart))
+				}
+				last, lastPart = p.key(r), name
+				rows++
+				return sink.write(r)
+			})
+			if err := errors.Join(err, p.close()); err != nil {
+				return err
+			}
+		}
+		return sink.close()
+	})
+	return rows, err
+}
+
+// part is a table that is read back.
+type part interface {
+	columns() []Column
+	each(yield func(Row) error) error
+	sink(w io.Writer) (writer, error) // writes the rows that each yields
+	key(Row) string                   // what rows are sorted by
+	close() error
+}
+
+// opener returns what opens a part of the format.
+func opener(format Format, parts []string) (func(name string) (part, error), error) {
+	if len(parts) == 0 {
+		return nil, failure.Usage(errors.New("scores: no parts to merge"))
+	}
+	for _, p := range parts {
+		if f, err := FormatOf(p); err != nil {
+			return nil, err
+		} else if f != format {
+			return nil, failure.Usage(fmt.Errorf("scores: %s: the parts and the whole have one format, here %s", p, format))
+		}
+	}
+	return map[Format]func(string) (part, error){CSV: openCSV, JSONL: openJSON, Parquet: openParquet}[format], nil
+}
+
+// order sorts parts by their first rows, empty ones first, and compares columns.
+func order(open func(string) (part, error), parts []string) ([]string, error) {
+	type first struct {
+		name, key string
+		empty     bool
+	}
+	var list []first
+	var columns []Column
+	for _, name := range parts {
+		p, err := open(name)
+		if err != nil {
+			return nil, err
+		}
+		f := first{name: name, empty: true}
+		err = p.each(func(r Row) error { f.key, f.empty = p.key(r), false; return io.EOF })
+		if err == io.EOF {
+			err = nil
+		}
+		if err := errors.Join(err, p.close()); err != nil {
+			return nil, err
+		}
+		switch c := p.columns(); {
+		case columns == nil:
+			columns = c
+		case c != nil && !slices.Equal(c, columns):
+			return nil, failure.Data(fmt.Errorf("scores: %s: other columns than %s; merge parts of one scoring", name, parts[0]))
+		}
+		list = append(list, f)
+	}
+	slices.SortStableFunc(list, func(a, b first) int {
+		switch {
+		case a.empty != b.empty && a.empty:
+			return -1
+		case a.empty != b.empty:
+			return 1
+		}
+		return strings.Compare(a.key, b.key)
+	})
+	names := make([]string, len(list))
+	for i, f := range list {
+		names[i] = f.name
+	}
+	return names, nil
+}
+
+func openFile(name string) (*os.File, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, failure.Usage(fmt.Errorf("scores: %w", err))
+	}
+	return f, nil
+}
+
+func damaged(name string, err error) error {
+	return failure.Data(fmt.Errorf("scores: %s: %w; score this part again", name, err))
+}
+
+// csvPart reads every cell as text, so that numbers keep their digits.
+type csvPart struct {
+	f    *os.File
+	in   *csv.Reader
+	head []Column
+}
+
+func openCSV(name string) (part, error) {
+	f, err := openFile(name)
+	if err != nil {
+		return nil, err
+	}
+	p := &csvPart{f: f, in: csv.NewReader(bufio.NewReaderSize(f, 1<<16))}
+	p.in.ReuseRecord = true
+	header, err := p.in.Read()
+	if err != nil {
+		f.Close()
+		return nil, damaged(name, fmt.Errorf("no header: %w", err))
+	}
+	for _, h := range header {
+		p.head = append(p.head, Column{Name: h})
+	}
+	return p, nil
+}
+
+func (p *csvPart) columns() []Column { return p.head }
+func (p *csvPart) close() error      { return p.f.Close() }
+
+func (p *csvPart) sink(w io.Writer) (writer, error) { return newCSVWriter(w, p.head, false) }
+
+// key undoes the apostrophe of an escaped formula, which would change the order.
+func (p *csvPart) key(r Row) string {
+	if s, ok := strings.CutPrefix(r[0].Text, "'"); ok && formula(s) {
+		return s
+	}
+	return r[0].Text
+}
+
+func (p *csvPart) each(yield func(Row) error) error {
+	row := make(Row, len(p.head))
+	for {
+		record, err := p.in.Read()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return damaged(p.f.Name(), err)
+		}
+		for i, v := range record {
+			row[i].Text = v
+		}
+		if err := yield(row); err != nil {
+			return err
+		}
+	}
+}
+
+// jsonPart hands lines through: a Row is the line and, as its key, the first value.
+type jsonPart struct {
+	f    *os.File
+	head []Column
+}
+
+const maxLine = 64 << 20
+
+func openJSON(name string) (part, error) {
+	f, err := openFile(name)
+	if err != nil {
+		return nil, err
+	}
+	return &jsonPart{f: f}, nil
+}
+
+func (p *jsonPart) columns() []Column                { return p.head }
+func (p *jsonPart) close() error                     { return p.f.Close() }
+func (p *jsonPart) key(r Row) string                 { return r[1].Text }
+func (p *jsonPart) sink(w io.Writer) (writer, error) { return lines{w}, nil }
+
+func (p *jsonPart) each(yield func(Row) error) error {
+	in := bufio.NewScanner(p.f)
+	in.Buffer(make([]byte, 1<<16), maxLine)
+	for n := 1; in.Scan(); n++ {
+		names, first, err := object(in.Bytes())
+		if err == nil && p.head == nil {
+			p.head = names
+		} else if err == nil && !slices.Equal(names, p.head) {
+			err = errors.New("other keys than the lines before")
+		}
+		if err != nil {
+			return damaged(p.f.Name(), fmt.Errorf("line %d: %w", n, err))
+		}
+		if err := yield(Row{{Text: in.Text()}, {Text: first}}); err != nil {
+			return err
+		}
+	}
+	if err := in.Err(); err != nil {
+		return damaged(p.f.Name(), err)
+	}
+	return nil
+}
+
+// object lists the keys of a line and its first value, a string.
+func object(line []byte) (names []Column, first string, err error) {
+	d := json.NewDecoder(bytes.NewReader(line))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return nil, "", errors.New("not a JSON object")
+	}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return nil, "", err
+		}
+		var v any
+		if err := d.Decode(&v); err != nil {
+			return nil, "", err
+		}
+		s, ok := v.(string)
+		if len(names) == 0 {
+			if !ok {
+				return nil, "", errors.New("the first value is not a text")
+			}
+			first = s
+		}
+		names = append(names, Column{Name: key.(string)})
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, "", err
+	}
+	if len(names) == 0 {
+		return nil, "", errors.New("an empty object")
+	}
+	return names, first, nil
+}
+
+// lines writes the first cell of a row as a line.
+type lines struct{ io.Writer }
+
+func (l lines) write(r Row) error {
+	_, err := io.WriteString(l, r[0].Text+"\n")
+	return err
+}
+
+func (lines) close() error { return nil }
+
+// parquetPart reads a file of ours, a group of rows at a time.
+type parquetPart struct {
+	name string
+	f    *file.Reader
+	r    *pqarrow.FileReader
+	head []Column
+}
+
+func openParquet(name string) (part, error) {
+	if _, err := os.Stat(name); err != nil {
+		return nil, failure.Usage(fmt.Errorf("scores: %w", err))
+	}
+	f, err := file.OpenParquetFile(name, false)
+	if err != nil {
+		return nil, damaged(name, err)
+	}
+	p := &parquetPart{name: name, f: f}
+	if p.r, err = pqarrow.NewFileReader(f, pqarrow.ArrowReadProperties{BatchSize: 1 << 12}, memory.DefaultAllocator); err == nil {
+		err = p.readHead()
+	}
+	if err != nil {
+		return nil, errors.Join(damaged(name, err), f.Close())
+	}
+	return p, nil
+}
+
+func (p *parquetPart) readHead() error {
+	schema, err := p.r.Schema()
+	if err != nil {
+		return err
+	}
+	for _, f := range schema.Fields() {
+		switch f.Type.ID() {
+		case arrow.STRING:
+			p.head = append(p.head, Column{Name: f.Name})
+		case arrow.FLOAT32:
+			p.head = append(p.head, Column{f.Name, true})
+		default:
+			return fmt.Errorf("column %s is a %s; scores have texts and float32", f.Name, f.Type)
+		}
+	}
+	if len(p.head) == 0 || p.head[0].Number {
+		return errors.New("its first column holds no texts")
+	}
+	return nil
+}
+
+func (p *parquetPart) columns() []Column                { return p.head }
+func (p *parquetPart) close() error                     { return p.f.Close() }
+func (p *parquetPart) key(r Row) string                 { return r[0].Text }
+func (p *parquetPart) sink(w io.Writer) (writer, error) { return newParquetWriter(w, p.head) }
+
+func (p *parquetPart) each(yield func(Row) error) (err error) {
+	defer func() { // the decoder indexes before it checks
+		if r := recover(); r != nil {
+			err = damaged(p.name, fmt.Errorf("the decoder gave up (%v)", r))
+		}
+	}()
+	records, err := p.r.GetRecordReader(context.Background(), nil, nil)
+	if err != nil {
+		return damaged(p.name, err)
+	}
+	defer records.Release()
+	row := make(Row, len(p.head))
+	for records.Next() {
+		record := records.RecordBatch()
+		for i := range int(record.NumRows()) {
+			for k := range p.head {
+				row[k] = cell(record.Column(k), i)
+			}
+			if err := yield(row); err != nil {
+				return err
+			}
+		}
+	}
+	if err := records.Err(); err != nil && err != io.EOF {
+		return damaged(p.name, err)
+	}
+	return nil
+}
+
+func cell(a arrow.Array, i int) Cell {
+	switch a := a.(type) {
+	case *array.String:
+		return Cell{Text: strings.Clone(a.Value(i))}
+	case *array.Float32:
+		if a.IsNull(i) {
+			return Cell{Number: None}
+		}
+		return Cell{Number: a.Value(i)}
+	}
+	panic("a column of another type than the schema says")
+}
