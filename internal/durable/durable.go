@@ -9,37 +9,129 @@ package durable
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 
 	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
 )
 
+// Step is one thing that happens to a file on its way to its name.
+type Step string
+
+const (
+	Create     Step = "create"      // the temporary file
+	Data       Step = "write"       // up to 64 KB of it
+	Sync       Step = "sync"        // its bytes to disk
+	Rename     Step = "rename"      // to its name
+	SyncFolder Step = "sync folder" // the name to disk
+	Delete     Step = "remove"      // of a file that is no longer needed
+)
+
+// Before is called ahead of each step; the step fails with its error. Tests
+// set it, to see what a full disk or a crash leaves behind (package faults).
+var Before = func(s Step, path string) error { return nil }
+
 // Write creates or replaces path with what fill writes, mode 0644 less the
 // umask, creating missing folders. Errors name path.
 func Write(path string, fill func(io.Writer) error) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	f, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o644), renameio.WithTempDir(filepath.Dir(path)))
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	defer f.Cleanup()
-	w := bufio.NewWriterSize(f, 1<<16)
-	if err := fill(w); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	if err := w.Flush(); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	if err := f.CloseAtomicallyReplace(); err != nil {
+	if err := write(path, fill); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil
+}
+
+func write(path string, fill func(io.Writer) error) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return err
+	}
+	if err := Before(Create, path); err != nil {
+		return err
+	}
+	f, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o644), renameio.WithTempDir(filepath.Dir(path)))
+	if err != nil {
+		return err
+	}
+	defer f.Cleanup()
+	w := bufio.NewWriterSize(&file{f, path}, 1<<16)
+	if err := fill(w); err != nil {
+		return err
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, s := range []Step{Sync, Rename} { // renameio does both at once
+		if err := Before(s, path); err != nil {
+			return err
+		}
+	}
+	if err := f.CloseAtomicallyReplace(); err != nil {
+		return err
+	}
+	return syncFolder(path)
+}
+
+// file is a temporary file on its way to path.
+type file struct {
+	io.Writer
+	path string
+}
+
+// Write passes half of p on where it is to fail, as a disk does that fills up.
+func (f *file) Write(p []byte) (int, error) {
+	if err := Before(Data, f.path); err != nil {
+		n, _ := f.Writer.Write(p[:len(p)/2])
+		return n, err
+	}
+	return f.Writer.Write(p)
+}
+
+// syncFolder makes the new name of path outlive a loss of power. File systems
+// that cannot flush a folder do without.
+func syncFolder(path string) error {
+	if err := Before(SyncFolder, path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if errors.Is(err, os.ErrPermission) { // a folder to write into but not to list
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := dir.Sync(); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOTSUP) {
+		return err
+	}
+	return nil
+}
+
+// Remove deletes a file or a folder; none is fine. Errors name path.
+func Remove(path string) error {
+	if err := Before(Delete, path); err != nil {
+		return fmt.Errorf("remove %s: %w", path, err)
+	}
+	return os.RemoveAll(path)
+}
+
+// randomEnd is what renameio adds to a temporary file's name.
+var randomEnd = regexp.MustCompile(`[0-9]{10,}$`)
+
+// Sweep removes what killed processes left half written in dir: of the file
+// called name, or with "" of any. The caller keeps other writers out by a lock.
+func Sweep(dir, name string) {
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		stem := randomEnd.ReplaceAllString(e.Name(), "")
+		if e.Type().IsRegular() && stem != e.Name() && strings.HasPrefix(stem, ".") && (name == "" || stem == "."+name) {
+			_ = os.Remove(filepath.Join(dir, e.Name())) // no harm if it stays
+		}
+	}
 }
 
 // WriteFile is Write for bytes already at hand.

@@ -1,0 +1,105 @@
+package durable
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// failAt makes one step fail until the test ends, and returns the steps seen.
+func failAt(t *testing.T, at Step, cause error) *[]Step {
+	t.Helper()
+	var seen []Step
+	old := Before
+	Before = func(s Step, path string) error {
+		seen = append(seen, s)
+		if s == at {
+			return cause
+		}
+		return nil
+	}
+	t.Cleanup(func() { Before = old })
+	return &seen
+}
+
+func TestWriteTakesItsStepsInOrder(t *testing.T) {
+	seen := failAt(t, "", nil)
+	path := filepath.Join(t.TempDir(), "new", "file")
+	if err := WriteFile(path, bytes.Repeat([]byte("x"), 100_000)); err != nil {
+		t.Fatal(err)
+	}
+	want := []Step{Create, Data, Sync, Rename, SyncFolder}
+	if len(*seen) != len(want) {
+		t.Fatalf("steps %v, want %v", *seen, want)
+	}
+	for i, s := range *seen {
+		if s != want[i] {
+			t.Errorf("step %d is %s, want %s", i, s, want[i])
+		}
+	}
+}
+
+func TestFailedWriteKeepsTheOldFile(t *testing.T) {
+	cause := errors.New("no space left on device")
+	for _, at := range []Step{Create, Data, Sync, Rename, SyncFolder} {
+		t.Run(string(at), func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "file")
+			if err := WriteFile(path, []byte("old")); err != nil {
+				t.Fatal(err)
+			}
+			failAt(t, at, cause)
+			err := WriteFile(path, []byte("new"))
+			if !errors.Is(err, cause) || !strings.Contains(err.Error(), path) {
+				t.Errorf("error %v does not name %s and its cause", err, path)
+			}
+			want := "old"
+			if at == SyncFolder { // it has its name, which may not survive a loss of power
+				want = "new"
+			}
+			if got, _ := os.ReadFile(path); string(got) != want {
+				t.Errorf("the file holds %q, want %q", got, want)
+			}
+			if entries, _ := os.ReadDir(dir); len(entries) != 1 {
+				t.Errorf("%d files are left, want 1", len(entries))
+			}
+		})
+	}
+}
+
+func TestSweepRemovesOnlyTemporaryFiles(t *testing.T) {
+	for _, tt := range []struct{ name, file, swept string }{
+		{"any", "", ".state.safetensors5577006791947779410 .scores.csv8674665223082153551"},
+		{"one", "scores.csv", ".scores.csv8674665223082153551"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			all := ".lock state.safetensors .hidden 1234567890123 .state.safetensors5577006791947779410 .scores.csv8674665223082153551"
+			for _, n := range strings.Fields(all) {
+				if err := os.WriteFile(filepath.Join(dir, n), nil, 0o666); err != nil {
+					t.Fatal(err)
+				}
+			}
+			Sweep(dir, tt.file)
+			for _, n := range strings.Fields(all) {
+				_, err := os.Stat(filepath.Join(dir, n))
+				if gone := errors.Is(err, os.ErrNotExist); gone != strings.Contains(" "+tt.swept+" ", " "+n+" ") {
+					t.Errorf("%s: gone is %v", n, gone)
+				}
+			}
+		})
+	}
+}
+
+func TestRoomNamesTheFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "not", "there")
+	if err := Room(dir, 1); err != nil {
+		t.Error(err)
+	}
+	if err := Room(dir, 1<<62); err == nil || !strings.Contains(err.Error(), dir) {
+		t.Errorf("error %v does not name %s", err, dir)
+	}
+}
