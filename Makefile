@@ -10,6 +10,9 @@ PROTOC    ?= protoc
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w $(if $(VERSION),-X finetune/cli.Version=$(VERSION))
 
+# libjpeg-turbo decodes faster than Go; it is linked in where its static library is (Debian: libturbojpeg0-dev). TAGS= leaves it out.
+TAGS ?= $(shell pkg-config --exists libturbojpeg 2>/dev/null && test -f "$$(pkg-config --variable=libdir libturbojpeg)/libturbojpeg.a" && echo turbojpeg)
+
 SETUP    := $(GO) run ./internal/fetch/setup
 TOOL     := $(GO) build -C tools -o $(CURDIR)/bin/tools/
 PACKAGES := ./...
@@ -21,10 +24,11 @@ all: gate
 gate: test build
 
 build: # reproducible: the same sources give the same bytes in any folder
-	$(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(BIN) .
+	$(GO) build -trimpath -buildvcs=false -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o $(BIN) .
 
 test: fetch verify fmt vet staticcheck
 	$(GO) test $(PACKAGES)
+	$(if $(TAGS),$(GO) test -tags '$(TAGS)' ./augment)
 	$(GO) test -race -short $(RACE)
 
 fetch: # once: ONNX Runtime and the default body

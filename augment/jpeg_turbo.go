@@ -4,6 +4,7 @@ package augment
 
 /*
 #cgo pkg-config: libturbojpeg
+#cgo linux LDFLAGS: -Wl,-Bstatic -lturbojpeg -Wl,-Bdynamic -lm
 #include <turbojpeg.h>
 */
 import "C"
