@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/gofrs/flock"
+
+	"finetune/internal/durable"
 )
 
 // manySmall is how many small shards are worth merging: opening one costs about
@@ -47,7 +49,7 @@ func (c *Cache) compact() error {
 		if merged[s.name] {
 			continue
 		}
-		if err := os.Remove(filepath.Join(c.dir, s.name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := durable.Remove(filepath.Join(c.dir, s.name)); err != nil {
 			errs = append(errs, err)
 		}
 	}

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -28,6 +30,7 @@ import (
 //
 // Metadata holds JSON: finetune.head (classes, layers, body, images) in all of
 // them, finetune.state (step, history, smoothed loss) in the state.
+// finetune.crc32c is the checksum of the file without that entry.
 
 // headMeta is what a head's file says about itself.
 type headMeta struct {
@@ -43,6 +46,7 @@ type headMeta struct {
 const (
 	metaHead  = "finetune.head"
 	metaState = "finetune.state"
+	metaSum   = "finetune.crc32c"
 )
 
 func (l *Learner) headMeta(c head.Config) string {
@@ -63,7 +67,7 @@ func (l *Learner) saveHead(path string, h *head.Head) error {
 // readHead reads a head that saveHead wrote.
 func readHead(path string) (*head.Head, headMeta, error) {
 	var m headMeta
-	tensors, meta, err := weights.ReadSafetensors(path)
+	tensors, meta, err := readTensors(path)
 	if err != nil {
 		return nil, m, err
 	}
@@ -138,7 +142,7 @@ func (l *Learner) checkpoint(r *Run, f *fit) error {
 // resume puts f where the run's saved state left off; without one it stays at step 0.
 func (l *Learner) resume(r *Run, f *fit) error {
 	path := r.Path(stateFile)
-	tensors, meta, err := weights.ReadSafetensors(path)
+	tensors, meta, err := readTensors(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -180,8 +184,36 @@ func (f *fit) steps() []Step {
 	return rows
 }
 
+// writeTensors adds a checksum of all that the file says to its metadata.
 func writeTensors(path string, tensors []weights.Tensor, meta map[string]string) error {
+	sum, err := tensorSum(tensors, meta)
+	if err != nil {
+		return fmt.Errorf("learner: %s: %w", path, err)
+	}
+	meta = maps.Clone(meta)
+	meta[metaSum] = sum
 	return durable.Write(path, func(w io.Writer) error { return weights.WriteSafetensors(w, tensors, meta) })
+}
+
+// readTensors reads what writeTensors wrote; other bytes are failure.Data.
+func readTensors(path string) ([]weights.Tensor, map[string]string, error) {
+	tensors, meta, err := weights.ReadSafetensors(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	want := meta[metaSum]
+	delete(meta, metaSum)
+	if got, err := tensorSum(tensors, meta); err != nil || got != want {
+		return nil, nil, failure.Data(fmt.Errorf("learner: %s: damaged: checksum %s, its metadata has %q; take it from a backup, or train again with --overwrite", path, got, want))
+	}
+	return tensors, meta, nil
+}
+
+// tensorSum is the CRC-32C of the file without its checksum.
+func tensorSum(tensors []weights.Tensor, meta map[string]string) (string, error) {
+	h := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	err := weights.WriteSafetensors(h, tensors, meta)
+	return fmt.Sprintf("%08x", h.Sum32()), err
 }
 
 // prefixed puts prefix before each name; within takes those that have it, without it.

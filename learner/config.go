@@ -113,6 +113,9 @@ func ReadConfig(run string) (Config, error) {
 	if err != nil {
 		return Config{}, failure.Usage(fmt.Errorf("learner: %s is not a run (%w); `finetune train DATA --run %s` makes one", run, err, run))
 	}
+	if err := checkSums(run, configFile); err != nil {
+		return Config{}, err
+	}
 	var c Config
 	if err := json.Unmarshal(data, &c); err != nil {
 		return Config{}, failure.Data(fmt.Errorf("learner: %s: damaged: %w; train again with --overwrite", path, err))

@@ -41,6 +41,9 @@ func gather(run string) (plots.Report, error) {
 	if err != nil {
 		return plots.Report{}, err
 	}
+	if err := checkSums(run, historyFile, stepsFile, predictionsFile, skippedFile, neighboursFile); err != nil {
+		return plots.Report{}, err
+	}
 	r := plots.Report{
 		Title: filepath.Base(c.Data.Path), Classes: c.Classes, Multi: c.Multi, Seed: c.Train.Seed,
 		Command: strings.Join(c.Command, " "), Distance: "cosine distance of features",
@@ -67,6 +70,9 @@ func ReadSummary(run string) (Summary, error) {
 	}
 	if err != nil {
 		return s, fmt.Errorf("learner: %w", err)
+	}
+	if err := checkSums(run, summaryFile); err != nil {
+		return s, err
 	}
 	if err := json.Unmarshal(data, &s); err != nil {
 		return s, failure.Data(fmt.Errorf("learner: %s: damaged: %w; train again with --overwrite", tableOf(run, summaryFile), err))

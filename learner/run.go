@@ -6,7 +6,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/gofrs/flock"
 
@@ -105,23 +107,28 @@ func CreateRun(dir string, overwrite bool, c Config) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{historyFile, stepsFile, predictionsFile, summaryFile, headFile, stateFile, skippedFile, neighboursFile, reportDir, configFile} {
-		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+	for _, name := range []string{historyFile, stepsFile, predictionsFile, summaryFile, headFile, stateFile, skippedFile, neighboursFile, reportDir, sumsFile, configFile} {
+		if err := durable.Remove(filepath.Join(dir, name)); err != nil {
 			r.Close()
 			return nil, fmt.Errorf("learner: %w", err)
 		}
 	}
-	if err := writeJSON(r.Path(configFile), c); err != nil {
+	if err = writeJSON(r.Path(configFile), c); err == nil {
+		err = r.writeSums(configFile)
+	}
+	if err != nil {
 		r.Close()
 		return nil, err
 	}
 	return r, nil
 }
 
-// runLeftovers reports whether a folder holds nothing but our lock, as a run
-// killed before its first file does.
+// runLeftovers reports whether a folder holds nothing but our lock and a first
+// file that was being written, as a run killed at its start does.
 func runLeftovers(entries []os.DirEntry) bool {
-	return len(entries) == 1 && entries[0].Name() == lockFile
+	return !slices.ContainsFunc(entries, func(e os.DirEntry) bool {
+		return e.Name() != lockFile && !strings.HasPrefix(e.Name(), "."+configFile)
+	})
 }
 
 // OpenRun takes an existing run to go on with it.
@@ -131,7 +138,14 @@ func OpenRun(dir string) (*Run, Config, error) {
 		return nil, c, err
 	}
 	r, err := lockRun(dir)
-	return r, c, err
+	if err != nil {
+		return nil, c, err
+	}
+	if err := r.writeSums(configFile); err != nil { // the rest is about to change
+		r.Close()
+		return nil, c, err
+	}
+	return r, c, nil
 }
 
 func lockRun(dir string) (*Run, error) {
@@ -142,6 +156,9 @@ func lockRun(dir string) (*Run, error) {
 	}
 	if !ok {
 		return nil, failure.Usage(fmt.Errorf("learner: %s: another process works on this run; wait for it, or name another --run", dir))
+	}
+	for _, d := range []string{"", savedDir, reportDir} {
+		durable.Sweep(filepath.Join(dir, d), "")
 	}
 	return &Run{Dir: dir, lock: lock}, nil
 }
@@ -156,6 +173,7 @@ func (r *Run) Discard() {
 		return
 	}
 	os.Remove(r.Path(configFile))
+	os.Remove(r.Path(sumsFile))
 	os.Remove(r.Path(lockFile))
 	os.Remove(r.Dir) // fails, as it should, where something else is in it
 }

@@ -51,7 +51,7 @@ func (l *Learner) runFit(ctx context.Context, r *Run, t *fit, save func(path str
 	return t.run(ctx)
 }
 
-// finish writes everything a run leaves once the head is trained, the summary last.
+// finish writes everything a run leaves once the head is trained, the summary and the checksums last.
 func (l *Learner) finish(ctx context.Context, r *Run, f *Features, t *fit, m *headModel, s Seconds, started time.Time) (*Summary, error) {
 	if err := l.checkpoint(r, t); err != nil {
 		return nil, err
@@ -87,7 +87,10 @@ func (l *Learner) finish(ctx context.Context, r *Run, f *Features, t *fit, m *he
 	}
 	s.Total = time.Since(started).Seconds()
 	sum.Seconds = s
-	return sum, writeJSON(r.Path(summaryFile), sum)
+	if err := writeJSON(r.Path(summaryFile), sum); err != nil {
+		return nil, err
+	}
+	return sum, r.writeSums(configFile, historyFile, stepsFile, predictionsFile, skippedFile, neighboursFile, headFile, stateFile, summaryFile)
 }
 
 // writePredictions writes what the head says of every photograph, what could
