@@ -43,14 +43,15 @@ type Classifier struct {
 	Runtime   onnx.Runtime
 	Machine   Machine
 
-	pre     augment.Preprocess
-	policy  augment.Policy  // of test-time augmentation
-	key     activations.Key // of the cached rows, without its View
-	body    activations.Body
-	head    *head.Head    // from the body's rows to probabilities; nil if the body gives log-probabilities
-	whole   *onnx.Session // of a file that scales and crops photographs itself
-	run     *Learner      // nil for an exported file
-	closers []func() error
+	pre      augment.Preprocess
+	policy   augment.Policy  // of test-time augmentation
+	key      activations.Key // of the cached rows, without its View
+	body     activations.Body
+	head     *head.Head    // from the body's rows to probabilities; nil if the body gives log-probabilities
+	whole    *onnx.Session // of a file that scales and crops photographs itself
+	run      *Learner      // nil for an exported file
+	selfTest string        // of an exported file, JSON
+	closers  []func() error
 }
 
 // OpenClassifier opens a run that `finetune train` left, or a file that

@@ -90,6 +90,7 @@ func readDescription(m *graph.Model) (*Classifier, exportedImages, error) {
 	c := &Classifier{Precision: meta[metaPrecision], Multi: meta[metaTask] == multiLabel}
 	c.Separator, _ = m.Meta(metaSeparator)
 	c.Body, _ = m.Meta(metaBody)
+	c.selfTest, _ = m.Meta(metaSelfTest)
 	var images exportedImages
 	if err := json.Unmarshal([]byte(meta[metaClasses]), &c.Classes); err != nil {
 		return nil, images, fmt.Errorf("%s: %w", metaClasses, err)
@@ -139,14 +140,5 @@ func (c *Classifier) loadWhole(dst []float32, data []byte, l augment.Limits) err
 	if err != nil {
 		return err
 	}
-	x, err := onnx.Uint8(im.Pix, 1, int64(im.Height), int64(im.Width), 3)
-	if err != nil {
-		return err
-	}
-	defer x.Close()
-	y, err := onnx.Float32(dst[:len(c.Classes)], 1, int64(len(c.Classes)))
-	if err != nil {
-		return err
-	}
-	return errors.Join(c.whole.Run([]*onnx.Tensor{x}, []*onnx.Tensor{y}), y.Close())
+	return c.runWhole(dst, im)
 }

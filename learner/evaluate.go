@@ -1,0 +1,215 @@
+package learner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"finetune/activations"
+	"finetune/dataset"
+	"finetune/internal/failure"
+	"finetune/metrics"
+)
+
+// Evaluation is how good a classifier is on labelled photographs.
+type Evaluation struct {
+	Model      string                   `json:"model"`
+	Data       string                   `json:"data"`
+	Classes    []string                 `json:"classes"`
+	Images     int                      `json:"images"`
+	Skipped    int                      `json:"skipped"` // could not be read
+	TTA        int                      `json:"tta"`
+	Loss       float64                  `json:"loss"` // nats
+	Accuracy   float64                  `json:"accuracy"`
+	Interval   [2]float64               `json:"interval"`       // 95 %, Wilson
+	Top5       *float64                 `json:"top5,omitempty"` // more than five classes
+	AUC        *float64                 `json:"auc,omitempty"`  // two classes, for the second
+	ECE        *float64                 `json:"ece,omitempty"`  // expected calibration error, 10 bins
+	PerClass   map[string]metrics.Score `json:"per_class,omitempty"`
+	Confusion  [][]int                  `json:"confusion,omitempty"` // [true][predicted]
+	Seconds    float64                  `json:"seconds"`
+	MultiLabel bool                     `json:"multi_label,omitempty"`
+}
+
+// calibrationBins is the usual number (Guo et al. 2017 use 15, scikit-learn 5 to 10).
+const calibrationBins = 10
+
+// predicted are the readable files of a list and what a classifier says of them.
+type predicted struct {
+	items  []dataset.Item
+	logp   []float32 // [len(items), classes]
+	bad    []activations.Bad
+	report ScoreReport
+}
+
+// predictItems predicts items, all in memory.
+func (c *Classifier) predictItems(ctx context.Context, items []dataset.Item, o ScoreOptions, ui UI) (*predicted, error) {
+	if o.TTA > 0 && c.whole != nil {
+		return nil, failure.Usage(fmt.Errorf("learner: %s: it crops photographs itself, so there are no views for --tta", c.Source))
+	}
+	p := &predicted{}
+	show, end := ui.Progress("predict", "images")
+	s := &scorer{c: c, o: o, items: items, report: &p.report, show: show}
+	logp, bad, err := s.block(ctx, 0, items)
+	end()
+	if err := errors.Join(err, s.close()); err != nil {
+		return nil, err
+	}
+	n := len(c.Classes)
+	for i, it := range items {
+		if bad[i] != nil {
+			p.bad = append(p.bad, *bad[i])
+			continue
+		}
+		p.items, p.logp = append(p.items, it), append(p.logp, logp[i*n:(i+1)*n]...)
+	}
+	return p, nil
+}
+
+// Evaluate measures the classifier on labelled photographs: those of data, or,
+// for a run with an empty data, its own validation photographs.
+func (c *Classifier) Evaluate(ctx context.Context, data DataConfig, o ScoreOptions, ui UI) (*Evaluation, error) {
+	items, where, err := c.labelled(data)
+	if err != nil {
+		return nil, err
+	}
+	p, err := c.predictItems(ctx, items, o, ui)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range p.bad {
+		ui.Warn("%s: %s: %s; skipped", b.Path, b.Status, b.Reason)
+	}
+	if len(p.items) == 0 {
+		return nil, failure.Data(fmt.Errorf("learner: %s: none of %d photographs can be read", where, len(items)))
+	}
+	e := c.measure(p)
+	e.Model, e.Data, e.TTA, e.Skipped = c.Source, where, o.TTA, len(p.bad)
+	return e, nil
+}
+
+func (c *Classifier) measure(p *predicted) *Evaluation {
+	n := len(c.Classes)
+	e := &Evaluation{Classes: c.Classes, Images: len(p.items), MultiLabel: c.Multi}
+	e.Loss, e.Accuracy = measure(p.logp, p.items, n, c.Multi)
+	decisions := len(p.items)
+	if c.Multi {
+		decisions *= n
+	}
+	e.Interval[0], e.Interval[1] = metrics.Wilson(e.Accuracy, decisions)
+	if c.Multi {
+		return e
+	}
+	y := labels(p.items)
+	e.Confusion = metrics.Confusion(p.logp, y, n)
+	e.PerClass = map[string]metrics.Score{}
+	for i, s := range metrics.PerClass(e.Confusion) {
+		e.PerClass[c.Classes[i]] = s
+	}
+	ece, _ := metrics.Calibration(p.logp, y, n, calibrationBins)
+	e.ECE = &ece
+	if n > 5 {
+		top := metrics.TopK(p.logp, y, n, 5)
+		e.Top5 = &top
+	}
+	if n == 2 {
+		score, positive := make([]float32, len(y)), make([]bool, len(y))
+		for i := range y {
+			score[i], positive[i] = p.logp[i*2+1]-p.logp[i*2], y[i] == 1
+		}
+		if auc, ok := metrics.AUC(score, positive); ok {
+			e.AUC = &auc
+		}
+	}
+	return e
+}
+
+// labelled lists photographs with labels and says where they are.
+func (c *Classifier) labelled(data DataConfig) ([]dataset.Item, string, error) {
+	switch {
+	case data.Labels != "":
+		return c.fromCSV(data)
+	case data.Path != "":
+		return c.fromFolders(data.Path)
+	case c.run == nil:
+		return nil, "", failure.Usage(fmt.Errorf("learner: %s: an exported file has no photographs of its own; name DATA", c.Source))
+	}
+	set, err := c.ownData()
+	if err != nil {
+		return nil, "", err
+	}
+	return set.Valid, c.run.Config.Data.Path, nil
+}
+
+// ownData lists the photographs that the run was trained and validated on.
+func (c *Classifier) ownData() (*dataset.Set, error) {
+	set, err := dataset.Open(c.run.Config.Data.Path, datasetOptions(c.run.Config))
+	if err != nil {
+		return nil, fmt.Errorf("%w (the data of %s; name DATA if it has moved)", err, c.Source)
+	}
+	if !slices.Equal(set.Classes, c.Classes) {
+		return nil, failure.Data(fmt.Errorf("learner: %s: has the classes %s now, %s was trained on %s", c.run.Config.Data.Path, strings.Join(set.Classes, ", "), c.Source, strings.Join(c.Classes, ", ")))
+	}
+	return set, nil
+}
+
+// fromFolders reads ROOT/valid/CLASS/*, ROOT/val/CLASS/* or ROOT/CLASS/*.
+func (c *Classifier) fromFolders(root string) ([]dataset.Item, string, error) {
+	for _, name := range []string{"valid", "val"} {
+		if info, err := os.Stat(filepath.Join(root, name)); err == nil && info.IsDir() {
+			root = filepath.Join(root, name)
+			break
+		}
+	}
+	items, _, err := dataset.Files(root)
+	if err != nil {
+		return nil, "", err
+	}
+	for i, it := range items {
+		class, _, _ := strings.Cut(it.Path, "/")
+		if items[i].Label = slices.Index(c.Classes, class); items[i].Label < 0 {
+			return nil, "", failure.Data(fmt.Errorf("learner: %s: in the folder %q, which is no class of %s (%s); put each photograph into the folder of its class",
+				filepath.Join(root, it.Path), class, c.Source, strings.Join(c.Classes, ", ")))
+		}
+		if c.Multi {
+			items[i].Labels = []int{items[i].Label}
+		}
+	}
+	return items, root, nil
+}
+
+// fromCSV reads the rows of a labels file whose split is valid, or all of a
+// file without that column.
+func (c *Classifier) fromCSV(data DataConfig) ([]dataset.Item, string, error) {
+	o := dataset.Options{Labels: data.Labels, LabelSep: data.LabelSep}
+	set, err := dataset.Open(data.Path, o)
+	var items []dataset.Item
+	if err == nil {
+		items = set.Valid
+	} else {
+		o.ValidPct = 0.5
+		if set, err = dataset.Open(data.Path, o); err != nil {
+			return nil, "", err
+		}
+		items = slices.Concat(set.Train, set.Valid)
+	}
+	index := make([]int, len(set.Classes))
+	for i, name := range set.Classes {
+		if index[i] = slices.Index(c.Classes, name); index[i] < 0 {
+			return nil, "", failure.Data(fmt.Errorf("learner: %s: %q is no class of %s (%s)", data.Labels, name, c.Source, strings.Join(c.Classes, ", ")))
+		}
+	}
+	for i := range items {
+		if items[i].Label >= 0 {
+			items[i].Label = index[items[i].Label]
+		}
+		for k, l := range items[i].Labels {
+			items[i].Labels[k] = index[l]
+		}
+	}
+	return items, data.Labels, nil
+}

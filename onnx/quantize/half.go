@@ -1,0 +1,160 @@
+package quantize
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	"finetune/internal/failure"
+	"finetune/onnx/graph"
+	"finetune/onnx/graph/onnxpb"
+)
+
+// Half returns m with everything between two tensors in float16: weights half
+// the size, and half the time on processors that have the arithmetic. What
+// makes from, and what reads to, stays float32.
+func Half(m *graph.Model, from, to string) (*graph.Model, error) {
+	if err := flat(m); err != nil {
+		return nil, err
+	}
+	e := edit(m)
+	if e.maker[from] == nil || e.maker[to] == nil {
+		return nil, fmt.Errorf("quantize: %s: no tensors %q and %q to lie between", m.Path, from, to)
+	}
+	outside := e.before(from)
+	e.after(to, outside)
+	narrow, wide := from+"/float16", to+"/float32"
+	var nodes []*onnxpb.NodeProto
+	for _, n := range e.g.Node {
+		for i, in := range n.Input {
+			switch {
+			case outside[n] && in == to:
+				n.Input[i] = wide
+			case !outside[n] && in == from:
+				n.Input[i] = narrow
+			}
+		}
+		if !outside[n] {
+			if err := e.narrow(n); err != nil {
+				return nil, err
+			}
+		}
+		nodes = append(nodes, n)
+		for _, out := range n.Output {
+			switch out {
+			case from:
+				nodes = append(nodes, cast(from, narrow, graph.Float16))
+			case to:
+				nodes = append(nodes, cast(to, wide, graph.Float32))
+			}
+		}
+	}
+	e.g.Node = nodes
+	return e.finish()
+}
+
+func cast(in, out string, elem int32) *onnxpb.NodeProto {
+	return &onnxpb.NodeProto{Name: proto.String(out), OpType: proto.String("Cast"), Input: []string{in}, Output: []string{out},
+		Attribute: []graph.Attr{graph.Int("to", int64(elem))}}
+}
+
+// before is the nodes that a tensor is made by.
+func (e *editor) before(tensor string) map[*onnxpb.NodeProto]bool {
+	found := map[*onnxpb.NodeProto]bool{}
+	var walk func(string)
+	walk = func(t string) {
+		n := e.maker[t]
+		if n == nil || found[n] {
+			return
+		}
+		found[n] = true
+		for _, in := range n.Input {
+			walk(in)
+		}
+	}
+	walk(tensor)
+	return found
+}
+
+// after adds the nodes that read a tensor, or what comes of it.
+func (e *editor) after(tensor string, found map[*onnxpb.NodeProto]bool) {
+	for _, n := range e.uses[tensor] {
+		if !found[n] {
+			found[n] = true
+			for _, out := range n.Output {
+				e.after(out, found)
+			}
+		}
+	}
+}
+
+// narrow turns the float32 constants of a node into float16.
+func (e *editor) narrow(n *onnxpb.NodeProto) error {
+	for i, in := range n.Input {
+		t := e.inits[in]
+		if t == nil || t.GetDataType() != graph.Float32 || n.GetOpType() == "Resize" {
+			continue
+		}
+		name := in + "/float16"
+		if e.inits[name] == nil {
+			h, err := halves(name, t)
+			if err != nil {
+				return failure.Usage(fmt.Errorf("quantize: %s: tensor %q: %w", e.model.Path, in, err))
+			}
+			e.add(h)
+		}
+		n.Input[i] = name
+	}
+	for i, a := range n.Attribute {
+		switch {
+		case n.GetOpType() == "Cast" && a.GetName() == "to" && a.GetI() == int64(graph.Float32):
+			n.Attribute = slices.Clone(n.Attribute)
+			n.Attribute[i] = graph.Int("to", int64(graph.Float16))
+		case a.GetT().GetDataType() == graph.Float32:
+			h, err := halves(a.GetT().GetName(), a.GetT())
+			if err != nil {
+				return failure.Usage(fmt.Errorf("quantize: %s: node %q: %w", e.model.Path, n.GetName(), err))
+			}
+			n.Attribute = slices.Clone(n.Attribute)
+			n.Attribute[i] = graph.Tensor(a.GetName(), h)
+		}
+	}
+	return nil
+}
+
+func halves(name string, t *onnxpb.TensorProto) (*onnxpb.TensorProto, error) {
+	v, err := graph.FloatsOf(t)
+	if err != nil {
+		return nil, err
+	}
+	raw := make([]byte, 0, 2*len(v))
+	for _, x := range v {
+		h := float16(x)
+		if h&0x7c00 == 0x7c00 {
+			return nil, fmt.Errorf("%g is more than float16 can hold; use float32", x)
+		}
+		raw = binary.LittleEndian.AppendUint16(raw, h)
+	}
+	return bytesTensor(name, graph.Float16, t.GetDims(), raw), nil
+}
+
+// float16 rounds to the nearest binary16, ties to even.
+func float16(x float32) uint16 {
+	bits := math.Float32bits(x)
+	sign := uint16(bits >> 16 & 0x8000)
+	a := math.Abs(float64(x))
+	switch {
+	case x != x:
+		return sign | 0x7e00
+	case a >= 65520: // half a step above the largest
+		return sign | 0x7c00
+	case a < 0x1p-14: // subnormal: steps of 2^-24
+		return sign | uint16(math.RoundToEven(a*0x1p24))
+	}
+	frac, exp := math.Frexp(a) // a = frac * 2^exp, frac in [0.5, 1)
+	m := math.RoundToEven(frac * 2048)
+	return sign | uint16(int(m)-1024+(exp+14)<<10) // a carry moves into the exponent
+}
