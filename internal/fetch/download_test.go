@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -45,6 +46,7 @@ type server struct {
 
 func serve(t *testing.T, handle func(n int, w http.ResponseWriter, r *http.Request)) *server {
 	t.Helper()
+	needLoopback(t)
 	s := &server{}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
@@ -55,6 +57,19 @@ func serve(t *testing.T, handle func(n int, w http.ResponseWriter, r *http.Reque
 	}))
 	t.Cleanup(s.Close)
 	return s
+}
+
+// needLoopback skips where even the machine's own address cannot be reached, as
+// in a network namespace that was just made.
+func needLoopback(t *testing.T) {
+	t.Helper()
+	s := httptest.NewServer(http.NotFoundHandler())
+	defer s.Close()
+	c, err := net.Dial("tcp", s.Listener.Addr().String())
+	if err != nil {
+		t.Skipf("skipped: the loopback interface is down: %v", err)
+	}
+	c.Close()
 }
 
 type counting struct {
@@ -325,6 +340,7 @@ func TestDownloadCancelled(t *testing.T) {
 }
 
 func TestDownloadProxy(t *testing.T) {
+	needLoopback(t)
 	var asked atomic.Value
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked.Store(r.URL.String())
