@@ -92,8 +92,15 @@ func New(c Config) (*Head, error) {
 }
 
 // SetProducts makes the head compute layer by layer in Go, with its matrix
-// products by p: Gonum{} or NewORT's. Without it the native engine does all.
-func (h *Head) SetProducts(p Products) { h.engine = layers{p} }
+// products by p: Gonum{} or NewORT's. A new head, or nil, has the native engine
+// instead, which fuses the whole step in C and is two to three times as fast as
+// the layers with ONNX Runtime's products.
+func (h *Head) SetProducts(p Products) {
+	h.engine = native{}
+	if p != nil {
+		h.engine = layers{p}
+	}
+}
 
 // Outputs is the number of values Predict gives a row.
 func (h *Head) Outputs() int { return h.Config.Classes }

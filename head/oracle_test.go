@@ -114,9 +114,7 @@ func TestGradientsAgainstCentralDifferences(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if p != nil {
-					head.SetProducts(p)
-				}
+				head.SetProducts(p)
 				tr, err := NewTrainer(head, Options{Loss: tt.loss, Seed: 8})
 				if err != nil {
 					t.Fatal(err)

@@ -54,9 +54,7 @@ func (v vector) trainer(t *testing.T, p Products) *Trainer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p != nil {
-		h.SetProducts(p)
-	}
+	h.SetProducts(p)
 	for _, q := range h.parameters() {
 		lo, hi := -.5, .5
 		if len(q.Shape) == 1 && strings.HasSuffix(q.Name, "weight") {
