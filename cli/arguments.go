@@ -13,21 +13,18 @@ func arrange(app *cli.App, args []string) []string {
 	if len(args) < 2 {
 		return args
 	}
-	out, rest, flags := args[:1:1], args[1:], app.Flags
-	for len(rest) > 0 {
-		command := find(app, flags, &out, &rest)
-		if command == nil {
-			return append(out, rest...)
-		}
-		flags = command.Flags
-		if len(command.Subcommands) > 0 && len(rest) > 0 {
-			if sub := command.Command(rest[0]); sub != nil {
-				out, rest, flags = append(out, rest[0]), rest[1:], sub.Flags
-			}
-		}
-		return append(out, flagsFirst(flags, rest)...)
+	out, rest := args[:1:1], args[1:]
+	command := find(app, app.Flags, &out, &rest)
+	if command == nil {
+		return append(out, rest...)
 	}
-	return out
+	flags := command.Flags
+	if len(rest) > 0 {
+		if sub := command.Command(rest[0]); sub != nil {
+			out, rest, flags = append(out, rest[0]), rest[1:], sub.Flags
+		}
+	}
+	return append(out, flagsFirst(flags, rest)...)
 }
 
 // find consumes global flags and the command's name.

@@ -117,6 +117,7 @@ func appendProvider(so *ort.SessionOptions, device string) (string, error) {
 	}
 	restore := keepSignals()
 	defer restore()
+	preload(filepath.Dir(environment.runtime.Path))
 	cuda, err := ort.NewCUDAProviderOptions()
 	if err == nil {
 		defer cuda.Destroy()
