@@ -107,7 +107,7 @@ func percent(share float64) string {
 	if math.IsNaN(share) {
 		return "none"
 	}
-	return fmt.Sprintf("%.1f %%", 100*share)
+	return fmt.Sprintf("%.1f\u00a0%%", 100*share)
 }
 
 // short writes a number with three significant digits, without an exponent

@@ -18,7 +18,7 @@ import (
 // cells; many have colour alone and a table of the most frequent mistakes.
 type Confusion struct {
 	Classes []string
-	Counts  [][]int // [true][predicted]
+	Counts  [][]int // [true][predicted], square, a row for each of Classes
 }
 
 // Draw implements Plot.
@@ -64,7 +64,7 @@ func (f Confusion) plan(w Width) matrix {
 	for _, c := range f.Classes {
 		longest = max(longest, width(labelText, c))
 	}
-	m.left = min(longest, room*0.22) + 8
+	m.left = min(longest, room*0.2) + 8
 	m.cell = min((room-m.left-46)/n, 130) // 46: the share right at the end of a row
 	m.named = m.cell >= 11
 	switch {

@@ -18,7 +18,7 @@ type Width int
 
 // The widths that the report embeds: one for a desk, one for a phone.
 const (
-	Wide   Width = 720
+	Wide   Width = 640
 	Narrow Width = 344
 )
 

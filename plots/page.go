@@ -17,27 +17,27 @@ import (
 
 // page is what report.html.tmpl shows; every string is escaped there.
 type page struct {
-	Style           template.CSS
-	StyleHash       string // of Style, for the page's content security policy
-	Title, Headline string
-	Multi           bool
-	Tiles           []tile
-	Warnings        []string
-	Figures         map[string]*figureView
-	Rows, MoreRows  []classRow
-	Pairs           []pairRow
-	Matrix          *matrixView
-	Mistakes        []mistakeView
-	MistakeNote     string
-	Galleries       []galleryView
-	Classes         []classView
-	ClassNote       string
-	Augmented       *galleryView
-	Epochs          []epochRow
-	Skipped         []Skipped
-	SkippedTotal    int
-	Command         string
-	Facts, Timings  []Fact
+	Style                  template.CSS
+	StyleHash              string // of Style, for the page's content security policy
+	Title, Headline        string
+	Multi                  bool
+	Tiles                  []tile
+	Warnings               []string
+	Figures                map[string]*figureView
+	Rows, MoreRows         []classRow
+	Pairs                  []pairRow
+	Matrix                 *matrixView
+	Mistakes, MoreMistakes []mistakeView
+	MistakeNote            string
+	Galleries              []galleryView
+	Classes                []classView
+	ClassNote              string
+	Augmented              *galleryView
+	Epochs                 []epochRow
+	Skipped                []Skipped
+	SkippedTotal           int
+	Command                string
+	Facts, Timings         []Fact
 }
 
 type (
@@ -79,7 +79,11 @@ type (
 	epochRow struct{ Epoch, Train, Valid, Accuracy, Seconds string }
 )
 
-const shownRows = 20 // of a long table before the rest folds away
+// What is shown of a long list before the rest folds away.
+const (
+	shownRows    = 20
+	openMistakes = 6
+)
 
 // page turns what was gathered into what is shown.
 func (b *builder) page() page {
@@ -96,6 +100,9 @@ func (b *builder) page() page {
 	p.Rows = b.classRows()
 	if len(p.Rows) > shownRows {
 		p.Rows, p.MoreRows = p.Rows[:shownRows], p.Rows[shownRows:]
+	}
+	if len(p.Mistakes) > openMistakes {
+		p.Mistakes, p.MoreMistakes = p.Mistakes[:openMistakes], p.Mistakes[openMistakes:]
 	}
 	if len(b.perClass) < len(b.r.Classes) {
 		p.ClassNote = fmt.Sprintf("The %d classes of %s with the lowest F1.", len(b.perClass), count(len(b.r.Classes)))
@@ -149,7 +156,11 @@ func (b *builder) tiles() []tile {
 	if n := sum(b.r.TrainCount); n > 0 {
 		photos.Note = fmt.Sprintf("%s trained on, %s classes", count(n), count(len(b.r.Classes)))
 	}
-	return append(out, photos, tile{"Skipped files", count(len(b.r.Skipped)), "listed below with reasons"})
+	skipped := tile{"Skipped files", count(len(b.r.Skipped)), "every file could be read"}
+	if len(b.r.Skipped) > 0 {
+		skipped.Note = "listed below with reasons"
+	}
+	return append(out, photos, skipped)
 }
 
 // baseline is the largest class of training, or of validation where the former
@@ -298,6 +309,8 @@ func (b *builder) mistakeNote() string {
 		}
 	}
 	switch {
+	case len(b.t.ps) == 0:
+		return "No labelled photographs."
 	case wrong == 0:
 		return "No mistakes."
 	case compared == 0:

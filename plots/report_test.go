@@ -44,7 +44,7 @@ func run(classes, n int) Report {
 	if n == 0 {
 		return r
 	}
-	r.Valid[0].Path, r.Valid[1].Path, r.Valid[2].Path = attack, "valid/ants/蟻の写真 ‮gpj.jpg", "valid/ants/moved.jpg"
+	r.Valid[0].Path, r.Valid[1].Path, r.Valid[2].Path = attack, "valid/ants/蟻の写真 \u202egpj.jpg", "valid/ants/moved.jpg"
 	k := 0
 	for i := range r.Valid {
 		p := &r.Valid[i]
