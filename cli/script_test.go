@@ -9,6 +9,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"finetune/internal/faults"
 	"finetune/internal/photos"
 	"finetune/onnx"
 )
@@ -16,6 +17,7 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"finetune": func() {
+			faults.FromEnv()
 			os.Exit(Main(context.Background(), os.Args, Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
 		},
 	})

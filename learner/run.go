@@ -169,8 +169,10 @@ func (r *Run) Close() error { return r.lock.Close() }
 // Discard removes a run in which nothing was trained yet, so that a mistaken
 // flag does not leave a folder in the way of the next try.
 func (r *Run) Discard() {
-	if _, err := os.Stat(r.Path(stateFile)); err == nil {
-		return
+	for _, trained := range []string{stateFile, savedDir} {
+		if _, err := os.Stat(r.Path(trained)); err == nil {
+			return
+		}
 	}
 	os.Remove(r.Path(configFile))
 	os.Remove(r.Path(sumsFile))

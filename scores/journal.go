@@ -1,11 +1,12 @@
 package scores
 
 import (
-	"bufio"
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"math"
 	"os"
@@ -19,7 +20,7 @@ import (
 
 // Journal keeps the rows of a table that is not complete, in the folder
 // OUT.journal beside it: key.json and chunks of rows in order, each of which
-// appears by rename. A process that was killed loses at most a chunk.
+// appears by rename and ends with its CRC-32C. A process that was killed loses at most a chunk.
 type Journal struct {
 	dir     string
 	columns []Column
@@ -49,6 +50,7 @@ func OpenJournal(out string, columns []Column, key any) (*Journal, error) {
 	} else if !ok {
 		return nil, failure.Usage(fmt.Errorf("scores: %s: another process is writing it; wait for it, or name another file", out))
 	}
+	durable.Sweep(filepath.Dir(out), filepath.Base(out))
 	if err := j.open(key); err != nil {
 		return nil, errors.Join(err, j.Close())
 	}
@@ -83,7 +85,7 @@ func (j *Journal) open(key any) error {
 	}
 }
 
-// empty removes everything but the lock.
+// empty removes everything but the lock, key.json before the chunks.
 func (j *Journal) empty() error {
 	entries, err := os.ReadDir(j.dir)
 	if err != nil {
@@ -91,7 +93,7 @@ func (j *Journal) empty() error {
 	}
 	for _, e := range entries {
 		if e.Name() != "lock" {
-			if err := os.Remove(filepath.Join(j.dir, e.Name())); err != nil {
+			if err := durable.Remove(filepath.Join(j.dir, e.Name())); err != nil {
 				return fmt.Errorf("scores: %w", err)
 			}
 		}
@@ -99,17 +101,21 @@ func (j *Journal) empty() error {
 	return nil
 }
 
-// drop removes the chunks from the given one on.
+// drop removes the chunks from the given one on, the last one first: whenever
+// it is interrupted, what is left has no gap.
 func (j *Journal) drop(from int) error {
-	for i := from; ; i++ {
-		err := os.Remove(j.path(i))
-		if errors.Is(err, os.ErrNotExist) {
-			return nil
+	end := from
+	for ; ; end++ {
+		if _, err := os.Stat(j.path(end)); err != nil {
+			break
 		}
-		if err != nil {
+	}
+	for i := end - 1; i >= from; i-- {
+		if err := durable.Remove(j.path(i)); err != nil {
 			return fmt.Errorf("scores: %w", err)
 		}
 	}
+	return nil
 }
 
 func (j *Journal) path(chunk int) string {
@@ -127,17 +133,12 @@ func (j *Journal) Len() int {
 
 // Append keeps rows, all of them or none.
 func (j *Journal) Append(rows []Row) error {
-	err := durable.Write(j.path(len(j.rows)), func(w io.Writer) error {
-		var b []byte
-		for _, r := range rows {
-			b = j.encode(b[:0], r)
-			if _, err := w.Write(b); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
+	var b []byte
+	for _, r := range rows {
+		b = j.encode(b, r)
+	}
+	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	if err := durable.WriteFile(j.path(len(j.rows)), b); err != nil {
 		return fmt.Errorf("scores: %w", err)
 	}
 	j.rows = append(j.rows, len(rows))
@@ -168,16 +169,16 @@ func (j *Journal) Rows(yield func(Row) error) error {
 }
 
 func (j *Journal) chunk(i int, yield func(Row) error) error {
-	f, err := os.Open(j.path(i))
+	b, err := os.ReadFile(j.path(i))
 	if err != nil {
 		return fmt.Errorf("scores: %w", err)
 	}
-	defer f.Close()
-	in, row := bufio.NewReaderSize(f, 1<<16), make(Row, len(j.columns))
-	for {
-		if _, err := in.Peek(1); err == io.EOF {
-			return nil
-		}
+	n := len(b) - 4
+	if n < 0 || crc32.Checksum(b[:n], castagnoli) != binary.LittleEndian.Uint32(b[n:]) {
+		return fmt.Errorf("scores: %s: damaged: wrong checksum; score again", j.path(i))
+	}
+	in, row := bytes.NewReader(b[:n]), make(Row, len(j.columns))
+	for in.Len() > 0 {
 		if err := j.decode(in, row); err != nil {
 			return fmt.Errorf("scores: %s: damaged: %w", j.path(i), err)
 		}
@@ -185,11 +186,14 @@ func (j *Journal) chunk(i int, yield func(Row) error) error {
 			return err
 		}
 	}
+	return nil
 }
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 const maxText = 1 << 20 // bytes in a cell
 
-func (j *Journal) decode(in *bufio.Reader, row Row) error {
+func (j *Journal) decode(in *bytes.Reader, row Row) error {
 	for i, c := range j.columns {
 		if c.Number {
 			var b [4]byte
@@ -220,5 +224,5 @@ func (j *Journal) Close() error { return j.lock.Close() }
 
 // Remove deletes the journal, once its table is written.
 func (j *Journal) Remove() error {
-	return errors.Join(os.RemoveAll(j.dir), j.Close())
+	return errors.Join(durable.Remove(j.dir), j.Close())
 }

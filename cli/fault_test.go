@@ -1,0 +1,349 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"finetune/internal/durable"
+	"finetune/internal/faults"
+	"finetune/internal/photos"
+	"finetune/internal/rng"
+	"finetune/onnx"
+	"finetune/onnx/bodies"
+	"finetune/onnx/graph"
+	"finetune/onnx/weights"
+)
+
+// faultCase is a command, and how a user goes on after it failed.
+type faultCase struct {
+	name    string
+	args    []string
+	again   func(dir string) []string // nil: the same once more
+	outputs []string                  // files that must come out equal; a folder stands for all in it
+}
+
+var faultCases = []faultCase{
+	{"precompute", []string{"precompute", "data", "--body", "tiny.onnx", "--cache", "new-cache"}, nil, []string{"new-cache"}},
+	{
+		"train", []string{"train", "data", "--body", "tiny.onnx", "--cache", "cache", "--run", "new", "--snapshots", "--save", "kept", "--cycles", "2", "--batch-size", "4", "--hidden", "8", "--no-report"},
+		func(dir string) []string {
+			if _, err := os.Stat(filepath.Join(dir, "new", "config.json")); err == nil {
+				return []string{"train", "--run", "new", "--resume", "--cache", "cache", "--no-report"}
+			}
+			return nil
+		},
+		[]string{"new/head.safetensors", "new/predictions.csv", "new/steps.csv", "new/skipped.csv", "new/neighbours.csv", "new/saved"},
+	},
+	{"overwrite", []string{"train", "data", "--body", "tiny.onnx", "--cache", "cache", "--run", "run", "--overwrite", "--epochs", "1", "--hidden", "8", "--no-report"}, nil,
+		[]string{"run/head.safetensors", "run/predictions.csv", "run/steps.csv"}},
+	{"report", []string{"report", "run"}, nil, []string{"run/report"}},
+	{"score csv", []string{"score", "run", "unlabelled", "--cache", "new-cache", "-o", "scores.csv"}, nil, []string{"scores.csv", "new-cache"}},
+	{"score jsonl", []string{"score", "run", "unlabelled", "--cache", "cache", "-o", "scores.jsonl"}, nil, []string{"scores.jsonl"}},
+	{"score parquet", []string{"score", "run", "unlabelled", "--no-cache", "-o", "scores.parquet"}, nil, []string{"scores.parquet"}},
+	{"export", []string{"export", "run", "--cache", "cache", "-o", "model.onnx"}, nil, []string{"model.onnx"}},
+	{"lr-find", []string{"lr-find", "data", "--body", "tiny.onnx", "--cache", "cache", "--hidden", "8", "--tries", "4", "-o", "lr.png"}, nil, []string{"lr.png", "lr.csv"}},
+	{"preview", []string{"preview", "data", "--body", "tiny.onnx", "-o", "grid.png"}, nil, []string{"grid.png"}},
+	{"import", []string{"import", "resnet18", "--weights", "resnet18.safetensors", "-o", "body.onnx"}, nil, []string{"body.onnx", "body.json"}},
+}
+
+// TestFaults makes each step of each write of each command go wrong: a full
+// disk, a failing one, a crash. The command must say which file and why, leave
+// only whole files, and end in the same bytes when it is run again. By default
+// a step is drawn for each kind; FINETUNE_FAULTS=all tries every one, which
+// takes a quarter of an hour.
+func TestFaults(t *testing.T) {
+	b := newFaultBench(t)
+	counts := map[faults.Kind]int{}
+	for _, c := range faultCases {
+		t.Run(c.name, func(t *testing.T) {
+			b.start(t)
+			before := b.files(t)
+			steps := b.whole(t, c)
+			after := b.files(t)
+			want := outputs(after, c.outputs)
+			if len(want) < len(c.outputs) {
+				t.Fatalf("%v wrote %v, not all of %v", c.args, slices.Sorted(maps.Keys(want)), c.outputs)
+			}
+			for _, kind := range []faults.Kind{faults.Full, faults.Error, faults.Kill} {
+				for _, at := range chooseSteps(kind, len(steps)) {
+					b.start(t)
+					what := fmt.Sprintf("%s at step %d of %d (%s %s)", kind, at, len(steps), steps[at].Step, rel(b.dir, steps[at].Path))
+					b.disturb(t, c, kind, at, what)
+					b.onlyWhole(t, before, after, what)
+					b.mend(t, c, what)
+					got := b.files(t)
+					for name, content := range want {
+						if got[name] != content {
+							t.Errorf("%s: %s differs from an undisturbed run's", what, name)
+						}
+					}
+					for name := range outputs(got, c.outputs) {
+						if _, ok := want[name]; !ok && !temporary(name) {
+							t.Errorf("%s: %s is left, which an undisturbed run does not have", what, name)
+						}
+					}
+					counts[kind]++
+				}
+			}
+		})
+	}
+	t.Logf("injected: %v", counts)
+}
+
+// chooseSteps draws one of n steps, or takes all.
+func chooseSteps(kind faults.Kind, n int) []int {
+	if os.Getenv("FINETUNE_FAULTS") != "all" {
+		return []int{rng.New(rng.Text("faults"), rng.Text(string(kind)), uint64(n)).Intn(n)}
+	}
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
+// faultBench is a folder that is put back before each trial: photographs, a
+// small body, a cache and a finished run.
+type faultBench struct{ base, dir, home string }
+
+func newFaultBench(t *testing.T) *faultBench {
+	t.Helper()
+	lib, err := onnx.FindLibrary("cpu")
+	if err != nil {
+		t.Skipf("skipped: %v", err)
+	}
+	root := t.TempDir()
+	b := &faultBench{base: filepath.Join(root, "base"), dir: filepath.Join(root, "work"), home: filepath.Join(root, "home")}
+	t.Setenv("FINETUNE_HOME", b.home)
+	t.Setenv("ONNXRUNTIME_LIB", lib)
+	for _, part := range []string{"data/train", "data/valid", "unlabelled"} {
+		check(t, photos.Write(filepath.Join(b.base, part), []string{"circle", "square"}, 6))
+	}
+	writeTinyBody(t, filepath.Join(b.base, "tiny.onnx"))
+	state, err := bodies.Seeded("resnet18", 7)
+	check(t, err)
+	check(t, durable.Write(filepath.Join(b.base, "resnet18.safetensors"), func(w io.Writer) error { return weights.WriteSafetensors(w, state, nil) }))
+	t.Chdir(root)
+	b.start(t)
+	b.run(t, "train", "data", "--body", "tiny.onnx", "--cache", "cache", "--run", "run", "--epochs", "1", "--hidden", "8")
+	check(t, os.RemoveAll(b.base))
+	check(t, os.Rename(b.dir, b.base))
+	return b
+}
+
+// writeTinyBody writes a network of one convolution, described.
+func writeTinyBody(t *testing.T, path string) {
+	t.Helper()
+	g := graph.NewBuilder("tiny", 17)
+	draws, w := rng.New(rng.Text("tiny")), make([]float32, 8*3*8*8)
+	for i := range w {
+		w[i] = float32(draws.Uniform(-.1, .1))
+	}
+	x := g.Node("Conv", "conv", []string{g.Input("image", graph.Float32, "N", 3, 64, 64), g.Init("conv.weight", []int64{8, 3, 8, 8}, w)}, graph.Ints("strides", 8, 8))
+	x = g.Node("GlobalAveragePool", "pool", []string{g.Node("Relu", "relu", []string{x})})
+	g.Output(g.Node("Flatten", "flat", []string{x}), graph.Float32, "N", 8)
+	m := g.Model()
+	check(t, m.Write(path))
+	digest, err := m.Digest()
+	check(t, err)
+	check(t, bodies.WriteSpec(bodies.SpecPath(path), bodies.Spec{
+		Name: "tiny", Digest: digest, Size: 64, Mean: [3]float32{.5, .5, .5}, Std: [3]float32{.25, .25, .25}, Layout: bodies.NCHW, Cut: "relu", Channels: 8,
+	}))
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// start puts the folder back. Large files are linked: they are read only.
+func (b *faultBench) start(t *testing.T) {
+	t.Helper()
+	check(t, os.Chdir(filepath.Dir(b.dir)))
+	check(t, os.RemoveAll(b.dir))
+	check(t, filepath.WalkDir(b.base, func(path string, d fs.DirEntry, err error) error {
+		to := b.dir + strings.TrimPrefix(path, b.base)
+		if err != nil || d.IsDir() {
+			return os.MkdirAll(to, 0o777)
+		}
+		if strings.HasSuffix(path, ".safetensors") || strings.HasSuffix(path, ".png") {
+			return os.Link(path, to)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(to, data, 0o666); err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		return os.Chtimes(to, info.ModTime(), info.ModTime())
+	}))
+	check(t, os.Chdir(b.dir))
+}
+
+// call runs a command in this process and returns its exit code and what it said.
+func (b *faultBench) call(args ...string) (int, string) {
+	var out bytes.Buffer
+	code := Main(context.Background(), append([]string{"finetune"}, append(args, "--quiet")...), Streams{In: strings.NewReader(""), Out: &out, Err: &out})
+	return code, out.String()
+}
+
+func (b *faultBench) run(t *testing.T, args ...string) {
+	t.Helper()
+	if code, out := b.call(args...); code != 0 {
+		t.Fatalf("finetune %v: exit code %d\n%s", args, code, out)
+	}
+}
+
+// whole runs the command undisturbed and returns the steps it took.
+func (b *faultBench) whole(t *testing.T, c faultCase) []faults.Step {
+	t.Helper()
+	f := faults.Inject(faults.None, 0)
+	code, out := b.call(c.args...)
+	steps := f.Restore()
+	if code != 0 {
+		t.Fatalf("finetune %v: exit code %d\n%s", c.args, code, out)
+	}
+	return steps
+}
+
+// disturb runs the command with a fault: it must fail and name the file and the cause.
+func (b *faultBench) disturb(t *testing.T, c faultCase, kind faults.Kind, at int, what string) {
+	t.Helper()
+	if kind == faults.Kill {
+		p := exec.Command("finetune", append(c.args, "--quiet")...)
+		p.Dir, p.Env = b.dir, append(os.Environ(), faults.Env(kind, at))
+		if out, err := p.CombinedOutput(); p.ProcessState == nil || p.ProcessState.ExitCode() != -1 {
+			t.Errorf("%s: not killed: %v\n%s", what, err, out)
+		}
+		return
+	}
+	f := faults.Inject(kind, at)
+	code, out := b.call(c.args...)
+	steps := f.Restore()
+	cause := map[faults.Kind]string{faults.Full: "no space left on device", faults.Error: "input/output error"}[kind]
+	named := slices.ContainsFunc(steps[min(at, len(steps)-1):], func(s faults.Step) bool { return strings.Contains(out, filepath.Base(s.Path)) })
+	switch {
+	case kind == faults.Full && code == 0 && !slices.ContainsFunc(steps[at:], func(s faults.Step) bool {
+		return s.Step != durable.Rename && s.Step != durable.SyncFolder && s.Step != durable.Delete
+	}):
+		// nothing was written after the disk was full
+	case code == 0:
+		t.Errorf("%s: exit code 0", what)
+	case !named || !strings.Contains(out, cause) || strings.Contains(out, "panic"):
+		t.Errorf("%s: the message does not name the file and %q:\n%s", what, cause, out)
+	}
+}
+
+// onlyWhole checks that every visible file is as before or as after an
+// undisturbed run; files that differ between runs must at least be well-formed.
+func (b *faultBench) onlyWhole(t *testing.T, before, after map[string]string, what string) {
+	t.Helper()
+	for name, content := range b.files(t) {
+		if temporary(name) || content == before[name] || content == after[name] {
+			continue
+		}
+		if err := wellFormed(filepath.Join(b.dir, name), content); err != nil {
+			t.Errorf("%s: %s is neither as before nor as after, and not whole: %v", what, name, err)
+		}
+	}
+}
+
+func wellFormed(path, content string) error {
+	switch filepath.Ext(path) {
+	case ".json":
+		if !json.Valid([]byte(content)) {
+			return fmt.Errorf("no JSON")
+		}
+	case ".safetensors":
+		_, _, err := weights.ReadSafetensors(path)
+		return err
+	case ".csv":
+		if !strings.HasSuffix(content, "\n") {
+			return fmt.Errorf("cut short")
+		}
+	case "":
+		n := len(content) - 4
+		rows := strings.HasPrefix(filepath.Base(path), "rows-") && n > 0 &&
+			binary.LittleEndian.Uint32([]byte(content[n:])) == crc32.Checksum([]byte(content[:n]), crc32.MakeTable(crc32.Castagnoli))
+		if !rows && filepath.Base(path) != "SHA256SUMS" {
+			return fmt.Errorf("no checksum")
+		}
+	default:
+		return fmt.Errorf("unexpected")
+	}
+	return nil
+}
+
+// mend goes on as a user would.
+func (b *faultBench) mend(t *testing.T, c faultCase, what string) {
+	t.Helper()
+	args := c.args
+	if c.again != nil {
+		if again := c.again(b.dir); again != nil {
+			args = again
+		}
+	}
+	if code, out := b.call(args...); code != 0 {
+		t.Errorf("%s: then finetune %v: exit code %d\n%s", what, args, code, out)
+	}
+}
+
+// files reads the folder, but not locks.
+func (b *faultBench) files(t *testing.T) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	check(t, filepath.WalkDir(b.dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.Contains(d.Name(), "lock") || strings.HasPrefix(d.Name(), "resnet18") {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		out[rel(b.dir, path)] = string(data)
+		return err
+	}))
+	return out
+}
+
+func outputs(files map[string]string, names []string) map[string]string {
+	out := map[string]string{}
+	for name, content := range files {
+		for _, n := range names {
+			if name == n || strings.HasPrefix(name, n+"/") {
+				out[name] = content
+			}
+		}
+	}
+	return out
+}
+
+var temporaryName = regexp.MustCompile(`^\..*[0-9]{10,}$`)
+
+// temporary tells what durable writes to before it renames.
+func temporary(name string) bool { return temporaryName.MatchString(filepath.Base(name)) }
+
+func rel(dir, path string) string {
+	if r, err := filepath.Rel(dir, path); err == nil && filepath.IsAbs(path) {
+		return r
+	}
+	return path
+}
