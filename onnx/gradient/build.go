@@ -37,6 +37,7 @@ type Graph struct {
 	Params []Param // in the order of Options.Trainable
 	Stats  []Stat
 	Masks  []Mask
+	Memory Memory // of one run, an estimate
 }
 
 // Param is a trainable parameter: an input Name and an output Grad, the
@@ -56,9 +57,9 @@ type Stat struct {
 // Mask is an input that stands for a Dropout: 0 for what is dropped, 1/(1-Rate)
 // for what is kept. Shape starts with the batch, -1.
 type Mask struct {
-	Name  string
-	Rate  float32
-	Shape []int64
+	Name  string  `json:"name"`
+	Rate  float32 `json:"rate"`
+	Shape []int64 `json:"shape"`
 }
 
 // Build returns the training graph of m: every output of m (a Dropout applied
@@ -181,6 +182,7 @@ func (b *build) finish() (*Graph, error) {
 	lower(b.tape, b.o.Block, g.Output, fixed)
 	g.Node = b.nodes
 	b.keepInitializers(g)
+	b.out.Memory = b.memory(g)
 	b.out.Model = &graph.Model{Path: b.m.Path, ModelProto: &onnxpb.ModelProto{
 		IrVersion: b.m.IrVersion, ProducerName: proto.String("finetune"), OpsetImport: b.imports(), Graph: g,
 	}}
@@ -218,4 +220,15 @@ func (b *build) imports() []*onnxpb.OperatorSetIdProto {
 		list = append(list, &onnxpb.OperatorSetIdProto{Domain: proto.String(d), Version: proto.Int64(sets[d])})
 	}
 	return list
+}
+
+// WithInputs returns m with the named initializers as inputs in their place.
+func WithInputs(m *graph.Model, names []string) *graph.Model {
+	out := &graph.Model{ModelProto: proto.Clone(m.ModelProto).(*onnxpb.ModelProto), Path: m.Path}
+	inits := m.Initializers()
+	for _, name := range names {
+		out.Graph.Input = append(out.Graph.Input, valueInfo(name, inits[name].GetDataType(), inits[name].Dims))
+	}
+	out.Graph.Initializer = slices.DeleteFunc(out.Graph.Initializer, func(t *onnxpb.TensorProto) bool { return slices.Contains(names, t.GetName()) })
+	return out
 }

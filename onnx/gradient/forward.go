@@ -103,7 +103,8 @@ func (b *build) dropout(n *onnxpb.NodeProto) {
 		b.step(&onnxpb.NodeProto{OpType: proto.String("Identity"), Name: n.Name, Input: []string{x}, Output: []string{y}})
 		return
 	}
-	mask := b.name("mask." + y)
+	mask := "mask." + y
+	b.used[mask] = true
 	b.shape[mask] = b.shape[x]
 	b.out.Masks = append(b.out.Masks, Mask{Name: mask, Rate: rate, Shape: b.shape[x]})
 	b.step(&onnxpb.NodeProto{OpType: proto.String("Mul"), Name: n.Name, Input: []string{x, mask}, Output: []string{y}})

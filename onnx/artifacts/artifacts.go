@@ -1,0 +1,259 @@
+package artifacts
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"finetune/internal/durable"
+	"finetune/internal/failure"
+	"finetune/onnx/gradient"
+	"finetune/onnx/graph"
+	"finetune/onnx/weights"
+)
+
+// The files, and the names that are not made from others.
+const (
+	TrainingFile   = "training_model.onnx"
+	EvalFile       = "eval_model.onnx"
+	OptimizerFile  = "optimizer_model.onnx"
+	CheckpointFile = "checkpoint.safetensors"
+
+	Logits       = "logits"
+	HeadPrefix   = "head." // of the head's parameters, and the name of its group without the dot
+	MetadataName = "finetune.artifacts"
+
+	SGD   = "sgd"
+	AdamW = "adamw"
+)
+
+// Group is a run of layers that trains at one rate.
+type Group struct {
+	Name       string   `json:"name"`
+	Parameters []string `json:"parameters"` // trainable initializers
+}
+
+// Options say what to write.
+type Options struct {
+	Body      *graph.Model // its image input to graph.FeaturesName, [N, 2*channels]
+	Head      Head
+	Multi     bool    // labels may hold together: binary cross-entropy
+	Groups    []Group // of the body, input side first; the head is added as the last
+	FreezeTo  int     // groups before this one do not train; len(Groups) leaves the head alone
+	FreezeBN  bool    // the body's batch normalisations keep their running statistics
+	Size      int     // height and width of the images
+	Optimizer string  // SGD or AdamW, "" for SGD
+	Block     int64   // gradient.Options.Block
+}
+
+// Manifest lists what the files hold. It is JSON in the training model's metadata.
+type Manifest struct {
+	Image     string          `json:"image"` // name of the image input
+	Size      int             `json:"size"`
+	Classes   int             `json:"classes"`
+	Multi     bool            `json:"multi"`
+	Optimizer string          `json:"optimizer"`
+	Block     int64           `json:"block"`
+	Groups    []Group         `json:"groups"` // that train, the head last
+	Frozen    int             `json:"frozen"` // groups before them that do not
+	Params    []Named         `json:"params"`
+	Stats     []Named         `json:"stats"`
+	Masks     []gradient.Mask `json:"masks"`
+	Memory    gradient.Memory `json:"memory"` // of a training step, an estimate
+}
+
+// Named is a tensor's name and shape.
+type Named struct {
+	Name  string  `json:"name"`
+	Shape []int64 `json:"shape"`
+}
+
+// Len is the number of elements.
+func (n Named) Len() int {
+	count := int64(1)
+	for _, d := range n.Shape {
+		count *= d
+	}
+	return int(count)
+}
+
+// Write makes the four files in folder dir, which it creates. The initial
+// values are those of the body's and the head's initializers.
+func Write(dir string, o Options) (Manifest, error) {
+	p, err := newPlan(o)
+	if err != nil {
+		return Manifest{}, err
+	}
+	optimizer, err := p.optimizer()
+	if err != nil {
+		return Manifest{}, err
+	}
+	text, err := json.Marshal(p.manifest)
+	if err != nil {
+		return Manifest{}, err
+	}
+	p.training.Model.SetMeta(MetadataName, string(text))
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return Manifest{}, fmt.Errorf("artifacts: %w", err)
+	}
+	for name, m := range map[string]*graph.Model{TrainingFile: p.training.Model, EvalFile: p.eval(), OptimizerFile: optimizer} {
+		if err := m.Write(filepath.Join(dir, name)); err != nil {
+			return Manifest{}, err
+		}
+	}
+	state, err := p.state()
+	if err != nil {
+		return Manifest{}, err
+	}
+	return p.manifest, durable.Write(filepath.Join(dir, CheckpointFile), func(w io.Writer) error {
+		return weights.WriteSafetensors(w, state, nil)
+	})
+}
+
+// ReadManifest reads the manifest out of dir's training model.
+func ReadManifest(dir string) (Manifest, error) {
+	path := filepath.Join(dir, TrainingFile)
+	m, err := graph.Read(path)
+	if err != nil {
+		return Manifest{}, err
+	}
+	var manifest Manifest
+	text, ok := m.Meta(MetadataName)
+	if !ok {
+		return manifest, failure.Data(fmt.Errorf("artifacts: %s: no %s in its metadata; write the folder again with finetune artifacts", path, MetadataName))
+	}
+	if err := json.Unmarshal([]byte(text), &manifest); err != nil {
+		return manifest, failure.Data(fmt.Errorf("artifacts: %s: %s in its metadata: %w; write the folder again with finetune artifacts", path, MetadataName, err))
+	}
+	return manifest, nil
+}
+
+// plan is the network with its loss, and the training graph made of it.
+type plan struct {
+	o        Options
+	network  *graph.Model
+	training *gradient.Graph
+	manifest Manifest
+}
+
+func newPlan(o Options) (*plan, error) {
+	o.Head = o.Head.withDefaults()
+	if o.Optimizer == "" {
+		o.Optimizer = SGD
+	}
+	if o.Optimizer != SGD && o.Optimizer != AdamW {
+		return nil, failure.Usage(fmt.Errorf("artifacts: optimizer %q; use %s or %s", o.Optimizer, SGD, AdamW))
+	}
+	if o.FreezeTo < 0 || o.FreezeTo > len(o.Groups) {
+		return nil, failure.Usage(fmt.Errorf("artifacts: freeze to group %d; the body has groups 0 to %d, and %d leaves the head alone", o.FreezeTo, len(o.Groups)-1, len(o.Groups)))
+	}
+	if err := o.Head.check(); err != nil {
+		return nil, failure.Usage(err)
+	}
+	p := &plan{o: o}
+	names, err := p.join()
+	if err != nil {
+		return nil, err
+	}
+	groups := append(slices.Clone(o.Groups[o.FreezeTo:]), Group{Name: "head", Parameters: names})
+	image, err := o.Body.Image()
+	if err != nil {
+		return nil, err
+	}
+	shape := []int64{-1, 3, int64(o.Size), int64(o.Size)}
+	if image.Layout == "NHWC" {
+		shape = []int64{-1, int64(o.Size), int64(o.Size), 3}
+	}
+	var trainable []string
+	for _, g := range groups {
+		trainable = append(trainable, g.Parameters...)
+	}
+	p.training, err = gradient.Build(p.network, gradient.Objective, gradient.Options{
+		Trainable: trainable, Block: o.Block, Shapes: map[string][]int64{image.Name: shape},
+		FrozenStats: func(scale string) bool { return o.FreezeBN && !slices.Contains(names, scale) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.manifest = Manifest{
+		Image: image.Name, Size: o.Size, Classes: o.Head.Classes, Multi: o.Multi, Optimizer: o.Optimizer, Block: o.Block,
+		Groups: groups, Frozen: o.FreezeTo, Masks: p.training.Masks, Memory: p.training.Memory,
+	}
+	for _, t := range p.training.Params {
+		p.manifest.Params = append(p.manifest.Params, Named{t.Name, t.Shape})
+	}
+	for _, t := range p.training.Stats {
+		p.manifest.Stats = append(p.manifest.Stats, Named{t.Name, t.Shape})
+	}
+	return p, nil
+}
+
+// join makes the network with its loss and returns the head's trainable names.
+func (p *plan) join() ([]string, error) {
+	shapes, err := p.o.Body.Shapes(nil)
+	if err != nil {
+		return nil, err
+	}
+	rows := shapes[graph.FeaturesName]
+	if len(rows) != 2 || rows[1] < 1 {
+		return nil, failure.Data(fmt.Errorf("artifacts: %s: output %q has shape %v, need [N, features]; cut the body with graph.Features", p.o.Body.Path, graph.FeaturesName, rows))
+	}
+	features := rows[1]
+	head, names := p.o.Head.model(features, p.o.Body.Opset())
+	network, err := graph.Join(p.o.Body, head, map[string]string{"rows": graph.FeaturesName}, HeadPrefix)
+	if err != nil {
+		return nil, err
+	}
+	for i := range names {
+		names[i] = HeadPrefix + names[i]
+	}
+	loss := gradient.WithCrossEntropy
+	if p.o.Multi {
+		loss = gradient.WithBinaryCrossEntropy
+	}
+	p.network, err = loss(network, Logits)
+	return names, err
+}
+
+// eval is the network with what moves as inputs.
+func (p *plan) eval() *graph.Model {
+	return gradient.WithInputs(p.network, append(namesOf(p.manifest.Params), namesOf(p.manifest.Stats)...))
+}
+
+func namesOf(list []Named) []string {
+	names := make([]string, len(list))
+	for i, n := range list {
+		names[i] = n.Name
+	}
+	return names
+}
+
+// state is the content of the checkpoint.
+func (p *plan) state() ([]weights.Tensor, error) {
+	inits := p.network.Initializers()
+	var list []weights.Tensor
+	for _, n := range append(slices.Clone(p.manifest.Params), p.manifest.Stats...) {
+		v, err := graph.FloatsOf(inits[n.Name])
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, weights.Tensor{Name: n.Name, Shape: n.Shape, Data: v})
+	}
+	for _, slot := range p.manifest.Slots() {
+		for _, n := range p.manifest.Params {
+			list = append(list, weights.Tensor{Name: slot + n.Name, Shape: n.Shape, Data: make([]float32, n.Len())})
+		}
+	}
+	return list, nil
+}
+
+// Slots are the prefixes of the optimizer's buffers, one buffer a parameter.
+func (m Manifest) Slots() []string {
+	if m.Optimizer == AdamW {
+		return []string{"momentum.", "variance."}
+	}
+	return []string{"momentum."}
+}

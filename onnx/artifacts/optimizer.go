@@ -1,0 +1,100 @@
+package artifacts
+
+import (
+	"finetune/onnx/graph"
+)
+
+// optimizer is the update of every parameter as one graph, so that it is one run.
+func (p *plan) optimizer() (*graph.Model, error) {
+	u := &update{Builder: graph.NewBuilder("optimizer", 17), sizes: map[string][]any{}}
+	for _, n := range p.manifest.Params {
+		shape := make([]any, len(n.Shape))
+		for i, d := range n.Shape {
+			shape[i] = d
+		}
+		u.sizes[n.Name] = shape
+		u.Input(n.Name, graph.Float32, shape...)
+		u.Input("grad."+n.Name, graph.Float32, shape...)
+		for _, slot := range p.manifest.Slots() {
+			u.Input(slot+n.Name, graph.Float32, shape...)
+		}
+	}
+	u.one = u.Init("one", nil, []float32{1})
+	u.clipping(p.manifest.Params)
+	step := u.sgd()
+	if p.manifest.Optimizer == AdamW {
+		step = u.adamw()
+	}
+	for _, g := range p.manifest.Groups {
+		rate, decay := u.Input("rate."+g.Name, graph.Float32), u.Input("decay."+g.Name, graph.Float32)
+		keep := u.sub(u.one, u.mul(rate, decay))
+		for _, name := range g.Parameters {
+			move := step(name, rate)
+			u.out("next."+name, name, "Sub", u.mul(name, keep), move)
+		}
+	}
+	return u.Model(), nil
+}
+
+// update builds the optimizer's graph.
+type update struct {
+	*graph.Builder
+	sizes  map[string][]any
+	one    string
+	factor string // of every gradient, from clipping
+}
+
+func (u *update) mul(a, b string) string { return u.Node("Mul", "", []string{a, b}) }
+func (u *update) sub(a, b string) string { return u.Node("Sub", "", []string{a, b}) }
+func (u *update) div(a, b string) string { return u.Node("Div", "", []string{a, b}) }
+func (u *update) add(a, b string) string { return u.Node("Add", "", []string{a, b}) }
+
+// out makes an output of the shape of parameter like.
+func (u *update) out(name, like, op string, inputs ...string) string {
+	u.Node(op, name, inputs)
+	u.Output(name, graph.Float32, u.sizes[like]...)
+	return name
+}
+
+// clipping computes the global norm of the gradients and the factor that
+// brings it down to clip: min(1, clip/(norm + 1e-6)), or 1 where clip is 0.
+// Source: torch.nn.utils.clip_grad_norm_.
+func (u *update) clipping(params []Named) {
+	clip := u.Input("clip", graph.Float32)
+	var squares []string
+	for _, n := range params {
+		squares = append(squares, u.Node("ReduceSumSquare", "", []string{"grad." + n.Name}, graph.Int("keepdims", 0)))
+	}
+	u.Node("Sqrt", "norm", []string{u.Node("Sum", "", squares)})
+	u.Output("norm", graph.Float32)
+	ratio := u.div(clip, u.add("norm", u.Init("tiny", nil, []float32{1e-6})))
+	on := u.Node("Greater", "", []string{clip, u.Init("zero", nil, []float32{0})})
+	u.factor = u.Node("Where", "", []string{on, u.Node("Min", "", []string{ratio, u.one}), u.one})
+}
+
+// sgd returns what moves a parameter: rate*m, m = momentum*m + g.
+func (u *update) sgd() func(name, rate string) string {
+	momentum := u.Input("momentum", graph.Float32)
+	return func(name, rate string) string {
+		g := u.mul("grad."+name, u.factor)
+		m := u.out("next.momentum."+name, name, "Add", u.mul("momentum."+name, momentum), g)
+		return u.mul(m, rate)
+	}
+}
+
+// adamw returns what moves a parameter, with the corrections of both moments
+// folded into scalars: rate/(1-beta1^step) * m / (sqrt(v)/sqrt(1-beta2^step) + epsilon).
+func (u *update) adamw() func(name, rate string) string {
+	beta1, beta2 := u.Input("beta1", graph.Float32), u.Input("beta2", graph.Float32)
+	epsilon, step := u.Input("epsilon", graph.Float32), u.Input("step", graph.Float32)
+	rest1, rest2 := u.sub(u.one, beta1), u.sub(u.one, beta2)
+	bias1 := u.sub(u.one, u.Node("Pow", "", []string{beta1, step}))
+	bias2 := u.Node("Sqrt", "", []string{u.sub(u.one, u.Node("Pow", "", []string{beta2, step}))})
+	return func(name, rate string) string {
+		g := u.mul("grad."+name, u.factor)
+		m := u.out("next.momentum."+name, name, "Add", u.mul("momentum."+name, beta1), u.mul(g, rest1))
+		v := u.out("next.variance."+name, name, "Add", u.mul("variance."+name, beta2), u.mul(u.mul(g, g), rest2))
+		spread := u.add(u.div(u.Node("Sqrt", "", []string{v}), bias2), epsilon)
+		return u.div(u.mul(m, u.div(rate, bias1)), spread)
+	}
+}
