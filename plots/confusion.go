@@ -102,7 +102,7 @@ func (f Confusion) finding(pairs []Pair) string {
 	if p.Count == 1 && n-right > 1 {
 		return fmt.Sprintf("%s mistakes of %s, no two of the same kind", count(n-right), count(n))
 	}
-	return fmt.Sprintf("Most frequent mistake: %s called %s, %s of %s", f.Classes[p.True], f.Classes[p.Predicted], count(p.Count), count(p.Total))
+	return fmt.Sprintf("Most frequent mistake: %s called %s, %s\u00a0of\u00a0%s", f.Classes[p.True], f.Classes[p.Predicted], count(p.Count), count(p.Total))
 }
 
 func (f Confusion) note(m matrix) string {
@@ -249,9 +249,9 @@ func (f Confusion) names(s *sheet, m matrix) {
 			s.text(aligned(labelText, draw.XCenter), m.x+mid, m.y+m.side+12, c)
 			continue
 		}
-		slanted := row
+		slanted := aligned(face(max(8, min(12, m.cell*0.75)), false, ink), draw.XRight) // lines at 45 degrees lie 0.7 of a cell apart
 		slanted.Rotation = math.Pi / 4
-		s.text(slanted, m.x+mid+2, m.y+m.side+5, fit(row, c, 110))
+		s.text(slanted, m.x+mid+2, m.y+m.side+5, fit(slanted, c, 110))
 	}
 	s.text(smallText, m.x+m.side+6, m.y-6, "right")
 }

@@ -115,8 +115,9 @@ func fit(sty draw.TextStyle, s string, room float64) string {
 func wrap(sty draw.TextStyle, s string, room float64) []string {
 	var lines []string
 	line := ""
-	for _, word := range strings.Fields(printable(s)) {
+	for _, word := range strings.Split(printable(s), " ") { // at no-break spaces never
 		switch {
+		case word == "":
 		case line == "":
 			line = word
 		case width(sty, line+" "+word) <= room:
