@@ -69,19 +69,20 @@ func TestLessonFixture(t *testing.T) {
 	}
 }
 
-// Wilson's interval against R 4: prop.test(x, n, correct = FALSE)$conf.int.
+// TestWilson: the bounds are the shares p that the score test at 5 % just does
+// not reject, |right/n - p| = 1.96 sqrt(p(1-p)/n).
 func TestWilson(t *testing.T) {
-	for _, tt := range []struct {
-		right, n int
-		lo, hi   float64
-	}{
-		{15, 148, 0.0623860, 0.1604821},
-		{0, 10, 0, 0.2775328},
-		{10, 10, 0.7224672, 1},
-	} {
+	const z = 1.959963984540054
+	for _, tt := range []struct{ right, n int }{{15, 148}, {142, 153}, {0, 10}, {10, 10}, {1, 2}} {
 		lo, hi := Wilson(tt.right, tt.n)
-		if math.Abs(lo-tt.lo) > 1e-4 || math.Abs(hi-tt.hi) > 1e-4 {
-			t.Errorf("Wilson(%d, %d) = %.7f, %.7f, want %.7f, %.7f", tt.right, tt.n, lo, hi, tt.lo, tt.hi)
+		share, n := float64(tt.right)/float64(tt.n), float64(tt.n)
+		if lo > share+1e-15 || hi < share-1e-15 {
+			t.Errorf("Wilson(%d, %d) = %g, %g leaves out %g", tt.right, tt.n, lo, hi, share)
+		}
+		for _, p := range []float64{lo, hi} {
+			if miss := (share-p)*(share-p) - z*z*p*(1-p)/n; math.Abs(miss) > 1e-15 {
+				t.Errorf("Wilson(%d, %d) = %g, %g: bound %g misses the test's by %g", tt.right, tt.n, lo, hi, p, miss)
+			}
 		}
 	}
 }
