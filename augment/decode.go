@@ -118,6 +118,9 @@ func open(data []byte, l Limits) (p picture, err error) {
 	if derr := allowed(cfg, l); derr != nil {
 		return nil, derr
 	}
+	if short(format, cfg, len(data)) {
+		return nil, c.failed(io.ErrUnexpectedEOF)
+	}
 	o := orientation(format, data)
 	if format == "jpeg" {
 		if im := fastJPEG(data, cfg, l); im != nil {
@@ -155,6 +158,20 @@ func allowed(cfg image.Config, l Limits) error {
 		return &DecodeError{TooLarge, fmt.Sprintf("declares %d × %d pixels, more than the limit of %d; shrink it or raise the limit", w, h, limit)}
 	}
 	return nil
+}
+
+// short reports whether n bytes cannot hold the picture, so that a few bytes do
+// not make the decoder set room for all it declares. Deflate shrinks at most
+// 1,032 times; a JPEG spends a bit or more on each block of 8 × 8 pixels.
+func short(format string, cfg image.Config, n int) bool {
+	w, h := int64(cfg.Width), int64(cfg.Height)
+	switch format {
+	case "png": // an eighth of a byte a pixel at least
+		return w*h/8 > 1032*int64(n)
+	case "jpeg":
+		return w*h/64 > 8*int64(n)
+	}
+	return false
 }
 
 // failed turns a decoder's error into ours.

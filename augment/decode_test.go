@@ -10,8 +10,10 @@ import (
 	"image/color"
 	"image/gif"
 	"image/jpeg"
+	"image/png"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -348,4 +350,36 @@ func ExampleDecode() {
 		fmt.Println(d.Status)
 	}
 	// Output: unreadable
+}
+
+// A header alone sets aside no room for the picture it declares.
+func TestTinyFilesOfLargePictures(t *testing.T) {
+	var b bytes.Buffer
+	if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, 8, 8))); err != nil {
+		t.Fatal(err)
+	}
+	large := b.Bytes()
+	binary.BigEndian.PutUint32(large[16:], 7000)
+	binary.BigEndian.PutUint32(large[20:], 7000)
+	binary.BigEndian.PutUint32(large[29:], crc32.ChecksumIEEE(large[12:29]))
+	photo := bytes.Clone(readFile(t, "..", "testdata", "images", "420_progressive.jpg"))
+	at := bytes.Index(photo, []byte{0xff, 0xc2})
+	copy(photo[at+5:], []byte{7000 >> 8, 7000 & 0xff, 7000 >> 8, 7000 & 0xff})
+	for name, data := range map[string][]byte{"PNG": large, "JPEG": photo} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := Decode(data, Limits{})
+		runtime.ReadMemStats(&after)
+		wantStatus(t, name, err, Unreadable, "truncated "+name)
+		if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
+			t.Errorf("%s: %d bytes set aside for a file of %d", name, n, len(data))
+		}
+	}
+	blank := new(bytes.Buffer) // what shrinks best is still read
+	if err := png.Encode(blank, image.NewGray(image.Rect(0, 0, 4000, 4000))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Decode(blank.Bytes(), Limits{}); err != nil {
+		t.Errorf("a blank PNG of %d bytes: %v", blank.Len(), err)
+	}
 }
