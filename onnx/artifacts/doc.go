@@ -16,7 +16,7 @@
 //	       STAT             every running mean and variance that moves
 //	       mask.NODE        float32, one a Dropout: 0 or 1/(1-rate); Manifest.Masks says which rate and shape
 //	  out  logits           float32 [N, classes]
-//	       loss             float32 []                   the mean, not scaled
+//	       loss             float32 [1]                  the mean, not scaled
 //	       grad.PARAM       d(loss*loss_scale)/dPARAM
 //	       next.STAT        the running statistic after this batch
 //	eval_model.onnx         statistics as given, no dropout
@@ -28,7 +28,7 @@
 //	       clip             float32 []                   largest global norm of the gradients, 0 for no limit
 //	       momentum         float32 []                   SGD
 //	       beta1, beta2, epsilon, step  float32 []       AdamW; step counts from 1
-//	  out  next.PARAM, next.momentum.PARAM (next.variance.PARAM), norm float32 []
+//	  out  next.PARAM, next.momentum.PARAM (next.variance.PARAM), norm float32 [1]
 //	checkpoint.safetensors  PARAM, STAT, momentum.PARAM (variance.PARAM) before the first step
 //
 // An output may be written over the input that it replaces (next.PARAM over

@@ -65,9 +65,9 @@ func (u *update) clipping(params []Named) {
 	for _, n := range params {
 		squares = append(squares, u.Node("ReduceSumSquare", "", []string{"grad." + n.Name}, graph.Int("keepdims", 0)))
 	}
-	u.Node("Sqrt", "norm", []string{u.Node("Sum", "", squares)})
-	u.Output("norm", graph.Float32)
-	ratio := u.div(clip, u.add("norm", u.Init("tiny", nil, []float32{1e-6})))
+	norm := u.Node("Sqrt", "", []string{u.Node("Sum", "", squares)})
+	u.Output(u.Node("Reshape", "norm", []string{norm, u.Ints("vector", []int64{1}, []int64{1})}), graph.Float32, 1)
+	ratio := u.div(clip, u.add(norm, u.Init("tiny", nil, []float32{1e-6})))
 	on := u.Node("Greater", "", []string{clip, u.Init("zero", nil, []float32{0})})
 	u.factor = u.Node("Where", "", []string{on, u.Node("Min", "", []string{ratio, u.one}), u.one})
 }

@@ -17,7 +17,7 @@ const (
 	ClassWeights   = "class_weights"   // input: float32 [classes], ones for none
 	LabelSmoothing = "label_smoothing" // input: float32 [], 0 to 1
 	LossScale      = "loss_scale"      // input: float32 [], 1 or this batch's share of a larger one
-	Loss           = "loss"            // output: float32 [], the mean, not scaled
+	Loss           = "loss"            // output: float32 [1], the mean, not scaled
 	Objective      = "objective"       // tensor: loss*loss_scale, what is differentiated
 )
 
@@ -96,14 +96,14 @@ func (l *lossBuild) input(name string, elem int32, shape ...int64) {
 }
 
 func (l *lossBuild) finish(loss string) *graph.Model {
-	l.opTo("Identity", Loss, []int64{}, []string{loss})
-	l.opTo("Mul", Objective, []int64{}, []string{loss, LossScale})
+	l.opTo("Reshape", Loss, []int64{1}, []string{loss, l.ints(1)}) // a vector of one: easier to bind than a scalar
+	l.opTo("Mul", Objective, []int64{1}, []string{Loss, LossScale})
 	for _, n := range l.nodes { // so that shape inference need not know the operators
 		out := n.Output[0]
 		l.m.Graph.ValueInfo = append(l.m.Graph.ValueInfo, valueInfo(out, graph.Float32, l.shape[out]))
 	}
 	l.m.Graph.Node = append(slices.Clip(l.m.Graph.Node), l.nodes...)
 	l.m.Graph.Initializer = append(slices.Clip(l.m.Graph.Initializer), l.consts...)
-	l.m.Graph.Output = append(slices.Clip(l.m.Graph.Output), valueInfo(Loss, graph.Float32, nil))
+	l.m.Graph.Output = append(slices.Clip(l.m.Graph.Output), valueInfo(Loss, graph.Float32, []int64{1}))
 	return l.m
 }

@@ -1,0 +1,41 @@
+package finetuning
+
+import (
+	"fmt"
+	"slices"
+
+	"finetune/internal/failure"
+	"finetune/onnx/artifacts"
+	"finetune/onnx/bodies"
+	"finetune/onnx/graph"
+)
+
+// Groups divides the parameters of a body into its layer groups, input side
+// first; the head, which artifacts adds, is not among them. Without layers
+// named in the spec the graph's own division is taken (graph.Groups).
+func Groups(body *graph.Model, spec bodies.Spec) ([]artifacts.Group, error) {
+	auto, err := body.Groups()
+	if err != nil {
+		return nil, err
+	}
+	var list []artifacts.Group
+	if len(spec.Groups) < 2 {
+		for _, g := range auto {
+			list = append(list, artifacts.Group{Name: g.Name, Parameters: g.Parameters})
+		}
+		return list, nil
+	}
+	for _, g := range spec.Groups[:len(spec.Groups)-1] {
+		list = append(list, artifacts.Group{Name: g.Name})
+	}
+	for _, g := range auto {
+		for _, name := range g.Parameters {
+			k := min(spec.Group(name), len(list)-1) // what the spec calls head but stands before the cut
+			if k < 0 {
+				return nil, failure.Data(fmt.Errorf("finetuning: %s: parameter %q is in no layer group of its description; add it to a group there", body.Path, name))
+			}
+			list[k].Parameters = append(list[k].Parameters, name)
+		}
+	}
+	return slices.DeleteFunc(list, func(g artifacts.Group) bool { return len(g.Parameters) == 0 }), nil
+}

@@ -1,0 +1,77 @@
+package finetuning
+
+import (
+	"fmt"
+
+	"finetune/internal/failure"
+	"finetune/onnx/weights"
+)
+
+const stepsName = "optimizer.steps"
+
+// State copies parameters, running statistics and the optimizer's buffers,
+// named as in the checkpoint file, and the count of steps: all that a resumed
+// run needs.
+func (t *Trainer) State() []weights.Tensor {
+	var list []weights.Tensor
+	for _, n := range t.stateNames() {
+		list = append(list, weights.Tensor{Name: n.Name, Shape: n.Shape, Data: append([]float32(nil), t.tensors[n.Name].data...)})
+	}
+	return append(list, weights.Tensor{Name: stepsName, Shape: []int64{1}, Ints: []int64{int64(t.steps)}})
+}
+
+// Weights copies the parameters that train and the running statistics that
+// move, by their names in the network: the head's begin with artifacts.HeadPrefix.
+func (t *Trainer) Weights() map[string][]float32 {
+	all := map[string][]float32{}
+	for _, list := range [][]string{t.params(), t.stats()} {
+		for _, name := range list {
+			all[name] = append([]float32(nil), t.tensors[name].data...)
+		}
+	}
+	return all
+}
+
+// Restore takes what State gave. Errors of kind failure.Data name a tensor that
+// is missing or of another size; nothing is changed then. Tensors that the
+// trainer does not know are left alone.
+func (t *Trainer) Restore(state []weights.Tensor) error { return t.fill(state, "state") }
+
+// Load sets the named weights, a head's for instance, and leaves the others.
+func (t *Trainer) Load(values map[string][]float32) error {
+	for name, v := range values {
+		b := t.tensors[name]
+		if b == nil || len(b.data) != len(v) {
+			return failure.Data(fmt.Errorf("finetuning: %q with %d values does not fit the network; was it trained on another body or head?", name, len(v)))
+		}
+	}
+	for name, v := range values {
+		copy(t.tensors[name].data, v)
+	}
+	return nil
+}
+
+// ResetOptimizer clears the optimizer's buffers, as each fit begins.
+func (t *Trainer) ResetOptimizer() {
+	for _, slot := range t.Manifest.Slots() {
+		for _, p := range t.Manifest.Params {
+			clear(t.tensors[slot+p.Name].data)
+		}
+	}
+}
+
+func (t *Trainer) fill(state []weights.Tensor, from string) error {
+	have := weights.ByName(state)
+	for _, n := range t.stateNames() {
+		if v, ok := have[n.Name]; !ok || len(v.Data) != n.Len() {
+			return failure.Data(fmt.Errorf("finetuning: %s: tensor %q is missing or not of shape %v; it belongs to other artifacts, write them again with finetune artifacts", from, n.Name, n.Shape))
+		}
+	}
+	for _, n := range t.stateNames() {
+		copy(t.tensors[n.Name].data, have[n.Name].Data)
+	}
+	if s, ok := have[stepsName]; ok && len(s.Ints) == 1 {
+		t.steps = int(s.Ints[0])
+	}
+	return nil
+}

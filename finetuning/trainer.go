@@ -1,0 +1,189 @@
+// Package finetuning trains a whole network by running the files that
+// onnx/artifacts writes, with a learning rate for each layer group.
+//
+//	t, err := finetuning.Open("run/artifacts", finetuning.Options{Seed: 7, MicroBatch: 8})
+//	defer t.Close()
+//	loss, logits, err := t.Step(images, labels, finetuning.Rates{Rates: []float64{1e-4, 1e-3, 1e-2}, Momentum: 0.9})
+//	logits, err = t.Predict(images)
+//
+// A Trainer holds parameters, running statistics and the optimizer's buffers in
+// Go memory; ONNX Runtime reads them there and writes their new values in place.
+// Equal seeds, batches and rates give equal bytes, also across State and Restore.
+package finetuning
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"finetune/internal/failure"
+	"finetune/onnx"
+	"finetune/onnx/artifacts"
+	"finetune/onnx/gradient"
+	"finetune/onnx/weights"
+)
+
+// Options of a Trainer.
+type Options struct {
+	Seed       uint64 // names the dropout masks
+	Threads    int    // of ONNX Runtime, 0 for one a core
+	Device     string // auto, cpu or cuda; "" is cpu
+	MicroBatch int    // most images in one run; a larger batch accumulates gradients. 0 for no limit
+	// ClassWeights are the loss's, by class; nil for none.
+	ClassWeights   []float32
+	LabelSmoothing float32
+}
+
+// Trainer runs the artifacts of one folder. One goroutine at a time.
+type Trainer struct {
+	Manifest artifacts.Manifest
+
+	o        Options
+	steps    int
+	norm     float64            // of the last step's gradients, before clipping
+	tensors  map[string]*buffer // by name: parameters, statistics, optimizer's buffers, gradients
+	groups   []string
+	training *onnx.Session
+	eval     *onnx.Session
+	update   *onnx.Session
+	sum      map[string][]float32 // accumulated gradients, made when a batch is first split
+	fixed    []*onnx.Tensor       // inputs that do not change: class weights, smoothing
+}
+
+// buffer is Go memory and the tensor that views it.
+type buffer struct {
+	artifacts.Named
+	data   []float32
+	tensor *onnx.Tensor
+}
+
+// Open loads the four files of dir. Owned by the caller: the Trainer, freed by
+// Close. onnx.Start must have been called. Errors of kind failure.Data: a file
+// that is missing or does not fit the others, or a training model for another
+// kind of CPU.
+func Open(dir string, o Options) (*Trainer, error) {
+	m, err := artifacts.ReadManifest(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkMachine(dir, m); err != nil {
+		return nil, err
+	}
+	if o.ClassWeights == nil {
+		o.ClassWeights = slices.Repeat([]float32{1}, m.Classes)
+	}
+	if len(o.ClassWeights) != m.Classes || o.MicroBatch < 0 || !(o.LabelSmoothing >= 0 && o.LabelSmoothing < 1) {
+		return nil, failure.Usage(fmt.Errorf("finetuning: %d class weights for %d classes, micro-batch %d, label smoothing %v; see finetune train --help", len(o.ClassWeights), m.Classes, o.MicroBatch, o.LabelSmoothing))
+	}
+	t := &Trainer{Manifest: m, o: o, tensors: map[string]*buffer{}}
+	for _, g := range m.Groups {
+		t.groups = append(t.groups, g.Name)
+	}
+	if err := t.open(dir); err != nil {
+		t.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+// checkMachine compares the layout that the training model was written for
+// with what this machine's library has.
+func checkMachine(dir string, m artifacts.Manifest) error {
+	if m.Block == 0 {
+		return nil
+	}
+	have, err := gradient.BlockSize()
+	if err != nil {
+		return err
+	}
+	if have != m.Block {
+		return failure.Data(fmt.Errorf("finetuning: %s: written for CPU kernels with blocks of %d channels, this machine has %d; write it again here with finetune artifacts", filepath.Join(dir, artifacts.TrainingFile), m.Block, have))
+	}
+	return nil
+}
+
+func (t *Trainer) open(dir string) error {
+	for _, n := range t.named() {
+		b := &buffer{Named: n, data: make([]float32, n.Len())}
+		var err error
+		if b.tensor, err = onnx.Float32(b.data, n.Shape...); err != nil {
+			return err
+		}
+		t.tensors[n.Name] = b
+	}
+	path := filepath.Join(dir, artifacts.CheckpointFile)
+	state, _, err := weights.ReadSafetensors(path)
+	if err != nil {
+		return err
+	}
+	if err := t.fill(state, path); err != nil {
+		return err
+	}
+	scalars := map[string]float32{gradient.LabelSmoothing: t.o.LabelSmoothing}
+	for _, name := range []string{gradient.ClassWeights, gradient.LabelSmoothing} {
+		data, shape := t.o.ClassWeights, []int64{int64(t.Manifest.Classes)}
+		if v, ok := scalars[name]; ok {
+			data, shape = []float32{v}, nil
+		}
+		tensor, err := onnx.Float32(data, shape...)
+		if err != nil {
+			return err
+		}
+		t.fixed = append(t.fixed, tensor)
+	}
+	options := onnx.Options{Threads: t.o.Threads, Device: t.o.Device, Spin: true}
+	in, out := t.trainingNames()
+	if t.training, err = onnx.OpenFile(filepath.Join(dir, artifacts.TrainingFile), in, out, options); err != nil {
+		return err
+	}
+	in, out = t.evalNames()
+	if t.eval, err = onnx.OpenFile(filepath.Join(dir, artifacts.EvalFile), in, out, options); err != nil {
+		return err
+	}
+	in, out = t.updateNames()
+	t.update, err = onnx.OpenFile(filepath.Join(dir, artifacts.OptimizerFile), in, out, options)
+	return err
+}
+
+// named lists every tensor that lives in Go memory.
+func (t *Trainer) named() []artifacts.Named {
+	list := t.stateNames()
+	for _, p := range t.Manifest.Params {
+		list = append(list, artifacts.Named{Name: "grad." + p.Name, Shape: p.Shape})
+	}
+	return list
+}
+
+// stateNames are the tensors of a checkpoint.
+func (t *Trainer) stateNames() []artifacts.Named {
+	list := append(slices.Clone(t.Manifest.Params), t.Manifest.Stats...)
+	for _, slot := range t.Manifest.Slots() {
+		for _, p := range t.Manifest.Params {
+			list = append(list, artifacts.Named{Name: slot + p.Name, Shape: p.Shape})
+		}
+	}
+	return list
+}
+
+// Close frees sessions and tensors. Twice is fine.
+func (t *Trainer) Close() {
+	for _, s := range []*onnx.Session{t.training, t.eval, t.update} {
+		s.Close()
+	}
+	for _, b := range t.tensors {
+		b.tensor.Close()
+	}
+	for _, f := range t.fixed {
+		f.Close()
+	}
+	t.tensors, t.fixed = nil, nil
+}
+
+// Groups names the layer groups that train, input side first, the head last.
+func (t *Trainer) Groups() []string { return slices.Clone(t.groups) }
+
+// Norm is the global norm of the last step's gradients, before clipping.
+func (t *Trainer) Norm() float64 { return t.norm }
+
+// Steps counts the steps taken, before State too.
+func (t *Trainer) Steps() int { return t.steps }
