@@ -1,0 +1,70 @@
+package serve
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// meters are what GET /metrics shows.
+type meters struct {
+	registry *prometheus.Registry
+	requests *prometheus.CounterVec
+	seconds  prometheus.Histogram
+	photos   *prometheus.CounterVec
+	sizes    prometheus.Histogram
+	predict  prometheus.Histogram
+	active   prometheus.Gauge
+}
+
+func newMeters() *meters {
+	m := &meters{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "finetune_requests_total", Help: "Requests to /predict by status code."}, []string{"code"}),
+		seconds:  prometheus.NewHistogram(prometheus.HistogramOpts{Name: "finetune_request_seconds", Help: "Time of a request, its upload included.", Buckets: prometheus.ExponentialBuckets(0.002, 2, 14)}),
+		photos:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "finetune_photographs_total", Help: "Photographs by status."}, []string{"status"}),
+		sizes:    prometheus.NewHistogram(prometheus.HistogramOpts{Name: "finetune_batch_photographs", Help: "Photographs predicted together.", Buckets: []float64{1, 2, 4, 8, 16, 32, 64}}),
+		predict:  prometheus.NewHistogram(prometheus.HistogramOpts{Name: "finetune_batch_seconds", Help: "Time of a batch in the network.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}),
+		active:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "finetune_requests_active", Help: "Requests being answered."}),
+	}
+	m.registry.MustRegister(m.requests, m.seconds, m.photos, m.sizes, m.predict, m.active,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+func (m *meters) photo(status string) { m.photos.WithLabelValues(status).Inc() }
+
+func (m *meters) batch(size int, seconds float64) {
+	m.sizes.Observe(float64(size))
+	m.predict.Observe(seconds)
+}
+
+// counted measures a handler.
+func (s *Server) counted(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		s.metrics.active.Inc()
+		defer s.metrics.active.Dec()
+		start := time.Now()
+		seen := &statusWriter{ResponseWriter: w, code: http.StatusOK}
+		h(seen, r)
+		s.metrics.requests.WithLabelValues(strconv.Itoa(seen.code)).Inc()
+		s.metrics.seconds.Observe(time.Since(start).Seconds())
+	}
+}
+
+// statusWriter remembers the status code.
+type statusWriter struct {
+	http.ResponseWriter
+	code int
+}
+
+func (w *statusWriter) WriteHeader(code int) {
+	w.code = code
+	w.ResponseWriter.WriteHeader(code)
+}
+
+// Unwrap lets http.MaxBytesReader close the connection of an oversized upload.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
