@@ -1,0 +1,47 @@
+package cli
+
+import (
+	"bytes"
+	"image/png"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"finetune/internal/hostile"
+	"finetune/internal/photos"
+	"finetune/onnx"
+)
+
+// TestHostilePhotographs scores and precomputes some hundred hostile files: one
+// row each, no panic, bounded memory. bench/hostile does it with thousands.
+func TestHostilePhotographs(t *testing.T) {
+	lib, err := onnx.FindLibrary("cpu")
+	if err != nil {
+		t.Skipf("skipped: %v", err)
+	}
+	dir := t.TempDir()
+	t.Setenv("FINETUNE_HOME", filepath.Join(dir, "home"))
+	t.Setenv("ONNXRUNTIME_LIB", lib)
+	check(t, photos.Write(filepath.Join(dir, "photos"), []string{"ants", "bees"}, 10))
+	check(t, os.MkdirAll(filepath.Join(dir, "trial"), 0o777))
+	writeTinyBody(t, filepath.Join(dir, "tiny.onnx"))
+	testdata := filepath.Join(runtime.GOROOT(), "src", "image", "testdata")
+	seeds, err := hostile.Seeds(filepath.Join("..", "testdata", "images"), testdata)
+	check(t, err)
+	var sound bytes.Buffer
+	check(t, png.Encode(&sound, photos.Draw(0, 0, 40, 40)))
+	r, err := hostile.Trial{
+		Program: "finetune", Dir: filepath.Join(dir, "trial"), Train: filepath.Join(dir, "photos"), Body: filepath.Join(dir, "tiny.onnx"),
+	}.Run(hostile.Images(seeds, 300, 7), sound.Bytes())
+	check(t, err)
+	for _, c := range r.Complaints {
+		t.Error(c)
+	}
+	const most = 1500 // MB
+	if r.ScoreMB > most || r.PrecomputeMB > most {
+		t.Errorf("score took %d MB and precompute %d, more than %d", r.ScoreMB, r.PrecomputeMB, most)
+	}
+	t.Logf("%d files, %d MB: %v; score %.1f s and %d MB, precompute %.1f s and %d MB",
+		r.Files, r.Bytes>>20, r.Status, r.Score.Seconds(), r.ScoreMB, r.Cache.Seconds(), r.PrecomputeMB)
+}
