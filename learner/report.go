@@ -209,7 +209,7 @@ func opener(c Config) func(path string) (image.Image, error) {
 		if err != nil {
 			return nil, err
 		}
-		im, err := augment.Decode(data, augment.Limits{})
+		im, err := augment.Decode(data, augment.Limits{MinSide: 320}) // enough for a gallery
 		if err != nil {
 			return nil, err
 		}

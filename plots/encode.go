@@ -15,9 +15,8 @@ import (
 // each takes the nearest. Photographs keep their colours.
 func encode(im image.Image, photographs bool) ([]byte, error) {
 	var b bytes.Buffer
-	enc := png.Encoder{CompressionLevel: png.BestSpeed} // photographs hardly shrink however long one tries
+	enc := png.Encoder{CompressionLevel: png.BestSpeed} // trying longer saves little and is most of a report's time
 	if rgba, ok := im.(*image.RGBA); ok && !photographs {
-		enc.CompressionLevel = png.BestCompression
 		im = indexed(rgba)
 	}
 	err := enc.Encode(&b, im)
