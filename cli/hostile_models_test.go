@@ -1,0 +1,184 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"finetune/internal/photos"
+	"finetune/onnx"
+	"finetune/onnx/bodies"
+	"finetune/onnx/graph"
+	"finetune/onnx/graph/onnxpb"
+)
+
+// hostileModel is a body whose middle, from image to maps [N, 8, h, w], is up
+// to no good. refused is false where ONNX Runtime may make sense of it.
+type hostileModel struct {
+	name    string
+	middle  func(g *graph.Builder, x string) string
+	change  func(m *onnxpb.ModelProto) // after it is built
+	refused bool
+}
+
+// conv is a convolution 3 to 8 with the given attributes.
+func conv(attrs ...graph.Attr) func(*graph.Builder, string) string {
+	return func(g *graph.Builder, x string) string {
+		return g.Node("Conv", "maps", []string{x, g.Init("w", []int64{8, 3, 8, 8}, make([]float32, 8*3*8*8))}, attrs...)
+	}
+}
+
+// then puts an operator behind a sound convolution.
+func then(f func(g *graph.Builder, x string) string) func(*graph.Builder, string) string {
+	return func(g *graph.Builder, x string) string {
+		return f(g, g.Node("Conv", "", []string{x, g.Init("w", []int64{8, 3, 8, 8}, make([]float32, 8*3*8*8))}, graph.Ints("strides", 8, 8)))
+	}
+}
+
+func ints(v ...int64) func(g *graph.Builder) string {
+	return func(g *graph.Builder) string { return g.Ints("", []int64{int64(len(v))}, v) }
+}
+
+var hostileModels = []hostileModel{
+	{"unknown operator", then(func(g *graph.Builder, x string) string { return g.Node("Summon", "", []string{x}) }), nil, true},
+	{"unknown domain", then(func(g *graph.Builder, x string) string { return g.Node("evil.corp.Summon", "", []string{x}) }), nil, true},
+	{"strides of zero", conv(graph.Ints("strides", 0, 0)), nil, true},
+	{"negative strides", conv(graph.Ints("strides", -1, -1)), nil, true},
+	{"dilations of zero", conv(graph.Ints("dilations", 0, 0)), nil, false},
+	{"group of zero", conv(graph.Int("group", 0)), nil, true},
+	{"huge group", conv(graph.Int("group", math.MaxInt64)), nil, true},
+	{"huge pads", conv(graph.Ints("pads", 1<<40, 1<<40, 1<<40, 1<<40)), nil, true},
+	{"large pads", conv(graph.Ints("pads", 1<<20, 1<<20, 1<<20, 1<<20)), nil, true},
+	{"negative pads", conv(graph.Ints("pads", -100, -100, -100, -100)), nil, true},
+	{"kernel that is not the weight's", conv(graph.Ints("kernel_shape", 1<<40, 1<<40)), nil, true},
+	{"too few strides", conv(graph.Ints("strides", 1)), nil, true},
+	{"attribute of another type", conv(graph.Str("strides", "8")), nil, true},
+	{"pooling strides of zero", then(func(g *graph.Builder, x string) string {
+		return g.Node("MaxPool", "", []string{x}, graph.Ints("kernel_shape", 2, 2), graph.Ints("strides", 0, 0))
+	}), nil, true},
+	{"pooling kernel of zero", then(func(g *graph.Builder, x string) string {
+		return g.Node("AveragePool", "", []string{x}, graph.Ints("kernel_shape", 0, 0))
+	}), nil, true},
+	{"expanded without end", then(func(g *graph.Builder, x string) string {
+		return g.Node("Expand", "", []string{x, ints(1, 8, 1<<24, 1<<24)(g)})
+	}), nil, true},
+	{"resized without end", then(func(g *graph.Builder, x string) string {
+		return g.Node("Resize", "", []string{x, "", g.Init("scales", []int64{4}, []float32{1, 1, 1e6, 1e6})}, graph.Str("mode", "nearest"))
+	}), nil, true},
+	{"constant without end", then(func(g *graph.Builder, x string) string {
+		c := g.Node("ConstantOfShape", "", []string{ints(1, 8, 1<<18, 1<<18)(g)})
+		return g.Node("Add", "", []string{x, c})
+	}), nil, true},
+	{"division by zero", then(func(g *graph.Builder, x string) string {
+		zero := g.Node("Div", "", []string{ints(1)(g), ints(0)(g)})
+		return g.Node("Add", "", []string{x, g.Node("Cast", "", []string{zero}, graph.Int("to", 1))})
+	}), nil, true},
+	{"remainder by zero", then(func(g *graph.Builder, x string) string {
+		zero := g.Node("Mod", "", []string{ints(1)(g), ints(0)(g)})
+		return g.Node("Add", "", []string{x, g.Node("Cast", "", []string{zero}, graph.Int("to", 1))})
+	}), nil, true},
+	{"division by zero at run time", then(func(g *graph.Builder, x string) string {
+		i := g.Node("Cast", "", []string{x}, graph.Int("to", 7))
+		return g.Node("Cast", "", []string{g.Node("Div", "", []string{i, g.Node("Sub", "", []string{i, i})})}, graph.Int("to", 1))
+	}), nil, true},
+	{"gather beyond the end", then(func(g *graph.Builder, x string) string {
+		return g.Node("Gather", "", []string{x, ints(1 << 40)(g)}, graph.Int("axis", 1))
+	}), nil, true},
+	{"reshape that overflows", then(func(g *graph.Builder, x string) string {
+		return g.Node("Reshape", "", []string{x, ints(1<<40, 1<<40, 0, -1)(g)})
+	}), nil, true},
+	{"a cycle", conv(graph.Ints("strides", 8, 8)), func(m *onnxpb.ModelProto) { m.Graph.Node[0].Input[0] = m.Graph.Node[1].Output[0] }, true},
+	{"weights of impossible size", conv(graph.Ints("strides", 8, 8)), func(m *onnxpb.ModelProto) { m.Graph.Initializer[0].Dims = []int64{1 << 62, 1 << 62, 8, 8} }, true},
+	{"negative dimensions", conv(graph.Ints("strides", 8, 8)), func(m *onnxpb.ModelProto) { m.Graph.Initializer[0].Dims = []int64{-8, -3, 8, 8} }, true},
+	{"external data elsewhere", conv(graph.Ints("strides", 8, 8)), func(m *onnxpb.ModelProto) {
+		t := m.Graph.Initializer[0]
+		t.RawData, t.DataLocation = nil, onnxpb.TensorProto_EXTERNAL.Enum()
+		t.ExternalData = []*onnxpb.StringStringEntryProto{{Key: proto.String("location"), Value: proto.String("../../../../../../etc/passwd")}}
+	}, true},
+	{"operators of the future", conv(graph.Ints("strides", 8, 8)), func(m *onnxpb.ModelProto) { m.OpsetImport[0].Version = proto.Int64(1 << 40) }, true},
+	{"huge input", conv(graph.Ints("strides", 8, 8)), func(m *onnxpb.ModelProto) {
+		for _, d := range m.Graph.Input[0].Type.GetTensorType().Shape.Dim[2:] {
+			d.Value = &onnxpb.TensorShapeProto_Dimension_DimValue{DimValue: 1 << 40}
+		}
+	}, true},
+}
+
+// TestHostileModels gives each hostile model to inspect and, as a body, to
+// precompute: it is refused with its name and the cause, in time. A model that
+// loops without end is not among them: it is a program, and nothing tells its
+// end beforehand; Ctrl-C ends it.
+func TestHostileModels(t *testing.T) {
+	lib, err := onnx.FindLibrary("cpu")
+	if err != nil {
+		t.Skipf("skipped: %v", err)
+	}
+	dir := t.TempDir()
+	t.Setenv("FINETUNE_HOME", filepath.Join(dir, "home"))
+	t.Setenv("ONNXRUNTIME_LIB", lib)
+	check(t, photos.Write(filepath.Join(dir, "photos"), []string{"ants", "bees"}, 4))
+	for i, h := range hostileModels {
+		t.Run(h.name, func(t *testing.T) {
+			path := filepath.Join(dir, fmt.Sprintf("hostile-%d.onnx", i))
+			writeHostileModel(t, path, h)
+			hostileCall(t, path, false, "inspect", path)
+			hostileCall(t, path, h.refused, "precompute", filepath.Join(dir, "photos"), "--body", path, "--cache", filepath.Join(dir, fmt.Sprint("cache", i)),
+				"--mean", ".5,.5,.5", "--std", ".2,.2,.2", "--size", "64")
+		})
+	}
+}
+
+func writeHostileModel(t *testing.T, path string, h hostileModel) {
+	t.Helper()
+	g := graph.NewBuilder("hostile", 17)
+	x := g.Input("image", graph.Float32, "N", 3, 64, 64)
+	x = h.middle(g, x)
+	x = g.Node("Reshape", "shaped", []string{x, g.Ints("shape", []int64{4}, []int64{0, 8, -1, 1})}) // as a forger would: its shape is then known
+	x = g.Node("Relu", "relu", []string{x})
+	g.Output(g.Node("Flatten", "flat", []string{g.Node("GlobalAveragePool", "pool", []string{x})}), graph.Float32, "N", 8)
+	m := g.Model()
+	if h.change != nil {
+		h.change(m.ModelProto)
+	}
+	data, err := proto.Marshal(m.ModelProto)
+	check(t, err)
+	check(t, os.WriteFile(path, data, 0o666))
+	check(t, bodies.WriteSpec(bodies.SpecPath(path), bodies.Spec{Size: 64, Mean: [3]float32{.5, .5, .5}, Std: [3]float32{.2, .2, .2}, Layout: bodies.NCHW, Cut: "relu", Channels: 8, Groups: []bodies.Group{{Name: "all", Layers: []string{"maps"}}}}))
+}
+
+// hostileCall runs finetune with a limit on time and on memory.
+func hostileCall(t *testing.T, path string, refused bool, args ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	const kb = "16000000"
+	c := exec.CommandContext(ctx, "sh", append([]string{"-c", `ulimit -v ` + kb + `; exec finetune "$@"`, "sh"}, args...)...)
+	out, err := c.CombinedOutput()
+	text := string(out)
+	switch {
+	case ctx.Err() != nil:
+		t.Errorf("%s: no end in 30 s\n%s", args[0], tail(text))
+	case c.ProcessState.ExitCode() < 0 || strings.Contains(text, "panic") || strings.Contains(text, "goroutine"):
+		t.Errorf("%s: %v\n%s", args[0], err, tail(text))
+	case err == nil && refused:
+		t.Errorf("%s: not refused\n%s", args[0], tail(text))
+	case err != nil && !strings.Contains(text, filepath.Base(path)):
+		t.Errorf("%s: the error does not name the file\n%s", args[0], tail(text))
+	case err != nil:
+		t.Logf("%s: %s", args[0], tail(text))
+	}
+}
+
+func tail(s string) string {
+	if len(s) > 600 {
+		return "…" + s[len(s)-600:]
+	}
+	return s
+}
