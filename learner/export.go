@@ -104,6 +104,9 @@ func (c *Classifier) Export(ctx context.Context, o ExportOptions, ui UI) (*Expor
 	if err := file.addSelfTest(ctx, m); err != nil {
 		return nil, err
 	}
+	if err := m.Seal(); err != nil {
+		return nil, err
+	}
 	if file.Digest, err = m.Digest(); err != nil {
 		return nil, err
 	}

@@ -31,6 +31,9 @@ func openExported(path string, m Machine) (*Classifier, error) {
 		return nil, err
 	}
 	c, err := exported(path, model, m)
+	if err == nil && !model.Sealed() {
+		err = errors.Join(failure.Data(fmt.Errorf("learner: %s: damaged: no checksum in its metadata; export it again", path)), c.Close())
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,59 @@
+package graph
+
+import (
+	"fmt"
+	"hash/crc32"
+
+	"google.golang.org/protobuf/proto"
+
+	"finetune/onnx/graph/onnxpb"
+)
+
+// sealKey is the metadata key of a checksum over all bytes of the file before it.
+const sealKey = "finetune.crc32c"
+
+// Seal adds a checksum to the metadata, which Read then checks: a file that
+// changes afterwards is refused. Nothing may be added after it. A model with
+// functions stays without: they come behind the metadata in a file.
+func (m *Model) Seal() error {
+	if len(m.Functions) > 0 {
+		return nil
+	}
+	data, err := m.Bytes()
+	if err != nil {
+		return err
+	}
+	m.SetMeta(sealKey, checksum(data))
+	sealed, err := m.Bytes()
+	if err != nil {
+		return err
+	}
+	return m.checkSeal(sealed)
+}
+
+// Sealed reports whether the model has a checksum, or can have none.
+func (m *Model) Sealed() bool {
+	_, ok := m.Meta(sealKey)
+	return ok || len(m.Functions) > 0
+}
+
+func checksum(data []byte) string {
+	return fmt.Sprintf("%08x", crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli)))
+}
+
+// checkSeal compares data, from which m was parsed, with its checksum, if it has one.
+func (m *Model) checkSeal(data []byte) error {
+	value, ok := m.Meta(sealKey)
+	if !ok {
+		return nil
+	}
+	entry, err := proto.Marshal(&onnxpb.ModelProto{MetadataProps: []*onnxpb.StringStringEntryProto{{Key: proto.String(sealKey), Value: proto.String(value)}}})
+	if err != nil {
+		return m.badf("%w", err)
+	}
+	n := len(data) - len(entry)
+	if n < 0 || string(data[n:]) != string(entry) || checksum(data[:n]) != value {
+		return m.badf("damaged: its checksum is not the %q in its metadata; take the file from a backup, or export it again", value)
+	}
+	return nil
+}
