@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"math"
 	"os"
@@ -77,6 +78,17 @@ type wire struct {
 	Source   string    `json:"source"`
 	Weights  string    `json:"weights,omitempty"`
 	Revision int       `json:"revision,omitempty"`
+	Sum      string    `json:"crc32c,omitempty"` // of the rest; a description written by hand has none
+}
+
+// sum is the CRC-32C of a description without its sum.
+func (w wire) sum() string {
+	w.Sum = ""
+	data, err := json.Marshal(w)
+	if err != nil {
+		return "" // numbers that are no numbers: check refuses them
+	}
+	return fmt.Sprintf("%08x", crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli)))
 }
 
 const maxSpec = 4 << 20 // bytes; a foreign body lists its parameters by name
@@ -114,6 +126,9 @@ func parseSpec(data []byte) (Spec, error) {
 	if _, err := d.Token(); err != io.EOF {
 		return Spec{}, errors.New("text after the JSON object")
 	}
+	if sum := w.sum(); w.Sum != "" && w.Sum != sum {
+		return Spec{}, fmt.Errorf("damaged, or changed by hand: its checksum is %s, not %q; import the body again, or remove the line \"crc32c\" if the change is yours", sum, w.Sum)
+	}
 	if len(w.Mean) != 3 || len(w.Std) != 3 {
 		return Spec{}, fmt.Errorf("mean has %d numbers and std %d; give three each, for red, green and blue from 0 to 1", len(w.Mean), len(w.Std))
 	}
@@ -142,7 +157,9 @@ func (s Spec) check() error {
 
 // MarshalJSON writes the fields of BODY.json in their order.
 func (s Spec) MarshalJSON() ([]byte, error) {
-	return json.Marshal(wire{s.Name, s.Digest, s.Size, s.Mean[:], s.Std[:], s.Layout, s.Cut, s.Channels, s.Groups, s.Licence, s.Source, s.Weights, s.Revision})
+	w := wire{s.Name, s.Digest, s.Size, s.Mean[:], s.Std[:], s.Layout, s.Cut, s.Channels, s.Groups, s.Licence, s.Source, s.Weights, s.Revision, ""}
+	w.Sum = w.sum()
+	return json.Marshal(w)
 }
 
 // WriteSpec writes BODY.json, whole or not at all.
