@@ -28,7 +28,7 @@ type Cache struct {
 	mu       sync.RWMutex
 	shards   []*shard
 	index    map[Digest]place
-	known    map[string]bool   // shard names read, refused or merged
+	known    map[string]bool   // shard names seen: true if the rows are in the index, false if it was refused
 	digests  map[string]Digest // dataset.Item.File -> content, as Fill or Rows read it
 	warnings []string
 }
@@ -104,7 +104,7 @@ func (c *Cache) refresh() error {
 		return fmt.Errorf("activations: %w", err)
 	}
 	c.mu.RLock()
-	names = slices.DeleteFunc(names, func(n string) bool { return c.known[n] })
+	names = slices.DeleteFunc(names, func(n string) bool { _, seen := c.known[n]; return seen })
 	c.mu.RUnlock()
 	opened, errs := make([]*shard, len(names)), make([]error, len(names))
 	parallel(len(names), func(i int) {
@@ -118,7 +118,7 @@ func (c *Cache) refresh() error {
 			c.add(opened[i])
 		case errors.Is(errs[i], os.ErrNotExist): // merged by another process; its rows came under a new name
 		default:
-			c.known[name] = true
+			c.known[name] = false // the same rows, computed again, get the same name
 			c.setAside(name, errs[i])
 		}
 	}

@@ -53,6 +53,31 @@ func TestBitRot(t *testing.T) {
 	}
 }
 
+// Equal rows make a shard of the same name as the damaged one that was refused.
+func TestBitRotRepairedUnderTheSameName(t *testing.T) {
+	dir, items := t.TempDir(), photos(t, 5)
+	first := open(t, dir, 8)
+	fill(t, first, items, FillOptions{})
+	before := content(t, first)
+	names, err := shardNames(first.Dir())
+	if err != nil || len(names) != 1 {
+		t.Fatal(names, err)
+	}
+	file := filepath.Join(first.Dir(), names[0])
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	write(t, file, "damaged")
+	c := open(t, dir, 8)
+	counts(t, "repaired", fill(t, c, items, FillOptions{}), 5, 0, 0, 0)
+	if again, err := shardNames(c.Dir()); err != nil || !slices.Equal(again, names) {
+		t.Errorf("shards %v, want %v: the test has no point", again, names)
+	}
+	if c.Len() != 5 || !slices.Equal(content(t, c), before) {
+		t.Errorf("%d rows, want the 5 that were there", c.Len())
+	}
+}
+
 func TestShardOfAnotherKeyIsNotUsed(t *testing.T) {
 	dir, items := t.TempDir(), photos(t, 5)
 	a := open(t, dir, 8)

@@ -203,8 +203,13 @@ func (b *faultBench) start(t *testing.T) {
 
 // call runs a command in this process and returns its exit code and what it said.
 func (b *faultBench) call(args ...string) (int, string) {
+	return b.loud(append(args, "--quiet")...)
+}
+
+// loud is call with progress and warnings.
+func (b *faultBench) loud(args ...string) (int, string) {
 	var out bytes.Buffer
-	code := Main(context.Background(), append([]string{"finetune"}, append(args, "--quiet")...), Streams{In: strings.NewReader(""), Out: &out, Err: &out})
+	code := Main(context.Background(), append([]string{"finetune"}, args...), Streams{In: strings.NewReader(""), Out: &out, Err: &out})
 	return code, out.String()
 }
 

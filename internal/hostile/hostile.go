@@ -58,6 +58,9 @@ func Seeds(dirs ...string) ([]File, error) {
 func Images(seeds []File, n int, seed uint64) []File {
 	out := crafted(seeds)
 	out = out[:min(n, len(out))]
+	for i := range out { // seeds may have equal names
+		out[i].Name = fmt.Sprintf("%05d-%s", i, out[i].Name)
+	}
 	for i := len(out); i < n; i++ {
 		s := rng.New(rng.Text("hostile"), seed, uint64(i))
 		from := seeds[s.Intn(len(seeds))]
