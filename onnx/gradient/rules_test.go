@@ -78,7 +78,6 @@ type maker struct {
 	*graph.Builder
 	name   string
 	params []string
-	stats  map[string][]int64
 }
 
 func count(shape []int64) int {
@@ -303,6 +302,59 @@ func TestRules(t *testing.T) {
 			t.Run(layout+"/"+name, func(t *testing.T) {
 				checkRule(t, name, build, want[name], block)
 			})
+		}
+	}
+}
+
+// TestEveryRuleHasACase: the table and the cases name the same operators.
+func TestEveryRuleHasACase(t *testing.T) {
+	// pseudo operators of batch normalisation, and what every loss ends with
+	tested := map[string]bool{"Affine": true, "BatchNorm": true, "Identity": true}
+	for name, build := range cases {
+		m := &maker{Builder: graph.NewBuilder(name, 17), name: name}
+		m.Output(build(m), graph.Float32)
+		for _, n := range m.Model().Graph.Node {
+			tested[n.GetOpType()] = true
+		}
+	}
+	for op := range gradient.Rules {
+		if !tested[op] {
+			t.Errorf("rule of %s has no case", op)
+		}
+	}
+}
+
+func TestMissingRuleNamesTheNode(t *testing.T) {
+	b := graph.NewBuilder("tiny", 17)
+	w := b.Init("w", []int64{2}, []float32{1, 2})
+	b.Output(b.Node("ReduceProd", "odd", []string{b.Node("Erf", "bell", []string{w})}, i("keepdims", 1)), graph.Float32, 1)
+	m := b.Model()
+	_, err := gradient.Build(m, "odd", gradient.Options{Trainable: []string{"w"}})
+	const want = `operator ReduceProd (node "odd") has no gradient rule; freeze up to this node or add the rule`
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v, want %q", err, want)
+	}
+	for _, names := range [][]string{nil, {"w", "w"}, {"v"}} {
+		if _, err := gradient.Build(m, "odd", gradient.Options{Trainable: names}); err == nil {
+			t.Errorf("trainable %v is accepted", names)
+		}
+	}
+}
+
+// TestFrozenPrefixIsNotDifferentiated: an operator without a rule before the
+// first trainable parameter is no error, and nothing is computed for it.
+func TestFrozenPrefixIsNotDifferentiated(t *testing.T) {
+	b := graph.NewBuilder("tiny", 17)
+	x := b.Node("Erf", "bell", []string{b.Input("x", graph.Float32, 2, 2)})
+	y := b.Node("MatMul", "", []string{x, b.Init("w", []int64{2, 1}, []float32{1, 2})})
+	b.Output(b.Node("ReduceSum", "loss", []string{y}, i("keepdims", 1)), graph.Float32, 1, 1)
+	g, err := gradient.Build(b.Model(), "loss", gradient.Options{Trainable: []string{"w"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range g.Model.Graph.Node {
+		if slices.Contains(n.Output, "grad.x") || slices.Contains(n.Output, "grad.bell") {
+			t.Errorf("node %s differentiates what is frozen", n.GetName())
 		}
 	}
 }

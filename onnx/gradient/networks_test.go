@@ -1,0 +1,124 @@
+package gradient_test
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"finetune/onnx"
+	"finetune/onnx/bodies"
+	"finetune/onnx/gradient"
+	"finetune/onnx/graph"
+)
+
+const networkSize, networkBatch = 64, 4
+
+// network is a seeded body with the loss on its own classifier.
+func network(t *testing.T, name string) *graph.Model {
+	t.Helper()
+	state, err := bodies.Seeded(name, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, _, err := bodies.Build(name, state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if dir := os.Getenv("GRADIENT_MODELS"); dir != "" { // for testdata/reference/gradient_vectors.py
+		if err := m.Write(filepath.Join(dir, name+".onnx")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m, err = gradient.WithCrossEntropy(m, "logits")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// TestNetworks: gradients of whole networks, frozen and batch statistics, batch
+// 4, are no further from PyTorch's float64 than twice its own float32. An
+// activation within rounding of a kink of ReLU may fall on the other side, in
+// PyTorch and here alike, which moves a gradient by 1e-3; so of three batches
+// the least disturbed one counts, on both sides.
+func TestNetworks(t *testing.T) {
+	want := read(t, "gradient_networks.json")
+	for layout, block := range blocks(t) {
+		for _, name := range []string{"resnet34", "efficientnet-lite0"} {
+			for _, mode := range []string{"frozen", "batch"} {
+				t.Run(layout+"/"+name+"/"+mode, func(t *testing.T) {
+					checkNetwork(t, network(t, name), name+"/"+mode, mode == "frozen", block, want)
+				})
+			}
+		}
+	}
+}
+
+func checkNetwork(t *testing.T, m *graph.Model, name string, frozen bool, block int64, want map[string]reference) {
+	first := want[name+"/0"]
+	var names []string
+	for _, init := range m.Graph.Initializer {
+		if _, ok := first.Grads[init.GetName()]; ok {
+			names = append(names, init.GetName())
+		}
+	}
+	if len(names) != len(first.Grads) {
+		t.Fatalf("%d of the reference's %d parameters found", len(names), len(first.Grads))
+	}
+	g, err := gradient.Build(m, gradient.Objective, gradient.Options{Trainable: names, Block: block,
+		Shapes:      map[string][]int64{"image": {-1, 3, networkSize, networkSize}},
+		FrozenStats: func(string) bool { return frozen }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	outputs := []string{gradient.Loss}
+	for _, p := range g.Params {
+		outputs = append(outputs, p.Grad)
+	}
+	ours, theirs := math.Inf(1), math.Inf(1)
+	for seed := range 3 {
+		ref := want[fmt.Sprintf("%s/%d", name, seed)]
+		feeds := feed(t, m, g)
+		for k, v := range batch(t, fmt.Sprintf("%s/%d", name, seed)) {
+			feeds[k] = v
+		}
+		got := run(t, g.Model, feeds, outputs...)
+		if loss := float64(got[gradient.Loss][0]); math.Abs(loss-ref.Loss) > 1e-5*ref.Loss {
+			t.Errorf("batch %d: loss %g, PyTorch %g", seed, loss, ref.Loss)
+		}
+		sum := 0.0
+		for _, p := range g.Params {
+			sum += distance(p.Name, got[p.Grad], ref.Grads[p.Name])
+		}
+		ours, theirs = min(ours, math.Sqrt(sum)), min(theirs, ref.Float32)
+	}
+	t.Logf("distance from float64: %.2g, PyTorch's float32 %.2g", ours, theirs)
+	if !(ours <= 2*theirs) {
+		t.Errorf("gradients are %g from float64, PyTorch's float32 %g: more than twice as far", ours, theirs)
+	}
+}
+
+// batch is a batch of the reference.
+func batch(t *testing.T, name string) map[string]*onnx.Tensor {
+	feeds := map[string]*onnx.Tensor{}
+	put := func(name string, tensor *onnx.Tensor, err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		feeds[name] = tensor
+	}
+	x, err := onnx.Float32(seeded(name, "image", networkBatch*3*networkSize*networkSize, -2, 2), networkBatch, 3, networkSize, networkSize)
+	put("image", x, err)
+	y, err := onnx.Int64([]int64{3, 1, 4, 1}, networkBatch)
+	put(gradient.Labels, y, err)
+	w, err := onnx.Float32(slices.Repeat([]float32{1}, 1000), 1000)
+	put(gradient.ClassWeights, w, err)
+	for name, v := range map[string]float32{gradient.LabelSmoothing: 0, gradient.LossScale: 1} {
+		s, err := onnx.Float32([]float32{v})
+		put(name, s, err)
+	}
+	return feeds
+}
