@@ -92,7 +92,11 @@ func runTrain(ctx context.Context, o trainOptions, out *console) (err error) {
 	if err != nil {
 		return hint(err, ctx, run.Dir)
 	}
-	summary, err := l.Train(ctx, run, features, started)
+	train := l.Train
+	if o.config.Train.Unfreeze {
+		train = l.TrainAll
+	}
+	summary, err := train(ctx, run, features, started)
 	if err != nil {
 		return hint(err, ctx, run.Dir)
 	}
@@ -184,6 +188,10 @@ func checkTraining(t *learner.Training) error {
 		return usagef("--cycles, --cycle-len and --cycle-mult are 1 or more, and --epochs is for --schedule constant")
 	case strings.HasPrefix(t.Schedule, "clr") && (t.CycleMult != 1 || len(t.CLR) != 2 && len(t.CLR) != 4):
 		return usagef("--schedule %s takes --clr with two or four numbers, and no --cycle-mult", t.Schedule)
+	case !t.Unfreeze && (t.FreezeTo != 0 || t.BNFreeze || t.MicroBatch != 0 || len(t.LRs) > 0):
+		return usagef("--lrs, --freeze-to, --bn-freeze and --micro-batch need --unfreeze")
+	case t.FreezeTo < 0 || t.MicroBatch < 0 || t.MicroBatch == 1:
+		return usagef("--freeze-to is 0 or more, --micro-batch 2 or more")
 	case t.BatchSize < 2:
 		return usagef("--batch-size %d: 2 or more are needed", t.BatchSize)
 	case t.Save != "" && (t.Save != filepath.Base(t.Save) || strings.HasPrefix(t.Save, ".")):

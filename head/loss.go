@@ -73,6 +73,17 @@ func (l Loss) sigmoid(logits, targets []float32, classes int) float64 {
 	return total
 }
 
+// LogProbabilities turns logits [n, classes] into log-probabilities in place and
+// returns them: log-softmaxes, or with multi log-sigmoids, each class by itself.
+func LogProbabilities(logits []float32, classes int, multi bool) []float32 {
+	if multi {
+		logSigmoid(logits)
+	} else {
+		logSoftmax(logits, classes)
+	}
+	return logits
+}
+
 // logSoftmax replaces each row of z by its log-softmax.
 func logSoftmax(z []float32, classes int) {
 	for i := 0; i < len(z); i += classes {

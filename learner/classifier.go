@@ -114,6 +114,9 @@ func openRun(dir string, m Machine, ui UI) (*Classifier, error) {
 	l := &Learner{Config: config, ui: ui}
 	l.Config.Machine = m
 	l.Config.Body.Name = bodyOf(config.Body)
+	if own := tunedBody(dir); own != "" {
+		l.Config.Body.Name, l.Config.Body.Digest = own, ""
+	}
 	if err := l.openBody(); err != nil {
 		return nil, fmt.Errorf("%w (the body of %s)", err, dir)
 	}

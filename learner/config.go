@@ -84,6 +84,11 @@ type Training struct {
 	SWA       int  `json:"swa,omitempty"` // first epoch averaged, from 1
 	Snapshots bool `json:"snapshots,omitempty"`
 
+	Unfreeze   bool `json:"unfreeze,omitempty"`
+	FreezeTo   int  `json:"freeze_to,omitempty"` // layer groups before this one stay as they are
+	BNFreeze   bool `json:"bn_freeze,omitempty"`
+	MicroBatch int  `json:"micro_batch,omitempty"`
+
 	Hidden  string `json:"hidden"`
 	Dropout string `json:"dropout"`
 	Load    string `json:"load,omitempty"`

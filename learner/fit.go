@@ -128,7 +128,26 @@ func (f *fit) step(ctx context.Context, step int) (float64, error) {
 		f.order, f.shuffled = f.epochOrder(epoch), epoch
 	}
 	lo, hi := head.Bounds(len(f.order), f.config.BatchSize, i)
+	f.announce(step + 1)
 	return f.model.step(ctx, epoch, f.order[lo:hi], f.rates(step))
+}
+
+// announce tells a model that loads photographs which ones the next step takes.
+func (f *fit) announce(step int) {
+	p, ok := f.model.(interface{ prefetch(epoch int, index []int) })
+	if !ok {
+		return
+	}
+	if step >= f.sched.Steps() {
+		p.prefetch(0, nil)
+		return
+	}
+	order, epoch := f.order, step/f.batches
+	if epoch != f.shuffled {
+		order = f.epochOrder(epoch)
+	}
+	lo, hi := head.Bounds(len(order), f.config.BatchSize, step%f.batches)
+	p.prefetch(epoch, order[lo:hi])
 }
 
 func (f *fit) rates(step int) rates {

@@ -3,9 +3,11 @@ package learner
 import (
 	"context"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"math"
+	"os"
 
 	"finetune/internal/durable"
 	"finetune/internal/failure"
@@ -40,19 +42,63 @@ func (l *Learner) FindRate(ctx context.Context, f *Features, s Search) (Curve, e
 	if !(s.Start > 0 && s.End > s.Start) {
 		return Curve{}, failure.Usage(fmt.Errorf("learner: rates from %g to %g; they must be above 0 and grow", s.Start, s.End))
 	}
-	t, m, err := l.newFit(ctx, f)
+	t, end, err := l.searchFit(ctx, f)
 	if err != nil {
 		return Curve{}, err
 	}
+	defer end()
 	if s.Tries == 0 {
 		s.Tries = max(t.batches, minTries)
 	}
-	t.config.LR, t.config.LRs = s.Start, nil
+	t.config = t.config.startingAt(s.Start)
 	t.sched = schedule.Finder{Start: s.Start, End: s.End, Tries: s.Tries, Linear: s.Linear}
-	return t.search(ctx, s, m)
+	show, done := l.ui.Progress("lr-find", "steps")
+	defer done()
+	t.tick = show
+	return t.search(ctx, s)
 }
 
-func (t *fit) search(ctx context.Context, s Search, m *headModel) (Curve, error) {
+// searchFit is a fresh fit of the head or, unfrozen, of the whole network.
+func (l *Learner) searchFit(ctx context.Context, f *Features) (*fit, func(), error) {
+	if !l.Config.Train.Unfreeze {
+		t, _, err := l.newFit(ctx, f)
+		return t, func() {}, err
+	}
+	dir, err := os.MkdirTemp("", "finetune-lr-find-")
+	if err != nil {
+		return nil, nil, fmt.Errorf("learner: %w", err)
+	}
+	t, m, err := l.newFullFit(f, dir, true)
+	if err == nil && l.Config.Train.Load != "" {
+		if err = l.loadFull(m, ""); err != nil {
+			m.trainer.Close()
+		}
+	}
+	if err != nil {
+		os.RemoveAll(dir)
+		return nil, nil, err
+	}
+	return t, func() { m.trainer.Close(); os.RemoveAll(dir) }, nil
+}
+
+// startingAt sets the last group's rate; the others keep their proportion to it.
+func (t Training) startingAt(rate float64) Training {
+	if n := len(t.LRs); n > 0 {
+		last, lrs := t.LRs[n-1], make([]float64, n)
+		for i, r := range t.LRs {
+			lrs[i] = r / last * rate
+		}
+		t.LRs = lrs
+	}
+	t.LR = rate
+	return t
+}
+
+func (t *fit) search(ctx context.Context, s Search) (Curve, error) {
+	m, ok := t.model.(*headModel)
+	if s.Valid && !ok {
+		return Curve{}, failure.Usage(errors.New("learner: --valid measures a frozen body's head; leave out --unfreeze or --valid"))
+	}
 	c, stop, valid := Curve{Rule: schedule.SuggestRule}, schedule.NewStop(), schedule.Smoothed{}
 	for step := range s.Tries {
 		if err := ctx.Err(); err != nil {
@@ -66,7 +112,7 @@ func (t *fit) search(ctx context.Context, s Search, m *headModel) (Curve, error)
 		if c.Stopped = stop.At(step, smoothed); c.Stopped {
 			break
 		}
-		c.Rates = append(c.Rates, t.rates(step).LR[0])
+		c.Rates = append(c.Rates, last(t.rates(step).LR))
 		c.Losses = append(c.Losses, smoothed)
 		if s.Valid {
 			loss, err := m.validBatch(step, t.config.BatchSize)
@@ -82,6 +128,8 @@ func (t *fit) search(ctx context.Context, s Search, m *headModel) (Curve, error)
 	c.Suggestion = schedule.Suggest(c.Rates, c.Losses)
 	return c, nil
 }
+
+func last(v []float64) float64 { return v[len(v)-1] }
 
 // validBatch is the loss of the step's validation batch, which go round.
 func (m *headModel) validBatch(step, size int) (float64, error) {

@@ -14,6 +14,7 @@ import (
 
 	"finetune/internal/durable"
 	"finetune/internal/failure"
+	"finetune/onnx/bodies"
 )
 
 // Names of what a run leaves (DESIGN.md, what a run leaves).
@@ -107,7 +108,7 @@ func CreateRun(dir string, overwrite bool, c Config) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{historyFile, stepsFile, predictionsFile, summaryFile, headFile, stateFile, skippedFile, neighboursFile, reportDir, sumsFile, configFile} {
+	for _, name := range []string{historyFile, stepsFile, predictionsFile, summaryFile, headFile, stateFile, skippedFile, neighboursFile, reportDir, artifactsDir, bodyFile, bodies.SpecPath(bodyFile), checkpointFile, featuresDir, sumsFile, configFile} {
 		if err := durable.Remove(filepath.Join(dir, name)); err != nil {
 			r.Close()
 			return nil, fmt.Errorf("learner: %w", err)

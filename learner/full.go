@@ -1,0 +1,383 @@
+package learner
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"finetune/dataset"
+	"finetune/finetuning"
+	"finetune/head"
+	"finetune/internal/failure"
+	"finetune/onnx/artifacts"
+	"finetune/onnx/bodies"
+	"finetune/onnx/gradient"
+	"finetune/onnx/graph"
+	"finetune/onnx/weights"
+)
+
+// Names of what full fine-tuning leaves in a run, besides what a head leaves.
+const (
+	artifactsDir   = "artifacts"              // the four files that training runs
+	bodyFile       = "body.onnx"              // the fine-tuned body, with body.json
+	checkpointFile = "checkpoint.safetensors" // every parameter and running statistic
+	featuresDir    = "features"               // of the fine-tuned body, while a run is finished
+)
+
+// fullModel trains the whole network on photographs, through the artifacts.
+type fullModel struct {
+	l            *Learner
+	trainer      *finetuning.Trainer
+	photos       *photoLoader
+	train, valid []dataset.Item
+	classes      int
+	multi        bool
+
+	upcoming      []int // what the step after this one takes
+	upcomingEpoch int
+}
+
+var _ model = (*fullModel)(nil)
+
+func (m *fullModel) step(ctx context.Context, epoch int, index []int, r rates) (float64, error) {
+	images, err := m.photos.take(ctx, epoch, index)
+	if err != nil {
+		return 0, err
+	}
+	if m.upcoming != nil {
+		m.photos.start(m.upcomingEpoch, m.upcoming)
+	}
+	decay := make([]float64, len(r.LR))
+	for i := range decay {
+		decay[i] = r.Decay
+	}
+	loss, _, err := m.trainer.Step(images, m.labels(index), finetuning.Rates{Rates: r.LR, Decay: decay, Momentum: r.Momentum, Clip: m.l.Config.Train.Clip})
+	return loss, err
+}
+
+// prefetch names the photographs that the step after the current one takes.
+func (m *fullModel) prefetch(epoch int, index []int) { m.upcomingEpoch, m.upcoming = epoch, index }
+
+func (m *fullModel) labels(index []int) finetuning.Labels {
+	if m.multi {
+		return finetuning.Labels{Hot: targets(m.train, index, m.classes)}
+	}
+	y := make([]int64, len(index))
+	for k, i := range index {
+		y[k] = int64(m.train[i].Label)
+	}
+	return finetuning.Labels{Classes: y}
+}
+
+// predict runs the evaluation model over the centre views.
+func (m *fullModel) predict(ctx context.Context) ([]float32, error) {
+	const batch = 32
+	out := make([]float32, 0, len(m.valid)*m.classes)
+	next := m.photos.centre(ctx, m.valid[:min(batch, len(m.valid))])
+	for lo := 0; lo < len(m.valid); lo += batch {
+		images, err := next()
+		if err != nil {
+			return nil, err
+		}
+		if hi := lo + batch; hi < len(m.valid) {
+			next = m.photos.centre(ctx, m.valid[hi:min(hi+batch, len(m.valid))])
+		}
+		logits, err := m.trainer.Predict(images)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, head.LogProbabilities(logits, m.classes, m.multi)...)
+	}
+	return out, nil
+}
+
+// weights are parameters and running statistics; the rest of the trainer's
+// state is the optimiser's.
+func (m *fullModel) weights() []weights.Tensor   { return m.part(false) }
+func (m *fullModel) optimiser() []weights.Tensor { return m.part(true) }
+
+func (m *fullModel) part(optimiser bool) []weights.Tensor {
+	known := m.trainer.Weights()
+	return slices.DeleteFunc(m.trainer.State(), func(t weights.Tensor) bool {
+		_, isWeight := known[t.Name]
+		return isWeight == optimiser
+	})
+}
+
+func (m *fullModel) set(list []weights.Tensor) error {
+	values := make(map[string][]float32, len(list))
+	for _, t := range list {
+		values[t.Name] = t.Data
+	}
+	return m.trainer.Load(values)
+}
+
+func (m *fullModel) setOptimiser(list []weights.Tensor) error {
+	return m.trainer.Restore(append(m.weights(), list...))
+}
+
+// reestimate passes over the training photographs with all rates 0: the weights
+// stay and the running statistics move.
+func (m *fullModel) reestimate(ctx context.Context, batches [][]int) error {
+	still := rates{LR: make([]float64, len(m.groups()))}
+	for _, index := range batches {
+		if _, err := m.step(ctx, 0, index, still); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *fullModel) groups() []string { return m.trainer.Groups() }
+
+// newFullFit writes the artifacts into dir, unless there are some to go on
+// with, and prepares a fit of the whole network, at step 0. Close the trainer.
+func (l *Learner) newFullFit(f *Features, dir string, fresh bool) (*fit, *fullModel, error) {
+	c := l.Config.Train
+	if fresh {
+		if err := l.writeArtifacts(dir); err != nil {
+			return nil, nil, err
+		}
+	}
+	options, err := l.headOptions(f.Train)
+	if err != nil {
+		return nil, nil, err
+	}
+	t, err := finetuning.Open(dir, finetuning.Options{
+		Seed: c.Seed, Threads: l.Config.Machine.Threads, Device: l.Config.Machine.Device, MicroBatch: c.MicroBatch,
+		ClassWeights: options.Loss.Weights, LabelSmoothing: float32(c.Smoothing),
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	m := &fullModel{
+		l: l, trainer: t, train: f.Train.items, valid: f.Valid.items, classes: len(l.Set.Classes), multi: l.Set.Multi,
+		photos: newPhotoLoader(l, f.Train.items),
+	}
+	batches := head.Batches(len(m.train), c.BatchSize)
+	sched, err := newSchedule(c, batches)
+	if err == nil {
+		err = l.checkFull(m)
+	}
+	if err != nil {
+		t.Close()
+		return nil, nil, failure.Usage(err)
+	}
+	return &fit{config: l.fullRates(), multi: l.Set.Multi, classes: m.classes, train: m.train, valid: m.valid, model: m, sched: sched, batches: batches}, m, nil
+}
+
+// fullRates is the training configuration with a rate for each group: the
+// lesson's hundredth and tenth of the rate where none are given.
+func (l *Learner) fullRates() Training {
+	c := l.Config.Train
+	if len(c.LRs) == 0 {
+		c.LRs = []float64{c.LR / 100, c.LR / 10, c.LR}
+	}
+	return c
+}
+
+// checkFull refuses rates that do not fit the groups, and a batch that would
+// not fit the memory.
+func (l *Learner) checkFull(m *fullModel) error {
+	all, rates := m.trainer.Manifest.Frozen+len(m.groups()), len(l.fullRates().LRs)
+	if rates != 1 && rates < len(m.groups()) || rates > all {
+		return fmt.Errorf("learner: %d rates for the layer groups %s; give one rate, or one for each", rates, strings.Join(m.groups(), ", "))
+	}
+	batch := l.Config.Train.BatchSize
+	if micro := l.Config.Train.MicroBatch; micro > 0 {
+		batch = min(batch, micro)
+	}
+	memory := m.trainer.Manifest.Memory
+	need, free := memory.Of(batch), availableMemory()
+	l.ui.Say("memory     about %.1f GB for a step of %d photographs", float64(need)/1e9, batch)
+	if free > 0 && need > free/10*9 {
+		fits := max((free/10*9-memory.Fixed)/max(memory.PerImage, 1), 0)
+		return fmt.Errorf("learner: a step of %d photographs needs about %.1f GB, %.1f GB are free; %d would fit: add --micro-batch %d", batch, float64(need)/1e9, float64(free)/1e9, fits, max(fits, 2))
+	}
+	return nil
+}
+
+// availableMemory is what the system says is free, 0 where it does not say.
+func availableMemory() int64 {
+	data, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(data)) {
+		var kb int64
+		if n, _ := fmt.Sscanf(line, "MemAvailable: %d kB", &kb); n == 1 {
+			return kb << 10
+		}
+	}
+	return 0
+}
+
+func (l *Learner) writeArtifacts(dir string) error {
+	o, err := l.artifactOptions()
+	if err != nil {
+		return err
+	}
+	if l.Config.Machine.Device == "cpu" || l.Config.Machine.Device == "auto" {
+		if o.Block, err = gradient.BlockSize(); err != nil {
+			return err
+		}
+	}
+	_, err = artifacts.Write(dir, o)
+	return err
+}
+
+func (l *Learner) artifactOptions() (artifacts.Options, error) {
+	c := l.Config.Train
+	features, err := bodies.FeatureModel(l.Body)
+	if err != nil {
+		return artifacts.Options{}, err
+	}
+	groups, err := finetuning.Groups(features, l.Body.Spec)
+	if err != nil {
+		return artifacts.Options{}, err
+	}
+	hc, err := l.headConfig(l.Body.Spec.Features())
+	if err != nil {
+		return artifacts.Options{}, err
+	}
+	return artifacts.Options{
+		Body: features, Groups: groups, FreezeTo: c.FreezeTo, FreezeBN: c.BNFreeze, Size: l.Config.Images.Size, Optimizer: c.Optimiser, Multi: l.Set.Multi,
+		Head: artifacts.Head{Hidden: hc.Hidden, Drop: hc.Drop, Classes: hc.Classes, Seed: hc.Seed},
+	}, nil
+}
+
+// TrainAll fine-tunes the whole network into the run's folder. With a saved
+// state in the folder it goes on from there.
+func (l *Learner) TrainAll(ctx context.Context, r *Run, f *Features, started time.Time) (*Summary, error) {
+	begin := time.Now()
+	_, err := os.Stat(r.Path(stateFile))
+	t, m, err := l.newFullFit(f, r.Path(artifactsDir), err != nil)
+	if err != nil {
+		return nil, err
+	}
+	defer m.trainer.Close()
+	l.ui.Say("groups     %s", strings.Join(m.groups(), ", "))
+	if l.Config.Train.Load != "" {
+		if err := l.loadFull(m, r.Dir); err != nil {
+			return nil, err
+		}
+	}
+	if err := l.resume(r, t); err != nil {
+		return nil, err
+	}
+	save := func(path string) error {
+		h, err := l.headOf(m)
+		if err != nil {
+			return err
+		}
+		return l.saveHead(path, h)
+	}
+	if err := l.runFit(ctx, r, t, save); err != nil {
+		return nil, err
+	}
+	return l.finishFull(ctx, r, f, t, m, Seconds{Precompute: f.Seconds, Train: time.Since(begin).Seconds()}, started)
+}
+
+// loadFull starts the head from a trained one.
+func (l *Learner) loadFull(m *fullModel, run string) error {
+	hc, err := l.headConfig(l.Body.Spec.Features())
+	if err != nil {
+		return err
+	}
+	h, err := head.New(hc)
+	if err != nil {
+		return failure.Usage(err)
+	}
+	if err := l.load(h, run); err != nil {
+		return err
+	}
+	values := map[string][]float32{}
+	for _, t := range h.State() {
+		values[artifacts.HeadPrefix+t.Name] = t.Data
+	}
+	return m.trainer.Load(values)
+}
+
+// headOf is the head inside the network.
+func (l *Learner) headOf(m *fullModel) (*head.Head, error) {
+	hc, err := l.headConfig(l.Body.Spec.Features())
+	if err != nil {
+		return nil, err
+	}
+	h, err := head.New(hc)
+	if err != nil {
+		return nil, err
+	}
+	return h, h.Restore(fromFile(within(artifacts.HeadPrefix, m.weights())))
+}
+
+// finishFull writes the fine-tuned body beside the run and lets the frozen
+// path, with that body, make everything else a run leaves.
+func (l *Learner) finishFull(ctx context.Context, r *Run, f *Features, t *fit, m *fullModel, s Seconds, started time.Time) (*Summary, error) {
+	body, err := l.writeBody(r.Path(bodyFile), m)
+	if err != nil {
+		return nil, err
+	}
+	if err := writeTensors(r.Path(checkpointFile), m.weights(), map[string]string{"finetune.body": l.Config.Body.Name}); err != nil {
+		return nil, err
+	}
+	h, err := l.headOf(m)
+	if err != nil {
+		return nil, err
+	}
+	tuned := *l
+	tuned.Body, tuned.frozen = body, nil
+	tuned.Config.Body.Name, tuned.Config.Body.Digest, tuned.Config.Body.File = body.Spec.Name, body.Spec.Digest, body.Path
+	tuned.Config.Machine.Cache = r.Path(featuresDir)
+	defer os.RemoveAll(r.Path(featuresDir))
+	defer tuned.Close()
+	after, err := tuned.Precompute(ctx)
+	if err != nil {
+		return nil, err
+	}
+	after.Skipped = f.Skipped
+	frozen := &headModel{head: h, valid: after.Valid, classes: m.classes, multi: m.multi}
+	return tuned.finish(ctx, r, after, t, frozen, s, started)
+}
+
+// writeBody writes the body with the trained parameters and statistics.
+func (l *Learner) writeBody(path string, m *fullModel) (bodies.Body, error) {
+	model, err := graph.Read(l.Body.Path)
+	if err != nil {
+		return bodies.Body{}, err
+	}
+	values := map[string][]float32{}
+	for name, v := range m.trainer.Weights() {
+		if !strings.HasPrefix(name, artifacts.HeadPrefix) {
+			values[name] = v
+		}
+	}
+	if err := model.UpdateInitializers(values); err != nil {
+		return bodies.Body{}, err
+	}
+	if err := model.Write(path); err != nil {
+		return bodies.Body{}, err
+	}
+	spec := l.Body.Spec
+	spec.Source = fmt.Sprintf("fine-tuned from %s %.12s", spec.Name, spec.Digest)
+	spec.Name = strings.TrimSuffix(spec.Name, tunedSuffix) + tunedSuffix
+	if spec.Digest, err = model.Digest(); err != nil {
+		return bodies.Body{}, err
+	}
+	return bodies.Body{Path: path, Spec: spec}, bodies.WriteSpec(bodies.SpecPath(path), spec)
+}
+
+const tunedSuffix = "-tuned"
+
+// tunedBody is the path of a run's own body, "" if it kept the one it was given.
+func tunedBody(run string) string {
+	path := filepath.Join(run, bodyFile)
+	if _, err := os.Stat(path); err != nil {
+		return ""
+	}
+	return path
+}
