@@ -73,6 +73,7 @@ func TestBitRot(t *testing.T) {
 				switch {
 				case strings.Contains(out, "panic"):
 					t.Errorf("bit %d: %s", bit, out)
+				case code == 0 && string(got) == string(want) && strings.EqualFold(string(damaged), string(whole)): // JSON reads "Dtype" as "dtype"
 				case c.file == "run/SHA256SUMS" && code == 0 && string(got) == string(want): // the line of a file that report does not read
 				case !strings.Contains(out, filepath.Base(paths[0])):
 					t.Errorf("bit %d of byte %d of %d: exit code %d, and the file is not named:\n%s", bit%8, bit/8, len(whole), code, out)
