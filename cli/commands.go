@@ -11,7 +11,7 @@ import (
 
 func commands(s Streams) []*cli.Command {
 	return []*cli.Command{
-		trainCommand(s), reportCommand(s), precomputeCommand(s), lrFindCommand(s), previewCommand(s), fetchCommand(s), doctorCommand(s), demoCommand(s), inspectCommand(s), importCommand(s), cacheCommand(s),
+		trainCommand(s), recipeCommand(s), reportCommand(s), precomputeCommand(s), lrFindCommand(s), previewCommand(s), artifactsCommand(s), fetchCommand(s), doctorCommand(s), demoCommand(s), inspectCommand(s), importCommand(s), cacheCommand(s),
 		scoreCommand(s), exportCommand(s), mergeCommand(s), evaluateCommand(s), serveCommand(s),
 	}
 }

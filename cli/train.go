@@ -92,11 +92,7 @@ func runTrain(ctx context.Context, o trainOptions, out *console) (err error) {
 	if err != nil {
 		return hint(err, ctx, run.Dir)
 	}
-	train := l.Train
-	if o.config.Train.Unfreeze {
-		train = l.TrainAll
-	}
-	summary, err := train(ctx, run, features, started)
+	summary, err := trainer(l)(ctx, run, features, started)
 	if err != nil {
 		return hint(err, ctx, run.Dir)
 	}
@@ -109,6 +105,17 @@ func runTrain(ctx context.Context, o trainOptions, out *console) (err error) {
 	}
 	out.summary(summary)
 	return out.object(summary)
+}
+
+// trainer is what the configuration asks for: the head, the whole network, or a recipe.
+func trainer(l *learner.Learner) func(context.Context, *learner.Run, *learner.Features, time.Time) (*learner.Summary, error) {
+	switch {
+	case l.Config.Recipe != nil:
+		return l.Cook
+	case l.Config.Train.Unfreeze:
+		return l.TrainAll
+	}
+	return l.Train
 }
 
 // check looks at what the flags alone can tell and names the run.

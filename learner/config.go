@@ -21,6 +21,7 @@ type Config struct {
 	Machine Machine    `json:"machine"`
 	Classes []string   `json:"classes,omitempty"`
 	Multi   bool       `json:"multi_label,omitempty"`
+	Recipe  *Recipe    `json:"recipe,omitempty"` // of `finetune recipe`, which made the rest
 }
 
 // DataConfig says which photographs and labels.

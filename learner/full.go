@@ -217,20 +217,34 @@ func availableMemory() int64 {
 }
 
 func (l *Learner) writeArtifacts(dir string) error {
-	o, err := l.artifactOptions()
+	o, err := l.artifactOptions(len(l.Set.Classes), l.Set.Multi)
 	if err != nil {
 		return err
-	}
-	if l.Config.Machine.Device == "cpu" || l.Config.Machine.Device == "auto" {
-		if o.Block, err = gradient.BlockSize(); err != nil {
-			return err
-		}
 	}
 	_, err = artifacts.Write(dir, o)
 	return err
 }
 
-func (l *Learner) artifactOptions() (artifacts.Options, error) {
+// WriteArtifacts writes the files of full fine-tuning for a configuration's body
+// and a head of so many classes; portable ones run on any processor.
+func WriteArtifacts(dir string, c Config, classes int, multi, portable bool, ui UI) (artifacts.Manifest, error) {
+	c.Images.Augment, c.Images.MaxZoom = "none", 1
+	l := &Learner{Config: c, ui: ui}
+	if err := l.openBody(); err != nil {
+		return artifacts.Manifest{}, err
+	}
+	o, err := l.artifactOptions(classes, multi)
+	if err != nil {
+		return artifacts.Manifest{}, err
+	}
+	if portable {
+		o.Block = 0
+	}
+	return artifacts.Write(dir, o)
+}
+
+// artifactOptions describe the network. For the CPU they name its kernels' block.
+func (l *Learner) artifactOptions(classes int, multi bool) (artifacts.Options, error) {
 	c := l.Config.Train
 	features, err := bodies.FeatureModel(l.Body)
 	if err != nil {
@@ -244,9 +258,16 @@ func (l *Learner) artifactOptions() (artifacts.Options, error) {
 	if err != nil {
 		return artifacts.Options{}, err
 	}
+	var block int64
+	if l.Config.Machine.Device != "cuda" {
+		if block, err = gradient.BlockSize(); err != nil {
+			return artifacts.Options{}, err
+		}
+	}
 	return artifacts.Options{
-		Body: features, Groups: groups, FreezeTo: c.FreezeTo, FreezeBN: c.BNFreeze, Size: l.Config.Images.Size, Optimizer: c.Optimiser, Multi: l.Set.Multi,
-		Head: artifacts.Head{Hidden: hc.Hidden, Drop: hc.Drop, Classes: hc.Classes, Seed: hc.Seed},
+		Block: block,
+		Body:  features, Groups: groups, FreezeTo: c.FreezeTo, FreezeBN: c.BNFreeze, Size: l.Config.Images.Size, Optimizer: c.Optimiser, Multi: multi,
+		Head: artifacts.Head{Hidden: hc.Hidden, Drop: hc.Drop, Classes: classes, Seed: hc.Seed},
 	}, nil
 }
 

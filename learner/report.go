@@ -14,6 +14,7 @@ import (
 	"finetune/augment"
 	"finetune/internal/failure"
 	"finetune/plots"
+	"finetune/schedule"
 )
 
 // reportDir holds index.html and the pictures.
@@ -58,7 +59,7 @@ func gather(run string) (plots.Report, error) {
 		r.TTA = &plots.TTA{Views: c.Train.TTA, Loss: sum.TTA.Loss, Accuracy: sum.TTA.Accuracy}
 	}
 	r.Load = opener(c)
-	return r, errors.Join(gatherHistory(run, &r), gatherSteps(run, &r), gatherPredictions(run, c, &r), gatherSkipped(run, &r), gatherNeighbours(run, c, &r))
+	return r, errors.Join(gatherHistory(run, &r), gatherSteps(run, &r), gatherPredictions(run, c, &r), gatherSkipped(run, &r), gatherNeighbours(run, c, &r), gatherRecipe(run, &r))
 }
 
 // ReadSummary reads RUN/summary.json, which only a finished run has.
@@ -165,6 +166,26 @@ func reportPrediction(cells map[string]string, header []string, index map[string
 		}
 	}
 	return p, cell.err
+}
+
+// gatherRecipe reads what a recipe's steps bought, and its learning-rate curve.
+func gatherRecipe(run string, r *plots.Report) error {
+	err := readTable(tableOf(run, recipeFile), []string{"step", "right", "n", "seconds"}, func(cells map[string]string, _ []string) error {
+		c := cellReader{cells: cells}
+		r.Gains = append(r.Gains, plots.Gain{Step: cells["step"], Right: c.int("right"), N: c.int("n"), Seconds: c.float("seconds")})
+		return c.err
+	})
+	var s plots.RateSearch
+	err = errors.Join(err, readTable(tableOf(run, rateFile), []string{"lr", "loss"}, func(cells map[string]string, _ []string) error {
+		c := cellReader{cells: cells}
+		s.Rates, s.Losses = append(s.Rates, c.float("lr")), append(s.Losses, c.float("loss"))
+		return c.err
+	}))
+	if len(s.Rates) > 0 {
+		s.Suggestion, s.Rule = schedule.Suggest(s.Rates, s.Losses), schedule.SuggestRule
+		r.RateSearch = &s
+	}
+	return err
 }
 
 func gatherSkipped(run string, r *plots.Report) error {

@@ -28,6 +28,7 @@ const (
 	savedDir        = "saved"
 	skippedFile     = "skipped.csv"
 	neighboursFile  = "neighbours.csv"
+	rateFile        = "lr.csv" // the learning-rate finder's curve
 	lockFile        = ".lock"
 )
 
@@ -108,20 +109,25 @@ func CreateRun(dir string, overwrite bool, c Config) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{historyFile, stepsFile, predictionsFile, summaryFile, headFile, stateFile, skippedFile, neighboursFile, reportDir, artifactsDir, bodyFile, bodies.SpecPath(bodyFile), checkpointFile, featuresDir, sumsFile, configFile} {
+	for _, name := range []string{historyFile, stepsFile, predictionsFile, summaryFile, headFile, stateFile, skippedFile, neighboursFile, reportDir, artifactsDir, bodyFile, bodies.SpecPath(bodyFile), checkpointFile, featuresDir, stepsDir, recipeFile, rateFile, modelFile, sumsFile, configFile} {
 		if err := durable.Remove(filepath.Join(dir, name)); err != nil {
 			r.Close()
 			return nil, fmt.Errorf("learner: %w", err)
 		}
 	}
-	if err = writeJSON(r.Path(configFile), c); err == nil {
-		err = r.writeSums(configFile)
-	}
-	if err != nil {
+	if err := r.setConfig(c); err != nil {
 		r.Close()
 		return nil, err
 	}
 	return r, nil
+}
+
+// setConfig writes what the run does.
+func (r *Run) setConfig(c Config) error {
+	if err := writeJSON(r.Path(configFile), c); err != nil {
+		return err
+	}
+	return r.writeSums(configFile)
 }
 
 // runLeftovers reports whether a folder holds nothing but our lock and a first
@@ -177,6 +183,7 @@ func (r *Run) Discard() {
 	}
 	os.Remove(r.Path(configFile))
 	os.Remove(r.Path(sumsFile))
+	os.RemoveAll(r.Path(artifactsDir))
 	os.Remove(r.Path(lockFile))
 	os.Remove(r.Dir) // fails, as it should, where something else is in it
 }

@@ -189,7 +189,10 @@ func newSchedule(c Training, batches int) (schedule.Schedule, error) {
 }
 
 func (l *Learner) headConfig(features int) (head.Config, error) {
-	c := head.Config{In: features, Classes: len(l.Set.Classes), Multi: l.Set.Multi, Seed: l.Config.Train.Seed}
+	c := head.Config{In: features, Seed: l.Config.Train.Seed}
+	if l.Set != nil {
+		c.Classes, c.Multi = len(l.Set.Classes), l.Set.Multi
+	}
 	widths, err := list(l.Config.Train.Hidden, strconv.Atoi)
 	if err != nil {
 		return c, failure.Usage(fmt.Errorf("--hidden %s: %w", l.Config.Train.Hidden, err))

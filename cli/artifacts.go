@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"finetune/learner"
+	"finetune/onnx/artifacts"
+)
+
+type artifactsOptions struct {
+	config      learner.Config
+	classes     int
+	multi       bool
+	portable    bool
+	output      string
+	quiet, json bool
+}
+
+func artifactsCommand(s Streams) *cli.Command {
+	var o artifactsOptions
+	t := &o.config.Train
+	return &cli.Command{
+		Name: "artifacts", Usage: "write the training graphs of a body: loss and gradients, evaluation, optimiser, checkpoint", ArgsUsage: "BODY",
+		Description: "`finetune train --unfreeze` runs exactly these files; any program with any ONNX Runtime can.\nBODY is what --body takes: a name or FILE.onnx.",
+		Flags: join([]cli.Flag{
+			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "folder `DIR` to write", Required: true, Destination: &o.output},
+			&cli.IntFlag{Name: "classes", Usage: "`N` classes of the head", Required: true, Destination: &o.classes},
+			&cli.BoolFlag{Name: "multi", Usage: "any number of labels a photograph", Destination: &o.multi},
+			&cli.BoolFlag{Name: "portable", Usage: "standard operators alone, for other processors and for GPUs; slower on this one", Destination: &o.portable},
+			&cli.IntFlag{Name: "freeze-to", Usage: "the first `N` layer groups stay as they are", Destination: &t.FreezeTo},
+			&cli.BoolFlag{Name: "bn-freeze", Usage: "the body's batch statistics stay as they are", Destination: &t.BNFreeze},
+			&cli.StringFlag{Name: "optimiser", Aliases: []string{"optimizer"}, Usage: "`NAME` sgd or adamw", Value: "sgd", Destination: &t.Optimiser},
+			&cli.StringFlag{Name: "hidden", Usage: "`WIDTHS` of the head's hidden layers", Value: "512", Destination: &t.Hidden},
+			&cli.StringFlag{Name: "dropout", Usage: "dropout `SHARES` of the head", Value: "0.25,0.5", Destination: &t.Dropout},
+			&cli.Uint64Flag{Name: "seed", Usage: "`SEED` of the head's weights", Destination: &t.Seed},
+			&cli.IntFlag{Name: "size", Usage: "side in `PIXELS` (default: the body's own)", Destination: &o.config.Images.Size},
+			&cli.StringFlag{Name: "device", Usage: "`DEVICE` the graphs are for: cpu or cuda", Value: "cpu", Destination: &o.config.Machine.Device},
+		}, outputFlags(&o.quiet, &o.json)),
+		Action: func(c *cli.Context) error {
+			if c.NArg() != 1 {
+				return usagef("artifacts takes one BODY, a name or FILE.onnx")
+			}
+			o.config.Body.Name = c.Args().First()
+			return runArtifacts(o, &console{Streams: s, quiet: o.quiet, json: o.json})
+		},
+	}
+}
+
+func runArtifacts(o artifactsOptions, out *console) error {
+	m, err := learner.WriteArtifacts(o.output, o.config, o.classes, o.multi, o.portable, out)
+	if err != nil {
+		return err
+	}
+	names := make([]string, len(m.Groups))
+	for i, g := range m.Groups {
+		names[i] = g.Name
+	}
+	out.print("%s: %s, %s, %s, %s", o.output, artifacts.TrainingFile, artifacts.EvalFile, artifacts.OptimizerFile, artifacts.CheckpointFile)
+	out.print("groups     %s (%d tensors train); about %.2f GB and %.3f GB a photograph", strings.Join(names, ", "), len(m.Params), float64(m.Memory.Fixed)/1e9, float64(m.Memory.PerImage)/1e9)
+	return out.object(m)
+}

@@ -1,0 +1,40 @@
+package cli
+
+import (
+	"github.com/urfave/cli/v2"
+
+	"finetune/learner"
+)
+
+func recipeCommand(s Streams) *cli.Command {
+	var o trainOptions
+	recipe := &learner.Recipe{}
+	t := &o.config.Train
+	return &cli.Command{
+		Name: "recipe", Usage: "the whole lesson in one command, telling what each step bought", ArgsUsage: "DATA",
+		Description: "Find a learning rate; train the head on cached features; train it with augmentation; unfreeze the network,\n" +
+			"with a rate for each layer group and cycles that double; score with test-time augmentation; report; export.",
+		Flags: join(
+			runFlags(&o.run, &o.resume, &o.overwrite, &o.noReport),
+			[]cli.Flag{
+				&cli.Float64Flag{Name: "minutes", Usage: "plan within `M` minutes (default: as long as it takes)", Destination: &recipe.Minutes},
+				&cli.IntFlag{Name: "tta", Usage: "`N` augmented views for the final score, 0 for none", Value: 4, Destination: &recipe.TTA},
+				&cli.StringFlag{Name: "optimiser", Aliases: []string{"optimizer"}, Usage: "`NAME` sgd or adamw", Value: "sgd", Destination: &t.Optimiser},
+				&cli.Float64Flag{Name: "wd", Usage: "weight decay `D`", Destination: &t.WeightDecay},
+				&cli.BoolFlag{Name: "bn-freeze", Usage: "keep the body's batch statistics as they are", Destination: &t.BNFreeze},
+				&cli.IntFlag{Name: "micro-batch", Usage: "at most `B` photographs in memory at once when everything trains", Destination: &t.MicroBatch},
+			},
+			augmentFlags(&o.config, "side-on"), dataFlags(&o.config), bodyFlags(&o.config), machineFlags(&o.config), outputFlags(&o.quiet, &o.json)),
+		Action: func(c *cli.Context) error {
+			if c.NArg() > 1 {
+				return usagef("recipe takes one DATA, a folder of photographs")
+			}
+			o.config.Data.Path, o.set = c.Args().First(), c.IsSet
+			t.Schedule, t.Cycles, t.CycleLen, t.CycleMult, t.LR, t.Momentum, t.Hidden, t.Dropout = "sgdr", 3, 1, 1, 0.01, 0.9, "512", "0.25,0.5"
+			t.Unfreeze = true // at last; the recipe sets what each step needs
+			recipe.Augment, recipe.Views, recipe.Batch = o.config.Images.Augment, o.config.Images.Views, t.BatchSize
+			o.config.Recipe = recipe
+			return runTrain(c.Context, o, &console{Streams: s, quiet: o.quiet, json: o.json})
+		},
+	}
+}
