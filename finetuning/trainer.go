@@ -20,6 +20,7 @@ import (
 	"finetune/onnx"
 	"finetune/onnx/artifacts"
 	"finetune/onnx/gradient"
+	"finetune/onnx/graph"
 	"finetune/onnx/weights"
 )
 
@@ -110,6 +111,11 @@ func (t *Trainer) open(dir string) error {
 			return err
 		}
 		t.tensors[n.Name] = b
+	}
+	for _, name := range []string{artifacts.EvalFile, artifacts.OptimizerFile} { // as ReadManifest the training model
+		if _, err := graph.Read(filepath.Join(dir, name)); err != nil { // ONNX Runtime does not look at the checksum
+			return err
+		}
 	}
 	path := filepath.Join(dir, artifacts.CheckpointFile)
 	state, _, err := weights.ReadSafetensors(path)

@@ -100,6 +100,9 @@ func Write(dir string, o Options) (Manifest, error) {
 		return Manifest{}, fmt.Errorf("artifacts: %w", err)
 	}
 	for name, m := range map[string]*graph.Model{TrainingFile: p.training.Model, EvalFile: p.eval(), OptimizerFile: optimizer} {
+		if err := m.Seal(); err != nil {
+			return Manifest{}, err
+		}
 		if err := m.Write(filepath.Join(dir, name)); err != nil {
 			return Manifest{}, err
 		}
