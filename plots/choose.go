@@ -207,7 +207,7 @@ func (t task) suspicion(i int) string {
 		}
 	}
 	if !t.multi && agree >= 3 && agree == len(p.Neighbours) {
-		return "Likely mislabelled: all its nearest training photographs have the predicted class."
+		return "Look at its label: all its nearest training photographs have the predicted class."
 	}
 	return ""
 }
