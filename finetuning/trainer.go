@@ -14,6 +14,7 @@ package finetuning
 import (
 	"fmt"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 
 	"finetune/internal/failure"
@@ -125,6 +126,8 @@ func (t *Trainer) open(dir string) error {
 	if err := t.fill(state, path); err != nil {
 		return err
 	}
+	state = nil
+	debug.FreeOSMemory() // the file's copy would else add to the peak of the first step
 	scalars := map[string]float32{gradient.LabelSmoothing: t.o.LabelSmoothing}
 	for _, name := range []string{gradient.ClassWeights, gradient.LabelSmoothing} {
 		data, shape := t.o.ClassWeights, []int64{int64(t.Manifest.Classes)}
