@@ -48,6 +48,16 @@ var faultCases = []faultCase{
 		},
 		[]string{"new/head.safetensors", "new/predictions.csv", "new/steps.csv", "new/skipped.csv", "new/neighbours.csv", "new/saved"},
 	},
+	{
+		"unfreeze", []string{"train", "data", "--body", "tiny.onnx", "--cache", "cache", "--run", "new", "--unfreeze", "--lrs", "1e-3,1e-2", "--epochs", "1", "--batch-size", "4", "--hidden", "8", "--no-report"},
+		func(dir string) []string {
+			if _, err := os.Stat(filepath.Join(dir, "new", "config.json")); err == nil {
+				return []string{"train", "--run", "new", "--resume", "--cache", "cache", "--no-report"}
+			}
+			return nil
+		},
+		[]string{"new/head.safetensors", "new/checkpoint.safetensors", "new/predictions.csv", "new/steps.csv", "new/body.onnx", "new/body.json"},
+	},
 	{"overwrite", []string{"train", "data", "--body", "tiny.onnx", "--cache", "cache", "--run", "run", "--overwrite", "--epochs", "1", "--hidden", "8", "--no-report"}, nil,
 		[]string{"run/head.safetensors", "run/predictions.csv", "run/steps.csv"}},
 	{"report", []string{"report", "run"}, nil, []string{"run/report"}},
@@ -286,6 +296,10 @@ func wellFormed(path, content string) error {
 	case ".csv":
 		if !strings.HasSuffix(content, "\n") {
 			return fmt.Errorf("cut short")
+		}
+	case ".arrow": // the features of a fine-tuned body, until its run is finished
+		if !strings.HasSuffix(path, fmt.Sprintf("-%08x.arrow", crc32.Checksum([]byte(content), crc32.MakeTable(crc32.Castagnoli)))) {
+			return fmt.Errorf("not the checksum in its name")
 		}
 	case "":
 		n := len(content) - 4

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -32,7 +33,9 @@ type killer struct {
 	t       *testing.T
 	dir     string
 	program string
-	draws   *rng.Stream
+
+	mu    sync.Mutex
+	draws *rng.Stream
 }
 
 func newKiller(t *testing.T) *killer {
@@ -78,18 +81,22 @@ func (k *killer) kill(whole time.Duration, args ...string) bool {
 	var out bytes.Buffer
 	c.Stdout, c.Stderr = &out, &out
 	if err := c.Start(); err != nil {
-		k.t.Fatal(err)
+		k.t.Error(err)
+		return false
 	}
+	k.mu.Lock()
+	after := time.Duration(k.draws.Float64() * float64(whole))
+	k.mu.Unlock()
 	done := make(chan error, 1)
 	go func() { done <- c.Wait() }()
 	select {
-	case <-time.After(time.Duration(k.draws.Float64() * float64(whole))):
+	case <-time.After(after):
 		c.Process.Kill()
 		<-done
 		return true
 	case err := <-done:
 		if err != nil {
-			k.t.Fatalf("finetune %v: %v\n%s", args, err, out.Bytes())
+			k.t.Errorf("finetune %v: %v\n%s", args, err, out.Bytes())
 		}
 		return false
 	}
@@ -149,4 +156,73 @@ func TestKilledTrainingResumesToTheSameBytes(t *testing.T) {
 		}
 	}
 	t.Logf("%d of %d runs were killed before their end; a whole run takes %s", killed, n, whole.Round(time.Millisecond))
+}
+
+// Full fine-tuning steps through ONNX Runtime: its killed runs end as heads' do.
+func TestKilledFineTuningResumesToTheSameBytes(t *testing.T) {
+	n, k := kills(t), newKiller(t)
+	writeTinyBody(t, filepath.Join(k.dir, "tiny.onnx"))
+	train := []string{"train", "data", "--body", "tiny.onnx", "--unfreeze", "--lrs", "1e-3,1e-2", "--epochs", "8", "--batch-size", "16", "--hidden", "16", "--no-report", "--run"}
+	k.run(append(train, "warm")...) // caches the features of the original body
+	start := time.Now()
+	k.run(append(train, "whole")...)
+	whole := time.Since(start)
+	killed := 0
+	for i := range n {
+		run := fmt.Sprintf("killed-%d", i)
+		if k.kill(whole, append(train, run)...) {
+			killed++
+		}
+		if _, err := os.Stat(filepath.Join(k.dir, run, "config.json")); err != nil {
+			k.run(append(train, run)...) // killed before it began
+		} else {
+			k.kill(whole, "train", "--run", run, "--resume", "--no-report")
+			k.run("train", "--run", run, "--resume", "--no-report")
+		}
+		for _, name := range []string{"checkpoint.safetensors", "head.safetensors", "body.onnx", "predictions.csv", "steps.csv"} {
+			if k.sum("whole/"+name) != k.sum(run+"/"+name) {
+				t.Errorf("kill %d: %s differs from the uninterrupted run's", i, name)
+			}
+		}
+		if err := os.RemoveAll(filepath.Join(k.dir, run)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("%d of %d runs were killed before their end; a whole run takes %s", killed, n, whole.Round(time.Millisecond))
+}
+
+// Two processes fill one cache while either is killed; what they leave gives
+// the head of an undisturbed run.
+func TestTwoKilledProcessesOnOneCache(t *testing.T) {
+	n, k := kills(t), newKiller(t)
+	precompute := func(cache string, more ...string) []string {
+		return append([]string{"precompute", "data", "--body=seed:resnet18:7", "--size=64", "--cache", cache}, more...)
+	}
+	train := func(cache, run string) []string {
+		return []string{"train", "data", "--body=seed:resnet18:7", "--size=64", "--epochs", "2", "--cache", cache, "--run", run, "--no-report"}
+	}
+	start := time.Now()
+	k.run(precompute("whole")...)
+	whole := time.Since(start)
+	k.run(train("whole", "whole-run")...)
+	rounds := (n + 3) / 4 // four kills each
+	for i := range rounds {
+		cache, run := fmt.Sprintf("killed-%d", i), fmt.Sprintf("killed-run-%d", i)
+		for range 2 {
+			var both sync.WaitGroup
+			both.Go(func() { k.kill(whole, precompute(cache)...) })
+			both.Go(func() { k.kill(whole, precompute(cache, "--shard", "1/2")...) })
+			both.Wait()
+		}
+		k.run(train(cache, run)...)
+		for _, name := range []string{"head.safetensors", "predictions.csv", "steps.csv"} {
+			if k.sum("whole-run/"+name) != k.sum(run+"/"+name) {
+				t.Errorf("round %d: %s differs from an undisturbed run's", i, name)
+			}
+		}
+		damaged, err := filepath.Glob(filepath.Join(k.dir, cache, "*", "*.damaged"))
+		if err != nil || len(damaged) > 0 {
+			t.Errorf("round %d: damaged shards %v, %v", i, damaged, err)
+		}
+	}
 }
