@@ -93,6 +93,13 @@ type Run struct {
 	lock *flock.Flock
 }
 
+// runFiles is all that a run writes but saved weights, the configuration last:
+// with it a folder is a run.
+var runFiles = []string{
+	historyFile, stepsFile, predictionsFile, summaryFile, headFile, stateFile, skippedFile, neighboursFile, reportDir,
+	artifactsDir, bodyFile, bodies.SpecPath(bodyFile), checkpointFile, featuresDir, stepsDir, recipeFile, rateFile, modelFile, sumsFile, configFile,
+}
+
 // CreateRun makes dir a new run of c. An existing one is an error unless
 // overwrite, which removes what an earlier run left there.
 func CreateRun(dir string, overwrite bool, c Config) (*Run, error) {
@@ -109,7 +116,7 @@ func CreateRun(dir string, overwrite bool, c Config) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{historyFile, stepsFile, predictionsFile, summaryFile, headFile, stateFile, skippedFile, neighboursFile, reportDir, artifactsDir, bodyFile, bodies.SpecPath(bodyFile), checkpointFile, featuresDir, stepsDir, recipeFile, rateFile, modelFile, sumsFile, configFile} {
+	for _, name := range runFiles {
 		if err := durable.Remove(filepath.Join(dir, name)); err != nil {
 			r.Close()
 			return nil, fmt.Errorf("learner: %w", err)
@@ -181,10 +188,9 @@ func (r *Run) Discard() {
 			return
 		}
 	}
-	os.Remove(r.Path(configFile))
-	os.Remove(r.Path(sumsFile))
-	os.RemoveAll(r.Path(artifactsDir))
-	os.Remove(r.Path(lockFile))
+	for _, name := range append(runFiles, lockFile) {
+		os.RemoveAll(r.Path(name))
+	}
 	os.Remove(r.Dir) // fails, as it should, where something else is in it
 }
 
