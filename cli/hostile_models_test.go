@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"math"
 	"os"
@@ -181,4 +182,41 @@ func tail(s string) string {
 		return "…" + s[len(s)-600:]
 	}
 	return s
+}
+
+// TestHostileWeights gives state dicts that are none to import.
+func TestHostileWeights(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("FINETUNE_HOME", filepath.Join(dir, "home"))
+	header := func(text string) string {
+		n := make([]byte, 8)
+		binary.LittleEndian.PutUint64(n, uint64(len(text)))
+		return string(n) + text
+	}
+	for name, data := range map[string]string{
+		"empty.pth":             "",
+		"code.pth":              "\x80\x02cposix\nsystem\nX\x0b\x00\x00\x00touch owned\x85R.",
+		"code.pt":               "\x80\x02c__builtin__\neval\nX\x0b\x00\x00\x00__import__\x85R.",
+		"endless.pth":           "\x80\x02" + strings.Repeat("(", 1<<20),
+		"memo.pth":              "\x80\x02]r\xff\xff\xff\xffj\xff\xff\xff\xff.",
+		"long.pth":              "\x80\x02\x8e\xff\xff\xff\xff\xff\xff\xff\x7f",
+		"zip.pth":               "PK\x03\x04" + strings.Repeat("\x00", 100) + "PK\x05\x06" + strings.Repeat("\xff", 18),
+		"header.safetensors":    "\xff\xff\xff\xff\xff\xff\xff\x7f{}",
+		"overlap.safetensors":   header(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`) + "abcd",
+		"shape.safetensors":     header(`{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,4]}}`) + "abcd",
+		"negative.safetensors":  header(`{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,-4]}}`),
+		"beyond.safetensors":    header(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[1099511627776,1099511627780]}}`),
+		"deep.safetensors":      header(strings.Repeat(`{"a":`, 1<<16)),
+		"wrong-net.safetensors": header(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`) + "abcd",
+	} {
+		path := filepath.Join(dir, name)
+		check(t, os.WriteFile(path, []byte(data), 0o666))
+		hostileCall(t, path, true, "import", "resnet18", "--weights", path, "-o", filepath.Join(dir, "body.onnx"))
+		if _, err := os.Stat(filepath.Join(dir, "body.onnx")); err == nil {
+			t.Errorf("%s: a body was written", name)
+		}
+	}
+	if _, err := os.Stat("owned"); err == nil {
+		t.Error("a pickle ran a command")
+	}
 }
