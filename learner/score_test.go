@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -36,37 +37,58 @@ func (s silent) Progress(string, string) (func(done, total int), func()) {
 	return func(int, int) {}, func() {}
 }
 
-// trained makes a run on synthetic photographs in a home of its own.
-func trained(t *testing.T, change func(*Config)) (run string, m Machine) {
+// shared is a home and a run on synthetic photographs, made by the first test
+// that needs them and only read.
+var shared struct {
+	sync.Once
+	dir string
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	os.RemoveAll(shared.dir)
+	os.Exit(code)
+}
+
+// trained returns the shared run.
+func trained(t *testing.T) (run string, m Machine) {
 	t.Helper()
 	onnxtest.Start(t)
 	lib, err := onnx.FindLibrary("cpu")
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
+	shared.Do(func() {
+		if shared.dir, err = os.MkdirTemp("", "learner"); err != nil {
+			t.Fatal(err)
+		}
+	})
 	t.Setenv("ONNXRUNTIME_LIB", lib)
-	t.Setenv("FINETUNE_HOME", filepath.Join(dir, "home"))
+	t.Setenv("FINETUNE_HOME", filepath.Join(shared.dir, "home"))
+	m = Machine{Device: "cpu", Threads: 2, Workers: 2, Cache: filepath.Join(shared.dir, "cache")}
+	run = filepath.Join(shared.dir, "run")
+	if _, err := os.Stat(filepath.Join(run, summaryFile)); err != nil {
+		train(t, shared.dir, run, m)
+	}
+	return run, m
+}
+
+func train(t *testing.T, dir, run string, m Machine) {
+	t.Helper()
 	for part, n := range map[string]int{"train": 16, "valid": 8} {
 		if err := photos.Write(filepath.Join(dir, "data", part), []string{"circle", "square"}, n); err != nil {
 			t.Fatal(err)
 		}
 	}
-	m = Machine{Device: "cpu", Threads: 2, Workers: 2, Cache: filepath.Join(dir, "cache")}
-	c := Config{
+	l, err := Open(t.Context(), Config{
 		Data: DataConfig{Path: filepath.Join(dir, "data"), MaxBad: .1}, Body: BodyConfig{Name: "seed:resnet18:7", Precision: "float32"},
 		Images: Images{Size: 64, Augment: "none", MaxZoom: 1.1, Crop: "random"}, Machine: m,
 		Train: Training{BatchSize: 16, LR: .01, Schedule: "constant", Epochs: 2, Momentum: .9, Optimiser: "sgd", Hidden: "32", Dropout: ".25,.5"},
-	}
-	if change != nil {
-		change(&c)
-	}
-	l, err := Open(t.Context(), c, silent{t})
+	}, silent{t})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	run = filepath.Join(dir, "run")
 	r, err := CreateRun(run, false, l.Config)
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +101,6 @@ func trained(t *testing.T, change func(*Config)) (run string, m Machine) {
 	if _, err := l.Train(t.Context(), r, f, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	return run, m
 }
 
 func open(t *testing.T, path string, m Machine) *Classifier {
@@ -135,7 +156,7 @@ func table(t *testing.T, c *Classifier, root string, o ScoreOptions) map[string]
 // What training wrote into predictions.csv, scoring finds again to the last bit:
 // from the cache, computed, and whatever else is in the batch.
 func TestScoresAreTrainingsPredictions(t *testing.T) {
-	run, m := trained(t, nil)
+	run, m := trained(t)
 	c := open(t, run, m)
 	want := map[string][]float32{}
 	err := readTable(filepath.Join(run, predictionsFile), []string{"split"}, func(cells map[string]string, _ []string) error {
@@ -169,7 +190,7 @@ func TestScoresAreTrainingsPredictions(t *testing.T) {
 
 // A folder as people have them: one row each, with the right status.
 func TestMessyFolder(t *testing.T) {
-	run, m := trained(t, nil)
+	run, m := trained(t)
 	c := open(t, run, m)
 	dir := t.TempDir()
 	want := writeMess(t, dir)
