@@ -1,6 +1,7 @@
 package augment
 
 import (
+	"bytes"
 	"fmt"
 	"image"
 	"image/color"
@@ -13,11 +14,11 @@ func flatten(img image.Image, w, h int) (*Image, error) {
 	if b.Empty() || !b.In(image.Rect(0, 0, w, h)) {
 		return nil, &DecodeError{Unreadable, fmt.Sprintf("damaged file: declares %d × %d pixels, holds %v", w, h, b)}
 	}
-	im := &Image{Width: w, Height: h, Pix: make([]uint8, 3*w*h)}
+	im := &Image{Width: w, Height: h}
 	if b.Dx() < w || b.Dy() < h {
-		for i := range im.Pix {
-			im.Pix[i] = 255
-		}
+		im.Pix = bytes.Repeat([]uint8{255}, 3*w*h)
+	} else {
+		im.Pix = make([]uint8, 3*w*h)
 	}
 	convert := rowConverter(img)
 	for y := b.Min.Y; y < b.Max.Y; y++ {

@@ -5,7 +5,6 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
-	"runtime"
 	"testing"
 
 	"finetune/internal/hostile"
@@ -26,8 +25,7 @@ func TestHostilePhotographs(t *testing.T) {
 	check(t, photos.Write(filepath.Join(dir, "photos"), []string{"ants", "bees"}, 10))
 	check(t, os.MkdirAll(filepath.Join(dir, "trial"), 0o777))
 	writeTinyBody(t, filepath.Join(dir, "tiny.onnx"))
-	testdata := filepath.Join(runtime.GOROOT(), "src", "image", "testdata")
-	seeds, err := hostile.Seeds(filepath.Join("..", "testdata", "images"), testdata)
+	seeds, err := hostile.Seeds(hostile.Folders()...)
 	check(t, err)
 	var sound bytes.Buffer
 	check(t, png.Encode(&sound, photos.Draw(0, 0, 40, 40)))

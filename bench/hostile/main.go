@@ -19,7 +19,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -49,7 +48,7 @@ func run(n int, seed uint64, mb int64, body, keep string) error {
 	if keep == "" {
 		defer os.RemoveAll(dir)
 	}
-	seeds, err := hostile.Seeds(pictures()...)
+	seeds, err := hostile.Seeds(hostile.Folders()...)
 	if err != nil {
 		return err
 	}
@@ -88,23 +87,6 @@ func folder(keep string) (string, error) {
 		return "", err
 	}
 	return keep, os.Mkdir(keep, 0o777)
-}
-
-// pictures are folders of sound and odd pictures: ours, Go's and golang.org/x/image's.
-func pictures() []string {
-	ask := func(args ...string) string {
-		out, err := exec.Command("go", args...).Output()
-		if err != nil {
-			return ""
-		}
-		return strings.TrimSpace(string(out))
-	}
-	root := filepath.Join(ask("env", "GOROOT"), "src", "image")
-	return []string{
-		filepath.Join(ask("list", "-m", "-f", "{{.Dir}}"), "testdata", "images"),
-		filepath.Join(root, "testdata"), filepath.Join(root, "png", "testdata", "pngsuite"),
-		filepath.Join(ask("list", "-m", "-f", "{{.Dir}}", "golang.org/x/image"), "testdata"),
-	}
 }
 
 // processorTime is what this process has used; other work on the machine does not count.

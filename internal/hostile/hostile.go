@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -21,6 +22,24 @@ import (
 type File struct {
 	Name string // tells what was done to it
 	Data []byte
+}
+
+// Folders are those of sound and odd pictures: ours, Go's and
+// golang.org/x/image's, as the go command finds them from here.
+func Folders() []string {
+	ask := func(args ...string) string {
+		out, err := exec.Command("go", args...).Output()
+		if err != nil {
+			return "" // Seeds leaves out what is not there
+		}
+		return strings.TrimSpace(string(out))
+	}
+	image := filepath.Join(ask("env", "GOROOT"), "src", "image")
+	return []string{
+		filepath.Join(ask("list", "-m", "-f", "{{.Dir}}"), "testdata", "images"),
+		filepath.Join(image, "testdata"), filepath.Join(image, "png", "testdata", "pngsuite"),
+		filepath.Join(ask("list", "-m", "-f", "{{.Dir}}", "golang.org/x/image"), "testdata"),
+	}
 }
 
 // Seeds reads the pictures below the folders, sound and otherwise; folders that
