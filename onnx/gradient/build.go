@@ -181,6 +181,7 @@ func (b *build) finish() (*Graph, error) {
 	}
 	lower(b.tape, b.o.Block, g.Output, fixed)
 	g.Node = b.nodes
+	leavesLast(g)
 	b.keepInitializers(g)
 	b.out.Memory = b.memory(g)
 	b.out.Model = &graph.Model{Path: b.m.Path, ModelProto: &onnxpb.ModelProto{
