@@ -117,7 +117,6 @@ type scorer struct {
 	show    func(done, total int)
 	caches  map[int]*activations.Cache // by view
 	chunk   []scores.Row
-	bad     int
 }
 
 func (s *scorer) run(ctx context.Context) error {
