@@ -101,15 +101,15 @@ func zeros(n int) []byte {
 }
 
 func pngs() []File {
-	const bomb = 64 << 20
+	bomb := zeros(64 << 20)
 	file := func(parts ...[]byte) []byte { return append([]byte(pngMagic), bytes.Join(parts, nil)...) }
 	end, pixel := chunk("IEND", nil), chunk("IDAT", zeros(5))
 	many := bytes.Repeat(chunk("tEXt", []byte("a\x00b")), 20000)
 	return []File{
-		{"bomb-idat.png", file(ihdr(1, 1, 8, 6, 0), chunk("IDAT", zeros(bomb)), end)},
-		{"bomb-ztxt.png", file(ihdr(1, 1, 8, 6, 0), chunk("zTXt", append([]byte("Raw profile type exif\x00\x00"), zeros(bomb)...)), pixel, end)},
-		{"bomb-iccp.png", file(ihdr(1, 1, 8, 6, 0), chunk("iCCP", append([]byte("icc\x00\x00"), zeros(bomb)...)), pixel, end)},
-		{"bomb-itxt.png", file(ihdr(1, 1, 8, 6, 0), chunk("iTXt", append([]byte("XML:com.adobe.xmp\x00\x01\x00\x00\x00"), zeros(bomb)...)), pixel, end)},
+		{"bomb-idat.png", file(ihdr(1, 1, 8, 6, 0), chunk("IDAT", bomb), end)},
+		{"bomb-ztxt.png", file(ihdr(1, 1, 8, 6, 0), chunk("zTXt", append([]byte("Raw profile type exif\x00\x00"), bomb...)), pixel, end)},
+		{"bomb-iccp.png", file(ihdr(1, 1, 8, 6, 0), chunk("iCCP", append([]byte("icc\x00\x00"), bomb...)), pixel, end)},
+		{"bomb-itxt.png", file(ihdr(1, 1, 8, 6, 0), chunk("iTXt", append([]byte("XML:com.adobe.xmp\x00\x01\x00\x00\x00"), bomb...)), pixel, end)},
 		{"chunks.png", file(ihdr(1, 1, 8, 6, 0), many, pixel, end)},
 		{"wide.png", file(ihdr(50_000_000, 1, 16, 6, 0), pixel, end)},
 		{"tall.png", file(ihdr(1, 50_000_000, 16, 6, 1), pixel, end)},
@@ -144,7 +144,7 @@ func tiffs() []File {
 	grey := func(w, h, compression uint32, more ...tag) []tag {
 		return append([]tag{{256, long, 1, w}, {257, long, 1, h}, {258, short, 1, 8}, {259, short, 1, compression}, {262, short, 1, 1}}, more...)
 	}
-	bomb := zeros(256 << 20)
+	bomb := zeros(64 << 20)
 	at := func(tags int) uint32 { return uint32(8 + 2 + 12*tags + 4) }
 	strip := []tag{{273, long, 1, at(8)}, {278, long, 1, 16}, {279, long, 1, uint32(len(bomb))}}
 	tile := func(w, h uint32) []tag {
