@@ -46,7 +46,7 @@ type Learner struct {
 
 	partial bool // Keep was called
 	pre     augment.Preprocess
-	policy  augment.Policy
+	policy  augment.Policy // of augmented views
 	ui      UI
 	frozen  *frozenBody // opened when the first photograph needs it
 }
@@ -110,12 +110,25 @@ func (l *Learner) openBody() (err error) {
 		c.Machine.Cache = home.Path("cache")
 	}
 	l.pre = augment.Preprocess{Size: c.Images.Size, Mean: spec.Mean, Std: spec.Std, Resample: c.Images.Resample, Crop: c.Images.Crop}
-	if l.policy, err = augment.ParsePolicy(c.Images.Augment, c.Images.MaxZoom, c.Images.Pad, c.Images.Crop); err != nil {
-		return failure.Usage(err)
+	if err := l.usePolicy(); err != nil {
+		return err
 	}
 	l.ui.Say("body       %s, digest %.12s, %d px", spec.Name, spec.Digest, c.Images.Size)
 	l.ui.Say("runtime    ONNX Runtime %s (API %d), device %s, %d threads", l.Runtime.Version, l.Runtime.API, c.Machine.Device, c.Machine.Threads)
 	return nil
+}
+
+// usePolicy makes the augmentation that the configuration names the learner's.
+// Where training has none, test-time augmentation still needs views that are
+// worth averaging: side-on ones, where the original's differ by their crop alone.
+func (l *Learner) usePolicy() (err error) {
+	im := l.Config.Images
+	name := im.Augment
+	if name == "none" {
+		name = "side-on"
+	}
+	l.policy, err = augment.ParsePolicy(name, im.MaxZoom, im.Pad, im.Crop)
+	return failure.Usage(err)
 }
 
 // Close frees the body. Twice is fine.

@@ -28,8 +28,12 @@ func (l *Learner) Preview(path string, n int) ([]image.Image, dataset.Item, erro
 	}
 	images, x := make([]image.Image, n), make([]float32, l.pre.Len())
 	for k := range images {
-		s := rng.New(l.Config.Train.Seed, rng.Text("preview"), uint64(k))
-		if err := l.pre.Augmented(x, photo, l.policy, s); err != nil {
+		if l.Config.Images.Augment == "none" {
+			err = l.pre.Valid(x, photo)
+		} else {
+			err = l.pre.Augmented(x, photo, l.policy, rng.New(l.Config.Train.Seed, rng.Text("preview"), uint64(k)))
+		}
+		if err != nil {
 			return nil, it, fmt.Errorf("learner: %s: %w", it.File, err)
 		}
 		images[k] = l.pre.ToImage(x)

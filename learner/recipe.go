@@ -7,9 +7,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
-
-	"finetune/augment"
-	"finetune/internal/failure"
 )
 
 const (
@@ -301,13 +298,6 @@ func (c *recipe) planCycles(ctx context.Context, l Learner) (int, error) {
 		}
 	}
 	return 0, nil
-}
-
-// usePolicy makes the augmentation that the configuration names the learner's.
-func (l *Learner) usePolicy() (err error) {
-	im := l.Config.Images
-	l.policy, err = augment.ParsePolicy(im.Augment, im.MaxZoom, im.Pad, im.Crop)
-	return failure.Usage(err)
 }
 
 func (c *recipe) write(r *Run) error {
