@@ -144,7 +144,7 @@ func Room(dir string, need int64) error {
 	for d := dir; ; d = filepath.Dir(d) {
 		var s unix.Statfs_t
 		if err := unix.Statfs(d, &s); err == nil {
-			if free := int64(s.Bavail) * s.Bsize; free < need {
+			if free := int64(s.Bavail) * int64(s.Bsize); free < need {
 				return fmt.Errorf("%s: %d MB free, %d MB needed; free some space or choose another folder", dir, free>>20, need>>20)
 			}
 			return nil
