@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"maps"
 	"math"
@@ -30,7 +29,7 @@ import (
 //
 // Metadata holds JSON: finetune.head (classes, layers, body, images) in all of
 // them, finetune.state (step, history, smoothed loss) in the state.
-// finetune.crc32c is the checksum of the file without that entry.
+// finetune.crc32c is the checksum of all else in the file.
 
 // headMeta is what a head's file says about itself.
 type headMeta struct {
@@ -186,12 +185,8 @@ func (f *fit) steps() []Step {
 
 // writeTensors adds a checksum of all that the file says to its metadata.
 func writeTensors(path string, tensors []weights.Tensor, meta map[string]string) error {
-	sum, err := tensorSum(tensors, meta)
-	if err != nil {
-		return fmt.Errorf("learner: %s: %w", path, err)
-	}
 	meta = maps.Clone(meta)
-	meta[metaSum] = sum
+	meta[metaSum] = tensorSum(tensors, meta)
 	return durable.Write(path, func(w io.Writer) error { return weights.WriteSafetensors(w, tensors, meta) })
 }
 
@@ -203,17 +198,10 @@ func readTensors(path string) ([]weights.Tensor, map[string]string, error) {
 	}
 	want := meta[metaSum]
 	delete(meta, metaSum)
-	if got, err := tensorSum(tensors, meta); err != nil || got != want {
+	if got := tensorSum(tensors, meta); got != want {
 		return nil, nil, failure.Data(fmt.Errorf("learner: %s: damaged: checksum %s, its metadata has %q; take it from a backup, or train again with --overwrite", path, got, want))
 	}
 	return tensors, meta, nil
-}
-
-// tensorSum is the CRC-32C of the file without its checksum.
-func tensorSum(tensors []weights.Tensor, meta map[string]string) (string, error) {
-	h := crc32.New(crc32.MakeTable(crc32.Castagnoli))
-	err := weights.WriteSafetensors(h, tensors, meta)
-	return fmt.Sprintf("%08x", h.Sum32()), err
 }
 
 // prefixed puts prefix before each name; within takes those that have it, without it.

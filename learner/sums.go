@@ -3,12 +3,17 @@ package learner
 import (
 	"errors"
 	"fmt"
+	"hash/crc32"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"unsafe"
 
 	"finetune/internal/durable"
 	"finetune/internal/failure"
+	"finetune/onnx/weights"
 )
 
 // sumsFile lists the SHA-256 of a run's files, as sha256sum does: of the
@@ -76,4 +81,26 @@ func mend(run, name string) string {
 		return "take it from a backup, or train again with --overwrite"
 	}
 	return fmt.Sprintf("take it from a backup, or write it again with `finetune train --run %s --resume`", run)
+}
+
+// tensorSum is the CRC-32C of tensors, in the order of their names, and of the
+// metadata beside them.
+func tensorSum(tensors []weights.Tensor, meta map[string]string) string {
+	h := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	for _, k := range slices.Sorted(maps.Keys(meta)) {
+		fmt.Fprintf(h, "%q %q\n", k, meta[k])
+	}
+	sorted := slices.SortedFunc(slices.Values(tensors), func(a, b weights.Tensor) int { return strings.Compare(a.Name, b.Name) })
+	for _, t := range sorted {
+		fmt.Fprintf(h, "%q %v %d %d %d\n", t.Name, t.Shape, len(t.Data), len(t.Ints), len(t.Bytes))
+		h.Write(memory(t.Data))
+		h.Write(memory(t.Ints))
+		h.Write(t.Bytes)
+	}
+	return fmt.Sprintf("%08x", h.Sum32())
+}
+
+// memory is v as bytes in the machine's order, without a copy.
+func memory[T float32 | int64](v []T) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), len(v)*int(unsafe.Sizeof(*new(T))))
 }
