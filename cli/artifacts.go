@@ -13,7 +13,7 @@ type artifactsOptions struct {
 	config      learner.Config
 	classes     int
 	multi       bool
-	portable    bool
+	native      bool
 	output      string
 	quiet, json bool
 }
@@ -23,12 +23,12 @@ func artifactsCommand(s Streams) *cli.Command {
 	t := &o.config.Train
 	return &cli.Command{
 		Name: "artifacts", Usage: "write the training graphs of a body: loss and gradients, evaluation, optimiser, checkpoint", ArgsUsage: "BODY",
-		Description: "`finetune train --unfreeze` runs exactly these files; any program with any ONNX Runtime can.\nBODY is what --body takes: a name or FILE.onnx.",
+		Description: "`finetune train --unfreeze` runs such files; any program with any ONNX Runtime can run these.\nBODY is what --body takes: a name or FILE.onnx.",
 		Flags: join([]cli.Flag{
 			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "folder `DIR` to write", Required: true, Destination: &o.output},
 			&cli.IntFlag{Name: "classes", Usage: "`N` classes of the head", Required: true, Destination: &o.classes},
 			&cli.BoolFlag{Name: "multi", Usage: "any number of labels a photograph", Destination: &o.multi},
-			&cli.BoolFlag{Name: "portable", Usage: "standard operators alone, for other processors and for GPUs; slower on this one", Destination: &o.portable},
+			&cli.BoolFlag{Name: "native", Usage: "use the kernels of this processor, as training does: faster, for this kind of machine alone", Destination: &o.native},
 			&cli.IntFlag{Name: "freeze-to", Usage: "the first `N` layer groups stay as they are", Destination: &t.FreezeTo},
 			&cli.BoolFlag{Name: "bn-freeze", Usage: "the body's batch statistics stay as they are", Destination: &t.BNFreeze},
 			&cli.StringFlag{Name: "optimiser", Aliases: []string{"optimizer"}, Usage: "`NAME` sgd or adamw", Value: "sgd", Destination: &t.Optimiser},
@@ -49,7 +49,7 @@ func artifactsCommand(s Streams) *cli.Command {
 }
 
 func runArtifacts(o artifactsOptions, out *console) error {
-	m, err := learner.WriteArtifacts(o.output, o.config, o.classes, o.multi, o.portable, out)
+	m, err := learner.WriteArtifacts(o.output, o.config, o.classes, o.multi, !o.native, out)
 	if err != nil {
 		return err
 	}

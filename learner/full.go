@@ -191,29 +191,9 @@ func (l *Learner) checkFull(m *fullModel) error {
 	if micro := l.Config.Train.MicroBatch; micro > 0 {
 		batch = min(batch, micro)
 	}
-	memory := m.trainer.Manifest.Memory
-	need, free := memory.Of(batch), availableMemory()
-	l.ui.Say("memory     about %.1f GB for a step of %d photographs", float64(need)/1e9, batch)
-	if free > 0 && need > free/10*9 {
-		fits := max((free/10*9-memory.Fixed)/max(memory.PerImage, 1), 0)
-		return fmt.Errorf("learner: a step of %d photographs needs about %.1f GB, %.1f GB are free; %d would fit: add --micro-batch %d", batch, float64(need)/1e9, float64(free)/1e9, fits, max(fits, 2))
-	}
-	return nil
-}
-
-// availableMemory is what the system says is free, 0 where it does not say.
-func availableMemory() int64 {
-	data, err := os.ReadFile("/proc/meminfo")
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(data)) {
-		var kb int64
-		if n, _ := fmt.Sscanf(line, "MemAvailable: %d kB", &kb); n == 1 {
-			return kb << 10
-		}
-	}
-	return 0
+	manifest := m.trainer.Manifest
+	l.ui.Say("memory     about %.1f GB for a step of %d photographs", float64(finetuning.Memory(manifest, batch))/1e9, batch)
+	return finetuning.CheckMemory(manifest, batch, finetuning.Available())
 }
 
 func (l *Learner) writeArtifacts(dir string) error {
