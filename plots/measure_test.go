@@ -122,7 +122,7 @@ func TestSuspicion(t *testing.T) {
 		{Label: 0, LogProbs: lp, Neighbours: twin(0)},
 		{Label: 0, LogProbs: lp, Neighbours: near(1, 1)}, // two are too few to tell
 	}}
-	for i, want := range []string{"Likely", "", "Exact duplicate of a training photograph with another", "Exact duplicate of a training photograph:", ""} {
+	for i, want := range []string{"Look at its label", "", "Exact duplicate of a training photograph with another", "Exact duplicate of a training photograph:", ""} {
 		got := task.suspicion(i)
 		if want == "" && got != "" || len(got) < len(want) || got[:len(want)] != want {
 			t.Errorf("mistake %d: %q, want %q...", i, got, want)
