@@ -27,7 +27,7 @@ func lrFindCommand(s Streams) *cli.Command {
 			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "plot `FILE.png` to write, with the numbers in FILE.csv", Value: "lr.png", Destination: &o.output},
 			&cli.Float64Flag{Name: "start", Usage: "first `RATE`", Value: 1e-5, Destination: &o.search.Start},
 			&cli.Float64Flag{Name: "end", Usage: "last `RATE`", Value: 10, Destination: &o.search.End},
-			&cli.IntFlag{Name: "tries", Usage: "`N` rates (default: the batches of an epoch, 100 at least)", Destination: &o.search.Tries},
+			&cli.IntFlag{Name: "tries", Usage: "`N` rates (default: the batches of an epoch, 150 at least)", Destination: &o.search.Tries},
 			&cli.BoolFlag{Name: "linear", Usage: "raise the rate by equal amounts instead of equal factors", Destination: &o.search.Linear},
 			&cli.BoolFlag{Name: "valid", Usage: "also measure validation batches", Destination: &o.search.Valid},
 		}, trainingFlags(&o.config), augmentFlags(&o.config, "none"), dataFlags(&o.config), bodyFlags(&o.config), machineFlags(&o.config), outputFlags(&o.quiet, &o.json)),

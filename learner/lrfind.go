@@ -17,7 +17,7 @@ import (
 // Search configures the learning-rate finder.
 type Search struct {
 	Start, End float64
-	Tries      int // 0: as many as an epoch has batches, 100 at least
+	Tries      int // 0: as many as an epoch has batches, 150 at least
 	Linear     bool
 	Valid      bool // also measure the loss of a validation batch after each step
 }
@@ -32,8 +32,9 @@ type Curve struct {
 	Stopped    bool      `json:"stopped"` // before the last try, because the loss had grown
 }
 
-// minTries makes a curve that can be read where an epoch is short.
-const minTries = 100
+// minTries makes a curve of 100 points or more, the stop rule included, where an
+// epoch is short.
+const minTries = 150
 
 // FindRate raises the learning rate step by step on a fresh head and records
 // the loss (Smith 2017; fast.ai lr_find, and lr_find2 with Valid). Nothing of it
