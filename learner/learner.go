@@ -14,14 +14,12 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 
 	"finetune/augment"
 	"finetune/dataset"
 	"finetune/internal/failure"
-	"finetune/internal/home"
 	"finetune/onnx"
 	"finetune/onnx/bodies"
 )
@@ -100,15 +98,7 @@ func (l *Learner) openBody() (err error) {
 	if c.Images.Size == 0 {
 		c.Images.Size = spec.Size
 	}
-	if c.Machine.Threads == 0 {
-		c.Machine.Threads = runtime.NumCPU()
-	}
-	if c.Machine.Workers == 0 {
-		c.Machine.Workers = runtime.NumCPU()
-	}
-	if c.Machine.Cache == "" {
-		c.Machine.Cache = home.Path("cache")
-	}
+	c.Machine = c.Machine.withDefaults()
 	l.pre = augment.Preprocess{Size: c.Images.Size, Mean: spec.Mean, Std: spec.Std, Resample: c.Images.Resample, Crop: c.Images.Crop}
 	if err := l.usePolicy(); err != nil {
 		return err
