@@ -230,7 +230,7 @@ func opener(c Config) func(path string) (image.Image, error) {
 		if err != nil {
 			return nil, err
 		}
-		im, err := augment.Decode(data, augment.Limits{MinSide: 320}) // enough for a gallery
+		im, err := augment.Decode(data, augment.Limits{MinSide: 200}) // enough for a gallery's card
 		if err != nil {
 			return nil, err
 		}

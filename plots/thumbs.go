@@ -68,8 +68,9 @@ func shrunk(path string, load func(string) (image.Image, error)) thumb {
 		return thumb{err: err}
 	}
 	card := onPaper(resize.Thumbnail(cardSide, cardSide, im, resize.Bilinear))
+	small := resize.Thumbnail(thumbSide, thumbSide, card, resize.Bilinear)
 	var b bytes.Buffer
-	if err := jpeg.Encode(&b, resize.Thumbnail(thumbSide, thumbSide, card, resize.Bilinear), &jpeg.Options{Quality: 80}); err != nil {
+	if err := jpeg.Encode(&b, small, &jpeg.Options{Quality: 80}); err != nil {
 		return thumb{err: err}
 	}
 	return thumb{URI: dataURI("image/jpeg", b.Bytes()), card: card}
