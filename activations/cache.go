@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"finetune/dataset"
+	"finetune/internal/digest"
 	"finetune/internal/durable"
 )
 
@@ -244,7 +245,7 @@ func (c *Cache) digest(file string) (d Digest, ok bool) {
 	if ok {
 		return d, true
 	}
-	text, err := dataset.FileDigest(file)
+	text, err := digest.File(file)
 	if err != nil {
 		return d, false
 	}

@@ -42,7 +42,7 @@ type Key struct {
 	Preprocess string `json:"preprocess"` // resampling, crop, normalisation, in canonical form
 	Size       int    `json:"size"`       // pixels a side
 	View       string `json:"view"`       // "centre", or the augmentation with its seed and number
-	Precision  string `json:"precision"`  // float32 or int8
+	Precision  string `json:"precision"`  // float32, or int8 and the digest of the quantised body
 }
 
 // keyFile is the content of key.json.

@@ -24,7 +24,7 @@ func exportCommand(s Streams) *cli.Command {
 		Name: "export", Usage: "write a RUN as one ONNX file that needs nothing else", ArgsUsage: "RUN",
 		Flags: join([]cli.Flag{
 			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "model `FILE.onnx` to write", Value: "model.onnx", Destination: &o.export.Output},
-			&cli.StringFlag{Name: "precision", Usage: "`TYPE` to compute in: float32, float16 (half the size, for GPUs; slow on processors without its arithmetic) or int8 (calibrated on the training photographs; fast where the processor has VNNI)", Value: "float32", Destination: &o.export.Precision},
+			&cli.StringFlag{Name: "precision", Usage: "`TYPE` to compute in: float32, float16 (half the size, for GPUs; slow on processors without its arithmetic) or int8 (calibrated on the training photographs; fast where the processor has VNNI); default: that of the run, float32 or its --body-precision", Destination: &o.export.Precision},
 			&cli.BoolFlag{Name: "uint8", Usage: "take photographs of any size as uint8 [batch, height, width, 3], and scale and crop them in the file", Destination: &o.export.Whole},
 			&cli.IntFlag{Name: "golden", Usage: "also write `N` inputs with their probabilities to golden.safetensors", Destination: &o.export.Golden},
 		}, inferenceFlags(&o.machine), outputFlags(&o.quiet, &o.json)),

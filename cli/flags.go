@@ -28,7 +28,13 @@ func dataFlags(c *learner.Config) []cli.Flag {
 	}
 }
 
+// bodyFlags say which body, and how it and the photographs meet.
 func bodyFlags(c *learner.Config) []cli.Flag {
+	return append(imageFlags(c), &cli.StringFlag{Name: "body-precision", Category: "Body", Usage: "`TYPE` the frozen body computes in: float32, or int8, calibrated on training photographs (faster where the processor has VNNI; train prints what it costs)", Value: "float32", Destination: &c.Body.Precision})
+}
+
+// imageFlags are bodyFlags for a command that looks at photographs alone.
+func imageFlags(c *learner.Config) []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "body", Category: "Body", Usage: "frozen body: a `NAME` (resnet18/34/50, efficientnet-lite0/1/2) or FILE.onnx; default resnet34 where installed, else efficientnet-lite0", Destination: &c.Body.Name},
 		&cli.StringFlag{Name: "cut", Category: "Body", Usage: "`TENSOR` of a foreign body to pool (default: what enters the last global pooling)", Destination: &c.Body.Cut},

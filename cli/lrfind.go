@@ -42,7 +42,6 @@ func lrFindCommand(s Streams) *cli.Command {
 }
 
 func runLRFind(ctx context.Context, o lrFindOptions, out *console) error {
-	o.config.Body.Precision = "float32"
 	if err := checkTraining(&o.config.Train); err != nil {
 		return err
 	}

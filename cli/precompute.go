@@ -40,7 +40,6 @@ func runPrecompute(ctx context.Context, o precomputeOptions, out *console) error
 	if err != nil {
 		return err
 	}
-	o.config.Body.Precision = "float32"
 	l, err := learner.Open(ctx, o.config, out)
 	if err != nil {
 		return err

@@ -25,7 +25,7 @@ func previewCommand(s Streams) *cli.Command {
 			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "picture `FILE.png` to write", Value: "preview.png", Destination: &o.output},
 			&cli.StringFlag{Name: "photo", Usage: "`PATH` of the photograph within DATA (default: the second one held out)", Destination: &o.photo},
 			&cli.IntFlag{Name: "count", Usage: "`N` versions", Value: 6, Destination: &o.count},
-		}, augmentFlags(&o.config, "side-on"), dataFlags(&o.config), bodyFlags(&o.config), machineFlags(&o.config), outputFlags(&o.quiet, &o.json)),
+		}, augmentFlags(&o.config, "side-on"), dataFlags(&o.config), imageFlags(&o.config), machineFlags(&o.config), outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 1 || c.NArg() == 0 && o.config.Data.Labels == "" {
 				return usagef("preview takes one DATA, a folder of photographs")

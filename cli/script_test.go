@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 
 	"finetune/internal/faults"
 	"finetune/internal/photos"
+	"finetune/learner"
 	"finetune/onnx"
 )
 
@@ -39,7 +41,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"photos": writePhotos, "samebytes": sameBytes, "garbage": garbage,
+			"photos": writePhotos, "samebytes": sameBytes, "samescore": sameScore, "garbage": garbage,
 		},
 	})
 }
@@ -59,6 +61,16 @@ func sameBytes(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	if (string(a) == string(b)) == neg {
 		ts.Fatalf("%s and %s: equal is %v", args[0], args[1], !neg)
+	}
+}
+
+// sameScore is `samescore A B`: the float32 score of summary A is the score of summary B.
+func sameScore(ts *testscript.TestScript, neg bool, args []string) {
+	var a, b learner.Summary
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &a))
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[1])), &b))
+	if a.Float32 == nil || *a.Float32 != b.Valid {
+		ts.Fatalf("float32 beside int8: %+v, alone: %+v", a.Float32, b.Valid)
 	}
 }
 

@@ -2,17 +2,14 @@ package dataset
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
-	"io"
 	"math"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 
+	"finetune/internal/digest"
 	"finetune/internal/rng"
 )
 
@@ -125,24 +122,10 @@ func digests(items []Item) {
 					return
 				}
 				if items[i].Digest == "" {
-					items[i].Digest, _ = FileDigest(items[i].File) // an unreadable file has none
+					items[i].Digest, _ = digest.File(items[i].File) // an unreadable file has none
 				}
 			}
 		})
 	}
 	wg.Wait()
-}
-
-// FileDigest is the SHA-256 of a file's content in hex.
-func FileDigest(file string) (string, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }

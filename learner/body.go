@@ -8,6 +8,7 @@ import (
 	"finetune/activations"
 	"finetune/onnx"
 	"finetune/onnx/bodies"
+	"finetune/onnx/graph"
 )
 
 // frozenBody is the body as activations sees it: images in, pooled features out.
@@ -20,21 +21,29 @@ type frozenBody struct {
 var _ activations.Body = (*frozenBody)(nil)
 
 // openFrozen loads the body up to its cut with [max ‖ average] pooling behind it.
-func openFrozen(b bodies.Body, size int, o onnx.Options) (*frozenBody, error) {
-	m, err := bodies.FeatureModel(b)
+func (l *Learner) openFrozen() (*frozenBody, error) {
+	m, err := l.featureModel()
 	if err != nil {
 		return nil, err
 	}
 	data, err := m.Bytes()
 	if err != nil {
-		return nil, fmt.Errorf("learner: body %s: %w", b.Path, err)
+		return nil, fmt.Errorf("learner: body %s: %w", m.Path, err)
 	}
-	in := m.Graph.Input[0].GetName()
-	s, err := onnx.OpenBytes(b.Path, data, []string{in}, []string{"features"}, o)
+	in, c := m.Graph.Input[0].GetName(), l.Config.Machine
+	s, err := onnx.OpenBytes(m.Path, data, []string{in}, []string{graph.FeaturesName}, onnx.Options{Threads: c.Threads, Device: c.Device})
 	if err != nil {
 		return nil, err
 	}
-	return &frozenBody{session: s, size: int64(size), features: b.Spec.Features()}, nil
+	return &frozenBody{session: s, size: int64(l.Config.Images.Size), features: l.Body.Spec.Features()}, nil
+}
+
+// featureModel is the body up to its pooled features, in the run's precision.
+func (l *Learner) featureModel() (*graph.Model, error) {
+	if l.int8 != "" {
+		return graph.Read(l.int8)
+	}
+	return bodies.FeatureModel(l.Body)
 }
 
 // Features implements activations.Body.
@@ -69,9 +78,11 @@ func (u unopened) Features() int { return u.l.Body.Spec.Features() }
 
 // Run implements activations.Body.
 func (u unopened) Run(ctx context.Context, images []float32, n int, features []float32) error {
+	if u.l.cachedOnly {
+		return errNotCached
+	}
 	if u.l.frozen == nil {
-		m := u.l.Config.Machine
-		b, err := openFrozen(u.l.Body, u.l.Config.Images.Size, onnx.Options{Threads: m.Threads, Device: m.Device})
+		b, err := u.l.openFrozen()
 		if err != nil {
 			return err
 		}

@@ -1,22 +1,20 @@
 package learner
 
 import (
+	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 
 	"finetune/activations"
 	"finetune/augment"
 	"finetune/dataset"
 	"finetune/head"
+	"finetune/internal/digest"
 	"finetune/internal/failure"
 	"finetune/internal/home"
 	"finetune/internal/rng"
@@ -123,13 +121,18 @@ func openRun(dir string, m Machine, ui UI) (*Classifier, error) {
 	if got, want := l.Body.Spec.Digest, meta.Body.Digest; got != want {
 		return nil, failure.Data(fmt.Errorf("learner: %s: trained on the body %s with digest %.12s, %s has %.12s; put the old file back, or train again", dir, meta.Body.Name, want, l.Body.Path, got))
 	}
-	digest, err := digestOf(path, l.Body.Spec.Digest, l.pre.String())
+	if config.Body.Precision == int8Precision {
+		if err := l.ownInt8(dir, meta.Body.Int8); err != nil {
+			return nil, err
+		}
+	}
+	file, err := digest.File(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("learner: %w", err)
 	}
 	return &Classifier{
-		Classes: meta.Classes, Multi: config.Multi, Separator: config.Data.LabelSep, Size: config.Images.Size, Precision: "float32",
-		Body: l.Body.Spec.Name, Digest: digest, Runtime: l.Runtime, Machine: m,
+		Classes: meta.Classes, Multi: config.Multi, Separator: config.Data.LabelSep, Size: config.Images.Size, Precision: cmp.Or(config.Body.Precision, fullPrecision),
+		Body: l.Body.Spec.Name, Digest: digest.Of(file, l.Body.Spec.Digest, l.Config.Body.precision(), l.pre.String()), Runtime: l.Runtime, Machine: l.Config.Machine,
 		pre: l.pre, policy: l.policy, key: l.key(""), body: unopened{l}, head: h, run: l,
 		closers: []func() error{l.Close},
 	}, nil
@@ -142,23 +145,6 @@ func bodyOf(b BodyConfig) string {
 		return b.File
 	}
 	return b.Name
-}
-
-// digestOf is the SHA-256 of a file and of what else counts.
-func digestOf(path string, more ...string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", fmt.Errorf("learner: %w", err)
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", fmt.Errorf("learner: %s: %w", path, err)
-	}
-	if len(more) > 0 {
-		fmt.Fprintf(h, "\x00%s", strings.Join(more, "\x00"))
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // Close frees the models. Twice is fine.

@@ -44,7 +44,8 @@ type BodyConfig struct {
 	Std       string `json:"std,omitempty"`
 	Layout    string `json:"layout,omitempty"`
 	Licence   string `json:"licence,omitempty"`
-	Precision string `json:"precision"`
+	Precision string `json:"precision"`      // float32 or int8
+	Int8      string `json:"int8,omitempty"` // SHA-256 of the int8 form, which the run keeps as body-int8.onnx
 }
 
 // Images says how a photograph becomes a tensor.

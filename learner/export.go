@@ -21,7 +21,7 @@ import (
 // ExportOptions say how a run becomes one file.
 type ExportOptions struct {
 	Output    string // .onnx
-	Precision string // float32 (also ""), float16 or int8
+	Precision string // float32, float16 or int8; "" for the run's own
 	Whole     bool   // uint8 photographs of any size in; scaling and cropping in the graph
 	Golden    int    // inputs with their probabilities, written to golden.safetensors beside it
 }
@@ -63,8 +63,12 @@ type bounds struct {
 
 // boundsOf: float32 differs by the order of sums alone; float16 has 11 bits;
 // int8 may be far off on single photographs, so the labels decide; another
-// resampler moves all pixels a little.
-func boundsOf(precision string, whole bool) bounds {
+// resampler moves all pixels a little. Where the run has the same precision, its
+// body is in the file as it is, and only sums differ.
+func boundsOf(precision, run string, whole bool) bounds {
+	if precision == run {
+		precision = fullPrecision
+	}
 	b := map[string]bounds{"float32": {1e-4, 0.002, 0.002}, "float16": {0.05, 0.01, 0.01}, "int8": {1, 0.05, 0.02}}[precision]
 	if whole {
 		b.Largest, b.Flips, b.Drop = 1, max(b.Flips, 0.03), max(b.Drop, 0.02)
@@ -72,10 +76,7 @@ func boundsOf(precision string, whole bool) bounds {
 	return b
 }
 
-const (
-	proofPhotos       = 1000 // at most, of the validation set
-	calibrationPhotos = 200  // at most, of the training set
-)
+const proofPhotos = 1000 // at most, of the validation set
 
 // Export writes the run as one ONNX file, once it is proven to give the run's
 // probabilities on the validation photographs within bounds.
@@ -83,7 +84,7 @@ const (
 // Errors: a difference beyond the bounds, which leaves no file.
 func (c *Classifier) Export(ctx context.Context, o ExportOptions, ui UI) (*ExportReport, error) {
 	if o.Precision == "" {
-		o.Precision = "float32"
+		o.Precision = c.Precision
 	}
 	if err := c.checkExport(o); err != nil {
 		return nil, err
@@ -110,7 +111,7 @@ func (c *Classifier) Export(ctx context.Context, o ExportOptions, ui UI) (*Expor
 	if file.Digest, err = m.Digest(); err != nil {
 		return nil, err
 	}
-	r, err := c.prove(ctx, file, spread(set.Valid, proofPhotos), boundsOf(o.Precision, o.Whole), ui)
+	r, err := c.prove(ctx, file, spread(set.Valid, proofPhotos), boundsOf(o.Precision, c.Precision, o.Whole), ui)
 	if err != nil {
 		return r, err
 	}
@@ -124,6 +125,8 @@ func (c *Classifier) checkExport(o ExportOptions) error {
 		return failure.Usage(fmt.Errorf("learner: %s: exported already; export the RUN it came from", c.Source))
 	case o.Precision != "float32" && o.Precision != "float16" && o.Precision != "int8":
 		return failure.Usage(fmt.Errorf("learner: precision %q; choose float32, float16 or int8", o.Precision))
+	case c.Precision == int8Precision && o.Precision != int8Precision:
+		return failure.Usage(fmt.Errorf("learner: %s: trained on the features of an int8 body, which the file then has as well; export without --precision, or train again with --body-precision float32", c.Source))
 	case o.Whole && (c.pre.Crop == "no" || c.pre.Crop == "noop"):
 		return failure.Usage(fmt.Errorf("learner: the crop %q is not made in the graph; export without --uint8", c.pre.Crop))
 	case o.Golden < 0 || o.Golden > 1000:
@@ -148,7 +151,10 @@ func (c *Classifier) build(ctx context.Context, o ExportOptions, set *dataset.Se
 			return nil, err
 		}
 	case "int8":
-		if m, err = c.int8(ctx, m, spread(set.Train, calibrationPhotos), ui); err != nil {
+		if c.Precision == int8Precision {
+			break // its body is in integers already
+		}
+		if m, err = toInt8(ctx, m, c.exportedImages(false).preprocess(), spread(set.Train, calibrationPhotos), c.Machine.Threads, ui); err != nil {
 			return nil, err
 		}
 	}

@@ -7,7 +7,6 @@ import (
 
 	"finetune/augment"
 	"finetune/head"
-	"finetune/onnx/bodies"
 	"finetune/onnx/graph"
 )
 
@@ -163,4 +162,4 @@ func (c *Classifier) describe(m *graph.Model, whole bool) error {
 }
 
 // bodyGraph is the run's body up to its pooled features.
-func (c *Classifier) bodyGraph() (*graph.Model, error) { return bodies.FeatureModel(c.run.Body) }
+func (c *Classifier) bodyGraph() (*graph.Model, error) { return c.run.featureModel() }

@@ -13,16 +13,18 @@ import (
 	"finetune/onnx/quantize"
 )
 
-// int8 quantises the assembled model, calibrated on photographs.
-func (c *Classifier) int8(ctx context.Context, m *graph.Model, items []dataset.Item, ui UI) (*graph.Model, error) {
+// calibrationPhotos are taken of the training set, at most.
+const calibrationPhotos = 200
+
+// toInt8 quantises a model of images as pre makes them, calibrated on items.
+func toInt8(ctx context.Context, m *graph.Model, pre augment.Preprocess, items []dataset.Item, threads int, ui UI) (*graph.Model, error) {
 	m, err := quantize.Fold(m)
 	if err != nil {
 		return nil, err
 	}
 	show, end := ui.Progress("calibrate", "images")
 	defer end()
-	pre, used := c.exportedImages(false).preprocess(), 0
-	size := int64(c.Size)
+	used, size := 0, int64(pre.Size)
 	ranges, err := quantize.Observe(m, func(yield func([]float32, ...int64) error) error {
 		x := make([]float32, pre.Len())
 		for i, it := range items {
@@ -40,12 +42,12 @@ func (c *Classifier) int8(ctx context.Context, m *graph.Model, items []dataset.I
 			}
 		}
 		return nil
-	}, onnx.Options{Threads: c.Machine.Threads, Device: "cpu"})
+	}, onnx.Options{Threads: threads, Device: "cpu"})
 	if err != nil {
 		return nil, err
 	}
 	if used < min(10, len(items)) {
-		return nil, failure.Data(fmt.Errorf("learner: %s: only %d of %d training photographs can be read to calibrate int8; put the data back", c.Source, used, len(items)))
+		return nil, failure.Data(fmt.Errorf("learner: %s: only %d of %d training photographs can be read to calibrate int8; put the data back", m.Path, used, len(items)))
 	}
 	return quantize.Int8(m, ranges)
 }

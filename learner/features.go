@@ -188,7 +188,7 @@ func (l *Learner) view(ctx context.Context, items []dataset.Item, view string, d
 func (l *Learner) key(view string) activations.Key {
 	return activations.Key{
 		Body: l.Body.Spec.Digest, Cut: l.Body.Spec.Cut, Preprocess: l.pre.String(),
-		Size: l.Config.Images.Size, View: view, Precision: l.Config.Body.Precision,
+		Size: l.Config.Images.Size, View: view, Precision: l.Config.Body.precision(),
 	}
 }
 

@@ -42,11 +42,13 @@ type Learner struct {
 
 	Recompute bool // forget cached features before computing them
 
-	partial bool // Keep was called
-	pre     augment.Preprocess
-	policy  augment.Policy // of augmented views
-	ui      UI
-	frozen  *frozenBody // opened when the first photograph needs it
+	partial    bool   // Keep was called
+	cachedOnly bool   // the body is not run: errNotCached instead
+	int8       string // path of the int8 form of the body, where it is used
+	pre        augment.Preprocess
+	policy     augment.Policy // of augmented views
+	ui         UI
+	frozen     *frozenBody // opened when the first photograph needs it
 }
 
 // Open finds the data, the body and the library, and completes config with what
@@ -66,12 +68,21 @@ func Open(ctx context.Context, config Config, ui UI) (*Learner, error) {
 	}
 	l.Config.Classes, l.Config.Multi = set.Classes, set.Multi
 	ui.Say("data       %s: %d train, %d valid, %d test photographs in %d classes", config.Data.Path, len(set.Train), len(set.Valid), len(set.Test), len(set.Classes))
+	if l.Config.Body.Precision != int8Precision {
+		return l, nil
+	}
+	if err := l.useInt8(ctx); err != nil {
+		return nil, err
+	}
 	return l, nil
 }
 
 // openBody starts ONNX Runtime and finds the body, and says which they are.
 func (l *Learner) openBody() (err error) {
 	c := &l.Config
+	if err := c.checkInt8(); err != nil {
+		return err
+	}
 	library, err := onnx.FindLibrary(c.Machine.Device)
 	if err != nil {
 		return err

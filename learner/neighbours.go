@@ -10,6 +10,7 @@ import (
 	"gonum.org/v1/gonum/blas/blas32"
 
 	"finetune/dataset"
+	"finetune/internal/digest"
 )
 
 // Neighbour is a training photograph near a mistaken one in feature space. It
@@ -109,7 +110,7 @@ func nearest(it dataset.Item, row []float32, train split, mean []float32, norms 
 }
 
 func sameFile(a, b string) bool {
-	x, errX := dataset.FileDigest(a)
-	y, errY := dataset.FileDigest(b)
+	x, errX := digest.File(a)
+	y, errY := digest.File(b)
 	return errX == nil && errY == nil && x == y
 }

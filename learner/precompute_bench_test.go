@@ -11,7 +11,6 @@ import (
 	"finetune/augment"
 	"finetune/dataset"
 	"finetune/internal/onnxtest"
-	"finetune/onnx"
 	"finetune/onnx/bodies"
 )
 
@@ -57,7 +56,7 @@ func precomputeAgainstBound(b *testing.B, name string, set *dataset.Set, items [
 		_ = l.pre.Load(x, f, augment.Limits{}) // an unreadable one costs what it costs
 	}
 	decode := processorSeconds() - start
-	forward := bodyAlone(b, body, size, cores, len(items))
+	forward := l.bodyAlone(b, len(items))
 	for b.Loop() {
 		l.Config.Machine.Cache = b.TempDir()
 		begin := time.Now()
@@ -75,13 +74,14 @@ func precomputeAgainstBound(b *testing.B, name string, set *dataset.Set, items [
 }
 
 // bodyAlone is the processor seconds of the body for n images.
-func bodyAlone(b *testing.B, body bodies.Body, size, cores, n int) float64 {
-	s, err := openFrozen(body, size, onnx.Options{Threads: cores})
+func (l *Learner) bodyAlone(b *testing.B, n int) float64 {
+	s, err := l.openFrozen()
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer s.Close()
 	const batch = 32
+	size := l.Config.Images.Size
 	images, features := make([]float32, batch*3*size*size), make([]float32, batch*s.Features())
 	for i := range images {
 		images[i] = float32(i%255)/127 - 1

@@ -84,6 +84,7 @@ type Summary struct {
 	Valid       Score    `json:"valid"`
 	TTA         *Score   `json:"tta"`
 	Ensemble    *Score   `json:"ensemble,omitempty"` // of the cycles' snapshots
+	Float32     *Score   `json:"float32,omitempty"`  // of an int8 run: the same head on float32 features
 	Seconds     Seconds  `json:"seconds"`
 }
 
@@ -97,7 +98,7 @@ type Run struct {
 // with it a folder is a run.
 var runFiles = []string{
 	historyFile, stepsFile, predictionsFile, summaryFile, headFile, stateFile, skippedFile, neighboursFile, reportDir,
-	artifactsDir, bodyFile, bodies.SpecPath(bodyFile), checkpointFile, featuresDir, stepsDir, recipeFile, rateFile, modelFile, sumsFile, configFile,
+	artifactsDir, bodyFile, bodies.SpecPath(bodyFile), int8File, checkpointFile, featuresDir, stepsDir, recipeFile, rateFile, modelFile, sumsFile, configFile,
 }
 
 // CreateRun makes dir a new run of c. An existing one is an error unless

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"unsafe"
 
+	"finetune/internal/digest"
 	"finetune/internal/durable"
 	"finetune/internal/failure"
 	"finetune/onnx/weights"
@@ -25,14 +26,14 @@ const sumsFile = "SHA256SUMS"
 func (r *Run) writeSums(names ...string) error {
 	var b strings.Builder
 	for _, name := range names {
-		digest, err := digestOf(r.Path(name))
+		sum, err := digest.File(r.Path(name))
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return err
+			return fmt.Errorf("learner: %w", err)
 		}
-		fmt.Fprintf(&b, "%s  %s\n", digest, name)
+		fmt.Fprintf(&b, "%s  %s\n", sum, name)
 	}
 	return durable.WriteFile(r.Path(sumsFile), []byte(b.String()))
 }
@@ -49,16 +50,16 @@ func checkSums(run string, names ...string) error {
 	}
 	listed := map[string]string{}
 	for line := range strings.Lines(string(list)) {
-		digest, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
+		sum, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
 		if !ok {
 			return failure.Data(fmt.Errorf("learner: %s: damaged: %q is no digest and name; compare the run with a backup, then delete this list", filepath.Join(run, sumsFile), line))
 		}
-		listed[name] = digest
+		listed[name] = sum
 	}
 	for _, name := range names {
 		want, ok := listed[name]
 		path := filepath.Join(run, name)
-		got, err := digestOf(path)
+		got, err := digest.File(path)
 		if !ok && (len(listed) < 2 || errors.Is(err, os.ErrNotExist)) {
 			continue
 		}

@@ -85,12 +85,20 @@ func (l *Learner) finish(ctx context.Context, r *Run, f *Features, t *fit, m *he
 			return nil, err
 		}
 	}
+	if l.int8 != "" {
+		if err := l.keepInt8(r); err != nil {
+			return nil, err
+		}
+		if sum.Float32, err = l.inFloat32(ctx, r); err != nil {
+			return nil, err
+		}
+	}
 	s.Total = time.Since(started).Seconds()
 	sum.Seconds = s
 	if err := writeJSON(r.Path(summaryFile), sum); err != nil {
 		return nil, err
 	}
-	return sum, r.writeSums(configFile, historyFile, stepsFile, predictionsFile, skippedFile, neighboursFile, headFile, stateFile, summaryFile)
+	return sum, r.writeSums(configFile, historyFile, stepsFile, predictionsFile, skippedFile, neighboursFile, headFile, stateFile, summaryFile, int8File)
 }
 
 // writePredictions writes what the head says of every photograph, what could

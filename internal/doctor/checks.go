@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/cpu"
 
 	"finetune/internal/demo"
+	"finetune/internal/digest"
 	"finetune/internal/durable"
 	"finetune/internal/fetch"
 	"finetune/internal/home"
@@ -57,7 +58,7 @@ func library() []Finding {
 			file.Detail += " (intact)"
 		}
 	}
-	if digest, err := fetch.FileDigest(path); err == nil {
+	if digest, err := digest.File(path); err == nil {
 		file.Detail += "\nsha256 " + digest
 	}
 	return []Finding{file, loads(path)}

@@ -2,8 +2,6 @@ package fetch
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"finetune/internal/digest"
 	"finetune/internal/durable"
 )
 
@@ -49,7 +48,7 @@ func (e permanentError) Unwrap() error { return e.error }
 // Run downloads, resumes after a cut, verifies and returns the whole digest.
 // Errors name the address, what was expected and what was found; nothing is
 // left under Path after one.
-func (d Download) Run(ctx context.Context) (digest string, err error) {
+func (d Download) Run(ctx context.Context) (sum string, err error) {
 	d.fill()
 	if len(d.SHA256) < 8 {
 		return "", fmt.Errorf("fetch: %s: no digest to check it against", d.URL)
@@ -63,22 +62,22 @@ func (d Download) Run(ctx context.Context) (digest string, err error) {
 		if err := d.whole(ctx, part); err != nil {
 			return "", fmt.Errorf("fetch: %s: %w", d.URL, err)
 		}
-		digest, err = FileDigest(part)
+		sum, err = digest.File(part)
 		if err != nil {
 			return "", fmt.Errorf("fetch: %w", err)
 		}
-		if strings.HasPrefix(digest, d.SHA256) {
+		if strings.HasPrefix(sum, d.SHA256) {
 			break
 		}
 		if err := os.Remove(part); err != nil {
 			return "", fmt.Errorf("fetch: %w", err)
 		}
 		if !resumed { // the file may have changed between two halves: from the start, once
-			return "", fmt.Errorf("fetch: %s: digest is %s, expected %s; nothing was kept: try again, and if it stays so the file is not the one that was pinned", d.URL, digest, d.SHA256)
+			return "", fmt.Errorf("fetch: %s: digest is %s, expected %s; nothing was kept: try again, and if it stays so the file is not the one that was pinned", d.URL, sum, d.SHA256)
 		}
 		resumed = false
 	}
-	return digest, appear(part, d.Path)
+	return sum, appear(part, d.Path)
 }
 
 func (d *Download) fill() {
@@ -271,20 +270,6 @@ func appear(part, path string) error {
 		return fmt.Errorf("fetch: %w", err)
 	}
 	return nil
-}
-
-// FileDigest is the SHA-256 of the file at path, in hexadecimal.
-func FileDigest(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", fmt.Errorf("%s: %w", path, err)
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // size is the length of the file at path, 0 where there is none.

@@ -23,6 +23,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"finetune/internal/digest"
 	"finetune/internal/failure"
 	"finetune/internal/home"
 )
@@ -155,7 +156,7 @@ func (it Item) download(ctx context.Context, o Options) error {
 	if it.urlDigest == it.fileDigest {
 		path = it.weights()
 	}
-	if got, err := FileDigest(path); err != nil || !strings.HasPrefix(got, it.urlDigest) {
+	if got, err := digest.File(path); err != nil || !strings.HasPrefix(got, it.urlDigest) {
 		o.Log("fetching %s from %s", it.Name, it.url)
 		d := Download{URL: it.url, Path: path, SHA256: it.urlDigest, Progress: o.Progress}
 		if _, err := d.Run(ctx); err != nil {
@@ -167,7 +168,7 @@ func (it Item) download(ctx context.Context, o Options) error {
 
 // accept places a file that the user brought, if its digest is one of the item's.
 func (it Item) accept(file string) error {
-	got, err := FileDigest(file)
+	got, err := digest.File(file)
 	if err != nil {
 		return failure.Data(fmt.Errorf("fetch: %w", err))
 	}

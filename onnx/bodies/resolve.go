@@ -5,12 +5,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 
+	"finetune/internal/digest"
 	"finetune/internal/durable"
 	"finetune/internal/failure"
 	"finetune/internal/home"
@@ -130,7 +130,7 @@ func built(path, weightsFile string) (Body, bool) {
 	if w, err := os.Stat(weightsFile); err == nil && w.ModTime().After(model.ModTime()) {
 		return Body{}, false
 	}
-	digest, err := fileDigest(path)
+	digest, err := digest.File(path)
 	return Body{path, spec}, err == nil && digest == spec.Digest
 }
 
@@ -176,7 +176,7 @@ func Import(name, weightsFile, out string) (Spec, error) {
 	if err != nil {
 		return Spec{}, err
 	}
-	digest, err := fileDigest(weightsFile)
+	digest, err := digest.File(weightsFile)
 	if err != nil {
 		return Spec{}, err
 	}
@@ -212,17 +212,4 @@ func write(name string, state []weights.Tensor, from, out string) (Spec, error) 
 		return Spec{}, fmt.Errorf("bodies: %w", err)
 	}
 	return spec, WriteSpec(SpecPath(out), spec)
-}
-
-func fileDigest(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", fmt.Errorf("bodies: %w", err)
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", fmt.Errorf("bodies: %s: %w", path, err)
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }

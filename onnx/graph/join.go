@@ -18,7 +18,8 @@ import (
 // The names inside b get prefix; its outputs and its inputs that are not
 // connected keep theirs. The outputs of the result are those of a that b does
 // not read, then those of b. Both models must import the same version of a
-// domain they share (build b for a.Opset()); the metadata of b wins. A name
+// domain they share (build b for a.Opset()); the metadata of b wins, and
+// checksums of sealed models, which are not the joined one's, go. A name
 // that both use, or one that does not exist, is an error.
 func Join(a, b *Model, connect map[string]string, prefix string) (*Model, error) {
 	out := &Model{ModelProto: shallow(a.ModelProto), Path: cmp.Or(a.Path, b.Path)}
@@ -102,5 +103,6 @@ func (m *Model) mergeHeaders(b *Model) error {
 	for _, p := range b.MetadataProps {
 		m.SetMeta(p.GetKey(), p.GetValue())
 	}
+	m.MetadataProps = slices.DeleteFunc(m.MetadataProps, func(p *onnxpb.StringStringEntryProto) bool { return p.GetKey() == sealKey })
 	return nil
 }

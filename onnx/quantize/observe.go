@@ -2,7 +2,6 @@ package quantize
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -23,6 +22,7 @@ func Observe(m *graph.Model, images func(yield func(x []float32, shape ...int64)
 		return nil, err
 	}
 	defer s.Close()
+	names = s.names
 	lo, hi, count := make([]float64, len(names)), make([]float64, len(names)), 0
 	err = images(func(x []float32, shape ...int64) error {
 		count++
@@ -44,20 +44,21 @@ func Observe(m *graph.Model, images func(yield func(x []float32, shape ...int64)
 	return ranges, nil
 }
 
-// observed is a session that gives the activations beside its outputs.
+// observed is a session that gives activations.
 type observed struct {
 	*onnx.Session
-	outputs int
+	names  []string // those that the session gives, then, where it is wanted, the input
+	inputs int      // how many of them are the input
 }
 
 func openObserved(m *graph.Model, names []string, o onnx.Options) (*observed, error) {
 	e := edit(m)
 	e.g.Output = slices.Clone(e.g.Output)
-	inputs := m.Graph.Input
-	var fetch []string
+	var fetch, inputs []string
 	for _, n := range names {
 		if e.maker[n] == nil {
-			return nil, fmt.Errorf("quantize: %s: input %q goes into an integer operator; put the normalisation in front of it", m.Path, n)
+			inputs = append(inputs, n)
+			continue
 		}
 		fetch = append(fetch, n)
 		e.g.Output = append(e.g.Output, &onnxpb.ValueInfoProto{Name: proto.String(n), Type: &onnxpb.TypeProto{Value: &onnxpb.TypeProto_TensorType{
@@ -67,11 +68,11 @@ func openObserved(m *graph.Model, names []string, o onnx.Options) (*observed, er
 	if err != nil {
 		return nil, err
 	}
-	s, err := onnx.OpenBytes(m.Path, data, []string{inputs[0].GetName()}, fetch, o)
+	s, err := onnx.OpenBytes(m.Path, data, []string{m.Graph.Input[0].GetName()}, fetch, o)
 	if err != nil {
 		return nil, err
 	}
-	return &observed{s, len(fetch)}, nil
+	return &observed{s, append(fetch, inputs...), len(inputs)}, nil
 }
 
 func (s *observed) observe(x []float32, shape []int64, tell func(i int, values []float32)) error {
@@ -80,7 +81,7 @@ func (s *observed) observe(x []float32, shape []int64, tell func(i int, values [
 		return err
 	}
 	defer in.Close()
-	out := make([]*onnx.Tensor, s.outputs)
+	out := make([]*onnx.Tensor, len(s.names)-s.inputs)
 	if err := s.Run([]*onnx.Tensor{in}, out); err != nil {
 		return err
 	}
@@ -88,6 +89,9 @@ func (s *observed) observe(x []float32, shape []int64, tell func(i int, values [
 	for i, t := range out {
 		tell(i, t.Float32())
 		errs = append(errs, t.Close())
+	}
+	for i := range s.inputs {
+		tell(len(out)+i, x)
 	}
 	return errors.Join(errs...)
 }

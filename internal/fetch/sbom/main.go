@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"os"
 
+	"finetune/internal/digest"
 	"finetune/internal/durable"
 	"finetune/internal/fetch"
 )
@@ -68,7 +69,7 @@ func run(binary, out string) error {
 	if err != nil {
 		return err
 	}
-	digest, err := fetch.FileDigest(binary)
+	digest, err := digest.File(binary)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,34 @@
+// Package digest names bytes by their SHA-256, in hexadecimal.
+//
+//	sum, err := digest.File("body.onnx")
+//	name := digest.Of(sum, "224 px")
+package digest
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// File is the SHA-256 of the file at path. Errors name it and wrap those of the file system.
+func File(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// Of stands for texts in their order. They hold no NUL.
+func Of(parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return hex.EncodeToString(sum[:])
+}
