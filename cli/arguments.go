@@ -55,8 +55,10 @@ func flagsFirst(flags []cli.Flag, args []string) []string {
 			continue
 		}
 		first = append(first, a)
-		if takesValue(flags, a) && i+1 < len(args) {
-			i++
+		if takesValue(flags, a) {
+			if i++; i == len(args) || args[i] == "--" {
+				return first // the flag at the end, so that its missing value is what is complained about
+			}
 			first = append(first, args[i])
 		}
 	}

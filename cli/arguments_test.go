@@ -18,6 +18,8 @@ func TestFlagsMayStandAfterArguments(t *testing.T) {
 		{"finetune cache prune --keep 0 --cache dir", "finetune cache prune --keep 0 --cache dir"},
 		{"finetune import resnet18 --weights w.pth -o b.onnx", "finetune import --weights w.pth -o b.onnx -- resnet18"},
 		{"finetune nosuch a --b", "finetune nosuch a --b"},
+		{"finetune train data --seed", "finetune train --seed"},
+		{"finetune train --seed -- data", "finetune train --seed"},
 		{"finetune train data --bogus", "finetune train --bogus -- data"},
 	} {
 		if got := arrange(app, strings.Fields(tt.args)); !slices.Equal(got, strings.Fields(tt.want)) {

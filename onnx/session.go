@@ -87,7 +87,7 @@ func sessionOptions(o Options) (so *ort.SessionOptions, provider string, err err
 	err = errors.Join(
 		so.SetIntraOpNumThreads(threads),
 		so.SetInterOpNumThreads(1),
-		so.SetLogSeverityLevel(ort.LoggingLevelError),
+		so.SetLogSeverityLevel(ort.LoggingLevelFatal), // every error comes back as one; ours names the file
 		so.SetGraphOptimizationLevel(level),
 		so.AddSessionConfigEntry("session.intra_op.allow_spinning", spin),
 		so.AddSessionConfigEntry("session.set_denormal_as_zero", "1"),
