@@ -13,13 +13,15 @@ import (
 
 // Names of the policies and crops, as flags spell them.
 var (
-	Policies = []string{"none", "basic", "side-on", "top-down"}
+	Policies = []string{"none", "flips", "basic", "side-on", "top-down"}
 	Crops    = []string{"random", "center", "no", "googlenet", "noop"}
 )
 
 // Policy says how training views of an image are made:
 //
 //	none      no transform but the crop
+//	flips     mirror images left to right and top to bottom, each every second time, and nothing else:
+//	          things without an upper end that always lie along the same axes
 //	basic     rotation by up to 10 degrees (3 times of 4), brightness and contrast by up to 0.05
 //	side-on   basic and a mirror image every second time: things that stand upright
 //	top-down  basic and any of the eight turns and mirrors: things seen from above
@@ -99,10 +101,12 @@ func (p Policy) transforms(size int) []transform {
 	if p.Pad > 0 {
 		t = append(t, addPadding(p.Pad))
 	}
-	if p.Name != "none" {
+	if p.Name != "none" && p.Name != "flips" {
 		t = append(t, randomRotate(rotateDegrees, rotateP), randomLighting(lightingAmount, lightingAmount))
 	}
 	switch p.Name {
+	case "flips":
+		t = append(t, randomFlip(flipP), randomUpset(flipP))
 	case "side-on":
 		t = append(t, randomFlip(flipP))
 	case "top-down":

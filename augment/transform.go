@@ -82,6 +82,24 @@ func flip(r *raster) {
 	}
 }
 
+// randomUpset mirrors top to bottom with probability p. Draws: whether.
+func randomUpset(p float64) transform {
+	return func(c *canvas, s *rng.Stream) {
+		if s.Float64() < p {
+			upset(&c.cur)
+		}
+	}
+}
+
+func upset(r *raster) {
+	for i, j := 0, r.h-1; i < j; i, j = i+1, j-1 {
+		top, bottom := r.row(i), r.row(j)
+		for k := range top {
+			top[k], bottom[k] = bottom[k], top[k]
+		}
+	}
+}
+
 // randomDihedral turns by a multiple of 90 degrees and then mirrors, or not. Draws: turns, whether.
 func randomDihedral() transform {
 	return func(c *canvas, s *rng.Stream) {

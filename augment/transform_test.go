@@ -133,6 +133,25 @@ func TestDihedralExamples(t *testing.T) {
 	}
 }
 
+func TestFlips(t *testing.T) {
+	for _, c := range []struct {
+		across, over bool
+		want         []float32
+	}{
+		{false, false, []float32{1, 2, 3, 4, 5, 6}}, {true, false, []float32{2, 1, 4, 3, 6, 5}},
+		{false, true, []float32{5, 6, 3, 4, 1, 2}}, {true, true, []float32{6, 5, 4, 3, 2, 1}},
+	} {
+		s := streamOf(t, func(s *rng.Stream) bool { return (s.Float64() < flipP) == c.across && (s.Float64() < flipP) == c.over })
+		cv := &canvas{cur: *grey(2, 3, 1, 2, 3, 4, 5, 6)}
+		for _, change := range (Policy{Name: "flips", Crop: "noop"}).transforms(0) {
+			change(cv, s)
+		}
+		if got := greys(t, &cv.cur); !slices.Equal(got, c.want) {
+			t.Errorf("across %v, over %v: %v, want %v", c.across, c.over, got, c.want)
+		}
+	}
+}
+
 // streamOf returns a stream whose first draws satisfy f.
 func streamOf(t *testing.T, f func(*rng.Stream) bool) *rng.Stream {
 	t.Helper()

@@ -61,7 +61,7 @@ func machineFlags(c *learner.Config) []cli.Flag {
 // augmentFlags have the policy that a command starts from.
 func augmentFlags(c *learner.Config, policy string) []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "augment", Category: "Images", Usage: "random changes in training: none, basic, side-on or top-down", Value: policy, Destination: &c.Images.Augment},
+		&cli.StringFlag{Name: "augment", Category: "Images", Usage: "random changes in training: none, flips, basic, side-on or top-down", Value: policy, Destination: &c.Images.Augment},
 		&cli.Float64Flag{Name: "max-zoom", Category: "Images", Usage: "largest random `ZOOM`", Value: 1.1, Destination: &c.Images.MaxZoom},
 		&cli.IntFlag{Name: "pad", Category: "Images", Usage: "reflected border of `PIXELS` before rotation", Destination: &c.Images.Pad},
 		&cli.IntFlag{Name: "views", Category: "Images", Usage: "`K` cached augmented views of each photograph", Value: 8, Destination: &c.Images.Views},
