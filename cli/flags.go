@@ -95,7 +95,7 @@ func trainingFlags(c *learner.Config) []cli.Flag {
 		&cli.StringFlag{Name: "dropout", Usage: "dropout `SHARES` of the head, one a linear layer", Value: "0.25,0.5", Destination: &t.Dropout},
 		&cli.BoolFlag{Name: "unfreeze", Usage: "train the whole network, not the head alone", Destination: &t.Unfreeze},
 		numbersFlag("lrs", "with --unfreeze, a `RATE` for each layer group, such as 1e-4,1e-3,1e-2 (default: a hundredth, a tenth and the whole of --lr)", &t.LRs),
-		&cli.IntFlag{Name: "freeze-to", Usage: "with --unfreeze, keep the first `N` layer groups as they are", Destination: &t.FreezeTo},
+		&cli.IntFlag{Name: "freeze-to", Usage: "with --unfreeze, keep the first `N` layer groups as they are; without augmentation their outputs are cached", Destination: &t.FreezeTo},
 		&cli.BoolFlag{Name: "bn-freeze", Usage: "with --unfreeze, keep the body's batch statistics as they are", Destination: &t.BNFreeze},
 		&cli.IntFlag{Name: "micro-batch", Usage: "with --unfreeze, at most `B` photographs in memory at once; gradients of a batch add up", Destination: &t.MicroBatch},
 		&cli.StringFlag{Name: "load", Usage: "start from the head of a `RUN`, or from a name saved in the current --run", Destination: &t.Load},

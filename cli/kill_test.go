@@ -159,10 +159,18 @@ func TestKilledTrainingResumesToTheSameBytes(t *testing.T) {
 }
 
 // Full fine-tuning steps through ONNX Runtime: its killed runs end as heads' do.
-func TestKilledFineTuningResumesToTheSameBytes(t *testing.T) {
+func TestKilledFineTuningResumesToTheSameBytes(t *testing.T) { killFineTuning(t) }
+
+// So do those behind frozen layers, whose outputs are cached.
+func TestKilledFineTuningBehindAPrefixResumesToTheSameBytes(t *testing.T) {
+	killFineTuning(t, "--freeze-to", "1", "--augment", "none")
+}
+
+func killFineTuning(t *testing.T, more ...string) {
 	n, k := kills(t), newKiller(t)
 	writeTinyBody(t, filepath.Join(k.dir, "tiny.onnx"))
-	train := []string{"train", "data", "--body", "tiny.onnx", "--unfreeze", "--lrs", "1e-3,1e-2", "--epochs", "8", "--batch-size", "16", "--hidden", "16", "--no-report", "--run"}
+	train := []string{"train", "data", "--body", "tiny.onnx", "--unfreeze", "--lrs", "1e-3,1e-2", "--epochs", "8", "--batch-size", "16", "--hidden", "16", "--no-report"}
+	train = append(append(train, more...), "--run")
 	k.run(append(train, "warm")...) // caches the features of the original body
 	start := time.Now()
 	k.run(append(train, "whole")...)

@@ -27,7 +27,8 @@ type Labels struct {
 	Hot     []float32
 }
 
-// Step trains on one batch: images float32 [n, 3, size, size], preprocessed.
+// Step trains on one batch: images float32 [n, 3, size, size], preprocessed, or
+// what the prefix made of them, [n, Manifest.Row...].
 // It returns the batch's mean loss and its logits [n, classes], both before the
 // update and with dropout. A batch of more than MicroBatch images runs in equal
 // parts, whose gradients add up; batch normalisation then sees each part alone.
@@ -103,14 +104,15 @@ func (t *Trainer) weight(labels Labels, lo, hi int) float64 {
 
 // batch checks a batch and returns its size.
 func (t *Trainer) batch(images []float32, labels Labels) (int, error) {
-	size := 3 * t.Manifest.Size * t.Manifest.Size
+	input := t.Manifest.Input()
+	size := input.Len()
 	n := len(images) / size
 	have := len(labels.Classes)
 	if t.Manifest.Multi {
 		have = len(labels.Hot) / t.Manifest.Classes
 	}
 	if n*size != len(images) || n != have || n == 0 {
-		return 0, failure.Usage(fmt.Errorf("finetuning: %d values are not %d images of 3x%dx%d", len(images), have, t.Manifest.Size, t.Manifest.Size))
+		return 0, failure.Usage(fmt.Errorf("finetuning: %d values are not %d images of shape %v", len(images), have, input.Shape))
 	}
 	for i, y := range labels.Classes {
 		if y < 0 || y >= int64(t.Manifest.Classes) {
@@ -175,8 +177,9 @@ func (t *Trainer) gradients(images []float32, labels Labels, p span, scale float
 // inputs are the tensors of batchNames, parameters and statistics for one part.
 func (t *Trainer) inputs(c *temporary, images []float32, labels Labels, p span, scale float32) []*onnx.Tensor {
 	m, n := t.Manifest, int64(p.hi-p.lo)
-	size := 3 * m.Size * m.Size
-	in := []*onnx.Tensor{c.floats(images[p.lo*size:p.hi*size], n, 3, int64(m.Size), int64(m.Size))}
+	input := m.Input()
+	size := input.Len()
+	in := []*onnx.Tensor{c.floats(images[p.lo*size:p.hi*size], append([]int64{n}, input.Shape...)...)}
 	if m.Multi {
 		in = append(in, c.floats(labels.Hot[p.lo*m.Classes:p.hi*m.Classes], n, int64(m.Classes)))
 	} else {
@@ -275,7 +278,7 @@ func (t *Trainer) apply(r Rates) error {
 // Predict returns logits [n, classes] with running statistics and no dropout,
 // in runs of at most MicroBatch images.
 func (t *Trainer) Predict(images []float32) ([]float32, error) {
-	n := len(images) / (3 * t.Manifest.Size * t.Manifest.Size)
+	n := len(images) / t.Manifest.Input().Len()
 	none := Labels{Classes: make([]int64, n), Hot: make([]float32, n*t.Manifest.Classes)}
 	if t.Manifest.Multi {
 		none.Classes = nil

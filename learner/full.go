@@ -132,14 +132,22 @@ func (m *fullModel) reestimate(ctx context.Context, batches [][]int) error {
 	return nil
 }
 
+// Close frees the trainer and the cache of the prefix.
+func (m *fullModel) Close() {
+	m.trainer.Close()
+	if m.photos.prefix != nil {
+		_ = m.photos.prefix.Close() // it was only read
+	}
+}
+
 func (m *fullModel) groups() []string { return m.trainer.Groups() }
 
 // newFullFit writes the artifacts into dir, unless there are some to go on
-// with, and prepares a fit of the whole network, at step 0. Close the trainer.
-func (l *Learner) newFullFit(f *Features, dir string, fresh bool) (*fit, *fullModel, error) {
+// with, and prepares a fit of the whole network, at step 0. Close the model.
+func (l *Learner) newFullFit(ctx context.Context, f *Features, dir string, fresh bool) (*fit, *fullModel, error) {
 	c := l.Config.Train
 	if fresh {
-		if err := l.writeArtifacts(dir); err != nil {
+		if err := l.writeArtifacts(dir, f.Train.Len()+f.Valid.Len()); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -156,7 +164,11 @@ func (l *Learner) newFullFit(f *Features, dir string, fresh bool) (*fit, *fullMo
 	}
 	m := &fullModel{
 		l: l, trainer: t, train: f.Train.items, valid: f.Valid.items, classes: len(l.Set.Classes), multi: l.Set.Multi,
-		photos: newPhotoLoader(l, f.Train.items),
+		photos: newPhotoLoader(l, f.Train.items, nil),
+	}
+	if m.photos.prefix, err = l.openPrefix(ctx, dir, t.Manifest, slices.Concat(m.train, m.valid)); err != nil {
+		t.Close()
+		return nil, nil, err
 	}
 	batches := head.Batches(len(m.train), c.BatchSize)
 	sched, err := newSchedule(c, batches)
@@ -164,7 +176,7 @@ func (l *Learner) newFullFit(f *Features, dir string, fresh bool) (*fit, *fullMo
 		err = l.checkFull(m)
 	}
 	if err != nil {
-		t.Close()
+		m.Close()
 		return nil, nil, failure.Usage(err)
 	}
 	return &fit{config: l.fullRates(), multi: l.Set.Multi, classes: m.classes, train: m.train, valid: m.valid, model: m, sched: sched, batches: batches}, m, nil
@@ -196,9 +208,12 @@ func (l *Learner) checkFull(m *fullModel) error {
 	return finetuning.CheckMemory(manifest, batch, finetuning.Available())
 }
 
-func (l *Learner) writeArtifacts(dir string) error {
+func (l *Learner) writeArtifacts(dir string, photographs int) error {
 	o, err := l.artifactOptions(len(l.Set.Classes), l.Set.Multi)
 	if err != nil {
+		return err
+	}
+	if err := l.cutPrefix(&o, photographs); err != nil {
 		return err
 	}
 	_, err = artifacts.Write(dir, o)
@@ -256,11 +271,11 @@ func (l *Learner) artifactOptions(classes int, multi bool) (artifacts.Options, e
 func (l *Learner) TrainAll(ctx context.Context, r *Run, f *Features, started time.Time) (*Summary, error) {
 	begin := time.Now()
 	_, err := os.Stat(r.Path(stateFile))
-	t, m, err := l.newFullFit(f, r.Path(artifactsDir), err != nil)
+	t, m, err := l.newFullFit(ctx, f, r.Path(artifactsDir), err != nil)
 	if err != nil {
 		return nil, err
 	}
-	defer m.trainer.Close()
+	defer m.Close()
 	l.ui.Say("groups     %s", strings.Join(m.groups(), ", "))
 	if l.Config.Train.Load != "" {
 		if err := l.loadFull(m, r.Dir); err != nil {

@@ -69,17 +69,17 @@ func (l *Learner) searchFit(ctx context.Context, f *Features) (*fit, func(), err
 	if err != nil {
 		return nil, nil, fmt.Errorf("learner: %w", err)
 	}
-	t, m, err := l.newFullFit(f, dir, true)
+	t, m, err := l.newFullFit(ctx, f, dir, true)
 	if err == nil && l.Config.Train.Load != "" {
 		if err = l.loadFull(m, ""); err != nil {
-			m.trainer.Close()
+			m.Close()
 		}
 	}
 	if err != nil {
 		os.RemoveAll(dir)
 		return nil, nil, err
 	}
-	return t, func() { m.trainer.Close(); os.RemoveAll(dir) }, nil
+	return t, func() { m.Close(); os.RemoveAll(dir) }, nil
 }
 
 // startingAt sets the last group's rate; the others keep their proportion to it.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"finetune/activations"
 	"finetune/augment"
 	"finetune/dataset"
 	"finetune/internal/failure"
@@ -19,13 +20,15 @@ type photoLoader struct {
 	l     *Learner
 	items []dataset.Item // to train on
 
+	prefix *activations.Cache // what the network's frozen prefix makes of the centre views; nil: photographs are decoded
+
 	epoch int
 	index []int
 	next  func() ([]float32, error) // of the batch that start began
 }
 
-func newPhotoLoader(l *Learner, items []dataset.Item) *photoLoader {
-	return &photoLoader{l: l, items: items}
+func newPhotoLoader(l *Learner, items []dataset.Item, prefix *activations.Cache) *photoLoader {
+	return &photoLoader{l: l, items: items, prefix: prefix}
 }
 
 // start begins to decode a training batch.
@@ -34,8 +37,8 @@ func (p *photoLoader) start(epoch int, index []int) {
 	p.next = p.batch(context.Background(), epoch, p.index)
 }
 
-// take returns a training batch [len(index), 3, size, size], the one that start
-// began or, if that was another, one decoded now.
+// take returns a training batch [len(index), 3, size, size], or the rows of the
+// prefix, the one that start began or, if that was another, one decoded now.
 func (p *photoLoader) take(ctx context.Context, epoch int, index []int) ([]float32, error) {
 	next := p.next
 	if p.next = nil; next == nil || epoch != p.epoch || !slices.Equal(index, p.index) {
@@ -64,8 +67,11 @@ func (p *photoLoader) batch(ctx context.Context, epoch int, index []int) func() 
 	})
 }
 
-// centre decodes the centre views of items.
+// centre decodes the centre views of items, or finds what the prefix made of them.
 func (p *photoLoader) centre(ctx context.Context, items []dataset.Item) func() ([]float32, error) {
+	if p.prefix != nil {
+		return func() ([]float32, error) { return p.cached(items) }
+	}
 	return p.decode(ctx, len(items), func(dst []float32, k int) error {
 		data, err := os.ReadFile(items[k].File)
 		if err != nil {

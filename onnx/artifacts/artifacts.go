@@ -22,6 +22,8 @@ const (
 	OptimizerFile  = "optimizer_model.onnx"
 	CheckpointFile = "checkpoint.safetensors"
 
+	PrefixFile = "prefix_model.onnx" // only with Options.Prefix
+
 	Logits       = "logits"
 	HeadPrefix   = "head." // of the head's parameters, and the name of its group without the dot
 	MetadataName = "finetune.artifacts"
@@ -40,19 +42,22 @@ type Group struct {
 type Options struct {
 	Body      *graph.Model // its image input to graph.FeaturesName, [N, 2*channels]
 	Head      Head
-	Multi     bool    // labels may hold together: binary cross-entropy
-	Groups    []Group // of the body, input side first; the head is added as the last
-	FreezeTo  int     // groups before this one do not train; len(Groups) leaves the head alone
-	FreezeBN  bool    // the body's batch normalisations keep their running statistics
-	Size      int     // height and width of the images
-	Optimizer string  // SGD or AdamW, "" for SGD
-	Block     int64   // gradient.Options.Block
+	Multi     bool         // labels may hold together: binary cross-entropy
+	Groups    []Group      // of the body, input side first; the head is added as the last
+	FreezeTo  int          // groups before this one do not train; len(Groups) leaves the head alone
+	FreezeBN  bool         // the body's batch normalisations keep their running statistics
+	Size      int          // height and width of the images
+	Prefix    *graph.Model // what makes the body's input of an image, where that starts behind frozen layers
+	Row       []int64      // with Prefix: shape of the body's input for one image
+	Optimizer string       // SGD or AdamW, "" for SGD
+	Block     int64        // gradient.Options.Block
 }
 
 // Manifest lists what the files hold. It is JSON in the training model's metadata.
 type Manifest struct {
-	Image     string          `json:"image"` // name of the image input
+	Image     string          `json:"image"` // name of the input that the photographs, or what the prefix makes of them, enter
 	Size      int             `json:"size"`
+	Row       []int64         `json:"row,omitempty"` // shape of that input for one photograph where a prefix stands before it
 	Classes   int             `json:"classes"`
 	Multi     bool            `json:"multi"`
 	Optimizer string          `json:"optimizer"`
@@ -99,7 +104,11 @@ func Write(dir string, o Options) (Manifest, error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return Manifest{}, fmt.Errorf("artifacts: %w", err)
 	}
-	for name, m := range map[string]*graph.Model{TrainingFile: p.training.Model, EvalFile: p.eval(), OptimizerFile: optimizer} {
+	models := map[string]*graph.Model{TrainingFile: p.training.Model, EvalFile: p.eval(), OptimizerFile: optimizer}
+	if o.Prefix != nil {
+		models[PrefixFile] = o.Prefix
+	}
+	for name, m := range models {
 		if err := m.Seal(); err != nil {
 			return Manifest{}, err
 		}
@@ -162,27 +171,23 @@ func newPlan(o Options) (*plan, error) {
 		return nil, err
 	}
 	groups := append(slices.Clone(o.Groups[o.FreezeTo:]), Group{Name: "head", Parameters: names})
-	image, err := o.Body.Image()
+	input, shape, err := o.input()
 	if err != nil {
 		return nil, err
-	}
-	shape := []int64{-1, 3, int64(o.Size), int64(o.Size)}
-	if image.Layout == "NHWC" {
-		shape = []int64{-1, int64(o.Size), int64(o.Size), 3}
 	}
 	var trainable []string
 	for _, g := range groups {
 		trainable = append(trainable, g.Parameters...)
 	}
 	p.training, err = gradient.Build(p.network, gradient.Objective, gradient.Options{
-		Trainable: trainable, Block: o.Block, Shapes: map[string][]int64{image.Name: shape},
+		Trainable: trainable, Block: o.Block, Shapes: map[string][]int64{input: shape},
 		FrozenStats: func(scale string) bool { return o.FreezeBN && !slices.Contains(names, scale) },
 	})
 	if err != nil {
 		return nil, err
 	}
 	p.manifest = Manifest{
-		Image: image.Name, Size: o.Size, Classes: o.Head.Classes, Multi: o.Multi, Optimizer: o.Optimizer, Block: o.Block,
+		Image: input, Size: o.Size, Row: o.Row, Classes: o.Head.Classes, Multi: o.Multi, Optimizer: o.Optimizer, Block: o.Block,
 		Groups: groups, Frozen: o.FreezeTo, Masks: p.training.Masks, Memory: p.training.Memory,
 	}
 	for _, t := range p.training.Params {
@@ -192,6 +197,18 @@ func newPlan(o Options) (*plan, error) {
 		p.manifest.Stats = append(p.manifest.Stats, Named{t.Name, t.Shape})
 	}
 	return p, nil
+}
+
+// input is the name and shape of the body's input, the batch open.
+func (o Options) input() (name string, shape []int64, err error) {
+	if o.Prefix != nil {
+		return o.Body.Inputs()[0].Name, append([]int64{-1}, o.Row...), nil
+	}
+	image, err := o.Body.Image()
+	if image.Layout == "NHWC" {
+		return image.Name, []int64{-1, int64(o.Size), int64(o.Size), 3}, err
+	}
+	return image.Name, []int64{-1, 3, int64(o.Size), int64(o.Size)}, err
 }
 
 // join makes the network with its loss and returns the head's trainable names.
@@ -232,6 +249,14 @@ func namesOf(list []Named) []string {
 		names[i] = n.Name
 	}
 	return names
+}
+
+// Input is the shape of what enters the models for one photograph.
+func (m Manifest) Input() Named {
+	if m.Row != nil {
+		return Named{m.Image, m.Row}
+	}
+	return Named{m.Image, []int64{3, int64(m.Size), int64(m.Size)}}
 }
 
 // state is the content of the checkpoint.

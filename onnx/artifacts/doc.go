@@ -41,6 +41,10 @@
 //	AdamW  m = beta1*m + (1-beta1)*g;  v = beta2*v + (1-beta2)*g*g
 //	       p -= rate * m/(1-beta1^step) / (sqrt(v/(1-beta2^step)) + epsilon)
 //
+// Where the first layers are frozen and their outputs are kept (Options.Prefix),
+// there is a prefix_model.onnx too, from the image to the one tensor that leaves
+// them; training and evaluation model then take that tensor instead of the image.
+//
 // The Manifest, in the metadata of the training model under "finetune.artifacts",
 // lists all names. A training model with Block 0 runs anywhere; another one only
 // on a CPU whose ORT kernels have that block (gradient.BlockSize).
