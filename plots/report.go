@@ -7,6 +7,7 @@ import (
 	"image"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -96,10 +97,32 @@ func WriteReport(dir string, r Report) error {
 			return fmt.Errorf("plots: %w", err)
 		}
 	}
+	if err := b.sweep(dir); err != nil {
+		return fmt.Errorf("plots: %w", err)
+	}
 	page := b.page()
 	err := durable.Write(filepath.Join(dir, "index.html"), func(w io.Writer) error { return pageTemplate.Execute(w, page) })
 	if err != nil {
 		return fmt.Errorf("plots: %w", err)
+	}
+	return nil
+}
+
+// sweep removes the galleries that an earlier report in dir had and this one
+// has not: those of classes that are no longer among the shown.
+func (b *builder) sweep(dir string) error {
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		gallery, _ := path.Match("most-*correct-*.png", f.Name())
+		drawn := func(d *drawing) bool { return d.file() == f.Name() }
+		if gallery && !slices.ContainsFunc(b.drawings, drawn) {
+			if err := os.Remove(filepath.Join(dir, f.Name())); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

@@ -142,6 +142,29 @@ func TestReportOfAnyShape(t *testing.T) {
 	}
 }
 
+// A report written again with fewer classes keeps no gallery of the others.
+func TestReportWrittenAgain(t *testing.T) {
+	dir := t.TempDir()
+	mine := filepath.Join(dir, "notes.png")
+	if err := os.WriteFile(mine, []byte("not ours"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, classes := range []int{3, 2} {
+		if err := WriteReport(dir, Report{Classes: classNames(classes), Valid: predictions(classes, 30)}); err != nil {
+			t.Fatal(err)
+		}
+		for c := range 3 {
+			_, err := os.Stat(filepath.Join(dir, fmt.Sprintf("most-correct-%d.png", c)))
+			if there := err == nil; there != (c < classes) {
+				t.Errorf("%d classes: gallery of class %d there: %v", classes, c, there)
+			}
+		}
+	}
+	if _, err := os.Stat(mine); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestReportFolderInTheWay(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "report")
 	if err := os.WriteFile(file, nil, 0o666); err != nil {
