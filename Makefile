@@ -6,6 +6,15 @@ BIN       := bin/finetune
 FUZZTIME  ?= 30s
 BENCHTIME ?= 1s
 PROTOC    ?= protoc
+KILLS     ?= 100
+HOSTILE   ?= 5000
+
+# make bench ONLY=head,step PHOTOS=FOLDER COUNT=50 ROUNDS=5 DOCS=
+ONLY   ?=
+PHOTOS ?=
+COUNT  ?= 200
+ROUNDS ?= 3
+DOCS   ?= docs/benchmarks.md
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w $(if $(VERSION),-X finetune/cli.Version=$(VERSION))
@@ -18,7 +27,7 @@ TOOL     := $(GO) build -C tools -o $(CURDIR)/bin/tools/
 PACKAGES := ./...
 RACE     := $(patsubst %,./%/...,$(wildcard activations augment dataset internal/fetch learner serve))
 
-.PHONY: all gate fmt vet staticcheck test race verify build fetch demo cuda clean golden proto bench fuzz sbom vuln
+.PHONY: all gate fmt vet staticcheck test race verify build fetch demo cuda clean golden proto bench microbench kills faults hostile fuzz sbom vuln
 
 all: gate
 gate: test build
@@ -64,12 +73,25 @@ proto: # rewrites onnx/graph/onnxpb from onnx.proto; PROTOC='python3 -m grpc_too
 	@$(TOOL) google.golang.org/protobuf/cmd/protoc-gen-go
 	cd onnx/graph/onnxpb && PATH="$(CURDIR)/bin/tools:$$PATH" $(PROTOC) -I. --go_out=. --go_opt=paths=source_relative onnx.proto
 
-bench:
+bench: fetch build # finetune beside PyTorch and ONNX Runtime from Python, into docs/benchmarks.md; see bench/README.md
+	$(GO) build -tags '$(TAGS)' -o bin/race ./bench/race
+	bin/race -finetune $(BIN) -photos '$(PHOTOS)' -n $(COUNT) -rounds $(ROUNDS) -only '$(ONLY)' -docs '$(DOCS)'
+
+microbench: # Go's benchmarks, for benchstat
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) $(PACKAGES)
 
 fuzz: # every fuzz test of the repository for FUZZTIME
 	@set -e; for p in $$($(GO) list $(PACKAGES)); do for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
 		echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p; done; done
+
+kills: # 100 processes killed at random moments end in the same bytes as undisturbed ones; an hour
+	bench/kill.sh $(KILLS)
+
+faults: # every step of every write goes wrong once; a quarter of an hour
+	FINETUNE_FAULTS=all $(GO) test ./cli -run 'TestFaults|TestBitRot' -count 1 -timeout 2h -v
+
+hostile: # thousands of files made to break score and precompute
+	$(GO) run ./bench/hostile -n $(HOSTILE)
 
 sbom: build # dist/sbom.json: every module and every pinned download, in CycloneDX form
 	$(GO) run ./internal/fetch/sbom -o dist/sbom.json $(BIN)

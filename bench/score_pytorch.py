@@ -1,49 +1,41 @@
-"""Scores a folder as people do with PyTorch: DataLoader workers decode by Pillow,
-the network runs in eager mode. Prints images/s end to end.
+"""Scores a folder as people do in Python: photographs decoded by Pillow on threads, the network in batches of 32. A turn is the folder.
 
-    python bench/score_pytorch.py resnet34|efficientnet-lite0 FOLDER [WORKERS]
-
-Weights are random (ResNet34) or the package's; the time does not depend on them.
-Needs torch, torchvision, Pillow and, for the second, efficientnet_lite_pytorch.
+    yes '' | head -3 | python bench/score_pytorch.py FOLDER --engine eager|compile --body resnet34
+    yes '' | head -3 | python bench/score_pytorch.py FOLDER --engine onnxruntime --model MODEL.onnx    what `finetune export` wrote
+    python bench/score_pytorch.py PHOTO --once                                                         one photograph from a cold start
 """
-import pathlib
-import sys
-import time
+import argparse
+import os
+from concurrent.futures import ThreadPoolExecutor
 
-import torch
-import torchvision
-from PIL import Image
-from torch.utils.data import DataLoader, Dataset
-from torchvision import transforms as T
+import numpy as np
 
+import networks
+from turns import take_turns
 
-class Photos(Dataset):
-    def __init__(self, root):
-        self.paths = sorted(p for p in pathlib.Path(root).rglob("*") if p.is_file())
-        self.change = T.Compose([T.Resize(224), T.CenterCrop(224), T.ToTensor(), T.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])])
-
-    def __len__(self):
-        return len(self.paths)
-
-    def __getitem__(self, i):
-        return self.change(Image.open(self.paths[i]).convert("RGB"))
+a = argparse.ArgumentParser()
+a.add_argument("folder")
+networks.arguments(a)
+a.add_argument("--once", action="store_true")
+a = a.parse_args()
+run, engine = networks.classifier(a)
+files = [a.folder] if os.path.isfile(a.folder) else networks.photographs(a.folder)
+pool = ThreadPoolExecutor(a.threads)
 
 
-def main(name, root, workers="1"):
-    if name == "resnet34":
-        net = torchvision.models.resnet34(weights=None)
-    else:
-        from efficientnet_lite_pytorch import EfficientNet
-
-        net = EfficientNet.from_name(name)
-    net.eval()
-    photos = Photos(root)
-    start = time.time()
-    with torch.inference_mode():
-        n = sum(len(net(x)) for x in DataLoader(photos, batch_size=32, num_workers=int(workers)))
-    seconds = time.time() - start
-    print(f"{name}: {n} photographs in {seconds:.1f} s, {n / seconds:.1f} images/s, torch {torch.__version__}, {torch.get_num_threads()} threads, {workers} workers")
+def one(path):
+    return networks.load(path, normalise=a.engine != "onnxruntime")  # an exported file normalises itself
 
 
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+def score():
+    batches = [files[i : i + 32] for i in range(0, len(files), 32)]
+    ahead = [pool.submit(one, f) for f in batches[0]]
+    for following in batches[1:] + [[]]:
+        now, ahead = ahead, [pool.submit(one, f) for f in following]
+        run(np.stack([j.result() for j in now]))
+
+
+if a.once:
+    score()
+else:
+    take_turns(score, engine=engine)
