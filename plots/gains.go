@@ -31,7 +31,7 @@ func (f Gains) Draw(w Width) (Figure, error) {
 	s := newSheet(w, hd, row*float64(len(f.Steps)))
 	most := 0.01
 	for _, g := range f.Steps {
-		_, hi := Wilson(g.N-g.Right, g.N)
+		_, hi := wilson(g.N-g.Right, g.N)
 		if finite(hi) {
 			most = max(most, hi*1.04)
 		}
@@ -49,7 +49,7 @@ func (f Gains) Draw(w Width) (Figure, error) {
 		y += lift
 		s.rect(margin, y+20, room, 18, faint)
 		s.rect(margin, y+20, max(1, room*e/most), 18, pale(red))
-		lo, hi := Wilson(g.N-g.Right, g.N)
+		lo, hi := wilson(g.N-g.Right, g.N)
 		s.line(margin+room*lo/most, y+29, margin+room*hi/most, y+29, 1.5, ink)
 		s.line(margin+room*e/most, y+20, margin+room*e/most, y+38, 2.5, red)
 	}

@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"sort"
+
+	"finetune/metrics"
 )
 
 // Prediction is what a model said about one labelled photograph.
@@ -68,15 +70,9 @@ func LogLoss(ps []Prediction) float64 {
 	return sum / float64(len(ps))
 }
 
-// Wilson is the 95 % score interval of a share right/n (Wilson 1927): unlike the
-// normal one it stays inside 0 to 1 and does not shrink to nothing at 0 and n.
-// It is NaN, NaN for n = 0.
-func Wilson(right, n int) (lo, hi float64) {
-	const z = 1.959963984540054 // the 0.975 quantile of the normal distribution
-	p, m := float64(right)/float64(n), float64(n)
-	centre := (p + z*z/(2*m)) / (1 + z*z/m)
-	half := z / (1 + z*z/m) * math.Sqrt(p*(1-p)/m+z*z/(4*m*m))
-	return max(0, centre-half), min(1, centre+half)
+// wilson is the 95 % interval of a share right/n.
+func wilson(right, n int) (lo, hi float64) {
+	return metrics.Wilson(float64(right)/float64(n), n)
 }
 
 // Confusions counts predictions by true class (row) and predicted class
@@ -150,38 +146,21 @@ func Confused(m [][]int) []Pair {
 	return out
 }
 
-// Bin is a range of the predicted class's probability: how many predictions
-// fell into it, the mean of that probability, and the share that was right.
-type Bin struct {
-	N, Right   int
-	Confidence float64
-}
-
-// Calibration sorts predictions into bins of equal width by the probability of
-// their predicted class and returns the expected calibration error: the mean
-// distance of confidence and accuracy over bins, weighted by N (Guo et al. 2017).
-func Calibration(ps []Prediction, bins int) (out []Bin, ece float64) {
-	out = make([]Bin, bins)
+// calibration is metrics.Calibration of the predictions that have a probability.
+func calibration(ps []Prediction) (list []metrics.Bin, ece float64) {
+	var logp []float32
+	var labels []int
+	classes := 0
 	for _, p := range ps {
-		conf := p.Probability(p.Predicted())
-		if !finite(conf) {
-			continue
+		if classes == 0 {
+			classes = len(p.LogProbs)
 		}
-		b := &out[min(bins-1, max(0, int(conf*float64(bins))))]
-		b.N++
-		b.Confidence += conf
-		if p.Right() {
-			b.Right++
+		if len(p.LogProbs) == classes && finite(p.Probability(p.Predicted())) {
+			logp, labels = append(logp, p.LogProbs...), append(labels, p.Label)
 		}
 	}
-	for i := range out {
-		b := &out[i]
-		if b.N > 0 {
-			ece += math.Abs(b.Confidence-float64(b.Right)) / float64(len(ps))
-			b.Confidence /= float64(b.N)
-		}
-	}
-	return out, ece
+	ece, list = metrics.Calibration(logp, labels, max(classes, 1), bins)
+	return list, ece
 }
 
 // is reports whether class c is true of the photograph.

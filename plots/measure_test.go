@@ -69,24 +69,6 @@ func TestLessonFixture(t *testing.T) {
 	}
 }
 
-// TestWilson: the bounds are the shares p that the score test at 5 % just does
-// not reject, |right/n - p| = 1.96 sqrt(p(1-p)/n).
-func TestWilson(t *testing.T) {
-	const z = 1.959963984540054
-	for _, tt := range []struct{ right, n int }{{15, 148}, {142, 153}, {0, 10}, {10, 10}, {1, 2}} {
-		lo, hi := Wilson(tt.right, tt.n)
-		share, n := float64(tt.right)/float64(tt.n), float64(tt.n)
-		if lo > share+1e-15 || hi < share-1e-15 {
-			t.Errorf("Wilson(%d, %d) = %g, %g leaves out %g", tt.right, tt.n, lo, hi, share)
-		}
-		for _, p := range []float64{lo, hi} {
-			if miss := (share-p)*(share-p) - z*z*p*(1-p)/n; math.Abs(miss) > 1e-15 {
-				t.Errorf("Wilson(%d, %d) = %g, %g: bound %g misses the test's by %g", tt.right, tt.n, lo, hi, p, miss)
-			}
-		}
-	}
-}
-
 func TestCalibration(t *testing.T) {
 	say := func(p float64, right bool) Prediction {
 		q := Prediction{LogProbs: []float32{float32(math.Log(p)), float32(math.Log(1 - p))}}
@@ -96,11 +78,11 @@ func TestCalibration(t *testing.T) {
 		return q
 	}
 	// Bin 0.8-0.9: confidence 0.85, right 1 of 2. Bin 0.6-0.7: confidence 0.65, right 2 of 2.
-	bs, ece := Calibration([]Prediction{say(0.85, true), say(0.85, false), say(0.65, true), say(0.65, true)}, 10)
+	bs, ece := calibration([]Prediction{say(0.85, true), say(0.85, false), say(0.65, true), say(0.65, true)})
 	if want := (0.35 + 0.35) / 2; math.Abs(ece-want) > 1e-6 {
 		t.Errorf("calibration error %.6f, want %.6f", ece, want)
 	}
-	if bs[8].N != 2 || bs[8].Right != 1 || bs[6].N != 2 {
+	if bs[8].Rows != 2 || bs[8].Accuracy != 0.5 || bs[6].Rows != 2 {
 		t.Errorf("bins %+v", bs)
 	}
 }

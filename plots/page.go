@@ -127,7 +127,7 @@ func (b *builder) headline() string {
 	if n == 0 {
 		return "No labelled validation photographs"
 	}
-	lo, hi := Wilson(right, n)
+	lo, hi := wilson(right, n)
 	what := "right"
 	if b.r.Multi {
 		what = "with every label right"
@@ -144,7 +144,7 @@ func (b *builder) tiles() []tile {
 			out = append(out, tile{"Baseline", fmt.Sprintf("%.1f %%", 100*share), "right by always guessing " + b.r.Classes[c]})
 		}
 		if !b.r.Multi {
-			_, ece := Calibration(b.t.ps, bins)
+			_, ece := calibration(b.t.ps)
 			out = append(out, tile{"Calibration error", fmt.Sprintf("%.1f points", 100*ece), "distance of confidence and accuracy"})
 		}
 	}

@@ -3,6 +3,8 @@ package plots
 import (
 	"fmt"
 
+	"finetune/metrics"
+
 	"gonum.org/v1/plot/plotter"
 )
 
@@ -16,16 +18,16 @@ type Reliability struct {
 
 // Draw implements Plot.
 func (f Reliability) Draw(w Width) (Figure, error) {
-	bs, ece := Calibration(f.Predictions, bins)
+	bs, ece := calibration(f.Predictions)
 	n := len(f.Predictions)
-	mean, right := 0.0, 0
+	mean, right := 0.0, 0.0
 	for _, b := range bs {
-		mean += b.Confidence * float64(b.N)
-		right += b.Right
+		mean += b.Confidence * float64(b.Rows)
+		right += b.Accuracy * float64(b.Rows)
 	}
 	hd := header{title: "Reliability", note: fmt.Sprintf("Expected calibration error %.1f points (%d bins of equal width); bars are 95 %% intervals", 100*ece, bins)}
 	if n > 0 {
-		gap := 100 * (mean/float64(n) - float64(right)/float64(n))
+		gap := 100 * (mean/float64(n) - right/float64(n))
 		switch {
 		case gap > 1:
 			hd.title = fmt.Sprintf("Too sure by %.1f points on average", gap)
@@ -47,15 +49,15 @@ func (f Reliability) Draw(w Width) (Figure, error) {
 	counts := newPlot("probability given to the predicted class (%)", "photographs")
 	most := 0
 	for i, b := range bs {
-		counts.Add(barOf(100*float64(i)/bins, 100*float64(i+1)/bins, float64(b.N), blue))
-		most = max(most, b.N)
-		if b.N == 0 {
+		counts.Add(barOf(100*float64(i)/bins, 100*float64(i+1)/bins, float64(b.Rows), blue))
+		most = max(most, b.Rows)
+		if b.Rows == 0 {
 			continue
 		}
-		lo, hi := Wilson(b.Right, b.N)
+		lo, hi := metrics.Wilson(b.Accuracy, b.Rows)
 		x := 100 * b.Confidence
-		dot := plotter.XY{X: x, Y: 100 * float64(b.Right) / float64(b.N)}
-		if b.N < 5 {
+		dot := plotter.XY{X: x, Y: 100 * b.Accuracy}
+		if b.Rows < 5 {
 			few = append(few, dot)
 		} else {
 			firm = append(firm, dot)

@@ -20,6 +20,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -31,6 +32,7 @@ func main() {
 	flag.StringVar(&o.stepBody, "step-body", "resnet34", "`BODY` of the fine-tuning step")
 	flag.IntVar(&o.rows, "rows", 25000, "rows of the head's epoch")
 	flag.IntVar(&o.threads, "threads", runtime.NumCPU(), "of every contestant")
+	flag.DurationVar(&o.patience, "patience", 4*time.Minute, "what a contestant may take to be ready")
 	flag.StringVar(&o.binary, "finetune", "bin/finetune", "the program")
 	flag.StringVar(&o.docs, "docs", "docs/benchmarks.md", "page to write into; empty: none")
 	only := flag.String("only", "", "parts to race, with commas between (default: all): "+strings.Join(partNames(), ", "))
@@ -53,6 +55,7 @@ func main() {
 type options struct {
 	photos, body, stepBody, binary, docs string
 	count, rounds, rows, threads         int
+	patience                             time.Duration
 	only                                 []string
 }
 

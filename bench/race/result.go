@@ -82,7 +82,7 @@ func (s *setup) start(ctx context.Context, c contestant) (runner, string, error)
 		}
 		return run, name, nil
 	}
-	run, err := serve(ctx, argv)
+	run, err := serve(ctx, argv, s.o.patience)
 	if err != nil {
 		return nil, cmp.Or(name, strings.TrimPrefix(c.command, "{peers} ")), err
 	}

@@ -78,7 +78,6 @@ var contestants = []contestant{
 
 	{"score", "finetune", "{finetune} score {model} {photos} -o {fresh}/scores.csv --no-cache --threads {threads} --json --quiet", false, "seconds"},
 	{"score", "", "{peers} bench/score_pytorch.py {photos} --engine eager --body {body} --threads {threads}", true, ""},
-	{"score", "", "{peers} bench/score_pytorch.py {photos} --engine compile --body {body} --threads {threads}", true, ""},
 	{"score", "", "{peers} bench/score_pytorch.py {photos} --engine onnxruntime --model {model} --threads {threads}", true, ""},
 
 	{"help", "finetune --help", "{finetune} --help", false, ""},

@@ -66,7 +66,7 @@ type served struct {
 	engine string
 }
 
-func serve(ctx context.Context, argv []string) (*served, error) {
+func serve(ctx context.Context, argv []string, patience time.Duration) (*served, error) {
 	s := &served{cmd: exec.CommandContext(ctx, argv[0], argv[1:]...)}
 	s.cmd.Stderr = &s.errs
 	s.cmd.Env = append(os.Environ(), "TORCHINDUCTOR_CACHE_DIR="+home.Path("bench", "inductor")) // a first torch.compile takes minutes
@@ -82,8 +82,12 @@ func serve(ctx context.Context, argv []string) (*served, error) {
 	if err := s.cmd.Start(); err != nil {
 		return nil, err
 	}
+	late := time.AfterFunc(patience, func() { s.cmd.Process.Kill() })
 	var about struct{ Engine string }
 	line, err := s.line()
+	if !late.Stop() {
+		err = fmt.Errorf("not ready after %s", patience)
+	}
 	if err == nil {
 		err = json.Unmarshal(line, &about)
 	}
