@@ -261,7 +261,7 @@ func (l *Learner) artifactOptions(classes int, multi bool) (artifacts.Options, e
 	}
 	return artifacts.Options{
 		Block: block,
-		Body:  features, Groups: groups, FreezeTo: c.FreezeTo, FreezeBN: c.BNFreeze, Size: l.Config.Images.Size, Optimizer: c.Optimiser, Multi: multi,
+		Body:  features, Groups: groups, FreezeTo: c.FreezeTo, FreezeBN: c.BNFreeze, Size: l.Config.Images.Size, Optimizer: c.Optimiser, Decoupled: c.Decoupled, Multi: multi,
 		Head: artifacts.Head{Hidden: hc.Hidden, Drop: hc.Drop, Classes: classes, Seed: hc.Seed},
 	}, nil
 }

@@ -50,6 +50,7 @@ type Options struct {
 	Prefix    *graph.Model // what makes the body's input of an image, where that starts behind frozen layers
 	Row       []int64      // with Prefix: shape of the body's input for one image
 	Optimizer string       // SGD or AdamW, "" for SGD
+	Decoupled bool         // SGD: take the decay off the weights instead of adding it to the gradient
 	Block     int64        // gradient.Options.Block
 }
 
@@ -61,6 +62,7 @@ type Manifest struct {
 	Classes   int             `json:"classes"`
 	Multi     bool            `json:"multi"`
 	Optimizer string          `json:"optimizer"`
+	Decoupled bool            `json:"decoupled,omitempty"`
 	Block     int64           `json:"block"`
 	Groups    []Group         `json:"groups"` // that train, the head last
 	Frozen    int             `json:"frozen"` // groups before them that do not
@@ -187,7 +189,7 @@ func newPlan(o Options) (*plan, error) {
 		return nil, err
 	}
 	p.manifest = Manifest{
-		Image: input, Size: o.Size, Row: o.Row, Classes: o.Head.Classes, Multi: o.Multi, Optimizer: o.Optimizer, Block: o.Block,
+		Image: input, Size: o.Size, Row: o.Row, Classes: o.Head.Classes, Multi: o.Multi, Optimizer: o.Optimizer, Decoupled: o.Decoupled, Block: o.Block,
 		Groups: groups, Frozen: o.FreezeTo, Masks: p.training.Masks, Memory: p.training.Memory,
 	}
 	for _, t := range p.training.Params {

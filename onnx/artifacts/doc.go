@@ -36,10 +36,12 @@
 //
 // The update, with g the clipped gradient, is PyTorch's SGD and AdamW:
 //
-//	p *= 1 - rate*decay
-//	SGD    m = momentum*m + g;  p -= rate*m
-//	AdamW  m = beta1*m + (1-beta1)*g;  v = beta2*v + (1-beta2)*g*g
+//	SGD    m = momentum*m + g + decay*p;  p -= rate*m
+//	AdamW  p *= 1 - rate*decay
+//	       m = beta1*m + (1-beta1)*g;  v = beta2*v + (1-beta2)*g*g
 //	       p -= rate * m/(1-beta1^step) / (sqrt(v/(1-beta2^step)) + epsilon)
+//
+// SGD with Options.Decoupled takes the decay off as AdamW does.
 //
 // Where the first layers are frozen and their outputs are kept (Options.Prefix),
 // there is a prefix_model.onnx too, from the image to the one tensor that leaves

@@ -27,14 +27,20 @@ func (p *plan) optimizer() (*graph.Model, error) {
 	}
 	for _, g := range p.manifest.Groups {
 		rate, decay := u.Input("rate."+g.Name, graph.Float32), u.Input("decay."+g.Name, graph.Float32)
-		keep := u.sub(u.one, u.mul(rate, decay))
 		for _, name := range g.Parameters {
-			move := step(name, rate)
-			u.out("next."+name, name, "Sub", u.mul(name, keep), move)
+			if p.coupled() {
+				u.out("next."+name, name, "Sub", name, step(name, rate, decay))
+				continue
+			}
+			keep := u.sub(u.one, u.mul(rate, decay))
+			u.out("next."+name, name, "Sub", u.mul(name, keep), step(name, rate, ""))
 		}
 	}
 	return u.Model(), nil
 }
+
+// coupled says that the decay is part of the gradient, and so of the momentum.
+func (p *plan) coupled() bool { return p.manifest.Optimizer == SGD && !p.manifest.Decoupled }
 
 // update builds the optimizer's graph.
 type update struct {
@@ -72,11 +78,14 @@ func (u *update) clipping(params []Named) {
 	u.factor = u.Node("Where", "", []string{on, u.Node("Min", "", []string{ratio, u.one}), u.one})
 }
 
-// sgd returns what moves a parameter: rate*m, m = momentum*m + g.
-func (u *update) sgd() func(name, rate string) string {
+// sgd returns what moves a parameter: rate*m, m = momentum*m + g + decay*p.
+func (u *update) sgd() func(name, rate, decay string) string {
 	momentum := u.Input("momentum", graph.Float32)
-	return func(name, rate string) string {
+	return func(name, rate, decay string) string {
 		g := u.mul("grad."+name, u.factor)
+		if decay != "" {
+			g = u.add(g, u.mul(name, decay))
+		}
 		m := u.out("next.momentum."+name, name, "Add", u.mul("momentum."+name, momentum), g)
 		return u.mul(m, rate)
 	}
@@ -84,13 +93,13 @@ func (u *update) sgd() func(name, rate string) string {
 
 // adamw returns what moves a parameter, with the corrections of both moments
 // folded into scalars: rate/(1-beta1^step) * m / (sqrt(v)/sqrt(1-beta2^step) + epsilon).
-func (u *update) adamw() func(name, rate string) string {
+func (u *update) adamw() func(name, rate, decay string) string {
 	beta1, beta2 := u.Input("beta1", graph.Float32), u.Input("beta2", graph.Float32)
 	epsilon, step := u.Input("epsilon", graph.Float32), u.Input("step", graph.Float32)
 	rest1, rest2 := u.sub(u.one, beta1), u.sub(u.one, beta2)
 	bias1 := u.sub(u.one, u.Node("Pow", "", []string{beta1, step}))
 	bias2 := u.Node("Sqrt", "", []string{u.sub(u.one, u.Node("Pow", "", []string{beta2, step}))})
-	return func(name, rate string) string {
+	return func(name, rate, _ string) string {
 		g := u.mul("grad."+name, u.factor)
 		m := u.out("next.momentum."+name, name, "Add", u.mul("momentum."+name, beta1), u.mul(g, rest1))
 		v := u.out("next.variance."+name, name, "Add", u.mul("variance."+name, beta2), u.mul(u.mul(g, g), rest2))

@@ -1,6 +1,7 @@
 package artifacts_test
 
 import (
+	"fmt"
 	"math"
 	"path/filepath"
 	"slices"
@@ -38,10 +39,16 @@ func options(t *testing.T) artifacts.Options {
 // oracle is one parameter's update in float64, from the formulas of the package doc.
 type oracle struct{ p, m, v []float64 }
 
-func (o *oracle) sgd(g []float64, rate, decay, momentum, factor float64) {
+func (o *oracle) sgd(g []float64, rate, decay, momentum, factor float64, decoupled bool) {
 	for i := range o.p {
-		o.m[i] = momentum*o.m[i] + factor*g[i]
-		o.p[i] = o.p[i]*(1-rate*decay) - rate*o.m[i]
+		d := factor * g[i]
+		if decoupled {
+			o.p[i] *= 1 - rate*decay
+		} else {
+			d += decay * o.p[i]
+		}
+		o.m[i] = momentum*o.m[i] + d
+		o.p[i] -= rate * o.m[i]
 	}
 }
 
@@ -60,10 +67,13 @@ func (o *oracle) adamw(g []float64, rate, decay, factor float64, step int) {
 // for each group and clipping at work, written over their inputs.
 func TestOptimizerModels(t *testing.T) {
 	onnxtest.Start(t)
-	for _, kind := range []string{artifacts.SGD, artifacts.AdamW} {
-		t.Run(kind, func(t *testing.T) {
+	for _, c := range []struct {
+		kind      string
+		decoupled bool
+	}{{artifacts.SGD, false}, {artifacts.SGD, true}, {artifacts.AdamW, false}} {
+		t.Run(fmt.Sprintf("%s/decoupled=%v", c.kind, c.decoupled), func(t *testing.T) {
 			dir, o := t.TempDir(), options(t)
-			o.Optimizer = kind
+			o.Optimizer, o.Decoupled = c.kind, c.decoupled
 			m, err := artifacts.Write(dir, o)
 			if err != nil {
 				t.Fatal(err)
@@ -125,7 +135,7 @@ func checkOptimizer(t *testing.T, dir string, m artifacts.Manifest) {
 			if m.Optimizer == artifacts.AdamW {
 				oracles[p.Name].adamw(g, rates[group[p.Name]], decays[group[p.Name]], factor, step)
 			} else {
-				oracles[p.Name].sgd(g, rates[group[p.Name]], decays[group[p.Name]], momentum, factor)
+				oracles[p.Name].sgd(g, rates[group[p.Name]], decays[group[p.Name]], momentum, factor, m.Decoupled)
 			}
 		}
 	}

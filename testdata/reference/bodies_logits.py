@@ -129,7 +129,8 @@ def check(folder):
         print(path.name, "passes onnx", onnx.__version__)
 
 
-if len(sys.argv) > 1:
-    check(sys.argv[1])
-else:
-    main()
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        check(sys.argv[1])
+    else:
+        main()
