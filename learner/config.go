@@ -3,6 +3,7 @@ package learner
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -116,18 +117,40 @@ const configFile = "config.json"
 // ReadConfig reads RUN/config.json.
 func ReadConfig(run string) (Config, error) {
 	path := filepath.Join(run, configFile)
-	data, err := os.ReadFile(path)
-	if err != nil {
+	if _, err := os.Stat(path); err != nil {
 		return Config{}, failure.Usage(fmt.Errorf("learner: %s is not a run (%w); `finetune train DATA --run %s` makes one", run, err, run))
 	}
 	if err := checkSums(run, configFile); err != nil {
 		return Config{}, err
 	}
 	var c Config
-	if err := json.Unmarshal(data, &c); err != nil {
-		return Config{}, failure.Data(fmt.Errorf("learner: %s: damaged: %w; train again with --overwrite", path, err))
+	return c, readJSON(path, &c)
+}
+
+// maxJSON bounds config.json and summary.json, whose longest parts are the
+// names of the classes: room for a hundred thousand.
+const maxJSON = 16 << 20
+
+// readJSON reads a file that writeJSON wrote.
+func readJSON(path string, v any) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("learner: %w", err)
 	}
-	return c, nil
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxJSON+1))
+	switch {
+	case err != nil:
+		return fmt.Errorf("learner: %s: %w", path, err)
+	case len(data) > maxJSON:
+		err = fmt.Errorf("more than %d MB", maxJSON>>20)
+	default:
+		err = json.Unmarshal(data, v)
+	}
+	if err != nil {
+		return failure.Data(fmt.Errorf("learner: %s: damaged: %w; train again with --overwrite", path, err))
+	}
+	return nil
 }
 
 func writeJSON(path string, v any) error {

@@ -63,3 +63,33 @@ func FuzzTable(f *testing.F) {
 		})
 	})
 }
+
+// A run's JSON is read within bounds and never panics.
+func FuzzRunJSON(f *testing.F) {
+	f.Add([]byte(`{"classes":["a","b"],"train":{"lrs":[0.1],"cycles":3},"valid":{"loss":1e400}}`))
+	f.Add([]byte("[]"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		dir := t.TempDir()
+		for _, name := range []string{configFile, summaryFile} {
+			if err := os.WriteFile(filepath.Join(dir, name), data, 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, _ = ReadConfig(dir)
+		_, _ = ReadSummary(dir)
+	})
+}
+
+func TestRunJSONIsBounded(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, configFile)
+	if err := os.WriteFile(path, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, 1<<40); err != nil {
+		t.Skip("no sparse files here:", err)
+	}
+	if _, err := ReadConfig(dir); err == nil || !strings.Contains(err.Error(), "more than 16 MB") {
+		t.Errorf("a terabyte of config.json: %v", err)
+	}
+}

@@ -1,7 +1,6 @@
 package learner
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"image"
@@ -65,20 +64,14 @@ func gather(run string) (plots.Report, error) {
 // ReadSummary reads RUN/summary.json, which only a finished run has.
 func ReadSummary(run string) (Summary, error) {
 	var s Summary
-	data, err := os.ReadFile(tableOf(run, summaryFile))
-	if errors.Is(err, os.ErrNotExist) {
+	path := tableOf(run, summaryFile)
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		return s, failure.Usage(fmt.Errorf("learner: %s: this run is not finished; go on with `finetune train --run %s --resume`", run, run))
-	}
-	if err != nil {
-		return s, fmt.Errorf("learner: %w", err)
 	}
 	if err := checkSums(run, summaryFile); err != nil {
 		return s, err
 	}
-	if err := json.Unmarshal(data, &s); err != nil {
-		return s, failure.Data(fmt.Errorf("learner: %s: damaged: %w; train again with --overwrite", tableOf(run, summaryFile), err))
-	}
-	return s, nil
+	return s, readJSON(path, &s)
 }
 
 func gatherHistory(run string, r *plots.Report) error {
