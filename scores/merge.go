@@ -305,7 +305,16 @@ type parquetPart struct {
 	head []Column
 }
 
-func openParquet(name string) (part, error) {
+// gaveUp turns a panic of the Parquet decoder, which indexes before it checks,
+// into an error about the file.
+func gaveUp(name string, err *error) {
+	if r := recover(); r != nil {
+		*err = damaged(name, fmt.Errorf("the decoder gave up (%v)", r))
+	}
+}
+
+func openParquet(name string) (opened part, err error) {
+	defer gaveUp(name, &err)
 	if _, err := os.Stat(name); err != nil {
 		return nil, failure.Usage(fmt.Errorf("scores: %w", err))
 	}
@@ -350,11 +359,7 @@ func (p *parquetPart) key(r Row) string                 { return r[0].Text }
 func (p *parquetPart) sink(w io.Writer) (writer, error) { return newParquetWriter(w, p.head) }
 
 func (p *parquetPart) each(yield func(Row) error) (err error) {
-	defer func() { // the decoder indexes before it checks
-		if r := recover(); r != nil {
-			err = damaged(p.name, fmt.Errorf("the decoder gave up (%v)", r))
-		}
-	}()
+	defer gaveUp(p.name, &err)
 	records, err := p.r.GetRecordReader(context.Background(), nil, nil)
 	if err != nil {
 		return damaged(p.name, err)
