@@ -172,6 +172,10 @@ func openCSV(name string) (part, error) {
 		f.Close()
 		return nil, damaged(name, fmt.Errorf("no header: %w", err))
 	}
+	if len(header) < 2 { // of one column an empty cell would be an empty line, which CSV skips
+		f.Close()
+		return nil, damaged(name, fmt.Errorf("one column, %q; scores have more", header[0]))
+	}
 	for _, h := range header {
 		p.head = append(p.head, Column{Name: h})
 	}
