@@ -51,19 +51,29 @@ func (b *frozenBody) Features() int { return b.features }
 
 // Run implements activations.Body.
 func (b *frozenBody) Run(ctx context.Context, images []float32, n int, features []float32) error {
+	return runRows(ctx, b.session, images, n, b.size, features, int64(b.features))
+}
+
+// runRows runs a session on n images [n, 3, size, size] and has it write a row
+// of the given shape for each into rows.
+func runRows(ctx context.Context, s *onnx.Session, images []float32, n int, size int64, rows []float32, shape ...int64) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	x, err := onnx.Float32(images[:int64(n)*3*b.size*b.size], int64(n), 3, b.size, b.size)
+	x, err := onnx.Float32(images[:int64(n)*3*size*size], int64(n), 3, size, size)
 	if err != nil {
 		return err
 	}
 	defer x.Close()
-	y, err := onnx.Float32(features[:n*b.features], int64(n), int64(b.features))
+	each := 1
+	for _, d := range shape {
+		each *= int(d)
+	}
+	y, err := onnx.Float32(rows[:n*each], append([]int64{int64(n)}, shape...)...)
 	if err != nil {
 		return err
 	}
-	return errors.Join(b.session.Run([]*onnx.Tensor{x}, []*onnx.Tensor{y}), y.Close())
+	return errors.Join(s.Run([]*onnx.Tensor{x}, []*onnx.Tensor{y}), y.Close())
 }
 
 // Close frees the session.

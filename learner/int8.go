@@ -164,14 +164,9 @@ func (l *Learner) trainAndScore(ctx context.Context, r *Run) (*Score, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, m, err := l.newFit(ctx, f)
+	t, m, err := l.startFit(ctx, r, f)
 	if err != nil {
 		return nil, err
-	}
-	if l.Config.Train.Load != "" {
-		if err := l.load(m.head, r.Dir); err != nil {
-			return nil, err
-		}
 	}
 	if err := t.run(ctx); err != nil {
 		return nil, err

@@ -136,19 +136,7 @@ func (b *prefixBody) Features() int { return b.row.Len() }
 
 // Run implements activations.Body.
 func (b *prefixBody) Run(ctx context.Context, images []float32, n int, rows []float32) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	x, err := onnx.Float32(images[:int64(n)*3*b.size*b.size], int64(n), 3, b.size, b.size)
-	if err != nil {
-		return err
-	}
-	defer x.Close()
-	y, err := onnx.Float32(rows[:n*b.row.Len()], append([]int64{int64(n)}, b.row.Shape...)...)
-	if err != nil {
-		return err
-	}
-	return errors.Join(b.session.Run([]*onnx.Tensor{x}, []*onnx.Tensor{y}), y.Close())
+	return runRows(ctx, b.session, images, n, b.size, rows, b.row.Shape...)
 }
 
 // cached returns the rows that the prefix made of items.

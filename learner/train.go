@@ -19,14 +19,9 @@ import (
 // came of it. With a saved state in the folder it goes on from there.
 func (l *Learner) Train(ctx context.Context, r *Run, f *Features, started time.Time) (*Summary, error) {
 	begin := time.Now()
-	t, m, err := l.newFit(ctx, f)
+	t, m, err := l.startFit(ctx, r, f)
 	if err != nil {
 		return nil, err
-	}
-	if l.Config.Train.Load != "" {
-		if err := l.load(m.head, r.Dir); err != nil {
-			return nil, err
-		}
 	}
 	if err := l.resume(r, t); err != nil {
 		return nil, err
@@ -35,6 +30,15 @@ func (l *Learner) Train(ctx context.Context, r *Run, f *Features, started time.T
 		return nil, err
 	}
 	return l.finish(ctx, r, f, t, m, Seconds{Precompute: f.Seconds, Train: time.Since(begin).Seconds()}, started)
+}
+
+// startFit prepares a fit of a new head or, where the configuration names one, of a loaded head.
+func (l *Learner) startFit(ctx context.Context, r *Run, f *Features) (*fit, *headModel, error) {
+	t, m, err := l.newFit(ctx, f)
+	if err == nil && l.Config.Train.Load != "" {
+		err = l.load(m.head, r.Dir)
+	}
+	return t, m, err
 }
 
 // runFit runs t to its end with its table, progress, checkpoints and snapshots.
