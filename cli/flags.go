@@ -97,6 +97,7 @@ func trainingFlags(c *learner.Config) []cli.Flag {
 		numbersFlag("lrs", "with --unfreeze, a `RATE` for each layer group, such as 1e-4,1e-3,1e-2 (default: a hundredth, a tenth and the whole of --lr)", &t.LRs),
 		&cli.IntFlag{Name: "freeze-to", Usage: "with --unfreeze, keep the first `N` layer groups as they are; without augmentation their outputs are cached", Destination: &t.FreezeTo},
 		&cli.BoolFlag{Name: "bn-freeze", Usage: "with --unfreeze, keep the body's batch statistics as they are", Destination: &t.BNFreeze},
+		&cli.Float64Flag{Name: "bn-momentum", Usage: "with --unfreeze, the `SHARE` of a batch in the running batch statistics", Value: 0.1, Destination: &t.BNMomentum},
 		&cli.IntFlag{Name: "micro-batch", Usage: "with --unfreeze, at most `B` photographs in memory at once; gradients of a batch add up", Destination: &t.MicroBatch},
 		&cli.StringFlag{Name: "load", Usage: "start from the head of a `RUN`, or from a name saved in the current --run", Destination: &t.Load},
 		&cli.StringFlag{Name: "save", Usage: "also keep the trained head as `NAME` in the run, for --load", Destination: &t.Save},

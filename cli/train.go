@@ -198,6 +198,8 @@ func checkTraining(t *learner.Training) error {
 		return usagef("--lrs, --freeze-to, --bn-freeze and --micro-batch need --unfreeze")
 	case t.FreezeTo < 0 || t.MicroBatch < 0 || t.MicroBatch == 1:
 		return usagef("--freeze-to is 0 or more, --micro-batch 2 or more")
+	case !(t.BNMomentum >= 0 && t.BNMomentum <= 1):
+		return usagef("--bn-momentum %g: a share of 1 at most", t.BNMomentum)
 	case t.BatchSize < 2:
 		return usagef("--batch-size %d: 2 or more are needed", t.BatchSize)
 	case t.Save != "" && (t.Save != filepath.Base(t.Save) || strings.HasPrefix(t.Save, ".")):

@@ -2,6 +2,7 @@ package finetuning
 
 import (
 	"fmt"
+	"slices"
 
 	"finetune/internal/failure"
 	"finetune/onnx/weights"
@@ -23,11 +24,16 @@ func (t *Trainer) State() []weights.Tensor {
 // Weights copies the parameters that train and the running statistics that
 // move, by their names in the network: the head's begin with artifacts.HeadPrefix.
 func (t *Trainer) Weights() map[string][]float32 {
-	all := map[string][]float32{}
-	for _, list := range [][]string{t.params(), t.stats()} {
-		for _, name := range list {
-			all[name] = append([]float32(nil), t.tensors[name].data...)
-		}
+	return t.copies(slices.Concat(t.params(), t.stats()))
+}
+
+// Stats copies the running statistics that move.
+func (t *Trainer) Stats() map[string][]float32 { return t.copies(t.stats()) }
+
+func (t *Trainer) copies(names []string) map[string][]float32 {
+	all := make(map[string][]float32, len(names))
+	for _, name := range names {
+		all[name] = slices.Clone(t.tensors[name].data)
 	}
 	return all
 }

@@ -87,16 +87,27 @@ type Training struct {
 	SWA       int  `json:"swa,omitempty"` // first epoch averaged, from 1
 	Snapshots bool `json:"snapshots,omitempty"`
 
-	Unfreeze   bool `json:"unfreeze,omitempty"`
-	FreezeTo   int  `json:"freeze_to,omitempty"` // layer groups before this one stay as they are
-	BNFreeze   bool `json:"bn_freeze,omitempty"`
-	MicroBatch int  `json:"micro_batch,omitempty"`
+	Unfreeze   bool    `json:"unfreeze,omitempty"`
+	FreezeTo   int     `json:"freeze_to,omitempty"` // layer groups before this one stay as they are
+	BNFreeze   bool    `json:"bn_freeze,omitempty"`
+	BNMomentum float64 `json:"bn_momentum,omitempty"` // share of a batch in the running statistics
+	MicroBatch int     `json:"micro_batch,omitempty"`
 
 	Hidden  string `json:"hidden"`
 	Dropout string `json:"dropout"`
 	Load    string `json:"load,omitempty"`
 	Save    string `json:"save,omitempty"`
 	TTA     int    `json:"tta,omitempty"`
+}
+
+// statMomentum is how much of a batch's statistics enters the running ones. A
+// tenth is PyTorch's default; EfficientNet's own hundredth suits runs of many
+// thousand steps, in a short one the running statistics would stay behind.
+func (t Training) statMomentum() float64 {
+	if t.BNMomentum == 0 {
+		return 0.1
+	}
+	return t.BNMomentum
 }
 
 // movesMomentum reports whether the schedule sets the momentum.

@@ -3,6 +3,7 @@ package learner
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -121,15 +122,51 @@ func (m *fullModel) setOptimiser(list []weights.Tensor) error {
 }
 
 // reestimate passes over the training photographs with all rates 0: the weights
-// stay and the running statistics move.
+// stay and the running statistics become the mean of the batches', as PyTorch's
+// swa_utils.update_bn has it.
 func (m *fullModel) reestimate(ctx context.Context, batches [][]int) error {
 	still := rates{LR: make([]float64, len(m.groups()))}
+	sums := map[string][]float64{}
 	for _, index := range batches {
+		if err := m.trainer.Load(m.stats(func(string, int) float32 { return 0 })); err != nil {
+			return err
+		}
 		if _, err := m.step(ctx, 0, index, still); err != nil {
 			return err
 		}
+		scale := 1 / (m.fresh(len(index)) * float64(len(batches)))
+		for name, v := range m.trainer.Stats() {
+			if sums[name] == nil {
+				sums[name] = make([]float64, len(v))
+			}
+			for i := range v {
+				sums[name][i] += scale * float64(v[i])
+			}
+		}
 	}
-	return nil
+	return m.trainer.Load(m.stats(func(name string, i int) float32 { return float32(sums[name][i]) }))
+}
+
+// stats are values for every running statistic.
+func (m *fullModel) stats(value func(name string, i int) float32) map[string][]float32 {
+	all := map[string][]float32{}
+	for _, s := range m.trainer.Manifest.Stats {
+		v := make([]float32, s.Len())
+		for i := range v {
+			v[i] = value(s.Name, i)
+		}
+		all[s.Name] = v
+	}
+	return all
+}
+
+// fresh is the share of a step's own statistics in the running ones after it.
+func (m *fullModel) fresh(batch int) float64 {
+	runs := 1
+	if micro := m.l.Config.Train.MicroBatch; micro > 0 {
+		runs = (batch + micro - 1) / micro
+	}
+	return 1 - math.Pow(1-m.l.Config.Train.statMomentum(), float64(runs))
 }
 
 // Close frees the trainer and the cache of the prefix.
@@ -261,7 +298,7 @@ func (l *Learner) artifactOptions(classes int, multi bool) (artifacts.Options, e
 	}
 	return artifacts.Options{
 		Block: block,
-		Body:  features, Groups: groups, FreezeTo: c.FreezeTo, FreezeBN: c.BNFreeze, Size: l.Config.Images.Size, Optimizer: c.Optimiser, Decoupled: c.Decoupled, Multi: multi,
+		Body:  features, Groups: groups, FreezeTo: c.FreezeTo, FreezeBN: c.BNFreeze, Momentum: c.statMomentum(), Size: l.Config.Images.Size, Optimizer: c.Optimiser, Decoupled: c.Decoupled, Multi: multi,
 		Head: artifacts.Head{Hidden: hc.Hidden, Drop: hc.Drop, Classes: classes, Seed: hc.Seed},
 	}, nil
 }

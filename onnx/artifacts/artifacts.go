@@ -46,6 +46,7 @@ type Options struct {
 	Groups    []Group      // of the body, input side first; the head is added as the last
 	FreezeTo  int          // groups before this one do not train; len(Groups) leaves the head alone
 	FreezeBN  bool         // the body's batch normalisations keep their running statistics
+	Momentum  float64      // gradient.Options.StatMomentum
 	Size      int          // height and width of the images
 	Prefix    *graph.Model // what makes the body's input of an image, where that starts behind frozen layers
 	Row       []int64      // with Prefix: shape of the body's input for one image
@@ -183,7 +184,8 @@ func newPlan(o Options) (*plan, error) {
 	}
 	p.training, err = gradient.Build(p.network, gradient.Objective, gradient.Options{
 		Trainable: trainable, Block: o.Block, Shapes: map[string][]int64{input: shape},
-		FrozenStats: func(scale string) bool { return o.FreezeBN && !slices.Contains(names, scale) },
+		StatMomentum: o.Momentum,
+		FrozenStats:  func(scale string) bool { return o.FreezeBN && !slices.Contains(names, scale) },
 	})
 	if err != nil {
 		return nil, err

@@ -24,6 +24,9 @@ type Options struct {
 	// uses its running statistics as in evaluation. Nil: only where the scale
 	// is not trainable.
 	FrozenStats func(scale string) bool
+	// StatMomentum is the share that a batch's statistics get in the running
+	// ones, PyTorch's momentum; 0 for what each BatchNormalization says.
+	StatMomentum float64
 	// Block is the number of channels that ORT's CPU kernels keep together
 	// (8 with AVX2, 16 with AVX-512; see BlockSize). With it convolutions run
 	// in that layout, which is faster and works on such a machine only.

@@ -108,6 +108,9 @@ func (b *build) batchNormTraining(n, conv *onnxpb.NodeProto) {
 // running makes the statistic old an input and old + momentum*change an output.
 func (b *build) running(old, change string, n *onnxpb.NodeProto) {
 	momentum := 1 - graph.FindFloat(n, "momentum", 0.9) // ONNX weighs the old value
+	if b.o.StatMomentum > 0 {
+		momentum = float32(b.o.StatMomentum)
+	}
 	b.moving[old] = true
 	s := Stat{Name: old, Next: "next." + old, Shape: b.shape[old]}
 	b.opTo("Add", s.Next, s.Shape, []string{old, b.mul(change, b.scalar(momentum))})

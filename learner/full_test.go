@@ -1,0 +1,56 @@
+package learner
+
+import (
+	"math"
+	"path/filepath"
+	"testing"
+
+	"finetune/internal/photos"
+)
+
+// TestReestimate: running statistics become the mean of the batches', whatever
+// their momentum was while training, and a step of one batch at a momentum of 1
+// has that batch's.
+func TestReestimate(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	for part, n := range map[string]int{"train": 8, "valid": 4} {
+		if err := photos.Write(filepath.Join(data, part), []string{"circle", "square"}, n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, machine := trained(t)
+	after := func(momentum float64, micro int, batches [][]int) map[string][]float32 {
+		t.Helper()
+		l, f := prefixLearner(t, data, machine.Cache)
+		l.Config.Train.FreezeTo, l.Config.Train.BNMomentum, l.Config.Train.MicroBatch = 0, momentum, micro
+		_, m, err := l.newFullFit(t.Context(), f, filepath.Join(t.TempDir(), "artifacts"), true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		if err := m.reestimate(t.Context(), batches); err != nil {
+			t.Fatal(err)
+		}
+		return m.trainer.Stats()
+	}
+	a, b := []int{0, 1, 2, 3, 8, 9}, []int{4, 5, 6, 7, 10, 11}
+	first, second := after(1, 0, [][]int{a}), after(1, 0, [][]int{b})
+	for _, c := range []struct {
+		name string
+		got  map[string][]float32
+		want func(x, y float32) float32
+	}{
+		{"one batch", after(0.1, 0, [][]int{a}), func(x, _ float32) float32 { return x }},
+		{"two batches", after(0.3, 0, [][]int{a, b}), func(x, y float32) float32 { return (x + y) / 2 }},
+		{"one batch in two runs", after(1e-4, 6, [][]int{append(a, b...)}), func(x, y float32) float32 { return (x + y) / 2 }},
+	} {
+		for name, x := range first {
+			for i := range x {
+				want, got := c.want(x[i], second[name][i]), c.got[name][i]
+				if math.Abs(float64(got-want)) > 1e-3*(1+math.Abs(float64(want))) {
+					t.Fatalf("%s: %s[%d] is %v, not %v", c.name, name, i, got, want)
+				}
+			}
+		}
+	}
+}
