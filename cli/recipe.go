@@ -12,15 +12,15 @@ func recipeCommand(s Streams) *cli.Command {
 	t := &o.config.Train
 	return &cli.Command{
 		Name: "recipe", Usage: "the whole lesson in one command, telling what each step bought", ArgsUsage: "DATA",
-		Description: "Find a learning rate; train the head on cached features; train it with augmentation; unfreeze the network,\n" +
-			"with a rate for each layer group and cycles that double; score with test-time augmentation; report; export.",
+		Description: "Find a learning rate; train the head on cached features; train it with augmentation; unfreeze the network, with a\n" +
+			"rate for each layer group; score with test-time augmentation; keep the best of these; report; export.",
 		Flags: join(
 			runFlags(&o.run, &o.resume, &o.overwrite, &o.noReport),
 			[]cli.Flag{
 				&cli.Float64Flag{Name: "minutes", Usage: "plan within `M` minutes (default: as long as it takes)", Destination: &recipe.Minutes},
 				&cli.IntFlag{Name: "tta", Usage: "`N` augmented views for the final score, 0 for none", Value: 4, Destination: &recipe.TTA},
-				&cli.StringFlag{Name: "optimiser", Aliases: []string{"optimizer"}, Usage: "`NAME` sgd or adamw", Value: "sgd", Destination: &t.Optimiser},
-				&cli.Float64Flag{Name: "wd", Usage: "weight decay `D`", Destination: &t.WeightDecay},
+				&cli.IntFlag{Name: "epochs", Usage: "`N` epochs of the whole network, fewer where --minutes needs it", Value: 8, Destination: &recipe.Epochs},
+				&cli.BoolFlag{Name: "lesson", Usage: "train the whole network as the lesson does: SGD, cycles that double, rates of a hundredth, a tenth and the whole of the head's", Destination: &recipe.Lesson},
 				&cli.BoolFlag{Name: "bn-freeze", Usage: "keep the body's batch statistics as they are", Destination: &t.BNFreeze},
 				&cli.IntFlag{Name: "micro-batch", Usage: "at most `B` photographs in memory at once when everything trains", Destination: &t.MicroBatch},
 			},

@@ -1,10 +1,12 @@
 package learner
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -16,26 +18,48 @@ const (
 
 // Recipe is the lesson's sequence: find a rate, train the head on cached
 // features, train it with augmentation, unfreeze everything with a rate a layer
-// group and cycles that double, and score with test-time augmentation.
+// group, score with test-time augmentation. The run is the best of these steps.
 type Recipe struct {
 	Minutes float64 `json:"minutes,omitempty"` // plan within this time; 0 for as long as it takes
 	Augment string  `json:"augment"`
 	Views   int     `json:"views"`
 	TTA     int     `json:"tta"`
-	Batch   int     `json:"batch"` // of the head's steps; at most 32 where the network trains
+	Batch   int     `json:"batch"`            // of the head's steps; at most 32 where the network trains
+	Epochs  int     `json:"epochs"`           // of the whole network
+	Lesson  bool    `json:"lesson,omitempty"` // the whole network as in the lesson: SGD, cycles that double
 }
 
-// base is the configuration that all steps share: the head, frozen body, no augmentation.
+// base is the configuration that all steps share: the head, frozen body, no
+// augmentation. On a resume it undoes what the adopted step had set.
 func (o Recipe) base(c Config) Config {
+	c.Recipe = nil
 	c.Images.Augment, c.Images.Views = "none", o.Views
 	t := &c.Train
-	t.Schedule, t.Cycles, t.CycleLen, t.CycleMult = "sgdr", 3, 1, 1
-	t.Load, t.Unfreeze, t.TTA, t.LRs, t.Epochs, t.BatchSize = "", false, 0, nil, 0, o.Batch
+	t.Schedule, t.Cycles, t.CycleLen, t.CycleMult, t.CLR = "sgdr", 3, 1, 1, nil
+	t.Optimiser, t.WeightDecay, t.Smoothing, t.SWA = "sgd", 0, 0, 0
+	t.Load, t.Unfreeze, t.TTA, t.LRs, t.Epochs, t.BatchSize = "", false, o.TTA, nil, 0, o.Batch
 	return c
+}
+
+// unfrozen sets what trains the whole network for so many epochs, or doubling
+// cycles as in the lesson. rate is the head's, which the finder found.
+//
+// The numbers are those that did best on solar cells (docs/benchmarks.md).
+func (o Recipe) unfrozen(t *Training, length int, rate float64) {
+	t.Unfreeze, t.BatchSize = true, min(t.BatchSize, 32) // memory, and more steps for the small rates
+	if o.Lesson {
+		t.LRs = []float64{rate / 100, rate / 10, rate}
+		t.Cycles, t.CycleLen, t.CycleMult = length, 1, 2
+		return
+	}
+	t.LRs = []float64{5e-4, 5e-4, 2e-3}
+	t.Optimiser, t.WeightDecay, t.Smoothing = "adamw", 0.05, 0.1
+	t.Schedule, t.CLR, t.Cycles, t.CycleLen = "clr", []float64{20, 10}, 1, length
 }
 
 // Bought is what one step of a recipe came to.
 type Bought struct {
+	Name    string  `json:"name"` // its folder in RUN/steps
 	Step    string  `json:"step"`
 	Right   int     `json:"right"`
 	N       int     `json:"n"`
@@ -43,12 +67,12 @@ type Bought struct {
 	Seconds float64 `json:"seconds"`
 }
 
-// The steps before the last live in RUN/steps/NAME, each a run of its own; the
-// last one is RUN.
+// The steps live in RUN/steps/NAME, each a run of its own; RUN becomes the best.
 const (
 	stepsDir      = "steps"
 	stepHead      = "head"
 	stepAugmented = "augmented"
+	stepUnfrozen  = "unfrozen"
 )
 
 // recipe is a Recipe under way.
@@ -64,17 +88,17 @@ type recipe struct {
 // Cook runs a recipe into run, which the caller holds. A step that an earlier
 // process finished is not done again; one that it began goes on.
 func (l *Learner) Cook(ctx context.Context, r *Run, f *Features, started time.Time) (*Summary, error) {
-	o := *l.Config.Recipe
+	o := l.Config.Recipe
 	shared := *l
 	l = &shared
 	l.Config = o.base(l.Config)
-	c := &recipe{Recipe: o, l: l, run: r.Dir, f: f, started: started}
+	c := &recipe{Recipe: *o, l: l, run: r.Dir, f: f, started: started}
 	rate, err := c.findRate(ctx, r)
 	if err != nil {
 		return nil, err
 	}
 	l.Config.Train.LR = rate
-	if _, err := c.step(ctx, stepHead, "the head on cached features", func(t *Training, _ *Images) {}); err != nil {
+	if err := c.step(ctx, stepHead, "the head on cached features", (*Learner).Train, func(*Training, *Images) {}); err != nil {
 		return nil, err
 	}
 	views, err := c.planViews(ctx)
@@ -84,17 +108,17 @@ func (l *Learner) Cook(ctx context.Context, r *Run, f *Features, started time.Ti
 	from := stepHead
 	if views > 0 {
 		from = stepAugmented
-		if _, err := c.step(ctx, stepAugmented, fmt.Sprintf("the head with augmentation (%d views)", views), func(t *Training, im *Images) {
+		if err := c.step(ctx, from, fmt.Sprintf("the head with augmentation (%d views)", views), (*Learner).Train, func(t *Training, im *Images) {
 			im.Augment, im.Views, t.Load = o.Augment, views, c.folder(stepHead)
 		}); err != nil {
 			return nil, err
 		}
 	}
-	sum, err := c.last(ctx, r, from)
-	if err != nil {
+	if err := c.unfreeze(ctx, from); err != nil {
 		return nil, err
 	}
-	if err := c.write(r); err != nil {
+	sum, err := c.keepBest(r, o)
+	if err != nil {
 		return nil, err
 	}
 	return sum, c.export(ctx, r)
@@ -145,46 +169,49 @@ func roundRate(v float64) float64 {
 
 func (c *recipe) folder(step string) string { return filepath.Join(c.run, stepsDir, step) }
 
-// step trains a head in a run of its own below the recipe's.
-func (c *recipe) step(ctx context.Context, name, what string, change func(*Training, *Images)) (*Summary, error) {
+// training is Learner.Train or TrainAll.
+type training func(*Learner, context.Context, *Run, *Features, time.Time) (*Summary, error)
+
+// step trains in a run of its own below the recipe's, or goes on with one, and
+// tells what it bought.
+func (c *recipe) step(ctx context.Context, name, what string, train training, change func(*Training, *Images)) error {
 	l := *c.l
 	change(&l.Config.Train, &l.Config.Images)
 	if err := l.usePolicy(); err != nil {
-		return nil, err
+		return err
 	}
-	return c.do(what, c.folder(name), l.Config, func(r *Run) (*Summary, error) { return l.Train(ctx, r, c.f, time.Now()) })
-}
-
-// do runs or goes on with one step and tells what it bought.
-func (c *recipe) do(what, dir string, config Config, train func(*Run) (*Summary, error)) (*Summary, error) {
+	dir := c.folder(name)
 	if sum, err := ReadSummary(dir); err == nil {
-		c.tell(what, &sum)
-		return &sum, nil
+		c.tell(name, what, &sum)
+		return nil
 	}
-	c.l.ui.Say("step       %s", what)
+	l.ui.Say("step       %s", what)
 	r, _, err := OpenRun(dir)
 	if err != nil {
-		if r, err = CreateRun(dir, true, config); err != nil {
-			return nil, err
+		if r, err = CreateRun(dir, true, l.Config); err != nil {
+			return err
 		}
 	}
 	defer r.Close()
-	sum, err := train(r)
+	sum, err := train(&l, ctx, r, c.f, time.Now())
 	if err != nil {
-		return nil, err
+		return err
 	}
-	c.tell(what, sum)
-	return sum, nil
+	c.tell(name, what, sum)
+	return nil
 }
 
-func (c *recipe) tell(what string, s *Summary) {
-	b := Bought{Step: what, Right: int(math.Round(s.Valid.Accuracy * float64(s.ValidImages))), N: s.ValidImages, Loss: s.Valid.Loss, Seconds: s.Seconds.Train}
-	gain := ""
+func (c *recipe) tell(name, what string, s *Summary) {
+	b := Bought{Name: name, Step: what, Right: int(math.Round(s.Valid.Accuracy * float64(s.ValidImages))), N: s.ValidImages, Loss: s.Valid.Loss, Seconds: s.Seconds.Train}
+	text := fmt.Sprintf("%s: %d of %d right (%.2f %%), loss %.4f, %.0f s", what, b.Right, b.N, 100*s.Valid.Accuracy, b.Loss, b.Seconds)
+	if s.TTA != nil {
+		text += fmt.Sprintf("; with TTA %.2f %%", 100*s.TTA.Accuracy)
+	}
 	if n := len(c.bought); n > 0 {
-		gain = fmt.Sprintf("; %+d right, loss %+.4f against the step before", b.Right-c.bought[n-1].Right, b.Loss-c.bought[n-1].Loss)
+		text += fmt.Sprintf("; %+d right, loss %+.4f against the step before", b.Right-c.bought[n-1].Right, b.Loss-c.bought[n-1].Loss)
 	}
 	c.bought = append(c.bought, b)
-	c.l.ui.Say("bought     %s: %d of %d right (%.2f %%), loss %.4f, %.0f s%s", what, b.Right, b.N, 100*s.Valid.Accuracy, b.Loss, b.Seconds, gain)
+	c.l.ui.Say("bought     %s", text)
 }
 
 // remaining is the time left, infinite without a limit.
@@ -215,69 +242,67 @@ func (c *recipe) planViews(ctx context.Context) (int, error) {
 	return int(min(float64(most), max(1, c.remaining()/3/each))), nil
 }
 
-// last unfreezes everything where there is time for it, else it ends with the head.
-func (c *recipe) last(ctx context.Context, r *Run, from string) (*Summary, error) {
-	l := *c.l
-	t := &l.Config.Train
-	l.Config.Images.Augment, t.Load, t.TTA = c.Augment, c.folder(from), c.TTA
-	t.BatchSize = min(t.BatchSize, 32) // of photographs: memory, and more steps for the small rates
-	if err := l.usePolicy(); err != nil {
-		return nil, err
+// unfreeze trains the whole network from a head, where there is time for it.
+func (c *recipe) unfreeze(ctx context.Context, from string) error {
+	length, err := c.planUnfrozen(ctx)
+	if err != nil {
+		return err
 	}
-	cycles, err := c.planCycles(ctx, l)
+	if length == 0 {
+		c.l.ui.Say("step       no time is left to unfreeze the network (--minutes %g)", c.Minutes)
+		return nil
+	}
+	what := fmt.Sprintf("everything, one cycle of %d epochs", length)
+	if c.Lesson {
+		what = fmt.Sprintf("everything, %d cycles that double", length)
+	}
+	return c.step(ctx, stepUnfrozen, what, (*Learner).TrainAll, func(t *Training, im *Images) {
+		im.Augment, t.Load = c.Augment, c.folder(from)
+		c.unfrozen(t, length, t.LR)
+	})
+}
+
+// keepBest makes the run its best step: of most photographs right, and where
+// these are equal of least loss.
+func (c *recipe) keepBest(r *Run, o *Recipe) (*Summary, error) {
+	best := slices.MaxFunc(c.bought, func(a, b Bought) int { return cmp.Or(cmp.Compare(a.Right, b.Right), cmp.Compare(b.Loss, a.Loss)) })
+	if last := c.bought[len(c.bought)-1]; best.Name != last.Name {
+		c.l.ui.Warn("%s did not pay: %d of %d right, %d before it; the run keeps %s", last.Step, last.Right, last.N, best.Right, best.Step)
+	}
+	config, err := ReadConfig(c.folder(best.Name))
 	if err != nil {
 		return nil, err
 	}
-	if cycles == 0 {
-		l.ui.Say("step       no time is left to unfreeze the network (--minutes %g); the head stays the result", c.Minutes)
-		t.Cycles, t.BatchSize = 1, c.l.Config.Train.BatchSize
-		if err := r.setConfig(l.Config); err != nil {
-			return nil, err
-		}
-		sum, err := l.Train(ctx, r, c.f, c.started)
-		if err == nil {
-			c.tell("one more cycle of the head", sum)
-		}
-		return sum, err
-	}
-	t.Unfreeze, t.Cycles, t.CycleLen, t.CycleMult = true, cycles, 1, 2
-	what := fmt.Sprintf("everything, %d cycles that double", cycles)
-	if sum, err := ReadSummary(r.Dir); err == nil {
-		c.tell(what, &sum)
-		return &sum, nil
-	}
-	l.ui.Say("step       %s, rates %.2g, %.2g, %.2g", what, t.LR/100, t.LR/10, t.LR)
-	if err := r.setConfig(l.Config); err != nil {
+	config.Recipe = o
+	if err := c.write(r); err != nil {
 		return nil, err
 	}
-	sum, err := l.TrainAll(ctx, r, c.f, c.started)
-	if err == nil {
-		c.tell(what, sum)
-		c.verdict(from)
-	}
-	return sum, err
+	c.l.ui.Say("kept       %s; chosen on the validation photographs, so a little flattered by them", best.Step)
+	return r.adopt(c.folder(best.Name), config)
 }
 
-// verdict says so where unfreezing did not pay.
-func (c *recipe) verdict(from string) {
-	n := len(c.bought)
-	before, after := c.bought[n-2], c.bought[n-1]
-	if after.Right < before.Right && after.Loss > before.Loss {
-		c.l.ui.Warn("unfreezing made it worse: %s has the better model, %d of %d right", c.folder(from), before.Right, before.N)
+// planUnfrozen is how many epochs, or doubling cycles of the lesson's (three at
+// most), fit the remaining time, by the time that a step takes.
+func (c *recipe) planUnfrozen(ctx context.Context) (int, error) {
+	most, epochs := c.Epochs, func(n int) int { return n }
+	if c.Lesson {
+		most, epochs = 3, func(n int) int { return 1<<n - 1 }
 	}
-}
-
-// planCycles is how many doubling cycles, three at most, fit the remaining time,
-// by the time that a step takes.
-func (c *recipe) planCycles(ctx context.Context, l Learner) (int, error) {
-	const most = 3
+	if config, err := ReadConfig(c.folder(stepUnfrozen)); err == nil { // planned by an earlier process
+		return config.Train.Cycles * config.Train.CycleLen, nil
+	}
 	if math.IsInf(c.remaining(), 1) {
 		return most, nil
 	}
 	if c.remaining() <= 0 {
 		return 0, nil
 	}
-	l.Config.Train.Unfreeze = true
+	l := *c.l
+	c.unfrozen(&l.Config.Train, 1, l.Config.Train.LR)
+	l.Config.Images.Augment = c.Augment
+	if err := l.usePolicy(); err != nil {
+		return 0, err
+	}
 	t, end, err := l.searchFit(ctx, c.f)
 	if err != nil {
 		return 0, err
@@ -293,7 +318,7 @@ func (c *recipe) planCycles(ctx context.Context, l Learner) (int, error) {
 	}
 	epoch := each * float64(t.batches) * 1.2 // validation and what follows
 	for n := most; n > 0; n-- {
-		if epoch*float64(int(1)<<n-1) < 0.9*c.remaining() {
+		if epoch*float64(epochs(n)) < 0.9*c.remaining() {
 			return n, nil
 		}
 	}

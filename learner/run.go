@@ -138,6 +138,30 @@ func (r *Run) setConfig(c Config) error {
 	return r.writeSums(configFile)
 }
 
+// adopt makes the run what a finished step of it is, with a configuration of its
+// own: copies of all that the step left but what only goes on training, the
+// summary and the checksums last.
+func (r *Run) adopt(step string, c Config) (*Summary, error) {
+	sum, err := ReadSummary(step)
+	if err != nil {
+		return nil, err
+	}
+	files := []string{historyFile, stepsFile, predictionsFile, skippedFile, neighboursFile, headFile, checkpointFile, bodyFile, bodies.SpecPath(bodyFile)}
+	for _, name := range files {
+		if err := durable.Copy(r.Path(name), filepath.Join(step, name)); err != nil {
+			return nil, fmt.Errorf("learner: %w", err)
+		}
+	}
+	if err := r.setConfig(c); err != nil {
+		return nil, err
+	}
+	sum.Run = r.Dir
+	if err := writeJSON(r.Path(summaryFile), sum); err != nil {
+		return nil, err
+	}
+	return &sum, r.writeSums(append(files, configFile, summaryFile)...)
+}
+
 // runLeftovers reports whether a folder holds nothing but our lock and a first
 // file that was being written, as a run killed at its start does.
 func runLeftovers(entries []os.DirEntry) bool {

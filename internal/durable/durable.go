@@ -91,6 +91,22 @@ func (f *file) Write(p []byte) (int, error) {
 	return f.Writer.Write(p)
 }
 
+// Copy makes path what from holds, and removes it where from does not exist.
+func Copy(path, from string) error {
+	in, err := os.Open(from)
+	if errors.Is(err, os.ErrNotExist) {
+		return Remove(path)
+	}
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	return Write(path, func(w io.Writer) error {
+		_, err := io.Copy(w, in)
+		return err
+	})
+}
+
 // syncFolder makes the new name of path outlive a loss of power. File systems
 // that cannot flush a folder do without.
 func syncFolder(path string) error {
