@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -38,15 +39,34 @@ func (r *Run) writeSums(names ...string) error {
 	return durable.WriteFile(r.Path(sumsFile), []byte(b.String()))
 }
 
+// maxSums bounds a list, which has a line of 100 bytes for each file of a run.
+const maxSums = 1 << 20
+
+func readSums(run string) ([]byte, error) {
+	f, err := os.Open(filepath.Join(run, sumsFile))
+	if err != nil {
+		return nil, fmt.Errorf("learner: %w", err)
+	}
+	defer f.Close()
+	list, err := io.ReadAll(io.LimitReader(f, maxSums+1))
+	if err == nil && len(list) > maxSums {
+		err = failure.Data(fmt.Errorf("damaged: more than %d MB; delete it", maxSums>>20))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("learner: %s: %w", f.Name(), err)
+	}
+	return list, nil
+}
+
 // checkSums compares files of a run with its list. A run without a list passes,
 // and while it goes on all but its configuration. Damage is failure.Data and names the file.
 func checkSums(run string, names ...string) error {
-	list, err := os.ReadFile(filepath.Join(run, sumsFile))
+	list, err := readSums(run)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("learner: %w", err)
+		return err
 	}
 	listed := map[string]string{}
 	for line := range strings.Lines(string(list)) {
