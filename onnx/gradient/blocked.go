@@ -26,6 +26,7 @@ type blocked struct {
 	plain map[string]bool
 	block map[string]string
 	uses  map[string]int
+	zero  string         // a float32 0 that depends on the run, once it is needed
 	open  map[string]int // blocked name -> index of the Conv that made it and can still take a sum or an activation
 }
 

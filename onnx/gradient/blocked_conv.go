@@ -1,6 +1,8 @@
 package gradient
 
 import (
+	"google.golang.org/protobuf/proto"
+
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
 )
@@ -55,10 +57,14 @@ func (l *blocked) filter(w string, win window, turned bool) string {
 		r := l.op(nchwc+".ReorderInput", []int64{1, o, i * k, 1}, []string{l.reshape(w, 1, o, i*k, 1)})
 		return l.reshape(r, s...)
 	case turned:
-		// blocks of i first: [o, i/b, k, b of i], then whole blocks move
-		r := l.op(nchwc+".ReorderInput", []int64{o, i, k, 1}, []string{l.reshape(l.turn(w), o, i, k, 1)})
-		r = l.transpose(l.reshape(r, o/b, b, i/b, k, b), 2, 0, 3, 1, 4)
-		return l.reshape(r, i, o, s[2], s[3])
+		// blocks of i first: [o, i/b, k, b of i], then whole blocks move; reversed
+		// there, where b numbers lie together
+		r := l.op(nchwc+".ReorderInput", []int64{o, i, k, 1}, []string{l.reshape(w, o, i, k, 1)})
+		r = l.reshape(r, o/b, b, i/b, k, b)
+		if k > 1 {
+			r = l.op("Gather", []int64{o / b, b, i / b, k, b}, []string{r, l.ints(downTo0(k)...)}, graph.Int("axis", 3))
+		}
+		return l.reshape(l.transpose(r, 2, 0, 3, 1, 4), i, o, s[2], s[3])
 	default:
 		// blocks of o first: [o/b, i*k, b of o]
 		r := l.op(nchwc+".ReorderInput", []int64{1, o, i * k, 1}, []string{l.reshape(w, 1, o, i*k, 1)})
@@ -67,6 +73,15 @@ func (l *blocked) filter(w string, win window, turned bool) string {
 		}
 		return l.reshape(r, s...)
 	}
+}
+
+// downTo0 lists n-1, n-2, … 0.
+func downTo0(n int64) []int64 {
+	list := make([]int64, n)
+	for i := range list {
+		list[i] = n - 1 - int64(i)
+	}
+	return list
 }
 
 // gradInput is a convolution of dy with the filter turned round. A strided
@@ -108,78 +123,81 @@ func (l *blocked) spreadBlocked(x string, w window, cut [4]int64) string {
 	return l.reshape(x, -1, s[1], h+cut[0]+cut[2], wide+cut[1]+cut[3])
 }
 
-// gradFilter is a convolution too: the images of a channel, one below the
-// other, seen by a kernel that is dy, its images one below the other. Borders
-// of zeros keep the images apart; the kernel's dilation is the stride.
+// gradFilter is a sum of convolutions too, one an image: its channels seen by a
+// kernel that is dy, whose dilation is the stride. The kernel of an image stays
+// in the processor's cache while the channels pass; and neither images nor dy
+// have to be copied side by side.
 func (l *blocked) gradFilter(n *onnxpb.NodeProto) bool {
 	x, dy, dw := n.Input[0], n.Input[1], n.Output[0]
 	w := l.windowFor(n, x, dy)
 	if !l.serves(w) || w.pointwise() {
 		return false
 	}
-	rows := w.in[0] + w.pads[0] + w.pads[2] // one image with its border
-	more := roundUp(rows, w.stride[0]) - rows
-	rows += more
-	w.pads[2] += more
-	images, kernel, outRows := l.column(x, w, rows), l.kernelOf(dy, w, rows), w.kernelRows()
-	attrs := []graph.Attr{graph.Ints("dilations", w.stride[:]...), graph.Ints("strides", w.dilation[:]...), graph.Ints("pads", 0, 0, 0, 0)}
-	b := l.size
+	kernel := []int64{w.filters, 1, w.out[0], w.out[1]}
+	attrs := []graph.Attr{graph.Ints("dilations", w.stride[:]...), graph.Ints("strides", w.dilation[:]...)}
 	if w.depthwise() {
-		s := []int64{1, w.channels, outRows, w.kernel[1]}
-		r := l.op(nchwc+".Conv", s, []string{images, kernel}, append(attrs, graph.Int("group", w.channels))...)
-		if outRows > w.kernel[0] {
-			r = l.reshape(l.slice(l.reshape(r, w.channels/b, outRows, w.kernel[1]*b), 1, 0, w.kernel[0], 1), 1, w.channels, w.kernel[0], w.kernel[1])
+		pads := w.positive().pads
+		sum := []int64{1, w.channels, w.kernel[0] + w.tooMany(0), w.kernel[1] + w.tooMany(1)}
+		r := l.sumOverImages(l.asBlocked(x), l.asBlocked(dy), []int64{1, w.channels, w.in[0], w.in[1]}, kernel, sum,
+			append(attrs, graph.Ints("pads", pads[:]...), graph.Int("group", w.channels))...)
+		r = l.op(nchwc+".ReorderOutput", sum, []string{r}, graph.Int("channels", w.channels))
+		for i := range w.kernel {
+			if w.tooMany(i) > 0 {
+				r = l.slice(r, int64(2+i), 0, w.kernel[i], 1)
+			}
 		}
-		r = l.op(nchwc+".ReorderOutput", l.shape[r], []string{r}, graph.Int("channels", w.channels))
 		l.opTo("Reshape", dw, nil, []string{r, l.ints(l.shape[dw]...)})
 	} else {
-		s := []int64{w.channels, w.filters, outRows, w.kernel[1]}
-		r := l.op(nchwc+".Conv", s, []string{images, kernel}, attrs...)
-		r = l.op(nchwc+".ReorderOutput", s, []string{r}, graph.Int("channels", w.filters))
-		if outRows > w.kernel[0] {
-			r = l.slice(r, 2, 0, w.kernel[0], 1)
-		}
+		images := l.padded(l.asPlain(x), w) // with borders in place three places of a filter are computed at once
+		sum := []int64{w.channels, w.filters, w.kernel[0], w.kernel[1]}
+		r := l.sumOverImages(images, l.asBlocked(dy), []int64{w.channels, 1, l.shape[images][2], l.shape[images][3]}, kernel, sum, attrs...)
+		r = l.op(nchwc+".ReorderOutput", sum, []string{r}, graph.Int("channels", w.filters))
 		l.opTo("Transpose", dw, nil, []string{r}, graph.Ints("perm", 1, 0, 2, 3))
 	}
 	l.plain[dw] = true
 	return true
 }
 
-// spare is how many rows of zeros the column of dy leaves out at its end, so
-// that the result has at least as many rows as the filter.
-func (w window) spare() int64 { return (w.kernel[0] - 1) * w.dilation[0] / w.stride[0] }
+// tooMany is how many rows or columns gradFilter computes beyond the kernel's
+// where the convolution did not read the end of its input.
+func (w window) tooMany(axis int) int64 { return max(-w.pads[2+axis], 0) / w.dilation[axis] }
 
-// kernelRows is how many rows the result of gradFilter has, some of which may be too many.
-func (w window) kernelRows() int64 {
-	return (w.stride[0]*(1+w.spare())-1)/w.dilation[0] + 1
-}
-
-// column puts the padded images of each channel one below the other: plain
-// [channels, 1, n*rows, width], blocked [1, channels, n*rows, width] if depthwise.
-func (l *blocked) column(x string, w window, rows int64) string {
-	b := l.size
-	wide := w.in[1] + w.pads[1] + w.pads[3]
-	if w.depthwise() {
-		x = l.reshape(l.asBlocked(x), -1, w.channels/b, w.in[0], w.in[1]*b)
-		x = l.pad(x, 0, 0, w.pads[0], w.pads[1]*b, 0, 0, w.pads[2], w.pads[3]*b)
-		return l.reshape(l.transpose(x, 1, 0, 2, 3), 1, w.channels, -1, wide)
+// sumOverImages adds up convolutions of each image of a batch, shaped in, with a
+// kernel of its own: a Scan whose state is the sum.
+func (l *blocked) sumOverImages(images, kernels string, in, kernel, sum []int64, attrs ...graph.Attr) string {
+	vector := func(name string, v []int64) *onnxpb.TensorProto {
+		return graph.IntTensor(name, []int64{int64(len(v))}, v)
 	}
-	return l.reshape(l.transpose(l.padded(l.asPlain(x), w), 1, 0, 2, 3), w.channels, 1, -1, wide)
-}
-
-// kernelOf puts the images of blocked dy one below the other, as far apart as
-// column does, as a filter: [filters, 1, n*rows/stride - spare, width].
-func (l *blocked) kernelOf(dy string, w window, rows int64) string {
-	b := l.size
-	wide := w.out[1] * b
-	k := l.reshape(l.asBlocked(dy), -1, w.filters/b, w.out[0], wide)
-	k = l.transpose(k, 1, 0, 2, 3)
-	k = l.pad(k, 0, 0, 0, 0, 0, 0, rows/w.stride[0]-w.out[0], 0)
-	k = l.reshape(k, w.filters/b, -1, wide)
-	if e := w.spare(); e > 0 {
-		k = l.op("Slice", []int64{w.filters / b, -1, wide}, []string{k, l.ints(0), l.ints(-e), l.ints(1)})
+	node := func(kind, domain string, inputs []string, out string, attrs ...graph.Attr) *onnxpb.NodeProto {
+		return &onnxpb.NodeProto{OpType: proto.String(kind), Domain: proto.String(domain), Name: proto.String(out), Input: inputs, Output: []string{out}, Attribute: attrs}
 	}
-	return l.reshape(k, w.filters, 1, -1, w.out[1])
+	local := map[string]string{} // a name in the body must not be one outside
+	for _, what := range []string{"x", "dy", "image", "filter", "in", "kernel", "before", "after"} {
+		local[what] = l.name("scan." + what)
+	}
+	float := func(what string, shape []int64) *onnxpb.ValueInfoProto {
+		return valueInfo(local[what], graph.Float32, shape)
+	}
+	body := &onnxpb.GraphProto{
+		Name:        proto.String("image"),
+		Initializer: []*onnxpb.TensorProto{vector(local["in"], in), vector(local["kernel"], kernel)},
+		Input:       []*onnxpb.ValueInfoProto{float("before", sum), float("x", l.shape[images][1:]), float("dy", l.shape[kernels][1:])},
+		Node: []*onnxpb.NodeProto{
+			node("Reshape", "", []string{local["x"], local["in"]}, local["image"]),
+			node("Reshape", "", []string{local["dy"], local["kernel"]}, local["filter"]),
+			node("Conv", nchwc, []string{local["image"], local["filter"], "", local["before"]}, local["after"], append(attrs, graph.Ints("kernel_shape", kernel[2:]...))...),
+		},
+		Output: []*onnxpb.ValueInfoProto{float("after", sum)},
+	}
+	return l.op("Scan", sum, []string{l.zeros(sum, kernels), images, kernels}, graph.Int("num_scan_inputs", 2), graph.Graph("body", body))
 }
 
-func roundUp(n, multiple int64) int64 { return (n + multiple - 1) / multiple * multiple }
+// zeros depend on the run, or ORT would compute them once and keep them: as
+// many bytes as all filters have.
+func (l *blocked) zeros(shape []int64, run string) string {
+	if l.zero == "" {
+		none := l.op("Mul", []int64{1}, []string{l.op("Size", []int64{}, []string{run}), l.ints(0)})
+		l.zero = l.op("Cast", []int64{1}, []string{none}, graph.Int("to", int64(graph.Float32)))
+	}
+	return l.op("Expand", shape, []string{l.zero, l.ints(shape...)})
+}
