@@ -36,7 +36,7 @@ func (o Recipe) base(c Config) Config {
 	c.Images.Augment, c.Images.Views = "none", o.Views
 	t := &c.Train
 	t.Schedule, t.Cycles, t.CycleLen, t.CycleMult, t.CLR = "sgdr", 3, 1, 1, nil
-	t.Optimiser, t.WeightDecay, t.Smoothing, t.SWA = "sgd", 0, 0, 0
+	t.Optimiser, t.WeightDecay, t.Smoothing, t.FreezeTo = "sgd", 0, 0, 0
 	t.Load, t.Unfreeze, t.TTA, t.LRs, t.Epochs, t.BatchSize = "", false, o.TTA, nil, 0, o.Batch
 	return c
 }
@@ -52,7 +52,7 @@ func (o Recipe) unfrozen(t *Training, length int, rate float64) {
 		t.Cycles, t.CycleLen, t.CycleMult = length, 1, 2
 		return
 	}
-	t.LRs = []float64{5e-4, 5e-4, 2e-3}
+	t.LRs, t.FreezeTo = []float64{5e-4, 5e-4, 2e-3}, 1
 	t.Optimiser, t.WeightDecay, t.Smoothing = "adamw", 0.05, 0.1
 	t.Schedule, t.CLR, t.Cycles, t.CycleLen = "clr", []float64{20, 10}, 1, length
 }
@@ -176,10 +176,12 @@ type training func(*Learner, context.Context, *Run, *Features, time.Time) (*Summ
 // tells what it bought.
 func (c *recipe) step(ctx context.Context, name, what string, train training, change func(*Training, *Images)) error {
 	l := *c.l
-	change(&l.Config.Train, &l.Config.Images)
+	l.Config.Images.Augment = c.Augment // for test-time views, also where training has none
 	if err := l.usePolicy(); err != nil {
 		return err
 	}
+	l.Config.Images.Augment = "none"
+	change(&l.Config.Train, &l.Config.Images)
 	dir := c.folder(name)
 	if sum, err := ReadSummary(dir); err == nil {
 		c.tell(name, what, &sum)
@@ -252,12 +254,15 @@ func (c *recipe) unfreeze(ctx context.Context, from string) error {
 		c.l.ui.Say("step       no time is left to unfreeze the network (--minutes %g)", c.Minutes)
 		return nil
 	}
-	what := fmt.Sprintf("everything, one cycle of %d epochs", length)
+	what := fmt.Sprintf("the later layers and a new head, one cycle of %d epochs", length)
 	if c.Lesson {
 		what = fmt.Sprintf("everything, %d cycles that double", length)
 	}
 	return c.step(ctx, stepUnfrozen, what, (*Learner).TrainAll, func(t *Training, im *Images) {
-		im.Augment, t.Load = c.Augment, c.folder(from)
+		im.Augment = c.Augment
+		if c.Lesson { // else with a new head: one trained on running statistics does not fit those of batches
+			t.Load = c.folder(from)
+		}
 		c.unfrozen(t, length, t.LR)
 	})
 }
