@@ -36,7 +36,9 @@ func TestHostilePhotographs(t *testing.T) {
 	for _, c := range r.Complaints {
 		t.Error(c)
 	}
-	const most = 1500 // MB
+	// two photographs at a time, each of at most 50 million pixels in 8 bytes (a
+	// PNG of 16 bits), and as much again before the collector has run
+	const most = 2*2*400 + 300 // MB
 	if r.ScoreMB > most || r.PrecomputeMB > most {
 		t.Errorf("score took %d MB and precompute %d, more than %d", r.ScoreMB, r.PrecomputeMB, most)
 	}
