@@ -283,7 +283,11 @@ func (c *recipe) keepBest(r *Run, o *Recipe) (*Summary, error) {
 		return nil, err
 	}
 	c.l.ui.Say("kept       %s; chosen on the validation photographs, so a little flattered by them", best.Step)
-	return r.adopt(c.folder(best.Name), config)
+	seconds := Seconds{Precompute: c.f.Seconds, Total: time.Since(c.started).Seconds()}
+	for _, b := range c.bought {
+		seconds.Train += b.Seconds
+	}
+	return r.adopt(c.folder(best.Name), config, seconds)
 }
 
 // planUnfrozen is how many epochs, or doubling cycles of the lesson's (three at

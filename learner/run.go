@@ -138,10 +138,10 @@ func (r *Run) setConfig(c Config) error {
 	return r.writeSums(configFile)
 }
 
-// adopt makes the run what a finished step of it is, with a configuration of its
-// own: copies of all that the step left but what only goes on training, the
+// adopt makes the run what a finished step of it is, with a configuration and
+// timings of its own: copies of all that the step left but what only goes on training, the
 // summary and the checksums last.
-func (r *Run) adopt(step string, c Config) (*Summary, error) {
+func (r *Run) adopt(step string, c Config, seconds Seconds) (*Summary, error) {
 	sum, err := ReadSummary(step)
 	if err != nil {
 		return nil, err
@@ -155,7 +155,7 @@ func (r *Run) adopt(step string, c Config) (*Summary, error) {
 	if err := r.setConfig(c); err != nil {
 		return nil, err
 	}
-	sum.Run = r.Dir
+	sum.Run, sum.Seconds = r.Dir, seconds
 	if err := writeJSON(r.Path(summaryFile), sum); err != nil {
 		return nil, err
 	}
