@@ -144,24 +144,31 @@ const maxJSON = 16 << 20
 
 // readJSON reads a file that writeJSON wrote.
 func readJSON(path string, v any) error {
-	f, err := os.Open(path)
+	data, err := readBounded(path, maxJSON, "train again with --overwrite")
 	if err != nil {
-		return fmt.Errorf("learner: %w", err)
+		return err
 	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxJSON+1))
-	switch {
-	case err != nil:
-		return fmt.Errorf("learner: %s: %w", path, err)
-	case len(data) > maxJSON:
-		err = fmt.Errorf("more than %d MB", maxJSON>>20)
-	default:
-		err = json.Unmarshal(data, v)
-	}
-	if err != nil {
+	if err := json.Unmarshal(data, v); err != nil {
 		return failure.Data(fmt.Errorf("learner: %s: damaged: %w; train again with --overwrite", path, err))
 	}
 	return nil
+}
+
+// readBounded reads a whole file of a run; next is what to do about a larger one.
+func readBounded(path string, limit int64, next string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("learner: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("learner: %s: %w", path, err)
+	}
+	if int64(len(data)) > limit {
+		return nil, failure.Data(fmt.Errorf("learner: %s: damaged: more than %d MB; %s", path, limit>>20, next))
+	}
+	return data, nil
 }
 
 func writeJSON(path string, v any) error {

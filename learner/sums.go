@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -42,26 +41,10 @@ func (r *Run) writeSums(names ...string) error {
 // maxSums bounds a list, which has a line of 100 bytes for each file of a run.
 const maxSums = 1 << 20
 
-func readSums(run string) ([]byte, error) {
-	f, err := os.Open(filepath.Join(run, sumsFile))
-	if err != nil {
-		return nil, fmt.Errorf("learner: %w", err)
-	}
-	defer f.Close()
-	list, err := io.ReadAll(io.LimitReader(f, maxSums+1))
-	if err == nil && len(list) > maxSums {
-		err = failure.Data(fmt.Errorf("damaged: more than %d MB; delete it", maxSums>>20))
-	}
-	if err != nil {
-		return nil, fmt.Errorf("learner: %s: %w", f.Name(), err)
-	}
-	return list, nil
-}
-
 // checkSums compares files of a run with its list. A run without a list passes,
 // and while it goes on all but its configuration. Damage is failure.Data and names the file.
 func checkSums(run string, names ...string) error {
-	list, err := readSums(run)
+	list, err := readBounded(filepath.Join(run, sumsFile), maxSums, "delete it")
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
