@@ -74,14 +74,19 @@ func (t *Trainer) Step(images []float32, labels Labels, r Rates) (loss float64, 
 // span is images lo to hi of a batch.
 type span struct{ lo, hi int }
 
-// parts splits n images into as few equal parts as MicroBatch allows, none of
-// a single image.
-func (t *Trainer) parts(n int) []span {
+// Runs is in how many parts a batch of n images runs: as few as MicroBatch
+// allows, none of a single image.
+func (t *Trainer) Runs(n int) int {
 	k := 1
 	if t.o.MicroBatch > 0 {
 		k = (n + t.o.MicroBatch - 1) / t.o.MicroBatch
 	}
-	k = max(1, min(k, n/2))
+	return max(1, min(k, n/2))
+}
+
+// parts splits n images into equal parts, one for each run.
+func (t *Trainer) parts(n int) []span {
+	k := t.Runs(n)
 	list := make([]span, k)
 	for i := range list {
 		list[i] = span{i * n / k, (i + 1) * n / k}

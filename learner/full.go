@@ -126,47 +126,31 @@ func (m *fullModel) setOptimiser(list []weights.Tensor) error {
 // swa_utils.update_bn has it.
 func (m *fullModel) reestimate(ctx context.Context, batches [][]int) error {
 	still := rates{LR: make([]float64, len(m.groups()))}
-	sums := map[string][]float64{}
+	sums, stats := map[string][]float64{}, m.trainer.Stats()
+	for name, v := range stats {
+		clear(v)
+		sums[name] = make([]float64, len(v))
+	}
 	for _, index := range batches {
-		if err := m.trainer.Load(m.stats(func(string, int) float32 { return 0 })); err != nil {
+		if err := m.trainer.Load(stats); err != nil { // zeros
 			return err
 		}
 		if _, err := m.step(ctx, 0, index, still); err != nil {
 			return err
 		}
-		scale := 1 / (m.fresh(len(index)) * float64(len(batches)))
+		fresh := 1 - math.Pow(1-m.l.Config.Train.statMomentum(), float64(m.trainer.Runs(len(index)))) // the step's share after zeros
 		for name, v := range m.trainer.Stats() {
-			if sums[name] == nil {
-				sums[name] = make([]float64, len(v))
-			}
 			for i := range v {
-				sums[name][i] += scale * float64(v[i])
+				sums[name][i] += float64(v[i]) / fresh
 			}
 		}
 	}
-	return m.trainer.Load(m.stats(func(name string, i int) float32 { return float32(sums[name][i]) }))
-}
-
-// stats are values for every running statistic.
-func (m *fullModel) stats(value func(name string, i int) float32) map[string][]float32 {
-	all := map[string][]float32{}
-	for _, s := range m.trainer.Manifest.Stats {
-		v := make([]float32, s.Len())
+	for name, v := range stats {
 		for i := range v {
-			v[i] = value(s.Name, i)
+			v[i] = float32(sums[name][i] / float64(len(batches)))
 		}
-		all[s.Name] = v
 	}
-	return all
-}
-
-// fresh is the share of a step's own statistics in the running ones after it.
-func (m *fullModel) fresh(batch int) float64 {
-	runs := 1
-	if micro := m.l.Config.Train.MicroBatch; micro > 0 {
-		runs = (batch + micro - 1) / micro
-	}
-	return 1 - math.Pow(1-m.l.Config.Train.statMomentum(), float64(runs))
+	return m.trainer.Load(stats)
 }
 
 // Close frees the trainer and the cache of the prefix.

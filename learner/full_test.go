@@ -34,19 +34,21 @@ func TestReestimate(t *testing.T) {
 		return m.trainer.Stats()
 	}
 	a, b := []int{0, 1, 2, 3, 8, 9}, []int{4, 5, 6, 7, 10, 11}
-	first, second := after(1, 0, [][]int{a}), after(1, 0, [][]int{b})
+	three := []int{0, 1, 8} // one run, though a micro-batch of 2 asks for two
+	first, second, alone := after(1, 0, [][]int{a}), after(1, 0, [][]int{b}), after(1, 0, [][]int{three})
 	for _, c := range []struct {
 		name string
 		got  map[string][]float32
-		want func(x, y float32) float32
+		x, y map[string][]float32 // of which got is the mean
 	}{
-		{"one batch", after(0.1, 0, [][]int{a}), func(x, _ float32) float32 { return x }},
-		{"two batches", after(0.3, 0, [][]int{a, b}), func(x, y float32) float32 { return (x + y) / 2 }},
-		{"one batch in two runs", after(1e-4, 6, [][]int{append(a, b...)}), func(x, y float32) float32 { return (x + y) / 2 }},
+		{"one batch", after(0.1, 0, [][]int{a}), first, first},
+		{"two batches", after(0.3, 0, [][]int{a, b}), first, second},
+		{"one batch in two runs", after(1e-4, 6, [][]int{append(a, b...)}), first, second},
+		{"three photographs in one run", after(0.1, 2, [][]int{three}), alone, alone},
 	} {
-		for name, x := range first {
+		for name, x := range c.x {
 			for i := range x {
-				want, got := c.want(x[i], second[name][i]), c.got[name][i]
+				want, got := (x[i]+c.y[name][i])/2, c.got[name][i]
 				if math.Abs(float64(got-want)) > 1e-3*(1+math.Abs(float64(want))) {
 					t.Fatalf("%s: %s[%d] is %v, not %v", c.name, name, i, got, want)
 				}
