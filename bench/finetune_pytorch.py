@@ -3,7 +3,7 @@ label smoothing, both mirror images. Prints accuracy and log loss of the validat
 
     python bench/finetune_pytorch.py DATA --seed 0 [--size 224] [--epochs 8] [--engine compile]
 
-DATA has train/CLASS/* and valid/CLASS/*. It differs from finetune in what the head starts from: a new one, not one trained on features.
+DATA has train/CLASS/* and valid/CLASS/*. It leaves out an epoch's last, smaller batch.
 """
 import argparse
 import pathlib
