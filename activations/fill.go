@@ -16,7 +16,8 @@ import (
 // Body computes features.
 type Body interface {
 	// Run reads images [n, 3, S, S] and writes features [n, F]. It is called
-	// from one goroutine at a time and borrows both slices until it returns.
+	// from FillOptions.Runs goroutines at once and borrows both slices until it
+	// returns.
 	Run(ctx context.Context, images []float32, n int, features []float32) error
 	Features() int
 }
@@ -30,6 +31,7 @@ type Load = func(dst []float32, data []byte, it dataset.Item) error
 // FillOptions may be left zero.
 type FillOptions struct {
 	Workers    int           // goroutines that read and decode; 0: one a core
+	Runs       int           // Body.Runs that go on at once; 0: 1
 	Batch      int           // images a Body.Run; 0: 32
 	ShardRows  int           // rows a shard; 0: about 8 MB
 	FlushEvery time.Duration // longest time between shards; 0: 3 s
@@ -62,11 +64,11 @@ type Report struct {
 	Skipped       []Bad   // in the order of items
 	Seconds       float64 // wall time of it all
 	DecodeSeconds float64 // core-seconds of reading, hashing and decoding
-	BodySeconds   float64 // wall seconds inside Body.Run
+	BodySeconds   float64 // seconds inside Body.Run, of all that went on at once
 }
 
 // Fill computes the rows that items lack and stores them. Rows do not depend on
-// the order of items, on Workers or on what else is computed beside them.
+// the order of items, on Workers and Runs or on what else is computed beside them.
 //
 // Memory does not grow with len(items), except for a digest each. Cancelling
 // ctx stores what is computed and returns the context's error; after that, and
@@ -108,17 +110,20 @@ type job struct {
 	slot   int
 }
 
-// imageBatch is a buffer of images; the body runs when the last is decoded.
+// imageBatch is a buffer of images and what the body made of them; the body
+// runs when the last is decoded.
 type imageBatch struct {
-	images  []float32 // [Batch, 3, S, S]
-	jobs    []*job    // by slot
-	pending sync.WaitGroup
+	images   []float32 // [Batch, 3, S, S]
+	features []float32 // [Batch, F]
+	jobs     []*job    // by slot
+	pending  sync.WaitGroup
+	computed chan bool // takes one word when the body is through: whether there are features
 }
 
 // filler is one Fill, or one Stream, which has no cache:
 //
-//	workers   read + hash ──► sequence ──► workers decode ──► compute ──► flush
-//	          any order       item order   any order          batch order
+//	workers   read + hash ──► sequence ──► workers decode ──► Runs × compute ──► collect ──► flush
+//	          any order       item order   any order          any order          batch order
 //
 // sequence decides, in the order of items, which files need the body and which
 // slot of which batch they get, so that batches and shards do not depend on
@@ -139,7 +144,8 @@ type filler struct {
 	window  chan struct{}
 	hashed  chan *job
 	decode  chan *job
-	ready   chan *imageBatch
+	ready   chan *imageBatch // to compute
+	order   chan *imageBatch // the same, to collect
 	free    chan *imageBatch
 	buffers sync.Pool
 
@@ -162,6 +168,9 @@ func newFiller(ctx context.Context, items []dataset.Item, size int, body Body, l
 	if o.Workers <= 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
+	if o.Runs <= 0 {
+		o.Runs = 1
+	}
 	if o.Batch <= 0 {
 		o.Batch = 32
 	}
@@ -177,10 +186,10 @@ func newFiller(ctx context.Context, items []dataset.Item, size int, body Body, l
 	for range ahead {
 		f.window <- struct{}{}
 	}
-	const batches = 3 // one in the body, one waiting, one being filled
-	f.ready, f.free = make(chan *imageBatch, batches), make(chan *imageBatch, batches)
+	batches := 2*o.Runs + 1 // for each run one in the body and one waiting, and one being filled
+	f.ready, f.order, f.free = make(chan *imageBatch, batches), make(chan *imageBatch, batches), make(chan *imageBatch, batches)
 	for range batches {
-		f.free <- &imageBatch{}
+		f.free <- &imageBatch{computed: make(chan bool, 1)}
 	}
 	f.full, f.spare = make(chan *rows, 1), make(chan *rows, 2)
 	f.spare <- &rows{}
@@ -197,12 +206,16 @@ func (f *filler) run(ctx context.Context) error {
 	for range min(f.o.Workers, max(len(f.items), 1)) {
 		workers.Go(f.work)
 	}
-	stages.Go(f.compute)
+	for range f.o.Runs {
+		stages.Go(f.compute)
+	}
+	stages.Go(f.collect)
 	stages.Go(f.flush)
 	f.sequence()
 	close(f.decode) // no more images: workers finish what is queued
 	workers.Wait()
 	close(f.ready)
+	close(f.order)
 	stages.Wait()
 	f.tell(true)
 	f.report.DecodeSeconds = time.Duration(f.decodeTime.Load()).Seconds()
@@ -259,18 +272,24 @@ func (f *filler) sequence() {
 		}
 		f.place(cur, j)
 		if len(cur.jobs) == f.o.Batch {
-			f.ready <- cur
+			f.send(cur)
 			cur = nil
 		}
 	}
 	if cur != nil {
-		f.ready <- cur
+		f.send(cur)
 	}
+}
+
+// send hands a batch on; never blocks: both channels hold all batches.
+func (f *filler) send(b *imageBatch) {
+	f.order <- b
+	f.ready <- b
 }
 
 func (f *filler) clear(b *imageBatch) {
 	if b.images == nil {
-		b.images = make([]float32, f.o.Batch*f.pixels)
+		b.images, b.features = make([]float32, f.o.Batch*f.pixels), make([]float32, f.o.Batch*f.body.Features())
 	}
 	b.jobs = b.jobs[:0]
 }
@@ -351,25 +370,34 @@ func (f *filler) tell(end bool) {
 	f.o.Progress(f.done, len(f.items), f.report.Computed)
 }
 
-// compute runs the body over the batches, in order, and collects rows.
+// compute runs the body over batches as they come.
 func (f *filler) compute() {
-	defer close(f.full)
-	features := make([]float32, f.o.Batch*f.body.Features())
-	out := <-f.spare
-	last := time.Now()
 	for b := range f.ready {
 		b.pending.Wait()
-		if f.ctx.Err() != nil {
+		err := f.ctx.Err()
+		if err == nil {
+			if err = f.runBody(b); err != nil {
+				f.fail(err)
+			}
+		}
+		b.computed <- err == nil
+	}
+}
+
+// collect takes the batches in order, up to the first that is not computed or
+// not wanted.
+func (f *filler) collect() {
+	defer close(f.full)
+	out, last, ended := <-f.spare, time.Now(), false
+	for b := range f.order {
+		if ended = !<-b.computed || ended; ended {
 			continue
 		}
-		if err := f.runBody(b, features); err != nil {
+		if f.emit == nil {
+			f.keep(b, out)
+		} else if err := f.tellRows(b); err != nil {
 			f.fail(err)
-			continue
-		}
-		if f.emit != nil {
-			f.tellRows(b, features)
-		} else {
-			f.collect(b, features, out)
+			ended = true
 		}
 		f.free <- b
 		if n := len(out.paths); n > 0 && (n >= f.o.ShardRows || time.Since(last) > f.o.FlushEvery) {
@@ -384,7 +412,7 @@ func (f *filler) compute() {
 
 // runBody calls the body on the whole batch, failed images included as zeros,
 // so that its size changes for the last batch alone.
-func (f *filler) runBody(b *imageBatch, features []float32) error {
+func (f *filler) runBody(b *imageBatch) error {
 	n := len(b.jobs)
 	good := false
 	for _, j := range b.jobs {
@@ -394,21 +422,22 @@ func (f *filler) runBody(b *imageBatch, features []float32) error {
 		return nil
 	}
 	start := time.Now()
-	err := f.body.Run(f.ctx, b.images[:n*f.pixels], n, features[:n*f.body.Features()])
+	err := f.body.Run(f.ctx, b.images[:n*f.pixels], n, b.features[:n*f.body.Features()])
 	f.mu.Lock()
 	f.report.BodySeconds += time.Since(start).Seconds()
 	f.mu.Unlock()
 	return err
 }
 
-func (f *filler) collect(b *imageBatch, features []float32, out *rows) {
+// keep notes the rows of a batch for the next shard.
+func (f *filler) keep(b *imageBatch, out *rows) {
 	n := f.body.Features()
 	for i, j := range b.jobs {
 		if j.err != nil {
 			f.settle(func() { f.bad[j.digest] = j.err; f.unread[j.at] = j.err })
 			continue
 		}
-		out.add(j.item.Path, j.item.Class, j.digest, features[i*n:(i+1)*n])
+		out.add(j.item.Path, j.item.Class, j.digest, b.features[i*n:(i+1)*n])
 		f.settle(func() { f.report.Computed++ })
 	}
 }

@@ -26,7 +26,7 @@ func Stream(ctx context.Context, items []dataset.Item, size int, body Body, load
 }
 
 // tellRows hands the rows of a batch to the caller of Stream.
-func (f *filler) tellRows(b *imageBatch, features []float32) {
+func (f *filler) tellRows(b *imageBatch) error {
 	n := f.body.Features()
 	for i, j := range b.jobs {
 		var err error
@@ -35,12 +35,12 @@ func (f *filler) tellRows(b *imageBatch, features []float32) {
 			err = f.emit(j.at, nil, &bad)
 			f.settle(func() {})
 		} else {
-			err = f.emit(j.at, features[i*n:(i+1)*n:(i+1)*n], nil)
+			err = f.emit(j.at, b.features[i*n:(i+1)*n:(i+1)*n], nil)
 			f.settle(func() { f.report.Computed++ })
 		}
 		if err != nil {
-			f.fail(err)
-			return
+			return err
 		}
 	}
+	return nil
 }

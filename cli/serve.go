@@ -43,6 +43,7 @@ func serveCommand(s Streams) *cli.Command {
 }
 
 func runServe(ctx context.Context, o serveOptions, out *console) error {
+	o.machine.OneRun = true
 	c, err := learner.OpenClassifier(o.model, o.machine, out)
 	if err != nil {
 		return err

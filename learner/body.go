@@ -4,12 +4,40 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"finetune/activations"
 	"finetune/onnx"
 	"finetune/onnx/bodies"
 	"finetune/onnx/graph"
 )
+
+// A processor is used best by several runs of a few photographs, each on one
+// thread: none waits for another at the end of an operator, and decoding beside
+// them does not hold all of them up.
+const runPhotos = 4
+
+// sideBySide is how many runs of a body go on at once.
+func (m Machine) sideBySide() int {
+	if m.OneRun || onnx.Accelerated(m.Device) {
+		return 1
+	}
+	return m.Threads
+}
+
+// session is the options of a session for such runs.
+func (m Machine) session() onnx.Options {
+	return onnx.Options{Threads: max(m.Threads/m.sideBySide(), 1), Device: m.Device}
+}
+
+// fill is the options of filling a cache, or a stream, by such runs.
+func (m Machine) fill() activations.FillOptions {
+	o := activations.FillOptions{Workers: m.Workers, Runs: m.sideBySide()}
+	if o.Runs > 1 {
+		o.Batch = runPhotos
+	}
+	return o
+}
 
 // frozenBody is the body as activations sees it: images in, pooled features out.
 type frozenBody struct {
@@ -30,8 +58,7 @@ func (l *Learner) openFrozen() (*frozenBody, error) {
 	if err != nil {
 		return nil, fmt.Errorf("learner: body %s: %w", m.Path, err)
 	}
-	in, c := m.Graph.Input[0].GetName(), l.Config.Machine
-	s, err := onnx.OpenBytes(m.Path, data, []string{in}, []string{graph.FeaturesName}, onnx.Options{Threads: c.Threads, Device: c.Device})
+	s, err := onnx.OpenBytes(m.Path, data, []string{m.Graph.Input[0].GetName()}, []string{graph.FeaturesName}, l.Config.Machine.session())
 	if err != nil {
 		return nil, err
 	}
@@ -81,22 +108,35 @@ func (b *frozenBody) Close() error { return b.session.Close() }
 
 // unopened is a body that loads itself when the first photograph needs it, so
 // that a run whose features are all cached does not pay for it.
-type unopened struct{ l *Learner }
+type unopened struct {
+	l  *Learner
+	mu sync.Mutex // guards l.frozen
+}
 
 // Features implements activations.Body.
-func (u unopened) Features() int { return u.l.Body.Spec.Features() }
+func (u *unopened) Features() int { return u.l.Body.Spec.Features() }
 
 // Run implements activations.Body.
-func (u unopened) Run(ctx context.Context, images []float32, n int, features []float32) error {
+func (u *unopened) Run(ctx context.Context, images []float32, n int, features []float32) error {
 	if u.l.cachedOnly {
 		return errNotCached
 	}
-	if u.l.frozen == nil {
-		b, err := u.l.openFrozen()
-		if err != nil {
-			return err
-		}
+	b, err := u.open()
+	if err != nil {
+		return err
+	}
+	return b.Run(ctx, images, n, features)
+}
+
+func (u *unopened) open() (*frozenBody, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.l.frozen != nil {
+		return u.l.frozen, nil
+	}
+	b, err := u.l.openFrozen()
+	if err == nil {
 		u.l.frozen = b
 	}
-	return u.l.frozen.Run(ctx, images, n, features)
+	return b, err
 }

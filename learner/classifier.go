@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"sync"
 
 	"finetune/activations"
 	"finetune/augment"
@@ -133,7 +134,7 @@ func openRun(dir string, m Machine, ui UI) (*Classifier, error) {
 	return &Classifier{
 		Classes: meta.Classes, Multi: config.Multi, Separator: config.Data.LabelSep, Size: config.Images.Size, Precision: cmp.Or(config.Body.Precision, fullPrecision),
 		Body: l.Body.Spec.Name, Digest: digest.Of(file, l.Body.Spec.Digest, l.Config.Body.precision(), l.pre.String()), Runtime: l.Runtime, Machine: l.Config.Machine,
-		pre: l.pre, policy: l.policy, key: l.key(""), body: unopened{l}, head: h, run: l,
+		pre: l.pre, policy: l.policy, key: l.key(""), body: &unopened{l: l}, head: h, run: l,
 		closers: []func() error{l.Close},
 	}, nil
 }
@@ -171,6 +172,15 @@ func (c *Classifier) Load(dst []float32, data []byte, l augment.Limits) error {
 
 // Predict returns log-probabilities [n, len(Classes)] of images [n, 3, Size, Size].
 func (c *Classifier) Predict(ctx context.Context, images []float32, n int) ([]float32, error) {
+	rows, err := c.rows(ctx, images, n)
+	if err != nil {
+		return nil, err
+	}
+	return c.finish(rows)
+}
+
+// rows is what the body makes of images. Any number of goroutines.
+func (c *Classifier) rows(ctx context.Context, images []float32, n int) ([][]float32, error) {
 	f := c.body.Features()
 	flat := make([]float32, n*f)
 	if err := c.body.Run(ctx, images, n, flat); err != nil {
@@ -180,7 +190,7 @@ func (c *Classifier) Predict(ctx context.Context, images []float32, n int) ([]fl
 	for i := range rows {
 		rows[i] = flat[i*f : (i+1)*f]
 	}
-	return c.finish(rows)
+	return rows, nil
 }
 
 // finish turns the body's rows into log-probabilities [len(rows), classes].
@@ -192,14 +202,23 @@ func (c *Classifier) finish(rows [][]float32) ([]float32, error) {
 }
 
 // directBody is the whole classifier as a body whose features are log-probabilities.
-type directBody struct{ c *Classifier }
+type directBody struct {
+	c  *Classifier
+	mu sync.Mutex // guards the head
+}
 
 // Features implements activations.Body.
-func (b directBody) Features() int { return len(b.c.Classes) }
+func (b *directBody) Features() int { return len(b.c.Classes) }
 
 // Run implements activations.Body.
-func (b directBody) Run(ctx context.Context, images []float32, n int, out []float32) error {
-	logp, err := b.c.Predict(ctx, images, n)
+func (b *directBody) Run(ctx context.Context, images []float32, n int, out []float32) error {
+	rows, err := b.c.rows(ctx, images, n)
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	logp, err := b.c.finish(rows)
 	copy(out, logp)
 	return err
 }

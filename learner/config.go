@@ -121,6 +121,10 @@ type Machine struct {
 	Workers int    `json:"workers"`
 	Cache   string `json:"cache"`
 	Runtime string `json:"runtime"` // version of ONNX Runtime
+
+	// OneRun has the body run a batch at a time on all threads, for answers that
+	// somebody waits for, and not several at once on one thread each.
+	OneRun bool `json:"-"`
 }
 
 const configFile = "config.json"

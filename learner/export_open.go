@@ -54,7 +54,7 @@ func exported(name string, model *graph.Model, m Machine) (*Classifier, error) {
 	if c.Digest, err = model.Digest(); err != nil {
 		return nil, err
 	}
-	o := onnx.Options{Threads: m.Threads, Device: m.Device}
+	o := m.session()
 	if images.Whole {
 		o.Threads = 1 // photographs come one by one, several at once
 	}

@@ -149,7 +149,7 @@ func reasons(bad []activations.Bad) map[string]activations.Bad {
 // photograph. draw is nil for the centre view; for an augmented one it names
 // the random stream of a photograph.
 func (l *Learner) view(ctx context.Context, items []dataset.Item, view string, draw func(digest string) *rng.Stream) ([][]float32, activations.Report, error) {
-	body := unopened{l}
+	body := &unopened{l: l}
 	if l.Recompute {
 		if err := activations.Drop(l.Config.Machine.Cache, l.key(view), body.Features()); err != nil {
 			return nil, activations.Report{}, err
@@ -164,10 +164,7 @@ func (l *Learner) view(ctx context.Context, items []dataset.Item, view string, d
 		l.ui.Warn("%s", w)
 	}
 	show, end := l.ui.Progress("precompute", "images")
-	report, err := cache.Fill(ctx, items, body, l.loader(draw), activations.FillOptions{
-		Workers: l.Config.Machine.Workers, Warn: func(line string) { l.ui.Warn("%s", line) },
-		Progress: func(done, total, _ int) { show(done, total) },
-	})
+	report, err := cache.Fill(ctx, items, body, l.loader(draw), l.fillOptions(show))
 	end()
 	if err != nil {
 		if ctx.Err() != nil {
@@ -183,6 +180,13 @@ func (l *Learner) view(ctx context.Context, items []dataset.Item, view string, d
 		}
 	}
 	return rows, report, nil
+}
+
+func (l *Learner) fillOptions(show func(done, total int)) activations.FillOptions {
+	o := l.Config.Machine.fill()
+	o.Warn = func(line string) { l.ui.Warn("%s", line) }
+	o.Progress = func(done, total, _ int) { show(done, total) }
+	return o
 }
 
 func (l *Learner) key(view string) activations.Key {

@@ -80,7 +80,7 @@ func (l *Learner) bodyAlone(b *testing.B, n int) float64 {
 		b.Fatal(err)
 	}
 	defer s.Close()
-	const batch = 32
+	const batch = runPhotos
 	size := l.Config.Images.Size
 	images, features := make([]float32, batch*3*size*size), make([]float32, batch*s.Features())
 	for i := range images {

@@ -92,10 +92,7 @@ func (l *Learner) openPrefix(ctx context.Context, dir string, m artifacts.Manife
 		return nil, err
 	}
 	show, end := l.ui.Progress("prefix", "images")
-	report, err := cache.Fill(ctx, items, body, l.loader(nil), activations.FillOptions{
-		Workers: l.Config.Machine.Workers, Warn: func(line string) { l.ui.Warn("%s", line) },
-		Progress: func(done, total, _ int) { show(done, total) },
-	})
+	report, err := cache.Fill(ctx, items, body, l.loader(nil), l.fillOptions(show))
 	end()
 	if err == nil && len(report.Skipped) > 0 {
 		err = gone(dataset.Item{File: report.Skipped[0].File}, errors.New(report.Skipped[0].Reason))
@@ -123,8 +120,7 @@ func (l *Learner) openPrefixModel(path string, row artifacts.Named) (*prefixBody
 		return nil, err
 	}
 	cut := m.Graph.Output[0].GetName()
-	c := l.Config.Machine
-	s, err := onnx.OpenFile(path, []string{m.Inputs()[0].Name}, []string{cut}, onnx.Options{Threads: c.Threads, Device: c.Device})
+	s, err := onnx.OpenFile(path, []string{m.Inputs()[0].Name}, []string{cut}, l.Config.Machine.session())
 	if err != nil {
 		return nil, err
 	}

@@ -37,14 +37,13 @@ type ScoreReport struct {
 	Computed      int            `json:"computed"`
 	Seconds       float64        `json:"seconds"`
 	DecodeSeconds float64        `json:"decode_seconds"` // core-seconds of reading and decoding
-	BodySeconds   float64        `json:"body_seconds"`   // wall seconds of inference
+	BodySeconds   float64        `json:"body_seconds"`   // seconds of inference, of all runs that went on at once
 }
 
 // Bad is the number of rows without probabilities.
 func (r ScoreReport) Bad() int { return r.Rows - r.Status[scores.OK] }
 
 const (
-	batchRows = 16   // photographs in the network at once: as fast as 32, in half the memory
 	chunkRows = 512  // of the journal: what a kill loses at most
 	blockRows = 4096 // files whose rows are in memory at once, where there are several views or a cache
 )
@@ -133,17 +132,16 @@ func (s *scorer) run(ctx context.Context) error {
 // stream scores without a pause between chunks.
 func (s *scorer) stream(ctx context.Context) error {
 	items := s.items[s.from:]
-	report, err := activations.Stream(ctx, items, s.c.Size, directBody{s.c}, s.c.load(-1), s.fillOptions(s.from),
+	report, err := activations.Stream(ctx, items, s.c.Size, &directBody{c: s.c}, s.c.load(-1), s.fillOptions(s.from),
 		func(i int, logp []float32, bad *activations.Bad) error { return s.add(items[i], logp, bad) })
 	s.count(report)
 	return err
 }
 
 func (s *scorer) fillOptions(done int) activations.FillOptions {
-	return activations.FillOptions{
-		Workers: s.c.Machine.Workers, Batch: batchRows,
-		Progress: func(n, _, _ int) { s.show(done+n, len(s.items)*s.passes()) },
-	}
+	o := s.c.Machine.fill()
+	o.Progress = func(n, _, _ int) { s.show(done+n, len(s.items)*s.passes()) }
+	return o
 }
 
 // passes is how often each file is looked at.
@@ -209,7 +207,7 @@ func (s *scorer) view(ctx context.Context, k, done int, items []dataset.Item, ba
 	n := len(s.c.Classes)
 	logp := make([]float32, len(items)*n)
 	if s.o.NoCache {
-		report, err := activations.Stream(ctx, items, s.c.Size, directBody{s.c}, s.c.load(k), s.fillOptions(done),
+		report, err := activations.Stream(ctx, items, s.c.Size, &directBody{c: s.c}, s.c.load(k), s.fillOptions(done),
 			func(i int, row []float32, b *activations.Bad) error {
 				if b != nil {
 					bad[i] = b

@@ -132,6 +132,12 @@ func appendProvider(so *ort.SessionOptions, device string) (string, error) {
 	return "", fmt.Errorf("the CUDA provider cannot be used: %s; run `finetune doctor`, or use --device cpu", firstLine(err))
 }
 
+// Accelerated reports whether a session on this device will not compute on the
+// processor, unless the device turns out to be unusable.
+func Accelerated(device string) bool {
+	return device == "cuda" || device == "auto" && cudaPossible()
+}
+
 // cudaPossible reports whether the loaded library has a CUDA provider beside it
 // and an NVIDIA driver is present.
 func cudaPossible() bool {
