@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync"
 
 	"finetune/augment"
 	"finetune/dataset"
@@ -24,25 +25,26 @@ func toInt8(ctx context.Context, m *graph.Model, pre augment.Preprocess, items [
 	}
 	show, end := ui.Progress("calibrate", "images")
 	defer end()
-	used, size := 0, int64(pre.Size)
-	ranges, err := quantize.Observe(m, func(yield func([]float32, ...int64) error) error {
-		x := make([]float32, pre.Len())
-		for i, it := range items {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			show(i, len(items))
-			data, err := os.ReadFile(it.File)
-			if err != nil || pre.Load(x, data, augment.Limits{}) != nil {
-				continue // training has named it
-			}
+	var mu sync.Mutex // guards tried and used
+	tried, used, size := 0, 0, int64(pre.Size)
+	tell := func(ok bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		tried++
+		if ok {
 			used++
-			if err := yield(x, 1, 3, size, size); err != nil {
-				return err
-			}
 		}
-		return nil
-	}, onnx.Options{Threads: threads, Device: "cpu"})
+		show(tried, len(items))
+	}
+	ranges, err := quantize.Observe(m, quantize.Images{Count: len(items), Shape: []int64{1, 3, size, size}, Load: func(i int, x []float32) (bool, error) {
+		if err := ctx.Err(); err != nil {
+			return false, err
+		}
+		data, err := os.ReadFile(items[i].File)
+		ok := err == nil && pre.Load(x, data, augment.Limits{}) == nil // training has named those that cannot be read
+		tell(ok)
+		return ok, nil
+	}}, onnx.Options{Threads: threads, Device: "cpu"})
 	if err != nil {
 		return nil, err
 	}

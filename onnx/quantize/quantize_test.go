@@ -1,6 +1,7 @@
 package quantize
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -114,16 +115,17 @@ func TestFoldChangesNothingButRounding(t *testing.T) {
 
 func observe(t *testing.T, m *graph.Model) map[string]Range {
 	t.Helper()
-	ranges, err := Observe(m, func(yield func([]float32, ...int64) error) error {
-		for _, name := range []string{"a", "b", "c", "x"} {
-			if err := yield(draws(name, 3*256, 0, 1), 1, 3, 16, 16); err != nil {
-				return err
-			}
-		}
-		return nil
-	}, onnx.Options{Threads: 1})
+	names := []string{"a", "b", "unreadable", "c", "x"}
+	images := Images{len(names), []int64{1, 3, 16, 16}, func(i int, x []float32) (bool, error) {
+		copy(x, draws(names[i], len(x), 0, 1))
+		return names[i] != "unreadable", nil
+	}}
+	ranges, err := Observe(m, images, onnx.Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if again, err := Observe(m, images, onnx.Options{Threads: 3}); err != nil || !maps.Equal(again, ranges) {
+		t.Errorf("three at once: %v, one after the other: %v, %v", again, ranges, err)
 	}
 	return ranges
 }
