@@ -113,7 +113,8 @@ func (r *packed) resize(p picture, win window, emit func(y int, row []uint64)) b
 	}
 	lastCol := win.nx - 1
 	left, right := r.cols.first[0], r.cols.first[lastCol]+r.cols.count[lastCol]
-	r.line, r.acc = grow(r.line, right-left), grow(r.acc, win.nx)
+	r.line, r.acc = grow(r.line, right-left+r.cols.stride), grow(r.acc, win.nx)
+	line := r.line[:right-left]
 	for len(r.ring) < r.rows.stride {
 		r.ring = append(r.ring, nil)
 	}
@@ -123,7 +124,7 @@ func (r *packed) resize(p picture, win window, emit func(y int, row []uint64)) b
 		for ready = max(ready, first); ready < first+count; ready++ {
 			slot := &r.ring[ready%len(r.ring)]
 			*slot = grow(*slot, win.nx)
-			p.pack(r.line, ready, left)
+			p.pack(line, ready, left)
 			r.cols.horizontal(*slot, r.line, left)
 		}
 		r.vertical(first, r.rows.weight[y*r.rows.stride:][:count], r.rows.divide[y])
@@ -132,7 +133,16 @@ func (r *packed) resize(p picture, win window, emit func(y int, row []uint64)) b
 	return true
 }
 
+// horizontal makes the outputs of a row. line has t.stride-1 pixels more than
+// the taps need: a weight of 0 may meet any of them.
 func (t *taps) horizontal(dst, line []uint64, left int) {
+	if t.stride == 4 { // reductions to a half, most of them: no loop whose length varies
+		for i := range dst {
+			w, src := (*[4]uint64)(t.weight[4*i:]), (*[4]uint64)(line[t.first[i]-left:])
+			dst[i] = quotient(w[0]*src[0]+w[1]*src[1]+w[2]*src[2]+w[3]*src[3], t.divide[i])
+		}
+		return
+	}
 	for i := range dst {
 		w := t.weight[i*t.stride:][:t.count[i]]
 		src := line[t.first[i]-left:][:len(w)]
@@ -150,17 +160,22 @@ func quotient(a, divide uint64) uint64 {
 	return r*divide>>divShift | g*divide>>divShift<<lane | b*divide>>divShift<<(2*lane)
 }
 
+// vertical makes a row of the result from rows first, first+1, ... in the ring.
 func (r *packed) vertical(first int, w []uint64, divide uint64) {
+	row := func(k int) []uint64 { return r.ring[(first+min(k, len(w)-1))%len(r.ring)][:len(r.acc)] }
 	acc := r.acc
-	for k, c := range w {
-		src := r.ring[(first+k)%len(r.ring)][:len(acc)]
-		if k == 0 {
-			for x, v := range src {
-				acc[x] = c * v
-			}
-			continue
+	if len(w) <= 4 { // in one pass, a weight of 0 where there are fewer
+		var c [4]uint64
+		copy(c[:], w)
+		a, b, d, e := row(0), row(1), row(2), row(3)
+		for x := range acc {
+			acc[x] = quotient(c[0]*a[x]+c[1]*b[x]+c[2]*d[x]+c[3]*e[x], divide)
 		}
-		for x, v := range src {
+		return
+	}
+	clear(acc)
+	for k, c := range w {
+		for x, v := range row(k) {
 			acc[x] += c * v
 		}
 	}
