@@ -94,7 +94,7 @@ func trainingFlags(c *learner.Config) []cli.Flag {
 		&cli.StringFlag{Name: "hidden", Usage: "`WIDTHS` of the head's hidden layers, such as 512", Value: "512", Destination: &t.Hidden},
 		&cli.StringFlag{Name: "dropout", Usage: "dropout `SHARES` of the head, one a linear layer", Value: "0.25,0.5", Destination: &t.Dropout},
 		&cli.BoolFlag{Name: "unfreeze", Usage: "train the whole network, not the head alone", Destination: &t.Unfreeze},
-		numbersFlag("lrs", "with --unfreeze, a `RATE` for each layer group, such as 1e-4,1e-3,1e-2 (default: a hundredth, a tenth and the whole of --lr)", &t.LRs),
+		numbersFlag("lrs", "with --unfreeze, a `RATE` for each layer group, such as 1e-4,1e-3,1e-2 (default: from a hundredth to a tenth of --lr for the body, --lr for the head)", &t.LRs),
 		&cli.IntFlag{Name: "freeze-to", Usage: "with --unfreeze, keep the first `N` layer groups as they are; without augmentation their outputs are cached", Destination: &t.FreezeTo},
 		&cli.BoolFlag{Name: "bn-freeze", Usage: "with --unfreeze, keep the body's batch statistics as they are", Destination: &t.BNFreeze},
 		&cli.Float64Flag{Name: "bn-momentum", Usage: "with --unfreeze, the `SHARE` of a batch in the running batch statistics", Value: 0.1, Destination: &t.BNMomentum},

@@ -200,23 +200,47 @@ func (l *Learner) newFullFit(ctx context.Context, f *Features, dir string, fresh
 		m.Close()
 		return nil, nil, failure.Usage(err)
 	}
-	return &fit{config: l.fullRates(), multi: l.Set.Multi, classes: m.classes, train: m.train, valid: m.valid, model: m, sched: sched, batches: batches}, m, nil
+	return &fit{config: l.fullRates(m), multi: l.Set.Multi, classes: m.classes, train: m.train, valid: m.valid, model: m, sched: sched, batches: batches}, m, nil
 }
 
-// fullRates is the training configuration with a rate for each group: the
-// lesson's hundredth and tenth of the rate where none are given.
-func (l *Learner) fullRates() Training {
+// fullRates is the training configuration with a rate for each group.
+func (l *Learner) fullRates(m *fullModel) Training {
 	c := l.Config.Train
 	if len(c.LRs) == 0 {
-		c.LRs = []float64{c.LR / 100, c.LR / 10, c.LR}
+		c.LRs = groupRates(c.LR, m.trainer.Manifest.Frozen+len(m.groups()))
 	}
 	return c
+}
+
+// groupRates are the lesson's: rate for the head, which is the last group, and
+// from a hundredth of it to a tenth for the body's groups, in equal ratios.
+func groupRates(rate float64, groups int) []float64 {
+	rates, last := make([]float64, groups), groups-2
+	for k := range last + 1 {
+		power := 1.0
+		if last > 0 {
+			power = 2 - float64(k)/float64(last)
+		}
+		rates[k] = rate / math.Pow(10, power)
+	}
+	rates[groups-1] = rate
+	return rates
+}
+
+// bodyGroups is the number of layer groups before the head.
+func (l *Learner) bodyGroups() (int, error) {
+	features, err := bodies.FeatureModel(l.Body)
+	if err != nil {
+		return 0, err
+	}
+	groups, err := finetuning.Groups(features, l.Body.Spec)
+	return len(groups), err
 }
 
 // checkFull refuses rates that do not fit the groups, and a batch that would
 // not fit the memory.
 func (l *Learner) checkFull(m *fullModel) error {
-	all, rates := m.trainer.Manifest.Frozen+len(m.groups()), len(l.fullRates().LRs)
+	all, rates := m.trainer.Manifest.Frozen+len(m.groups()), len(l.fullRates(m).LRs)
 	if rates != 1 && rates < len(m.groups()) || rates > all {
 		return fmt.Errorf("learner: %d rates for the layer groups %s; give one rate, or one for each", rates, strings.Join(m.groups(), ", "))
 	}
@@ -387,6 +411,7 @@ func (l *Learner) writeBody(path string, m *fullModel) (bodies.Body, error) {
 	if err != nil {
 		return bodies.Body{}, err
 	}
+	model.Untie()
 	values := map[string][]float32{}
 	for name, v := range m.trainer.Weights() {
 		if !strings.HasPrefix(name, artifacts.HeadPrefix) {

@@ -56,3 +56,18 @@ func TestReestimate(t *testing.T) {
 		}
 	}
 }
+
+func TestGroupRates(t *testing.T) {
+	for _, want := range [][]float64{{1}, {0.1, 1}, {0.01, 0.1, 1}, {0.01, 0.1 / math.Sqrt(10), 0.1, 1}} {
+		got := groupRates(1, len(want))
+		for i := range want {
+			if math.Abs(got[i]-want[i]) > 1e-15 {
+				t.Errorf("%d groups: %v, want %v", len(want), got, want)
+				break
+			}
+		}
+	}
+	if got := groupRates(3e-2, 3); got[0] != 3e-2/100 || got[1] != 3e-2/10 { // to the bit: runs of earlier versions go on
+		t.Errorf("%v", got)
+	}
+}

@@ -42,17 +42,16 @@ func (o Recipe) base(c Config) Config {
 }
 
 // unfrozen sets what trains the whole network for so many epochs, or doubling
-// cycles as in the lesson. rate is the head's, which the finder found.
+// cycles as in the lesson, with the rates that follow from the head's.
 //
 // The numbers are those that did best on solar cells (docs/benchmarks.md).
-func (o Recipe) unfrozen(t *Training, length int, rate float64) {
+func (o Recipe) unfrozen(t *Training, length, bodyGroups int) {
 	t.Unfreeze, t.BatchSize = true, min(t.BatchSize, 32) // memory, and more steps for the small rates
 	if o.Lesson {
-		t.LRs = []float64{rate / 100, rate / 10, rate}
 		t.Cycles, t.CycleLen, t.CycleMult = length, 1, 2
 		return
 	}
-	t.LRs, t.FreezeTo = []float64{5e-4, 5e-4, 2e-3}, 1
+	t.LRs, t.FreezeTo = append(slices.Repeat([]float64{5e-4}, bodyGroups), 2e-3), min(1, bodyGroups-1)
 	t.Optimiser, t.WeightDecay, t.Smoothing = "adamw", 0.05, 0.1
 	t.Schedule, t.CLR, t.Cycles, t.CycleLen = "clr", []float64{20, 10}, 1, length
 }
@@ -82,6 +81,7 @@ type recipe struct {
 	run     string
 	f       *Features
 	started time.Time
+	groups  int // of the body's layers
 	bought  []Bought
 }
 
@@ -93,11 +93,13 @@ func (l *Learner) Cook(ctx context.Context, r *Run, f *Features, started time.Ti
 	l = &shared
 	l.Config = o.base(l.Config)
 	c := &recipe{Recipe: *o, l: l, run: r.Dir, f: f, started: started}
-	rate, err := c.findRate(ctx, r)
-	if err != nil {
+	var err error
+	if c.groups, err = l.bodyGroups(); err != nil {
 		return nil, err
 	}
-	l.Config.Train.LR = rate
+	if l.Config.Train.LR, err = c.findRate(ctx, r); err != nil {
+		return nil, err
+	}
 	if err := c.step(ctx, stepHead, "the head on cached features", (*Learner).Train, func(*Training, *Images) {}); err != nil {
 		return nil, err
 	}
@@ -263,7 +265,7 @@ func (c *recipe) unfreeze(ctx context.Context, from string) error {
 		if c.Lesson { // else with a new head: one trained on running statistics does not fit those of batches
 			t.Load = c.folder(from)
 		}
-		c.unfrozen(t, length, t.LR)
+		c.unfrozen(t, length, c.groups)
 	})
 }
 
@@ -307,7 +309,7 @@ func (c *recipe) planUnfrozen(ctx context.Context) (int, error) {
 		return 0, nil
 	}
 	l := *c.l
-	c.unfrozen(&l.Config.Train, 1, l.Config.Train.LR)
+	c.unfrozen(&l.Config.Train, 1, c.groups)
 	l.Config.Images.Augment = c.Augment
 	if err := l.usePolicy(); err != nil {
 		return 0, err

@@ -187,12 +187,13 @@ func groupsOf(m *graph.Model, cut, split string) ([]Group, error) {
 // FeatureModel reads the body and cuts it: a batch of normalised images
 // [N, 3, Size, Size] in, float32 [N, Spec.Features()] out, maxima before means.
 // The model has one input and one output, "features"; a body of layout NHWC gets
-// a transposition in front.
+// a transposition in front. Tensors that an exporter tied are apart (graph.Untie).
 func FeatureModel(b Body) (*graph.Model, error) {
 	m, err := graph.Read(b.Path)
 	if err != nil {
 		return nil, err
 	}
+	m.Untie()
 	f, err := m.Features(b.Spec.Cut)
 	if err != nil {
 		return nil, err
