@@ -1,6 +1,7 @@
 package activations
 
 import (
+	"context"
 	"errors"
 	"os"
 	"slices"
@@ -58,7 +59,7 @@ func TestRowsDoNotDependOnWorkersOrBatch(t *testing.T) {
 	write(t, items[50].File, "photo 2")
 	write(t, items[51].File, "bad")
 	var want []string
-	for _, o := range []FillOptions{{Workers: 1, Batch: 1}, {Workers: 8, Batch: 16}, {Workers: 3, Batch: 200}} {
+	for _, o := range []FillOptions{{Workers: 1, Batch: 1}, {Workers: 8, Batch: 16}, {Workers: 3, Batch: 200}, {Workers: 4, Batch: 4, Runs: 5}} {
 		c := open(t, t.TempDir(), 8)
 		fill(t, c, items, o)
 		if got := content(t, c); want == nil {
@@ -70,7 +71,7 @@ func TestRowsDoNotDependOnWorkersOrBatch(t *testing.T) {
 	var names []string
 	for _, workers := range []int{1, 8} { // and the files are the same where no timer cuts them
 		c := open(t, t.TempDir(), 8)
-		fill(t, c, items, FillOptions{Workers: workers, Batch: 8, ShardRows: 24, FlushEvery: time.Hour})
+		fill(t, c, items, FillOptions{Workers: workers, Runs: workers, Batch: 8, ShardRows: 24, FlushEvery: time.Hour})
 		got, err := shardNames(c.Dir())
 		if err != nil {
 			t.Fatal(err)
@@ -119,6 +120,56 @@ func TestBodyErrorKeepsWhatIsDone(t *testing.T) {
 		t.Errorf("computed %d, %v", r.Computed, err)
 	}
 	counts(t, "afterwards", fill(t, c, items, FillOptions{}), 20, 20, 0, 0)
+}
+
+// Runs that end in another order than they began are told in theirs, and an
+// error of the second leaves the rows of the first.
+func TestRunsAtOnce(t *testing.T) {
+	items := photos(t, 60)
+	var at, most atomic.Int64
+	broken := errors.New("session lost")
+	body := bodyFunc(func(images []float32, n int, features []float32) error {
+		most.Store(max(most.Load(), at.Add(1)))
+		defer at.Add(-1)
+		time.Sleep(time.Duration(int(images[0])%3) * 2 * time.Millisecond)
+		return (&fakeBody{features: 8}).Run(t.Context(), images, n, features)
+	})
+	next := 0
+	r, err := Stream(t.Context(), items, testKey.Size, body, fakeLoad, FillOptions{Batch: 4, Runs: 3}, func(i int, _ []float32, _ *Bad) error {
+		if i != next {
+			t.Fatalf("item %d after %d", i, next-1)
+		}
+		next++
+		return nil
+	})
+	if err != nil || next != 60 || r.Computed != 60 || most.Load() < 2 || most.Load() > 3 {
+		t.Errorf("%d items, %d computed, %d at once, %v", next, r.Computed, most.Load(), err)
+	}
+
+	second := make(chan struct{})
+	var begun atomic.Int64
+	failing := bodyFunc(func(images []float32, n int, features []float32) error {
+		if begun.Add(1) == 2 {
+			close(second)
+			return broken
+		}
+		<-second // the first run ends after the second has failed
+		return (&fakeBody{features: 8}).Run(context.Background(), images, n, features)
+	})
+	c := open(t, t.TempDir(), 8)
+	if r, err := c.Fill(t.Context(), items, failing, fakeLoad, FillOptions{Batch: 4, Runs: 2}); !errors.Is(err, broken) || r.Computed > 4 {
+		t.Errorf("computed %d, %v", r.Computed, err)
+	}
+	if r := fill(t, c, items, FillOptions{}); r.Computed+r.Reused != 60 {
+		t.Errorf("afterwards %+v", r)
+	}
+}
+
+type bodyFunc func(images []float32, n int, features []float32) error
+
+func (bodyFunc) Features() int { return 8 }
+func (f bodyFunc) Run(_ context.Context, images []float32, n int, features []float32) error {
+	return f(images, n, features)
 }
 
 func TestLargeFileIsReadTwice(t *testing.T) {
