@@ -256,7 +256,11 @@ func (c *recipe) unfreeze(ctx context.Context, from string) error {
 		c.l.ui.Say("step       no time is left to unfreeze the network (--minutes %g)", c.Minutes)
 		return nil
 	}
-	what := fmt.Sprintf("the later layers and a new head, one cycle of %d epochs", length)
+	epochs := fmt.Sprintf("%d epochs", length)
+	if length == 1 {
+		epochs = "one epoch"
+	}
+	what := "the later layers and a new head, one cycle of " + epochs
 	if c.Lesson {
 		what = fmt.Sprintf("everything, %d cycles that double", length)
 	}

@@ -3,6 +3,7 @@ package plots
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"gonum.org/v1/plot"
 )
@@ -17,6 +18,7 @@ type Schedule struct {
 
 // Draw implements Plot.
 func (f Schedule) Draw(w Width) (Figure, error) {
+	f = f.merged()
 	hd := header{title: f.finding()}
 	if len(f.Rates) > 1 {
 		for g := range f.Rates {
@@ -69,6 +71,21 @@ func (f Schedule) rates(hi float64) (*plot.Plot, float64) {
 		frame(p, 1, steps, 0, hi*1.04)
 	}
 	return p, steps
+}
+
+// merged draws groups of equal rates as one, under all their names: a curve on
+// top of another would hide it.
+func (f Schedule) merged() Schedule {
+	m := Schedule{Momentum: f.Momentum}
+	for g, r := range f.Rates {
+		same := slices.IndexFunc(m.Rates, func(other []float64) bool { return slices.Equal(other, r) })
+		if same >= 0 {
+			m.Groups[same] += ", " + f.group(g)
+			continue
+		}
+		m.Groups, m.Rates = append(m.Groups, f.group(g)), append(m.Rates, r)
+	}
+	return m
 }
 
 func (f Schedule) group(g int) string {
