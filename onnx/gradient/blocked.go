@@ -217,14 +217,16 @@ func (l *blocked) affineConv(n *onnxpb.NodeProto) bool {
 }
 
 // channelMean is a global average, whose result is the same in both layouts,
-// summed over the batch and multiplied by the pixels.
+// summed over the batch and multiplied by the pixels. Rows are averaged first:
+// a sum of sums rounds less than one long sum.
 func (l *blocked) channelMean(n *onnxpb.NodeProto) bool {
 	x := n.Input[0]
 	if l.block[x] == "" {
 		return false
 	}
 	s := l.shape[x]
-	mean := l.op(nchwc+".GlobalAveragePool", []int64{s[0], s[1], 1, 1}, []string{l.block[x]})
+	rows := l.op(nchwc+".AveragePool", []int64{s[0], s[1], s[2], 1}, []string{l.block[x]}, graph.Ints("kernel_shape", 1, s[3]))
+	mean := l.op(nchwc+".GlobalAveragePool", []int64{s[0], s[1], 1, 1}, []string{rows})
 	l.opTo("Mul", n.Output[0], nil, []string{l.sum(mean, 0, 2, 3), l.scalar(float32(s[2] * s[3]))})
 	l.plain[n.Output[0]] = true
 	return true

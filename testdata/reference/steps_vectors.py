@@ -5,7 +5,7 @@
 
 Weights are those of onnx/bodies Seeded (bodies_logits.py), the head's those of onnx/artifacts, and the images come from the
 streams of rng.py, so that only numbers about the answers are kept: losses, and for each tensor its products with seeded random
-vectors of unit variance (summary of gradient_vectors.py). Each case runs in float32 on 1, 2 and 4 threads and in float64:
+vectors of unit variance (summary of gradient_vectors.py). Each case runs in float32 on several numbers of threads and in float64:
 "spread" is how far the thread counts lie apart, "double" how far one thread lies from float64, both by part: the layer groups'
 parameters (the distance over how far the group has moved), the running statistics (likewise) and the losses (the largest
 relative difference of a step). The seeded EfficientNet-Lite0 is chaotic at these rates: PyTorch's thread counts end a third
@@ -98,9 +98,9 @@ def apart(net, moved, a, b):
     return d | {"loss": max(abs(x - y) / abs(y) for x, y in zip(a[0], b[0]))}
 
 
-def case(name, frozen, size, n):
+def case(name, frozen, size, n, counts):
     runs = {}
-    for threads in (1, 2, 4):
+    for threads in counts:
         net, losses, first, last = train(name, frozen, size, n, threads, torch.float32)
         runs[threads] = losses, last
     _, losses64, first64, last64 = train(name, frozen, size, n, 2, torch.float64)
@@ -108,9 +108,9 @@ def case(name, frozen, size, n):
     pairs = [apart(net, moved, runs[a], runs[b]) for a, b in itertools.combinations(runs, 2)]
     brief = lambda tensors: {k.removeprefix("body."): [float(f"{p:.9g}") for p in summary(k.removeprefix("body."), v)["products"]] for k, v in tensors.items()}
     out = {"network": name, "frozen": frozen, "size": size, "batch": n, "rates": list(RATES.values()), "moved": moved, "spread": {k: max(p[k] for p in pairs) for k in pairs[0]},
-           "double": apart(net, moved, runs[1], (losses64, last64)), "losses": runs[1][0], "losses64": losses64,
-           "final": brief(runs[1][1]), "final64": brief(last64)}
-    print(name, "frozen" if frozen else "batch", "losses", runs[1][0][0], runs[1][0][-1], "\n moved", moved, "\n spread", out["spread"], "\n double", out["double"], flush=True)
+           "double": apart(net, moved, runs[counts[0]], (losses64, last64)), "losses": runs[counts[0]][0], "losses64": losses64,
+           "final": brief(runs[counts[0]][1]), "final64": brief(last64)}
+    print(name, "frozen" if frozen else "batch", "losses", out["losses"][0], out["losses"][-1], "\n moved", moved, "\n spread", out["spread"], "\n double", out["double"], flush=True)
     return out
 
 
@@ -119,9 +119,10 @@ if __name__ == "__main__":
     a.add_argument("--networks", nargs="+", default=["resnet18"])
     a.add_argument("--size", type=int, default=64)
     a.add_argument("--batch", type=int, default=4)
+    a.add_argument("--threads", type=int, nargs="+", default=[1, 2, 4], help="the first is compared with float64 and kept")
     a.add_argument("--slower", type=float, default=1, help="divides the rates")
     a.add_argument("--out", type=pathlib.Path, default=HERE / "steps.json")
     a = a.parse_args()
     RATES = {k: v / a.slower for k, v in RATES.items()}
-    cases = [case(name, frozen, a.size, a.batch) for name in a.networks for frozen in (True, False)]
+    cases = [case(name, frozen, a.size, a.batch, a.threads) for name in a.networks for frozen in (True, False)]
     a.out.write_text(json.dumps(cases, separators=(",", ":")) + "\n")
