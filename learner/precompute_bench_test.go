@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"finetune/augment"
 	"finetune/dataset"
 	"finetune/internal/onnxtest"
@@ -73,30 +75,41 @@ func precomputeAgainstBound(b *testing.B, name string, set *dataset.Set, items [
 	}
 }
 
-// bodyAlone is the processor seconds of the body for n images.
+// bodyAlone is the processor seconds of the body for n images, on all cores as
+// precompute runs it.
 func (l *Learner) bodyAlone(b *testing.B, n int) float64 {
 	s, err := l.openFrozen()
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer s.Close()
-	const batch = runPhotos
-	size := l.Config.Images.Size
-	images, features := make([]float32, batch*3*size*size), make([]float32, batch*s.Features())
+	images := make([]float32, runPhotos*l.pre.Len())
 	for i := range images {
 		images[i] = float32(i%255)/127 - 1
 	}
+	const each = 32
+	beside := l.Config.Machine.sideBySide()
 	run := func() {
-		if err := s.Run(context.Background(), images, batch, features); err != nil {
+		var g errgroup.Group
+		for range beside {
+			g.Go(func() error {
+				features := make([]float32, runPhotos*s.Features())
+				for range each {
+					if err := s.Run(context.Background(), images, runPhotos, features); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		if err := g.Wait(); err != nil {
 			b.Fatal(err)
 		}
 	}
 	run() // memory is laid out in the first run
 	start := processorSeconds()
-	for range 4 {
-		run()
-	}
-	return (processorSeconds() - start) / (4 * batch) * float64(n)
+	run()
+	return (processorSeconds() - start) / float64(each*beside*runPhotos) * float64(n)
 }
 
 func processorSeconds() float64 {
