@@ -227,14 +227,14 @@ func groupRates(rate float64, groups int) []float64 {
 	return rates
 }
 
-// bodyGroups is the number of layer groups before the head.
-func (l *Learner) bodyGroups() (int, error) {
+// layerGroups are the body up to its features and the layer groups of it.
+func (l *Learner) layerGroups() (*graph.Model, []artifacts.Group, error) {
 	features, err := bodies.FeatureModel(l.Body)
 	if err != nil {
-		return 0, err
+		return nil, nil, err
 	}
 	groups, err := finetuning.Groups(features, l.Body.Spec)
-	return len(groups), err
+	return features, groups, err
 }
 
 // checkFull refuses rates that do not fit the groups, and a batch that would
@@ -286,11 +286,7 @@ func WriteArtifacts(dir string, c Config, classes int, multi, portable bool, ui 
 // artifactOptions describe the network. For the CPU they name its kernels' block.
 func (l *Learner) artifactOptions(classes int, multi bool) (artifacts.Options, error) {
 	c := l.Config.Train
-	features, err := bodies.FeatureModel(l.Body)
-	if err != nil {
-		return artifacts.Options{}, err
-	}
-	groups, err := finetuning.Groups(features, l.Body.Spec)
+	features, groups, err := l.layerGroups()
 	if err != nil {
 		return artifacts.Options{}, err
 	}

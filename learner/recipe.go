@@ -93,10 +93,11 @@ func (l *Learner) Cook(ctx context.Context, r *Run, f *Features, started time.Ti
 	l = &shared
 	l.Config = o.base(l.Config)
 	c := &recipe{Recipe: *o, l: l, run: r.Dir, f: f, started: started}
-	var err error
-	if c.groups, err = l.bodyGroups(); err != nil {
+	_, groups, err := l.layerGroups()
+	if err != nil {
 		return nil, err
 	}
+	c.groups = len(groups)
 	if l.Config.Train.LR, err = c.findRate(ctx, r); err != nil {
 		return nil, err
 	}
