@@ -64,7 +64,7 @@ type Report struct {
 	Skipped       []Bad   // in the order of items
 	Seconds       float64 // wall time of it all
 	DecodeSeconds float64 // core-seconds of reading, hashing and decoding
-	BodySeconds   float64 // seconds inside Body.Run, of all that went on at once
+	BodySeconds   float64 // wall time in which the body ran, once or several times side by side
 }
 
 // Fill computes the rows that items lack and stores them. Rows do not depend on
@@ -157,6 +157,8 @@ type filler struct {
 	report     Report
 	done       int
 	told       time.Time
+	running    int // Body.Runs
+	changed    time.Time
 	err        error
 	bad        map[Digest]error
 	unread     map[int]error // by item
@@ -421,12 +423,21 @@ func (f *filler) runBody(b *imageBatch) error {
 	if !good {
 		return nil
 	}
-	start := time.Now()
-	err := f.body.Run(f.ctx, b.images[:n*f.pixels], n, b.features[:n*f.body.Features()])
+	f.bodyRuns(+1)
+	defer f.bodyRuns(-1)
+	return f.body.Run(f.ctx, b.images[:n*f.pixels], n, b.features[:n*f.body.Features()])
+}
+
+// bodyRuns counts the runs going on and adds the time since the last change,
+// if there were any.
+func (f *filler) bodyRuns(change int) {
 	f.mu.Lock()
-	f.report.BodySeconds += time.Since(start).Seconds()
-	f.mu.Unlock()
-	return err
+	defer f.mu.Unlock()
+	now := time.Now()
+	if f.running > 0 {
+		f.report.BodySeconds += now.Sub(f.changed).Seconds()
+	}
+	f.running, f.changed = f.running+change, now
 }
 
 // keep notes the rows of a batch for the next shard.

@@ -145,6 +145,9 @@ func TestRunsAtOnce(t *testing.T) {
 	if err != nil || next != 60 || r.Computed != 60 || most.Load() < 2 || most.Load() > 3 {
 		t.Errorf("%d items, %d computed, %d at once, %v", next, r.Computed, most.Load(), err)
 	}
+	if r.BodySeconds <= 0 || r.BodySeconds > r.Seconds {
+		t.Errorf("the body ran for %g of %g s", r.BodySeconds, r.Seconds)
+	}
 
 	second := make(chan struct{})
 	var begun atomic.Int64

@@ -37,7 +37,7 @@ type ScoreReport struct {
 	Computed      int            `json:"computed"`
 	Seconds       float64        `json:"seconds"`
 	DecodeSeconds float64        `json:"decode_seconds"` // core-seconds of reading and decoding
-	BodySeconds   float64        `json:"body_seconds"`   // seconds of inference, of all runs that went on at once
+	BodySeconds   float64        `json:"body_seconds"`   // wall time of inference, side by side or not
 }
 
 // Bad is the number of rows without probabilities.
