@@ -30,7 +30,7 @@ func dataFlags(c *learner.Config) []cli.Flag {
 
 // bodyFlags say which body, and how it and the photographs meet.
 func bodyFlags(c *learner.Config) []cli.Flag {
-	return append(imageFlags(c), &cli.StringFlag{Name: "body-precision", Category: "Body", Usage: "`TYPE` the frozen body computes in: float32, or int8, calibrated on training photographs (faster where the processor has VNNI; train prints what it costs)", Value: "float32", Destination: &c.Body.Precision})
+	return append(imageFlags(c), &cli.StringFlag{Name: "body-precision", Category: "Body", Usage: "`TYPE` the frozen body computes in: float32; float16 (for GPUs; slow on processors without its arithmetic); or int8, calibrated on training photographs (faster where the processor has VNNI). train prints what fewer bits cost", Value: "float32", Destination: &c.Body.Precision})
 }
 
 // imageFlags are bodyFlags for a command that looks at photographs alone.
@@ -52,6 +52,7 @@ func machineFlags(c *learner.Config) []cli.Flag {
 		&cli.StringFlag{Name: "device", Category: "Machine", Usage: "`DEVICE` for the body: auto, cpu or cuda", Value: "auto", Destination: &c.Machine.Device},
 		&cli.IntFlag{Name: "threads", Category: "Machine", Usage: "`N` threads for ONNX Runtime (default: one a core)", Destination: &c.Machine.Threads},
 		&cli.IntFlag{Name: "workers", Category: "Machine", Usage: "`N` photographs decoded at once (default: one a core)", Destination: &c.Machine.Workers},
+		tf32Flag(&c.Machine),
 		&cli.PathFlag{Name: "cache", Category: "Machine", Usage: "`DIR` of cached activations (default: cache in FINETUNE_HOME)", Destination: &c.Machine.Cache},
 		&cli.IntFlag{Name: "batch-size", Aliases: []string{"bs"}, Category: "Training", Usage: "photographs `N` a training step", Value: 64, Destination: &c.Train.BatchSize},
 		&cli.Uint64Flag{Name: "seed", Category: "Training", Usage: "`SEED` of every random choice", Value: 0, Destination: &c.Train.Seed},

@@ -57,8 +57,13 @@ func inferenceFlags(m *learner.Machine) []cli.Flag {
 		&cli.StringFlag{Name: "device", Category: "Machine", Usage: "`DEVICE` to run on: auto, cpu or cuda", Value: "auto", Destination: &m.Device},
 		&cli.IntFlag{Name: "threads", Category: "Machine", Usage: "`N` threads for ONNX Runtime (default: one a core)", Destination: &m.Threads},
 		&cli.IntFlag{Name: "workers", Category: "Machine", Usage: "`N` photographs decoded at once (default: one a core)", Destination: &m.Workers},
+		tf32Flag(m),
 		&cli.PathFlag{Name: "cache", Category: "Machine", Usage: "`DIR` of cached activations (default: cache in FINETUNE_HOME)", Destination: &m.Cache},
 	}
+}
+
+func tf32Flag(m *learner.Machine) cli.Flag {
+	return &cli.BoolFlag{Name: "no-tf32", Category: "Machine", Usage: "NVIDIA GPUs: products with all 24 bits of float32, not TF32's 11", Destination: &m.NoTF32}
 }
 
 func runScore(ctx context.Context, o scoreOptions, out *console) error {

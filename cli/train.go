@@ -223,7 +223,7 @@ func (c *console) summary(s *learner.Summary) {
 	c.print("accuracy   %.2f %% of %d validation photographs (95 %% interval %.1f to %.1f), loss %.4f",
 		100*s.Valid.Accuracy, s.ValidImages, 100*s.Valid.Interval[0], 100*s.Valid.Interval[1], s.Valid.Loss)
 	if s.Float32 != nil {
-		c.print("float32    %.2f %% (%.1f to %.1f), loss %.4f: the same training on float32 features; int8 changes accuracy by %+.2f points", 100*s.Float32.Accuracy, 100*s.Float32.Interval[0], 100*s.Float32.Interval[1], s.Float32.Loss, 100*(s.Valid.Accuracy-s.Float32.Accuracy))
+		c.print("float32    %.2f %% (%.1f to %.1f), loss %.4f: the same training on float32 features; --body-precision changes accuracy by %+.2f points", 100*s.Float32.Accuracy, 100*s.Float32.Interval[0], 100*s.Float32.Interval[1], s.Float32.Loss, 100*(s.Valid.Accuracy-s.Float32.Accuracy))
 	}
 	if s.TTA != nil {
 		c.print("with TTA   %.2f %% (%.1f to %.1f), loss %.4f", 100*s.TTA.Accuracy, 100*s.TTA.Interval[0], 100*s.TTA.Interval[1], s.TTA.Loss)

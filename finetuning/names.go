@@ -5,13 +5,21 @@ import (
 	"finetune/onnx/gradient"
 )
 
-func (t *Trainer) params() []string { return names(t.Manifest.Params, "") }
-func (t *Trainer) stats() []string  { return names(t.Manifest.Stats, "") }
+func (t *Trainer) params() []string { return names(t.Manifest.Params) }
+func (t *Trainer) stats() []string  { return names(t.Manifest.Stats) }
 
-func names(list []artifacts.Named, prefix string) []string {
+func names(list []artifacts.Named) []string {
 	out := make([]string, len(list))
 	for i, n := range list {
-		out[i] = prefix + n.Name
+		out[i] = n.Name
+	}
+	return out
+}
+
+func prefixed(prefix string, list []string) []string {
+	out := make([]string, len(list))
+	for i, n := range list {
+		out[i] = prefix + n
 	}
 	return out
 }
@@ -27,8 +35,8 @@ func (t *Trainer) trainingNames() (in, out []string) {
 	for _, m := range t.Manifest.Masks {
 		in = append(in, m.Name)
 	}
-	out = append([]string{gradient.Loss, artifacts.Logits}, names(t.Manifest.Params, "grad.")...)
-	return in, append(out, names(t.Manifest.Stats, "next.")...)
+	out = append([]string{gradient.Loss, artifacts.Logits}, prefixed("grad.", t.params())...)
+	return in, append(out, prefixed("next.", t.stats())...)
 }
 
 func (t *Trainer) evalNames() (in, out []string) {

@@ -2,6 +2,7 @@ package finetuning
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"finetune/internal/failure"
@@ -12,30 +13,36 @@ const stepsName = "optimizer.steps"
 
 // State copies parameters, running statistics and the optimizer's buffers,
 // named as in the checkpoint file, and the count of steps: all that a resumed
-// run needs.
-func (t *Trainer) State() []weights.Tensor {
+// run needs. Errors: those of a GPU that holds them; of the other copies too.
+func (t *Trainer) State() ([]weights.Tensor, error) {
+	if err := t.fetch(); err != nil {
+		return nil, err
+	}
 	var list []weights.Tensor
 	for _, n := range t.stateNames() {
 		list = append(list, weights.Tensor{Name: n.Name, Shape: n.Shape, Data: append([]float32(nil), t.tensors[n.Name].data...)})
 	}
-	return append(list, weights.Tensor{Name: stepsName, Shape: []int64{1}, Ints: []int64{int64(t.steps)}})
+	return append(list, weights.Tensor{Name: stepsName, Shape: []int64{1}, Ints: []int64{int64(t.steps)}}), nil
 }
 
 // Weights copies the parameters that train and the running statistics that
 // move, by their names in the network: the head's begin with artifacts.HeadPrefix.
-func (t *Trainer) Weights() map[string][]float32 {
+func (t *Trainer) Weights() (map[string][]float32, error) {
 	return t.copies(slices.Concat(t.params(), t.stats()))
 }
 
 // Stats copies the running statistics that move.
-func (t *Trainer) Stats() map[string][]float32 { return t.copies(t.stats()) }
+func (t *Trainer) Stats() (map[string][]float32, error) { return t.copies(t.stats()) }
 
-func (t *Trainer) copies(names []string) map[string][]float32 {
+func (t *Trainer) copies(names []string) (map[string][]float32, error) {
+	if err := t.fetch(); err != nil {
+		return nil, err
+	}
 	all := make(map[string][]float32, len(names))
 	for _, name := range names {
 		all[name] = slices.Clone(t.tensors[name].data)
 	}
-	return all
+	return all, nil
 }
 
 // Restore takes what State gave. Errors of kind failure.Data name a tensor that
@@ -51,19 +58,7 @@ func (t *Trainer) Load(values map[string][]float32) error {
 			return failure.Data(fmt.Errorf("finetuning: %q with %d values does not fit the network; was it trained on another body or head?", name, len(v)))
 		}
 	}
-	for name, v := range values {
-		copy(t.tensors[name].data, v)
-	}
-	return nil
-}
-
-// ResetOptimizer clears the optimizer's buffers, as each fit begins.
-func (t *Trainer) ResetOptimizer() {
-	for _, slot := range t.Manifest.Slots() {
-		for _, p := range t.Manifest.Params {
-			clear(t.tensors[slot+p.Name].data)
-		}
-	}
+	return t.change(slices.Collect(maps.Keys(values)), func(name string, data []float32) { copy(data, values[name]) })
 }
 
 func (t *Trainer) fill(state []weights.Tensor, from string) error {
@@ -73,8 +68,8 @@ func (t *Trainer) fill(state []weights.Tensor, from string) error {
 			return failure.Data(fmt.Errorf("finetuning: %s: tensor %q is missing or not of shape %v; it belongs to other artifacts, write them again with finetune artifacts", from, n.Name, n.Shape))
 		}
 	}
-	for _, n := range t.stateNames() {
-		copy(t.tensors[n.Name].data, have[n.Name].Data)
+	if err := t.change(names(t.stateNames()), func(name string, data []float32) { copy(data, have[name].Data) }); err != nil {
+		return err
 	}
 	if s, ok := have[stepsName]; ok && len(s.Ints) == 1 {
 		t.steps = int(s.Ints[0])

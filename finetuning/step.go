@@ -58,7 +58,9 @@ func (t *Trainer) Step(images []float32, labels Labels, r Rates) (loss float64, 
 		}
 		loss += scale * l
 		if len(parts) > 1 {
-			t.accumulate(k, len(parts))
+			if err := t.accumulate(k, len(parts)); err != nil {
+				return 0, nil, err
+			}
 		}
 	}
 	if math.IsNaN(loss) || math.IsInf(loss, 0) {
@@ -163,16 +165,11 @@ func (t *Trainer) gradients(images []float32, labels Labels, p span, scale float
 			shape := append([]int64{int64(p.hi - p.lo)}, m.Shape[1:]...)
 			in = append(in, c.floats(masks[i][p.lo*row(m):p.hi*row(m)], shape...))
 		}
-		out := []*onnx.Tensor{nil, t.logits(c, p, logits)}
-		for _, name := range t.params() {
-			out = append(out, t.tensors["grad."+name].tensor)
-		}
-		for _, name := range t.stats() {
-			out = append(out, t.tensors[name].tensor) // in place: the next value over the old
-		}
-		err := c.run(t.training, in, out)
+		number := c.floats([]float32{0})
+		into := t.buffers(prefixed("grad.", t.params()), t.stats()) // statistics in place: the next value over the old
+		err := t.run(c, t.training, in, []*onnx.Tensor{number, t.logits(c, p, logits)}, into, nil)
 		if err == nil {
-			loss = c.value(out[0])
+			loss = float64(number.Float32()[0])
 		}
 		return err
 	})
@@ -192,8 +189,8 @@ func (t *Trainer) inputs(c *temporary, images []float32, labels Labels, p span, 
 	}
 	in = append(in, c.floats([]float32{scale}))
 	in = append(in, t.fixed...)
-	for _, name := range append(t.params(), t.stats()...) {
-		in = append(in, t.tensors[name].tensor)
+	for _, b := range t.buffers(t.params(), t.stats()) {
+		in = append(in, b.value())
 	}
 	return in
 }
@@ -206,7 +203,10 @@ func (t *Trainer) logits(c *temporary, p span, all []float32) *onnx.Tensor {
 
 // accumulate adds the gradients of part k to the sum and after the last part
 // puts the sum in their place.
-func (t *Trainer) accumulate(k, parts int) {
+func (t *Trainer) accumulate(k, parts int) error {
+	if t.device != nil {
+		return t.accumulateThere(k, parts)
+	}
 	if t.sum == nil {
 		t.sum = map[string][]float32{}
 		for _, p := range t.Manifest.Params {
@@ -228,6 +228,7 @@ func (t *Trainer) accumulate(k, parts int) {
 			}
 		}
 	}
+	return nil
 }
 
 // scalar is an input of the optimizer model.
@@ -260,22 +261,21 @@ func (t *Trainer) scalars(r Rates) []scalar {
 // apply runs the optimizer model, whose outputs replace its inputs in place.
 func (t *Trainer) apply(r Rates) error {
 	return withTensors(func(c *temporary) error {
-		var in, out []*onnx.Tensor
+		var in []*onnx.Tensor
+		var into []*buffer
 		for _, s := range t.scalars(r) {
 			in = append(in, c.floats([]float32{float32(s.value)}))
 		}
 		for _, p := range t.Manifest.Params {
-			in, out = append(in, t.tensors[p.Name].tensor, t.tensors["grad."+p.Name].tensor), append(out, t.tensors[p.Name].tensor)
+			in, into = append(in, t.tensors[p.Name].value(), t.tensors["grad."+p.Name].value()), append(into, t.tensors[p.Name])
 			for _, slot := range t.Manifest.Slots() {
-				b := t.tensors[slot+p.Name].tensor
-				in, out = append(in, b), append(out, b)
+				b := t.tensors[slot+p.Name]
+				in, into = append(in, b.value()), append(into, b)
 			}
 		}
-		out = append(out, nil)
-		err := c.run(t.update, in, out)
-		if err == nil {
-			t.norm = c.value(out[len(out)-1])
-		}
+		norm := []float32{0}
+		err := t.run(c, t.update, in, nil, into, []*onnx.Tensor{c.floats(norm, 1)})
+		t.norm = float64(norm[0])
 		return err
 	})
 }

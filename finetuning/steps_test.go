@@ -2,20 +2,25 @@ package finetuning
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"testing"
 
+	"finetune/internal/home"
 	"finetune/internal/onnxtest"
 	"finetune/internal/rng"
 	"finetune/onnx/artifacts"
 	"finetune/onnx/gradient"
+	"finetune/onnx/weights"
 )
 
 // steps is a case of testdata/reference/steps_vectors.py.
 type steps struct {
 	Network          string
+	Pretrained       bool
 	Frozen           bool
 	Size, Batch      int
 	Rates            []float64
@@ -27,10 +32,14 @@ type steps struct {
 
 // TestFollowsPyTorch takes 50 steps with three rates, momentum and decay.
 func TestFollowsPyTorch(t *testing.T) {
-	path := "../testdata/reference/steps.json"
 	if other := os.Getenv("FINETUNE_STEPS"); other != "" { // another size or network
-		path = other
+		followAll(t, other)
+		return
 	}
+	followAll(t, "../testdata/reference/steps.json")
+}
+
+func followAll(t *testing.T, path string) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -50,10 +59,23 @@ func TestFollowsPyTorch(t *testing.T) {
 }
 
 func follow(t *testing.T, c steps, block int64) {
-	tr := open(t, write(t, c.Network, func(o *artifacts.Options) {
+	change := func(o *artifacts.Options) {
 		o.Size, o.FreezeBN, o.Block = c.Size, c.Frozen, block
 		o.Head.Drop = []float64{0, 0}
-	}), Options{Threads: 2})
+	}
+	dir := ""
+	if c.Pretrained {
+		state, err := weights.Read(home.Path("weights", c.Network+".pth"))
+		if errors.Is(err, fs.ErrNotExist) {
+			t.Skipf("skipped: %v; run make fetch", err)
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		dir = writeState(t, c.Network, state, change)
+	} else {
+		dir = write(t, c.Network, change)
+	}
+	tr := open(t, dir, Options{Threads: 2})
 	losses := make([]float64, len(c.Losses))
 	for i := range losses {
 		x, y := lesson(i, c.Batch, c.Size)
@@ -101,7 +123,11 @@ func apart(t *testing.T, tr *Trainer, c steps, want map[string][]float64) map[st
 		}
 	}
 	square := map[string]float64{}
-	for name, got := range tr.Weights() {
+	all, err := tr.Weights()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, got := range all {
 		if want[name] == nil {
 			t.Fatalf("%s is not in the reference", name)
 		}

@@ -37,12 +37,6 @@ func (c *temporary) ints(data []int64, shape ...int64) *onnx.Tensor {
 	return c.keep(onnx.Int64(data, shape...))
 }
 
-// value reads the one number that a run allocated and frees it at the end.
-func (c *temporary) value(t *onnx.Tensor) float64 {
-	c.made = append(c.made, t)
-	return float64(t.Float32()[0])
-}
-
 // run runs s unless making a tensor failed.
 func (c *temporary) run(s *onnx.Session, in, out []*onnx.Tensor) error {
 	if c.err != nil {

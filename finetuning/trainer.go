@@ -8,6 +8,7 @@
 //
 // A Trainer holds parameters, running statistics and the optimizer's buffers in
 // Go memory; ONNX Runtime reads them there and writes their new values in place.
+// On a GPU they stay in its memory from step to step (resident.go).
 // Equal seeds, batches and rates give equal bytes, also across State and Restore.
 package finetuning
 
@@ -34,6 +35,9 @@ type Options struct {
 	// ClassWeights are the loss's, by class; nil for none.
 	ClassWeights   []float32
 	LabelSmoothing float32
+	Exact          bool // on a GPU: no TF32
+	// resident keeps tensors in the device's memory on a CPU too; for tests.
+	resident bool
 }
 
 // Trainer runs the artifacts of one folder. One goroutine at a time.
@@ -50,13 +54,14 @@ type Trainer struct {
 	update   *onnx.Session
 	sum      map[string][]float32 // accumulated gradients, made when a batch is first split
 	fixed    []*onnx.Tensor       // inputs that do not change: class weights, smoothing
+	device   *device              // nil: everything is in Go memory
 }
 
 // buffer is Go memory and the tensor that views it.
 type buffer struct {
-	artifacts.Named
-	data   []float32
-	tensor *onnx.Tensor
+	data     []float32
+	tensor   *onnx.Tensor
+	resident *onnx.Tensor // in the device's memory and newer than data; nil: data counts
 }
 
 // Open loads the four files of dir. Owned by the caller: the Trainer, freed by
@@ -105,13 +110,16 @@ func checkMachine(dir string, m artifacts.Manifest) error {
 }
 
 func (t *Trainer) open(dir string) error {
-	for _, n := range t.named() {
-		b := &buffer{Named: n, data: make([]float32, n.Len())}
-		var err error
-		if b.tensor, err = onnx.Float32(b.data, n.Shape...); err != nil {
+	resident := t.o.resident || onnx.Accelerated(t.o.Device)
+	for _, n := range t.stateNames() {
+		if err := t.allocate(n.Name, n, false); err != nil {
 			return err
 		}
-		t.tensors[n.Name] = b
+	}
+	for _, p := range t.Manifest.Params {
+		if err := t.allocate("grad."+p.Name, p, resident); err != nil {
+			return err
+		}
 	}
 	for _, name := range []string{artifacts.EvalFile, artifacts.OptimizerFile} { // as ReadManifest the training model
 		if _, err := graph.Read(filepath.Join(dir, name)); err != nil { // ONNX Runtime does not look at the checksum
@@ -140,7 +148,13 @@ func (t *Trainer) open(dir string) error {
 		}
 		t.fixed = append(t.fixed, tensor)
 	}
-	options := onnx.Options{Threads: t.o.Threads, Device: t.o.Device, Spin: true}
+	options := onnx.Options{Threads: t.o.Threads, Device: t.o.Device, Spin: true, Exact: t.o.Exact}
+	options.Resident = resident
+	if resident {
+		if t.device, err = t.newDevice(options); err != nil {
+			return err
+		}
+	}
 	in, out := t.trainingNames()
 	if t.training, err = onnx.OpenFile(filepath.Join(dir, artifacts.TrainingFile), in, out, options); err != nil {
 		return err
@@ -154,13 +168,16 @@ func (t *Trainer) open(dir string) error {
 	return err
 }
 
-// named lists every tensor that lives in Go memory.
-func (t *Trainer) named() []artifacts.Named {
-	list := t.stateNames()
-	for _, p := range t.Manifest.Params {
-		list = append(list, artifacts.Named{Name: "grad." + p.Name, Shape: p.Shape})
+// allocate makes the Go memory of a tensor, unless it only lives on the device.
+func (t *Trainer) allocate(name string, n artifacts.Named, elsewhere bool) (err error) {
+	b := &buffer{}
+	t.tensors[name] = b
+	if elsewhere {
+		return nil
 	}
-	return list
+	b.data = make([]float32, n.Len())
+	b.tensor, err = onnx.Float32(b.data, n.Shape...)
+	return err
 }
 
 // stateNames are the tensors of a checkpoint.
@@ -176,14 +193,16 @@ func (t *Trainer) stateNames() []artifacts.Named {
 
 // Close frees sessions and tensors. Twice is fine.
 func (t *Trainer) Close() {
-	for _, s := range []*onnx.Session{t.training, t.eval, t.update} {
-		s.Close()
-	}
 	for _, b := range t.tensors {
 		b.tensor.Close()
+		b.resident.Close()
 	}
 	for _, f := range t.fixed {
 		f.Close()
+	}
+	t.device.close()
+	for _, s := range []*onnx.Session{t.training, t.eval, t.update} {
+		s.Close()
 	}
 	t.tensors, t.fixed = nil, nil
 }

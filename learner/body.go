@@ -10,6 +10,7 @@ import (
 	"finetune/onnx"
 	"finetune/onnx/bodies"
 	"finetune/onnx/graph"
+	"finetune/onnx/quantize"
 )
 
 // A processor is used best by several runs of a few photographs, each on one
@@ -27,7 +28,7 @@ func (m Machine) sideBySide() int {
 
 // session is the options of a session for such runs.
 func (m Machine) session() onnx.Options {
-	return onnx.Options{Threads: max(m.Threads/m.sideBySide(), 1), Device: m.Device}
+	return onnx.Options{Threads: max(m.Threads/m.sideBySide(), 1), Device: m.Device, Exact: m.NoTF32}
 }
 
 // fill is the options of filling a cache, or a stream, by such runs.
@@ -70,7 +71,14 @@ func (l *Learner) featureModel() (*graph.Model, error) {
 	if l.int8 != "" {
 		return graph.Read(l.int8)
 	}
-	return bodies.FeatureModel(l.Body)
+	m, err := bodies.FeatureModel(l.Body)
+	if err != nil || l.Config.Body.Precision != halfPrecision {
+		return m, err
+	}
+	if m, err = quantize.Fold(m); err != nil {
+		return nil, err
+	}
+	return quantize.HalfWhole(m)
 }
 
 // Features implements activations.Body.

@@ -120,8 +120,15 @@ func (l *Learner) load(h *head.Head, run string) error {
 
 // checkpoint writes the state and the tables that belong to it.
 func (l *Learner) checkpoint(r *Run, f *fit) error {
-	tensors := prefixed("model.", f.model.weights())
-	tensors = append(tensors, f.model.optimiser()...)
+	now, err := f.model.weights()
+	if err != nil {
+		return err
+	}
+	optimiser, err := f.model.optimiser()
+	if err != nil {
+		return err
+	}
+	tensors := append(prefixed("model.", now), optimiser...)
 	tensors = append(tensors, prefixed("best.", f.best)...)
 	tensors = append(tensors, prefixed("mean.", f.mean)...)
 	tensors = append(tensors, weights.Tensor{Name: "losses", Shape: []int64{int64(len(f.losses))}, Ints: bits(f.losses)})

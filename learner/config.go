@@ -121,6 +121,7 @@ type Machine struct {
 	Workers int    `json:"workers"`
 	Cache   string `json:"cache"`
 	Runtime string `json:"runtime"` // version of ONNX Runtime
+	NoTF32  bool   `json:"no_tf32,omitempty"`
 
 	// OneRun has the body run a batch at a time on all threads, for answers that
 	// somebody waits for, and not several at once on one thread each.

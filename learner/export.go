@@ -123,10 +123,10 @@ func (c *Classifier) checkExport(o ExportOptions) error {
 	switch {
 	case c.run == nil:
 		return failure.Usage(fmt.Errorf("learner: %s: exported already; export the RUN it came from", c.Source))
-	case o.Precision != "float32" && o.Precision != "float16" && o.Precision != "int8":
+	case o.Precision != fullPrecision && o.Precision != halfPrecision && o.Precision != int8Precision:
 		return failure.Usage(fmt.Errorf("learner: precision %q; choose float32, float16 or int8", o.Precision))
-	case c.Precision == int8Precision && o.Precision != int8Precision:
-		return failure.Usage(fmt.Errorf("learner: %s: trained on the features of an int8 body, which the file then has as well; export without --precision, or train again with --body-precision float32", c.Source))
+	case c.Precision != fullPrecision && o.Precision != c.Precision:
+		return failure.Usage(fmt.Errorf("learner: %s: trained on the features of a body in %s, which the file then has as well; export without --precision, or train again with --body-precision float32", c.Source, c.Precision))
 	case o.Whole && (c.pre.Crop == "no" || c.pre.Crop == "noop"):
 		return failure.Usage(fmt.Errorf("learner: the crop %q is not made in the graph; export without --uint8", c.pre.Crop))
 	case o.Golden < 0 || o.Golden > 1000:
@@ -146,11 +146,14 @@ func (c *Classifier) build(ctx context.Context, o ExportOptions, set *dataset.Se
 		return nil, err
 	}
 	switch o.Precision {
-	case "float16":
-		if m, err = halfPrecision(m); err != nil {
+	case halfPrecision:
+		if c.Precision == halfPrecision {
+			break // its body has 16 bits already
+		}
+		if m, err = halved(m); err != nil {
 			return nil, err
 		}
-	case "int8":
+	case int8Precision:
 		if c.Precision == int8Precision {
 			break // its body is in integers already
 		}
@@ -167,8 +170,8 @@ func (c *Classifier) build(ctx context.Context, o ExportOptions, set *dataset.Se
 	return m, nil
 }
 
-// halfPrecision keeps normalisation and softmax in float32.
-func halfPrecision(m *graph.Model) (*graph.Model, error) {
+// halved keeps normalisation and softmax in float32.
+func halved(m *graph.Model) (*graph.Model, error) {
 	m, err := quantize.Fold(m)
 	if err != nil {
 		return nil, err

@@ -181,10 +181,14 @@ func (f *fit) finishEpoch(ctx context.Context, start time.Time) error {
 		f.row(e)
 	}
 	if f.config.Best || f.config.Patience > 0 {
-		f.keepBest(e)
+		if err := f.keepBest(e); err != nil {
+			return err
+		}
 	}
 	if f.config.SWA > 0 && len(f.History) >= f.config.SWA {
-		f.average()
+		if err := f.average(); err != nil {
+			return err
+		}
 	}
 	if f.config.Snapshots && schedule.CycleEnd(f.sched, f.Step-1) {
 		if err := f.vote(logp); err != nil {
@@ -199,19 +203,25 @@ func (f *fit) finishEpoch(ctx context.Context, start time.Time) error {
 
 // keepBest remembers the weights where accuracy is higher, or equal with a
 // lower loss (fast.ai's best_save_name); a loss of NaN never counts.
-func (f *fit) keepBest(e Epoch) {
+func (f *fit) keepBest(e Epoch) (err error) {
 	if math.IsNaN(e.ValidLoss) {
-		return
+		return nil
 	}
 	if b := f.Best; b == nil || e.Accuracy > b.Accuracy || e.Accuracy == b.Accuracy && e.ValidLoss < b.ValidLoss {
-		f.Best, f.best = &e, f.model.weights()
+		f.Best = &e
+		f.best, err = f.model.weights()
 	}
+	return err
 }
 
 // average moves the averaged weights towards the current ones (Izmailov et al.
 // 2018): mean = (mean*k + w)/(k+1).
-func (f *fit) average() {
-	now, k := f.model.weights(), float32(f.Averaged)
+func (f *fit) average() error {
+	k := float32(f.Averaged)
+	now, err := f.model.weights()
+	if err != nil {
+		return err
+	}
 	if f.Averaged == 0 {
 		f.mean = now
 	} else {
@@ -224,6 +234,7 @@ func (f *fit) average() {
 		}
 	}
 	f.Averaged++
+	return nil
 }
 
 // vote adds the probabilities of a finished cycle to the ensemble's.

@@ -44,11 +44,11 @@ func (m *fakeModel) predict(context.Context) ([]float32, error) {
 	return out, nil
 }
 
-func (m *fakeModel) weights() []weights.Tensor {
-	return []weights.Tensor{{Name: "w", Shape: []int64{1}, Data: []float32{m.weight}}}
+func (m *fakeModel) weights() ([]weights.Tensor, error) {
+	return []weights.Tensor{{Name: "w", Shape: []int64{1}, Data: []float32{m.weight}}}, nil
 }
 func (m *fakeModel) set(t []weights.Tensor) error              { m.weight = t[0].Data[0]; return nil }
-func (m *fakeModel) optimiser() []weights.Tensor               { return nil }
+func (m *fakeModel) optimiser() ([]weights.Tensor, error)      { return nil, nil }
 func (m *fakeModel) setOptimiser([]weights.Tensor) error       { return nil }
 func (m *fakeModel) reestimate(context.Context, [][]int) error { m.fixed++; return nil }
 func (m *fakeModel) groups() []string                          { return []string{"early", "middle", "head"} }

@@ -14,6 +14,7 @@ import (
 	"finetune/finetuning"
 	"finetune/head"
 	"finetune/internal/failure"
+	"finetune/onnx"
 	"finetune/onnx/artifacts"
 	"finetune/onnx/bodies"
 	"finetune/onnx/gradient"
@@ -98,15 +99,19 @@ func (m *fullModel) predict(ctx context.Context) ([]float32, error) {
 
 // weights are parameters and running statistics; the rest of the trainer's
 // state is the optimiser's.
-func (m *fullModel) weights() []weights.Tensor   { return m.part(false) }
-func (m *fullModel) optimiser() []weights.Tensor { return m.part(true) }
+func (m *fullModel) weights() ([]weights.Tensor, error)   { return m.part(false) }
+func (m *fullModel) optimiser() ([]weights.Tensor, error) { return m.part(true) }
 
-func (m *fullModel) part(optimiser bool) []weights.Tensor {
-	known := m.trainer.Weights()
-	return slices.DeleteFunc(m.trainer.State(), func(t weights.Tensor) bool {
+func (m *fullModel) part(optimiser bool) ([]weights.Tensor, error) {
+	known, err := m.trainer.Weights()
+	if err != nil {
+		return nil, err
+	}
+	state, err := m.trainer.State()
+	return slices.DeleteFunc(state, func(t weights.Tensor) bool {
 		_, isWeight := known[t.Name]
 		return isWeight == optimiser
-	})
+	}), err
 }
 
 func (m *fullModel) set(list []weights.Tensor) error {
@@ -118,7 +123,11 @@ func (m *fullModel) set(list []weights.Tensor) error {
 }
 
 func (m *fullModel) setOptimiser(list []weights.Tensor) error {
-	return m.trainer.Restore(append(m.weights(), list...))
+	have, err := m.weights()
+	if err != nil {
+		return err
+	}
+	return m.trainer.Restore(append(have, list...))
 }
 
 // reestimate passes over the training photographs with all rates 0: the weights
@@ -126,7 +135,11 @@ func (m *fullModel) setOptimiser(list []weights.Tensor) error {
 // swa_utils.update_bn has it.
 func (m *fullModel) reestimate(ctx context.Context, batches [][]int) error {
 	still := rates{LR: make([]float64, len(m.groups()))}
-	sums, stats := map[string][]float64{}, m.trainer.Stats()
+	sums := map[string][]float64{}
+	stats, err := m.trainer.Stats()
+	if err != nil {
+		return err
+	}
 	for name, v := range stats {
 		clear(v)
 		sums[name] = make([]float64, len(v))
@@ -139,7 +152,11 @@ func (m *fullModel) reestimate(ctx context.Context, batches [][]int) error {
 			return err
 		}
 		fresh := 1 - math.Pow(1-m.l.Config.Train.statMomentum(), float64(m.trainer.Runs(len(index)))) // the step's share after zeros
-		for name, v := range m.trainer.Stats() {
+		moved, err := m.trainer.Stats()
+		if err != nil {
+			return err
+		}
+		for name, v := range moved {
 			for i := range v {
 				sums[name][i] += float64(v[i]) / fresh
 			}
@@ -178,7 +195,7 @@ func (l *Learner) newFullFit(ctx context.Context, f *Features, dir string, fresh
 	}
 	t, err := finetuning.Open(dir, finetuning.Options{
 		Seed: c.Seed, Threads: l.Config.Machine.Threads, Device: l.Config.Machine.Device, MicroBatch: c.MicroBatch,
-		ClassWeights: options.Loss.Weights, LabelSmoothing: float32(c.Smoothing),
+		Exact: l.Config.Machine.NoTF32, ClassWeights: options.Loss.Weights, LabelSmoothing: float32(c.Smoothing),
 	})
 	if err != nil {
 		return nil, nil, err
@@ -295,7 +312,7 @@ func (l *Learner) artifactOptions(classes int, multi bool) (artifacts.Options, e
 		return artifacts.Options{}, err
 	}
 	var block int64
-	if l.Config.Machine.Device != "cuda" {
+	if !onnx.Accelerated(l.Config.Machine.Device) {
 		if block, err = gradient.BlockSize(); err != nil {
 			return artifacts.Options{}, err
 		}
@@ -369,7 +386,11 @@ func (l *Learner) headOf(m *fullModel) (*head.Head, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h, h.Restore(fromFile(within(artifacts.HeadPrefix, m.weights())))
+	all, err := m.weights()
+	if err != nil {
+		return nil, err
+	}
+	return h, h.Restore(fromFile(within(artifacts.HeadPrefix, all)))
 }
 
 // finishFull writes the fine-tuned body beside the run and lets the frozen
@@ -379,7 +400,11 @@ func (l *Learner) finishFull(ctx context.Context, r *Run, f *Features, t *fit, m
 	if err != nil {
 		return nil, err
 	}
-	if err := writeTensors(r.Path(checkpointFile), m.weights(), map[string]string{"finetune.body": l.Config.Body.Name}); err != nil {
+	all, err := m.weights()
+	if err != nil {
+		return nil, err
+	}
+	if err := writeTensors(r.Path(checkpointFile), all, map[string]string{"finetune.body": l.Config.Body.Name}); err != nil {
 		return nil, err
 	}
 	h, err := l.headOf(m)
@@ -408,8 +433,12 @@ func (l *Learner) writeBody(path string, m *fullModel) (bodies.Body, error) {
 		return bodies.Body{}, err
 	}
 	model.Untie()
+	all, err := m.trainer.Weights()
+	if err != nil {
+		return bodies.Body{}, err
+	}
 	values := map[string][]float32{}
-	for name, v := range m.trainer.Weights() {
+	for name, v := range all {
 		if !strings.HasPrefix(name, artifacts.HeadPrefix) {
 			values[name] = v
 		}

@@ -31,7 +31,11 @@ func TestReestimate(t *testing.T) {
 		if err := m.reestimate(t.Context(), batches); err != nil {
 			t.Fatal(err)
 		}
-		return m.trainer.Stats()
+		stats, err := m.trainer.Stats()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return stats
 	}
 	a, b := []int{0, 1, 2, 3, 8, 9}, []int{4, 5, 6, 7, 10, 11}
 	three := []int{0, 1, 8} // one run, though a micro-batch of 2 asks for two

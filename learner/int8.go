@@ -19,6 +19,7 @@ import (
 // Precisions of a frozen body.
 const (
 	fullPrecision = "float32"
+	halfPrecision = "float16"
 	int8Precision = "int8"
 )
 
@@ -37,18 +38,22 @@ func (b BodyConfig) precision() string {
 	return b.Precision
 }
 
-// checkInt8 refuses what an 8-bit body cannot do, and takes the processor,
-// whose kernels it is for.
-func (c *Config) checkInt8() error {
-	switch c.Body.Precision {
+// checkPrecision refuses what a body of fewer bits cannot do. An 8-bit one takes
+// the processor, whose kernels it is for.
+func (c *Config) checkPrecision() error {
+	p := c.Body.Precision
+	switch p {
 	case "", fullPrecision:
 		return nil
-	case int8Precision:
+	case halfPrecision, int8Precision:
 	default:
-		return failure.Usage(fmt.Errorf("--body-precision %s: use float32 or int8", c.Body.Precision))
+		return failure.Usage(fmt.Errorf("--body-precision %s: use float32, float16 or int8", p))
 	}
 	if c.Train.Unfreeze || c.Recipe != nil {
-		return failure.Usage(errors.New("--body-precision int8 is for a frozen body; --unfreeze, and a recipe in the end, train it, in float32: leave one of them out"))
+		return failure.Usage(fmt.Errorf("--body-precision %s is for a frozen body; --unfreeze, and a recipe in the end, train it, in float32: leave one of them out", p))
+	}
+	if p == halfPrecision {
+		return nil
 	}
 	if c.Machine.Device == "cuda" {
 		return failure.Usage(errors.New("--body-precision int8 is for processors; leave it out, or --device cuda"))
@@ -144,7 +149,7 @@ func (l *Learner) ownInt8(run, want string) error {
 var errNotCached = errors.New("learner: not all features are cached")
 
 // inFloat32 scores the same training on the float32 features of the same
-// photographs, which shows what int8 costs; nil where they are not all cached.
+// photographs, which shows what fewer bits cost; nil where they are not all cached.
 func (l *Learner) inFloat32(ctx context.Context, r *Run) (*Score, error) {
 	plain, set := *l, *l.Set
 	set.Test = nil
@@ -152,7 +157,7 @@ func (l *Learner) inFloat32(ctx context.Context, r *Run) (*Score, error) {
 	plain.Config.Body.Precision, plain.Config.Body.Int8 = fullPrecision, ""
 	score, err := plain.trainAndScore(ctx, r)
 	if errors.Is(err, errNotCached) {
-		l.ui.Say("float32    what int8 costs is shown where float32 features are cached: run `finetune precompute %s` with the same flags for body and images, then this training again", l.Config.Data.Path)
+		l.ui.Say("float32    what %s costs is shown where float32 features are cached: run `finetune precompute %s` with the same flags for body and images, then this training again", l.Config.Body.Precision, l.Config.Data.Path)
 		return nil, nil
 	}
 	return score, err

@@ -80,7 +80,7 @@ func Open(ctx context.Context, config Config, ui UI) (*Learner, error) {
 // openBody starts ONNX Runtime and finds the body, and says which they are.
 func (l *Learner) openBody() (err error) {
 	c := &l.Config
-	if err := c.checkInt8(); err != nil {
+	if err := c.checkPrecision(); err != nil {
 		return err
 	}
 	library, err := onnx.FindLibrary(c.Machine.Device)

@@ -19,10 +19,10 @@ type model interface {
 	// predict returns log-probabilities [n, classes] of the validation photographs.
 	predict(ctx context.Context) ([]float32, error)
 	// weights copies the parameters and running statistics; set puts such copies back.
-	weights() []weights.Tensor
+	weights() ([]weights.Tensor, error)
 	set([]weights.Tensor) error
 	// optimiser copies what only training needs; setOptimiser puts it back.
-	optimiser() []weights.Tensor
+	optimiser() ([]weights.Tensor, error)
 	setOptimiser([]weights.Tensor) error
 	// reestimate rebuilds running statistics for averaged weights (SWA).
 	reestimate(ctx context.Context, orders [][]int) error
@@ -78,10 +78,10 @@ func (m *headModel) batch(index []int) head.Batch {
 
 func (m *headModel) predict(context.Context) ([]float32, error) { return m.head.Predict(m.valid.rows) }
 
-func (m *headModel) weights() []weights.Tensor    { return toFile(m.head.State()) }
-func (m *headModel) set(t []weights.Tensor) error { return m.head.Restore(fromFile(t)) }
-func (m *headModel) optimiser() []weights.Tensor  { return toFile(m.trainer.State()) }
-func (m *headModel) groups() []string             { return []string{"head"} }
+func (m *headModel) weights() ([]weights.Tensor, error)   { return toFile(m.head.State()), nil }
+func (m *headModel) set(t []weights.Tensor) error         { return m.head.Restore(fromFile(t)) }
+func (m *headModel) optimiser() ([]weights.Tensor, error) { return toFile(m.trainer.State()), nil }
+func (m *headModel) groups() []string                     { return []string{"head"} }
 func (m *headModel) setOptimiser(t []weights.Tensor) error {
 	return m.trainer.Restore(fromFile(t))
 }

@@ -30,7 +30,10 @@ func prefixRun(t *testing.T, data, cache, dir string, fresh bool) (w []weights.T
 	if logp, err = m.predict(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return m.weights(), logp
+	if w, err = m.weights(); err != nil {
+		t.Fatal(err)
+	}
+	return w, logp
 }
 
 func prefixLearner(t *testing.T, data, cache string) (*Learner, *Features) {

