@@ -31,6 +31,9 @@ func (b *build) backward() error {
 		if err := rule(b, n); err != nil {
 			return b.badNode(n, "%w", err)
 		}
+		if err := b.checkGiven(n); err != nil {
+			return err
+		}
 	}
 	for _, p := range b.out.Params {
 		if len(b.grads[p.Name]) == 0 {
@@ -50,6 +53,20 @@ func (b *build) wants(n *onnxpb.NodeProto, i int) bool {
 // own shape; see fit for a broadcast one.
 func (b *build) give(n *onnxpb.NodeProto, i int, grad string) {
 	b.grads[n.Input[i]] = append(b.grads[n.Input[i]], grad)
+}
+
+// checkGiven finds a derivative that has not the shape of its tensor: what
+// follows from it would fail far from here.
+func (b *build) checkGiven(n *onnxpb.NodeProto) error {
+	for _, in := range n.Input {
+		for _, g := range b.grads[in] {
+			got, want := b.shape[g], b.shape[in]
+			if !slices.EqualFunc(got, want, func(x, y int64) bool { return x == y || x < 0 || y < 0 }) {
+				return b.badNode(n, "its rule gives input %q of shape %v a derivative of shape %v", in, want, got)
+			}
+		}
+	}
+	return nil
 }
 
 // dy is the derivative of n's first output.
@@ -119,12 +136,13 @@ func (b *build) constantFloats(name string) []float32 {
 	return nil
 }
 
-// constantInts is the value of an integer constant, nil for anything else.
+// constantInts is the value of an integer constant, or of what follows from the
+// shapes; nil for anything else.
 func (b *build) constantInts(name string) []int64 {
 	if t := b.constantTensor(name); t != nil {
 		if v, err := graph.IntsOf(t); err == nil {
 			return v
 		}
 	}
-	return nil
+	return b.values[name]
 }

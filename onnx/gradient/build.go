@@ -92,6 +92,7 @@ type build struct {
 	o         Options
 	loss      string
 	inits     map[string]*onnxpb.TensorProto
+	values    map[string][]int64 // integers that follow from the shapes
 	trainable map[string]bool
 	moving    map[string]bool     // running statistics that become inputs
 	needs     map[string]bool     // tensors that a trainable parameter reaches
@@ -102,12 +103,12 @@ type build struct {
 }
 
 func newBuild(m *graph.Model, loss string, o Options) (*build, error) {
-	shapes, err := m.Shapes(o.Shapes)
+	shapes, values, err := m.Infer(o.Shapes)
 	if err != nil {
 		return nil, err
 	}
 	b := &build{
-		tape: newTape(shapes), m: m, o: o, loss: loss, inits: m.Initializers(), trainable: map[string]bool{}, moving: map[string]bool{},
+		tape: newTape(shapes), values: values, m: m, o: o, loss: loss, inits: m.Initializers(), trainable: map[string]bool{}, moving: map[string]bool{},
 		needs: map[string]bool{}, uses: map[string]int{}, grads: map[string][]string{},
 	}
 	if v := m.Opset(); v < 13 {

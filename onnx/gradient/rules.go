@@ -14,43 +14,47 @@ var Rules map[string]Rule
 
 func init() { // not a literal: rules mention the walk, which mentions Rules
 	Rules = map[string]Rule{
-		"Abs":               unaryRule(func(b *build, dy, x, _ string) string { return b.mul(dy, b.unary("Sign", x)) }),
-		"Add":               addRule,
-		"Affine":            affineRule,
-		"AveragePool":       averagePoolRule,
-		"BatchNorm":         batchNormRule,
-		"Clip":              clipRule,
-		"Concat":            concatRule,
-		"Conv":              convRule,
-		"Div":               divRule,
-		"Exp":               unaryRule(func(b *build, dy, _, y string) string { return b.mul(dy, y) }),
-		"Flatten":           viewRule,
-		"Gemm":              gemmRule,
-		"GlobalAveragePool": globalAveragePoolRule,
-		"HardSigmoid":       hardSigmoidRule,
-		"HardSwish":         hardSwishRule,
-		"Identity":          unaryRule(func(_ *build, dy, _, _ string) string { return dy }),
-		"LeakyRelu":         leakyReluRule,
-		"Log":               unaryRule(func(b *build, dy, x, _ string) string { return b.div(dy, x) }),
-		"LogSoftmax":        logSoftmaxRule,
-		"MatMul":            matMulRule,
-		"MaxPool":           maxPoolRule,
-		"Mul":               mulRule,
-		"Neg":               unaryRule(func(b *build, dy, _, _ string) string { return b.unary("Neg", dy) }),
-		"Pad":               padRule,
-		"ReduceMean":        reduceRule,
-		"ReduceSum":         reduceRule,
-		"Relu":              unaryRule(func(b *build, dy, _, y string) string { return b.mul(dy, b.positive(y)) }),
-		"Reshape":           viewRule,
-		"Sigmoid":           sigmoidRule,
-		"Softmax":           softmaxRule,
-		"Softplus":          unaryRule(func(b *build, dy, x, _ string) string { return b.mul(dy, b.unary("Sigmoid", x)) }),
-		"Sqrt":              unaryRule(func(b *build, dy, _, y string) string { return b.div(b.mul(dy, b.scalar(0.5)), y) }),
-		"Squeeze":           viewRule,
-		"Sub":               subRule,
-		"Tanh":              tanhRule,
-		"Transpose":         transposeRule,
-		"Unsqueeze":         viewRule,
+		"Abs":                unaryRule(func(b *build, dy, x, _ string) string { return b.mul(dy, b.unary("Sign", x)) }),
+		"Add":                addRule,
+		"Affine":             affineRule,
+		"AveragePool":        averagePoolRule,
+		"BatchNorm":          batchNormRule,
+		"Clip":               clipRule,
+		"Concat":             concatRule,
+		"Conv":               convRule,
+		"Div":                divRule,
+		"Erf":                erfRule,
+		"Exp":                unaryRule(func(b *build, dy, _, y string) string { return b.mul(dy, y) }),
+		"Flatten":            viewRule,
+		"Gemm":               gemmRule,
+		"GlobalAveragePool":  globalAveragePoolRule,
+		"HardSigmoid":        hardSigmoidRule,
+		"HardSwish":          hardSwishRule,
+		"Identity":           unaryRule(func(_ *build, dy, _, _ string) string { return dy }),
+		"LayerNormalization": layerNormRule,
+		"LeakyRelu":          leakyReluRule,
+		"Log":                unaryRule(func(b *build, dy, x, _ string) string { return b.div(dy, x) }),
+		"LogSoftmax":         logSoftmaxRule,
+		"MatMul":             matMulRule,
+		"MaxPool":            maxPoolRule,
+		"Mul":                mulRule,
+		"Neg":                unaryRule(func(b *build, dy, _, _ string) string { return b.unary("Neg", dy) }),
+		"Pad":                padRule,
+		"ReduceMean":         reduceRule,
+		"ReduceSum":          reduceRule,
+		"Relu":               unaryRule(func(b *build, dy, _, y string) string { return b.mul(dy, b.positive(y)) }),
+		"Reshape":            viewRule,
+		"Sigmoid":            sigmoidRule,
+		"Slice":              sliceRule,
+		"Softmax":            softmaxRule,
+		"Softplus":           unaryRule(func(b *build, dy, x, _ string) string { return b.mul(dy, b.unary("Sigmoid", x)) }),
+		"Split":              splitRule,
+		"Sqrt":               unaryRule(func(b *build, dy, _, y string) string { return b.div(b.mul(dy, b.scalar(0.5)), y) }),
+		"Squeeze":            viewRule,
+		"Sub":                subRule,
+		"Tanh":               tanhRule,
+		"Transpose":          transposeRule,
+		"Unsqueeze":          viewRule,
 	}
 }
 
@@ -133,6 +137,14 @@ func sigmoidRule(b *build, n *onnxpb.NodeProto) error {
 func tanhRule(b *build, n *onnxpb.NodeProto) error {
 	dy, y := b.dy(n), n.Output[0]
 	b.give(n, 0, b.mul(dy, b.add(b.unary("Neg", b.mul(y, y)), b.scalar(1))))
+	return nil
+}
+
+// erfRule: dx = dy*2/sqrt(pi)*exp(-x^2).
+func erfRule(b *build, n *onnxpb.NodeProto) error {
+	x := n.Input[0]
+	bell := b.unary("Exp", b.unary("Neg", b.mul(x, x)))
+	b.give(n, 0, b.mul(b.dy(n), b.mul(bell, b.scalar(float32(2/math.Sqrt(math.Pi))))))
 	return nil
 }
 

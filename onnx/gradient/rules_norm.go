@@ -1,6 +1,9 @@
 package gradient
 
 import (
+	"fmt"
+	"slices"
+
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
 
@@ -145,6 +148,37 @@ func batchNormRule(b *build, n *onnxpb.NodeProto) error {
 			c = b.sub(c, b.mul(k, m))
 		}
 		b.give(n, 0, b.add(b.affine(dy, a, ""), b.affine(z, k, c)))
+	}
+	return nil
+}
+
+// layerNormRule, with z the normalised input over the last axis and inv the
+// reciprocal of its deviation:
+//
+//	dscale = sum(dy*z),  dbias = sum(dy),  g = dy*scale
+//	dx = inv*(g - mean(g) - z*mean(g*z))
+func layerNormRule(b *build, n *onnxpb.NodeProto) error {
+	x, scale, dy := n.Input[0], n.Input[1], b.dy(n)
+	if axis, rank := graph.FindInt(n, "axis", -1), int64(len(b.shape[x])); axis != -1 && axis != rank-1 {
+		return fmt.Errorf("over axes %d to %d; only the last has a rule", axis, rank-1)
+	}
+	mean := func(v string) string {
+		shape := slices.Clone(b.shape[x])
+		shape[len(shape)-1] = 1
+		return b.op("ReduceMean", shape, []string{v}, graph.Ints("axes", -1), graph.Int("keepdims", 1))
+	}
+	centred := b.sub(x, mean(x))
+	inv := b.unary("Reciprocal", b.unary("Sqrt", b.add(mean(b.mul(centred, centred)), b.scalar(graph.FindFloat(n, "epsilon", 1e-5)))))
+	z := b.mul(centred, inv)
+	if b.wants(n, 1) {
+		b.give(n, 1, b.fit(b.mul(dy, z), scale))
+	}
+	if b.wants(n, 2) {
+		b.give(n, 2, b.fit(dy, n.Input[2]))
+	}
+	if b.wants(n, 0) {
+		g := b.mul(dy, scale)
+		b.give(n, 0, b.mul(b.sub(b.sub(g, mean(g)), b.mul(z, mean(b.mul(g, z)))), inv))
 	}
 	return nil
 }

@@ -49,6 +49,56 @@ func concatRule(b *build, n *onnxpb.NodeProto) error {
 	return nil
 }
 
+// sliceRule puts the derivative back where the slice was taken, zeros around it.
+func sliceRule(b *build, n *onnxpb.NodeProto) error {
+	shape := b.shape[n.Input[0]]
+	starts, ends := b.constantInts(n.Input[1]), b.constantInts(n.Input[2])
+	axes := make([]int64, len(starts))
+	for i := range axes {
+		axes[i] = int64(i)
+	}
+	if len(n.Input) > 3 && n.Input[3] != "" {
+		axes = b.constantInts(n.Input[3])
+	}
+	if len(n.Input) > 4 && slices.ContainsFunc(b.constantInts(n.Input[4]), func(step int64) bool { return step != 1 }) ||
+		starts == nil || len(ends) != len(starts) || len(axes) != len(starts) {
+		return fmt.Errorf("computed limits, or a step other than 1; only constant ones with a step of 1 have a rule")
+	}
+	pads := make([]int64, 2*len(shape))
+	for i, axis := range axes {
+		if axis < 0 {
+			axis += int64(len(shape))
+		}
+		size := shape[axis]
+		if size < 0 {
+			return fmt.Errorf("cuts an axis whose size is not fixed; only fixed sizes have a rule")
+		}
+		within := func(v int64) int64 {
+			if v < 0 {
+				v += size
+			}
+			return max(0, min(v, size))
+		}
+		pads[axis], pads[int64(len(shape))+axis] = within(starts[i]), size-within(ends[i])
+	}
+	b.give(n, 0, b.pad(b.dy(n), pads...))
+	return nil
+}
+
+// splitRule joins the derivatives of the parts, zeros for one that nobody uses.
+func splitRule(b *build, n *onnxpb.NodeProto) error {
+	parts := make([]string, len(n.Output))
+	for i, out := range n.Output {
+		if len(b.grads[out]) > 0 {
+			parts[i] = b.total(out)
+		} else {
+			parts[i] = b.op("ConstantOfShape", b.shape[out], []string{b.runShape(out)})
+		}
+	}
+	b.give(n, 0, b.op("Concat", b.shape[n.Input[0]], parts, graph.Int("axis", graph.FindInt(n, "axis", 0))))
+	return nil
+}
+
 func padRule(b *build, n *onnxpb.NodeProto) error {
 	if mode := graph.FindStr(n, "mode", "constant"); mode != "constant" {
 		return fmt.Errorf("mode %q; only constant has a rule", mode)

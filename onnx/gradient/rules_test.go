@@ -181,6 +181,7 @@ var cases = map[string]func(m *maker) string{
 	"exp":           func(m *maker) string { return m.op("Exp", m.x()) },
 	"log":           func(m *maker) string { return m.op("Log", m.within("x", .5, 2, 3, 4)) },
 	"sqrt":          func(m *maker) string { return m.op("Sqrt", m.within("x", .5, 2, 3, 4)) },
+	"erf":           func(m *maker) string { return m.op("Erf", m.x()) },
 	"abs":           func(m *maker) string { return m.op("Abs", m.x()) },
 	"neg":           func(m *maker) string { return m.op("Neg", m.x()) },
 	"add":           func(m *maker) string { return m.op("Add", m.x(), m.p("c", 16, 1, 1)) },
@@ -212,6 +213,22 @@ var cases = map[string]func(m *maker) string{
 	},
 	"squeeze, unsqueeze": func(m *maker) string {
 		return m.op("Unsqueeze", m.op("Squeeze", m.p("x", 3, 1, 4), m.ints(1)), m.ints(0))
+	},
+	"slice": func(m *maker) string {
+		return m.op("Slice", m.x(), m.ints(3, 1), m.ints(math.MaxInt64, -2), m.ints(1, -2))
+	},
+	"slice, computed limits": func(m *maker) string { // as PyTorch exports x.chunk(2, 1)[0]
+		x := m.x()
+		half := m.op("Div", m.op("Gather", m.op("Shape", x), m.ints(1)), m.ints(2))
+		return m.op("Slice", x, m.ints(0), half, m.ints(1))
+	},
+	"split": func(m *maker) string {
+		m.NodeN("Split", []string{m.x(), m.ints(4, 7, 5)}, []string{"one", "two", "three"}, i("axis", 1))
+		return m.op("Concat", "three", "one", i("axis", 1))
+	},
+	"layer norm": func(m *maker) string {
+		x := m.p("x", 2, 5, 16)
+		return m.op("LayerNormalization", x, m.within("ga", .5, 1.5, 16), m.p("be", 16), graph.Float("epsilon", 1e-6))
 	},
 	"pad":         func(m *maker) string { return m.op("Pad", m.x(), m.ints(0, 0, 1, 0, 0, 0, 2, 3)) },
 	"reduce mean": func(m *maker) string { return m.op("ReduceMean", m.x(), ints("axes", 2, 3), i("keepdims", 0)) },
@@ -327,7 +344,7 @@ func TestEveryRuleHasACase(t *testing.T) {
 func TestMissingRuleNamesTheNode(t *testing.T) {
 	b := graph.NewBuilder("tiny", 17)
 	w := b.Init("w", []int64{2}, []float32{1, 2})
-	b.Output(b.Node("ReduceProd", "odd", []string{b.Node("Erf", "bell", []string{w})}, i("keepdims", 1)), graph.Float32, 1)
+	b.Output(b.Node("ReduceProd", "odd", []string{b.Node("Asin", "bell", []string{w})}, i("keepdims", 1)), graph.Float32, 1)
 	m := b.Model()
 	_, err := gradient.Build(m, "odd", gradient.Options{Trainable: []string{"w"}})
 	const want = `operator ReduceProd (node "odd") has no gradient rule; freeze up to this node or add the rule`

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"maps"
 	"math"
 	"slices"
 
@@ -13,11 +14,19 @@ import (
 // of unknown shape (an operator that has no rule, say) is missing.
 // Calls of model functions have no rule: see Inline.
 func (m *Model) Shapes(inputs map[string][]int64) (map[string][]int64, error) {
+	shapes, _, err := m.Infer(inputs)
+	return shapes, err
+}
+
+// Infer is Shapes with the values of small integer tensors that follow from
+// the shapes, as an exporter computes limits of slices and shapes of views.
+func (m *Model) Infer(inputs map[string][]int64) (shapes, values map[string][]int64, err error) {
 	s, err := m.infer(inputs)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return s.dims, nil
+	maps.DeleteFunc(s.ints, func(_ string, v []int64) bool { return slices.Contains(v, hidden) })
+	return s.dims, s.ints, nil
 }
 
 // A rule infers the outputs of one node from its inputs. It leaves out what it
