@@ -37,7 +37,7 @@ func artifactsCommand(s Streams) *cli.Command {
 			&cli.Uint64Flag{Name: "seed", Usage: "`SEED` of the head's weights", Destination: &t.Seed},
 			&cli.IntFlag{Name: "size", Usage: "side in `PIXELS` (default: the body's own)", Destination: &o.config.Images.Size},
 			&cli.StringFlag{Name: "device", Usage: "`DEVICE` the graphs are for: cpu or cuda", Value: "cpu", Destination: &o.config.Machine.Device},
-		}, outputFlags(&o.quiet, &o.json)),
+		}, foreignFlags(&o.config), outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 1 {
 				return usagef("artifacts takes one BODY, a name or FILE.onnx")

@@ -35,15 +35,21 @@ func bodyFlags(c *learner.Config) []cli.Flag {
 
 // imageFlags are bodyFlags for a command that looks at photographs alone.
 func imageFlags(c *learner.Config) []cli.Flag {
-	return []cli.Flag{
+	return append(foreignFlags(c),
 		&cli.StringFlag{Name: "body", Category: "Body", Usage: "frozen body: a `NAME` (resnet18/34/50, efficientnet-lite0/1/2) or FILE.onnx; default resnet34 where installed, else efficientnet-lite0", Destination: &c.Body.Name},
+		&cli.IntFlag{Name: "size", Category: "Images", Usage: "side in `PIXELS` that photographs are scaled and cropped to (default: the body's own)", Destination: &c.Images.Size},
+		&cli.StringFlag{Name: "resample", Category: "Images", Usage: "`METHOD` of scaling: nfnt (bilinear) or area", Value: "nfnt", Destination: &c.Images.Resample},
+		&cli.StringFlag{Name: "crop", Category: "Images", Usage: "`KIND` of crop: random (centre when validating), center, no (squash), googlenet", Value: "random", Destination: &c.Images.Crop},
+	)
+}
+
+// foreignFlags describe a body that has no description beside it.
+func foreignFlags(c *learner.Config) []cli.Flag {
+	return []cli.Flag{
 		&cli.StringFlag{Name: "cut", Category: "Body", Usage: "`TENSOR` of a foreign body to pool (default: what enters the last global pooling)", Destination: &c.Body.Cut},
 		&cli.StringFlag{Name: "mean", Category: "Body", Usage: "channel means `R,G,B` (0 to 1) a foreign body expects", Destination: &c.Body.Mean},
 		&cli.StringFlag{Name: "std", Category: "Body", Usage: "channel deviations `R,G,B` (0 to 1) a foreign body expects", Destination: &c.Body.Std},
 		&cli.StringFlag{Name: "layout", Category: "Body", Usage: "input `LAYOUT` of a foreign body: nchw or nhwc", Destination: &c.Body.Layout},
-		&cli.IntFlag{Name: "size", Category: "Images", Usage: "side in `PIXELS` that photographs are scaled and cropped to (default: the body's own)", Destination: &c.Images.Size},
-		&cli.StringFlag{Name: "resample", Category: "Images", Usage: "`METHOD` of scaling: nfnt (bilinear) or area", Value: "nfnt", Destination: &c.Images.Resample},
-		&cli.StringFlag{Name: "crop", Category: "Images", Usage: "`KIND` of crop: random (centre when validating), center, no (squash), googlenet", Value: "random", Destination: &c.Images.Crop},
 	}
 }
 

@@ -37,6 +37,9 @@ func TestFollowsPyTorch(t *testing.T) {
 		return
 	}
 	followAll(t, "../testdata/reference/steps.json")
+	if !testing.Short() {
+		followAll(t, "../testdata/reference/steps_pretrained.json")
+	}
 }
 
 func followAll(t *testing.T, path string) {

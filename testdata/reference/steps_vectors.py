@@ -2,7 +2,7 @@
 
     python steps_vectors.py                                    # writes steps.json
     python steps_vectors.py --networks resnet34 --size 224 --out FILE      # then FINETUNE_STEPS=FILE go test ./finetuning
-    python steps_vectors.py --pretrained --networks efficientnet-lite0 --size 224 --out steps_pretrained.json
+    python steps_vectors.py --pretrained --networks efficientnet-lite0 --size 224 --slower 10 --statistics batch --out steps_pretrained.json
 
 Weights are those of onnx/bodies Seeded (bodies_logits.py) or the published ones, the head's those of onnx/artifacts, and the images come from the
 streams of rng.py, so that only numbers about the answers are kept: losses, and for each tensor its products with seeded random
@@ -10,7 +10,7 @@ vectors of unit variance (summary of gradient_vectors.py). Each case runs in flo
 "spread" is how far the thread counts lie apart, "double" how far one thread lies from float64, both by part: the layer groups'
 parameters (the distance over how far the group has moved), the running statistics (likewise) and the losses (the largest
 relative difference of a step). The seeded EfficientNet-Lite0 is chaotic at these rates: PyTorch's thread counts end a third
-of the way apart.
+of the way apart; so is the pretrained one with frozen statistics on such images, at a hundredth of the rates too.
 """
 import argparse, itertools, json, math, pathlib
 import numpy as np, torch, torch.nn.functional as F
@@ -129,10 +129,11 @@ if __name__ == "__main__":
     a.add_argument("--batch", type=int, default=4)
     a.add_argument("--threads", type=int, nargs="+", default=[1, 2, 4], help="the first is compared with float64 and kept")
     a.add_argument("--slower", type=float, default=1, help="divides the rates")
+    a.add_argument("--statistics", nargs="+", default=["frozen", "batch"])
     a.add_argument("--pretrained", action="store_true", help="the published weights of efficientnet-lite0")
     a.add_argument("--out", type=pathlib.Path, default=HERE / "steps.json")
     a = a.parse_args()
     PRETRAINED = a.pretrained
     RATES = {k: v / a.slower for k, v in RATES.items()}
-    cases = [case(name, frozen, a.size, a.batch, a.threads) for name in a.networks for frozen in (True, False)]
+    cases = [case(name, frozen, a.size, a.batch, a.threads) for name in a.networks for frozen in (s == "frozen" for s in a.statistics)]
     a.out.write_text(json.dumps(cases, separators=(",", ":")) + "\n")
