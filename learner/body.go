@@ -1,12 +1,15 @@
 package learner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 
 	"finetune/activations"
+	"finetune/internal/failure"
 	"finetune/onnx"
 	"finetune/onnx/bodies"
 	"finetune/onnx/graph"
@@ -42,9 +45,10 @@ func (m Machine) fill() activations.FillOptions {
 
 // frozenBody is the body as activations sees it: images in, pooled features out.
 type frozenBody struct {
-	session  *onnx.Session
-	size     int64
-	features int
+	session         *onnx.Session
+	name, precision string
+	size            int64
+	features        int
 }
 
 var _ activations.Body = (*frozenBody)(nil)
@@ -63,7 +67,8 @@ func (l *Learner) openFrozen() (*frozenBody, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &frozenBody{session: s, size: int64(l.Config.Images.Size), features: l.Body.Spec.Features()}, nil
+	return &frozenBody{session: s, name: m.Path, precision: cmp.Or(l.Config.Body.Precision, fullPrecision),
+		size: int64(l.Config.Images.Size), features: l.Body.Spec.Features()}, nil
 }
 
 // featureModel is the body up to its pooled features, in the run's precision.
@@ -86,7 +91,15 @@ func (b *frozenBody) Features() int { return b.features }
 
 // Run implements activations.Body.
 func (b *frozenBody) Run(ctx context.Context, images []float32, n int, features []float32) error {
-	return runRows(ctx, b.session, images, n, b.size, features, int64(b.features))
+	if err := runRows(ctx, b.session, images, n, b.size, features, int64(b.features)); err != nil {
+		return err
+	}
+	for _, v := range features[:n*b.features] {
+		if !(v <= math.MaxFloat32) { // of an exported file these are logarithms of probabilities, which may be -Inf
+			return failure.Data(fmt.Errorf("learner: %s gives %g among its outputs, computing in %s: %s", b.name, v, b.precision, b.remedy()))
+		}
+	}
+	return nil
 }
 
 // runRows runs a session on n images [n, 3, size, size] and has it write a row
@@ -109,6 +122,14 @@ func runRows(ctx context.Context, s *onnx.Session, images []float32, n int, size
 		return err
 	}
 	return errors.Join(s.Run([]*onnx.Tensor{x}, []*onnx.Tensor{y}), y.Close())
+}
+
+// remedy is for outputs that are not numbers.
+func (b *frozenBody) remedy() string {
+	if b.precision == halfPrecision {
+		return "its activations are beyond float16's 65,504; use float32"
+	}
+	return "its weights, or its mean and deviation (--mean, --std), are wrong"
 }
 
 // Close frees the session.

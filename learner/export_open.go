@@ -75,7 +75,7 @@ func exported(name string, model *graph.Model, m Machine) (*Classifier, error) {
 		c.key.Preprocess = "v1 in the graph, jpeg=" + augment.Decoder
 		c.body = wholeBody{classes: len(c.Classes), pixels: c.pre.Len()}
 	} else {
-		c.body = &frozenBody{session: s, size: int64(c.Size), features: len(c.Classes)}
+		c.body = &frozenBody{session: s, name: name, precision: c.Precision, size: int64(c.Size), features: len(c.Classes)}
 	}
 	return c, nil
 }

@@ -59,6 +59,9 @@ func (c *Classifier) addSelfTest(ctx context.Context, m *graph.Model) error {
 		if err != nil {
 			return err
 		}
+		if slices.ContainsFunc(p, func(v float32) bool { return v-v != 0 }) {
+			return failure.Data(fmt.Errorf("learner: in %s the model gives probabilities that are not numbers: its activations are beyond what %s holds; export in float32", c.Precision, c.Precision))
+		}
 		t.Probabilities = append(t.Probabilities, p)
 	}
 	text, err := json.Marshal(t)

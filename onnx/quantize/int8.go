@@ -32,14 +32,15 @@ type plan struct {
 // Activations names the tensors of m whose ranges Int8 needs.
 func Activations(m *graph.Model) []string { return newPlan(edit(m)).tensors }
 
-// newPlan chooses convolutions with constant weights, sums of two tensors and
+// newPlan chooses convolutions with constant weights, sums of two maps and
 // maximum poolings, each with the Relu or Clip behind it. Their inputs and
 // outputs are quantised.
 func newPlan(e *editor) *plan {
 	p := &plan{editor: e, integer: map[*onnxpb.NodeProto]bool{}, fused: map[*onnxpb.NodeProto]*onnxpb.NodeProto{}}
 	wanted := map[string]bool{}
+	shapes, _ := e.model.Shapes(nil) // what is not known stays as it is
 	for _, n := range e.g.Node {
-		if !e.suits(n) {
+		if !e.suits(n, shapes) {
 			continue
 		}
 		p.integer[n] = true
@@ -72,7 +73,7 @@ func newPlan(e *editor) *plan {
 	return p
 }
 
-func (e *editor) suits(n *onnxpb.NodeProto) bool {
+func (e *editor) suits(n *onnxpb.NodeProto, shapes map[string][]int64) bool {
 	if n.GetDomain() != "" {
 		return false
 	}
@@ -80,8 +81,8 @@ func (e *editor) suits(n *onnxpb.NodeProto) bool {
 	case "Conv":
 		t := e.inits[n.Input[1]]
 		return t != nil && len(t.GetDims()) == 4 && t.GetDataType() == graph.Float32 && (len(n.Input) < 3 || n.Input[2] == "" || e.inits[n.Input[2]] != nil)
-	case "Add":
-		return e.inits[n.Input[0]] == nil && e.inits[n.Input[1]] == nil && e.maker[n.Input[0]] != nil && e.maker[n.Input[1]] != nil
+	case "Add": // not of sizes, which exporters compute too, nor of a constant
+		return len(shapes[n.Input[0]]) == 4 && len(shapes[n.Input[1]]) == 4 && e.maker[n.Input[0]] != nil && e.maker[n.Input[1]] != nil
 	case "MaxPool":
 		return len(n.Output) == 1
 	}

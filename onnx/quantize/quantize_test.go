@@ -130,6 +130,36 @@ func observe(t *testing.T, m *graph.Model) map[string]Range {
 	return ranges
 }
 
+// Sums of sizes and with constants, which exporters compute in nodes, are left alone.
+func TestSumsOfOtherThingsStay(t *testing.T) {
+	onnxtest.Start(t)
+	b := graph.NewBuilder("sums", 17)
+	image := b.Input("image", graph.Float32, "N", 3, 16, 16)
+	x := b.Node("Conv", "conv", []string{image, b.Init("w", []int64{3, 3, 1, 1}, draws("w", 9, -.5, .5))})
+	none := b.Node("Constant", "none", nil, graph.Ints("value_ints", 0, 0, 0, 0))
+	size := b.Node("Add", "size", []string{b.Node("Shape", "shape", []string{x}), none})
+	x = b.Node("Reshape", "view", []string{x, size})
+	one := b.Node("Constant", "one", nil, graph.Float("value_float", 1))
+	b.Output(b.Node("Add", "out", []string{x, one}), graph.Float32, "N", 3, 16, 16)
+	m := b.Model()
+	if got, want := Activations(m), []string{"image", "conv"}; !slices.Equal(got, want) {
+		t.Errorf("observes %v, want %v", got, want)
+	}
+	images := Images{Count: 1, Shape: []int64{1, 3, 16, 16}, Load: func(_ int, x []float32) (bool, error) { copy(x, draws("x", len(x), 0, 1)); return true, nil }}
+	ranges, err := Observe(m, images, onnx.Options{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	quantised, err := Int8(m, ranges)
+	if err != nil {
+		t.Fatal(err)
+	}
+	input := draws("x", 3*256, 0, 1)
+	if d := worst(run(t, quantised, input, 1), run(t, m, input, 1)); d > 0.05 {
+		t.Errorf("differs by %g of the largest value", d)
+	}
+}
+
 func TestInt8(t *testing.T) {
 	onnxtest.Start(t)
 	m, err := Fold(residual())
