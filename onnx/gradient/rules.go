@@ -26,6 +26,7 @@ func init() { // not a literal: rules mention the walk, which mentions Rules
 		"Erf":                erfRule,
 		"Exp":                unaryRule(func(b *build, dy, _, y string) string { return b.mul(dy, y) }),
 		"Flatten":            viewRule,
+		"Gelu":               geluRule,
 		"Gemm":               gemmRule,
 		"GlobalAveragePool":  globalAveragePoolRule,
 		"HardSigmoid":        hardSigmoidRule,
@@ -145,6 +146,18 @@ func erfRule(b *build, n *onnxpb.NodeProto) error {
 	x := n.Input[0]
 	bell := b.unary("Exp", b.unary("Neg", b.mul(x, x)))
 	b.give(n, 0, b.mul(b.dy(n), b.mul(bell, b.scalar(float32(2/math.Sqrt(math.Pi))))))
+	return nil
+}
+
+// geluRule: y = x*P, P = (1 + erf(x/sqrt(2)))/2, dx = dy*(P + x*exp(-x^2/2)/sqrt(2*pi)).
+func geluRule(b *build, n *onnxpb.NodeProto) error {
+	if form := graph.FindStr(n, "approximate", "none"); form != "none" {
+		return fmt.Errorf("approximation %q; only the exact form has a rule", form)
+	}
+	x := n.Input[0]
+	below := b.mul(b.add(b.unary("Erf", b.mul(x, b.scalar(math.Sqrt2/2))), b.scalar(1)), b.scalar(0.5))
+	bell := b.mul(b.unary("Exp", b.mul(b.mul(x, x), b.scalar(-0.5))), b.scalar(float32(1/math.Sqrt(2*math.Pi))))
+	b.give(n, 0, b.mul(b.dy(n), b.add(below, b.mul(x, bell))))
 	return nil
 }
 

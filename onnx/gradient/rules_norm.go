@@ -2,7 +2,6 @@ package gradient
 
 import (
 	"fmt"
-	"slices"
 
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
@@ -162,11 +161,8 @@ func layerNormRule(b *build, n *onnxpb.NodeProto) error {
 	if axis, rank := graph.FindInt(n, "axis", -1), int64(len(b.shape[x])); axis != -1 && axis != rank-1 {
 		return fmt.Errorf("over axes %d to %d; only the last has a rule", axis, rank-1)
 	}
-	mean := func(v string) string {
-		shape := slices.Clone(b.shape[x])
-		shape[len(shape)-1] = 1
-		return b.op("ReduceMean", shape, []string{v}, graph.Ints("axes", -1), graph.Int("keepdims", 1))
-	}
+	width := b.shape[scale][len(b.shape[scale])-1]
+	mean := func(v string) string { return b.mul(b.sumKeep(v, -1), b.scalar(1/float32(width))) }
 	centred := b.sub(x, mean(x))
 	inv := b.unary("Reciprocal", b.unary("Sqrt", b.add(mean(b.mul(centred, centred)), b.scalar(graph.FindFloat(n, "epsilon", 1e-5)))))
 	z := b.mul(centred, inv)

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"fmt"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -8,11 +9,37 @@ import (
 	"finetune/onnx/graph/onnxpb"
 )
 
-// Untie gives every Identity of an initializer a copy of its own instead.
-// PyTorch's exporter writes tensors that are equal once and the others so; a
-// BatchNormalization's scale and variance, both ones in a fresh network, would
-// otherwise train as one.
+// Untie gives every Identity of an initializer a copy of its own instead, and
+// every use of a float32 vector after the first. PyTorch's exporters write
+// tensors that are equal once; a BatchNormalization's scale and variance, both
+// ones in a fresh network, would otherwise train as one.
 func (m *Model) Untie() {
+	m.untieIdentities()
+	m.untieVectors()
+}
+
+// untieVectors leaves matrices and filters shared: a network may mean that.
+func (m *Model) untieVectors() {
+	inits, used := m.Initializers(), map[string]bool{}
+	for _, n := range m.Graph.Node {
+		for i, in := range n.Input {
+			t := inits[in]
+			if t == nil || t.GetDataType() != Float32 || len(t.Dims) != 1 || t.Dims[0] < 2 {
+				continue
+			}
+			if !used[in] {
+				used[in] = true
+				continue
+			}
+			own := proto.Clone(t).(*onnxpb.TensorProto)
+			own.Name = proto.String(fmt.Sprintf("%s/%s.%d", in, n.Output[0], i))
+			m.Graph.Initializer = append(slices.Clip(m.Graph.Initializer), own)
+			n.Input[i] = own.GetName()
+		}
+	}
+}
+
+func (m *Model) untieIdentities() {
 	inits := m.Initializers()
 	kept := make([]*onnxpb.NodeProto, 0, len(m.Graph.Node))
 	for _, n := range m.Graph.Node {

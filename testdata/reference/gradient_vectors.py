@@ -74,6 +74,7 @@ CASES = {
     "log": ((("x", (3, 4), .5, 2),), (), torch.log),
     "sqrt": ((("x", (3, 4), .5, 2),), (), torch.sqrt),
     "erf": ((X,), (), torch.erf),
+    "gelu": ((X,), (), F.gelu),
     "abs": ((X,), (), torch.abs),
     "neg": ((X,), (), torch.neg),
     "add": ((X, ("c", (16, 1, 1))), (), torch.add),
