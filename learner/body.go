@@ -76,14 +76,35 @@ func (l *Learner) featureModel() (*graph.Model, error) {
 	if l.int8 != "" {
 		return graph.Read(l.int8)
 	}
-	m, err := bodies.FeatureModel(l.Body)
-	if err != nil || l.Config.Body.Precision != halfPrecision {
-		return m, err
+	if l.Config.Body.Precision != halfPrecision {
+		return bodies.FeatureModel(l.Body)
+	}
+	m, err := l.wellFormed()
+	if err != nil {
+		return nil, err
 	}
 	if m, err = quantize.Fold(m); err != nil {
 		return nil, err
 	}
 	return quantize.HalfWhole(m)
+}
+
+// wellFormed is the body up to its pooled features, which ONNX Runtime has looked
+// at: it knows what every operator takes, and code that takes a graph apart
+// relies on it.
+func (l *Learner) wellFormed() (*graph.Model, error) {
+	m, err := bodies.FeatureModel(l.Body)
+	if err != nil {
+		return nil, err
+	}
+	data, err := m.Bytes()
+	if err != nil {
+		return nil, fmt.Errorf("learner: body %s: %w", m.Path, err)
+	}
+	if _, _, err := onnx.Describe(data); err != nil {
+		return nil, failure.Data(fmt.Errorf("learner: %s: %w", m.Path, err))
+	}
+	return m, nil
 }
 
 // Features implements activations.Body.

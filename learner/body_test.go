@@ -1,11 +1,13 @@
 package learner
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"finetune/internal/onnxtest"
 	"finetune/onnx"
+	"finetune/onnx/bodies"
 	"finetune/onnx/graph"
 )
 
@@ -34,6 +36,31 @@ func TestFeaturesThatAreNotNumbers(t *testing.T) {
 	for precision, want := range map[string]string{halfPrecision: "use float32", fullPrecision: "--mean, --std"} {
 		body.precision = precision
 		if err := body.Run(t.Context(), images, 2, features); err == nil || !strings.Contains(err.Error(), "overflow.onnx gives +Inf") || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", precision, err)
+		}
+	}
+}
+
+// A network that breaks an operator's definition is refused before our own code
+// takes it apart.
+func TestMalformedBodyIsNamed(t *testing.T) {
+	onnxtest.Start(t)
+	b := graph.NewBuilder("malformed", 17)
+	x := b.Node("Conv", "conv", []string{b.Input("image", graph.Float32, "N", 3, 8, 8), b.Init("w", []int64{2, 3, 1, 1}, make([]float32, 6))})
+	short := b.Node("Add", "short", []string{x}) // of two
+	b.Output(b.Node("GlobalAveragePool", "pool", []string{short}), graph.Float32, "N", 2, 1, 1)
+	path := filepath.Join(t.TempDir(), "malformed.onnx")
+	if err := b.Model().Write(path); err != nil {
+		t.Fatal(err)
+	}
+	l := &Learner{Body: bodies.Body{Path: path, Spec: bodies.Spec{Size: 8, Cut: "short", Channels: 2, Layout: bodies.NCHW}}, ui: quiet{}}
+	for _, precision := range []string{halfPrecision, fullPrecision} {
+		l.Config.Body.Precision = precision
+		_, err := l.featureModel()
+		if precision == fullPrecision {
+			_, _, err = l.layerGroups()
+		}
+		if err == nil || !strings.Contains(err.Error(), "malformed.onnx") {
 			t.Errorf("%s: %v", precision, err)
 		}
 	}

@@ -246,7 +246,7 @@ func groupRates(rate float64, groups int) []float64 {
 
 // layerGroups are the body up to its features and the layer groups of it.
 func (l *Learner) layerGroups() (*graph.Model, []artifacts.Group, error) {
-	features, err := bodies.FeatureModel(l.Body)
+	features, err := l.wellFormed()
 	if err != nil {
 		return nil, nil, err
 	}

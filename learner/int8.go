@@ -12,7 +12,6 @@ import (
 	"finetune/internal/durable"
 	"finetune/internal/failure"
 	"finetune/internal/home"
-	"finetune/onnx/bodies"
 	"finetune/onnx/graph"
 )
 
@@ -110,7 +109,7 @@ func int8Digest(path string) (string, error) {
 }
 
 func (l *Learner) makeInt8(ctx context.Context, path string, items []dataset.Item) (string, error) {
-	m, err := bodies.FeatureModel(l.Body)
+	m, err := l.wellFormed()
 	if err != nil {
 		return "", err
 	}

@@ -29,6 +29,9 @@ func windowOf(n *onnxpb.NodeProto, x, y, kernel []int64) (window, error) {
 	copy(w.stride[:], graph.FindInts(n, "strides", 1, 1))
 	copy(w.dilation[:], graph.FindInts(n, "dilations", 1, 1))
 	begin := graph.FindInts(n, "pads", 0, 0, 0, 0)
+	if sizes := slices.Concat(w.kernel[:], w.stride[:], w.dilation[:]); slices.Min(sizes) < 1 || w.group < 1 || len(begin) != 4 {
+		return window{}, fmt.Errorf("kernel %v, strides %v, dilations %v, %d groups, pads %v are no window; export the model again", w.kernel, w.stride, w.dilation, w.group, begin)
+	}
 	auto := graph.FindStr(n, "auto_pad", "NOTSET")
 	for i := range 2 {
 		reach := (w.out[i]-1)*w.stride[i] + (w.kernel[i]-1)*w.dilation[i] + 1

@@ -24,7 +24,7 @@ func (m *Model) untieVectors() {
 	for _, n := range m.Graph.Node {
 		for i, in := range n.Input {
 			t := inits[in]
-			if t == nil || t.GetDataType() != Float32 || len(t.Dims) != 1 || t.Dims[0] < 2 {
+			if t == nil || len(n.Output) == 0 || t.GetDataType() != Float32 || len(t.Dims) != 1 || t.Dims[0] < 2 {
 				continue
 			}
 			if !used[in] {
