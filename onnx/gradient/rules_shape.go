@@ -60,8 +60,12 @@ func sliceRule(b *build, n *onnxpb.NodeProto) error {
 	if len(n.Input) > 3 && n.Input[3] != "" {
 		axes = b.constantInts(n.Input[3])
 	}
-	if len(n.Input) > 4 && slices.ContainsFunc(b.constantInts(n.Input[4]), func(step int64) bool { return step != 1 }) ||
-		starts == nil || len(ends) != len(starts) || len(axes) != len(starts) {
+	steps := slices.Repeat([]int64{1}, len(starts))
+	if len(n.Input) > 4 && n.Input[4] != "" {
+		steps = b.constantInts(n.Input[4])
+	}
+	unit := !slices.ContainsFunc(steps, func(step int64) bool { return step != 1 })
+	if starts == nil || !unit || len(ends) != len(starts) || len(axes) != len(starts) || len(steps) != len(starts) {
 		return fmt.Errorf("computed limits, or a step other than 1; only constant ones with a step of 1 have a rule")
 	}
 	pads := make([]int64, 2*len(shape))

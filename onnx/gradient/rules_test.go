@@ -367,11 +367,27 @@ func TestMissingRuleNamesTheNode(t *testing.T) {
 	}
 }
 
+// A step that only the run knows might be any, and one other than 1 has no rule.
+func TestSliceWithSteps(t *testing.T) {
+	for _, known := range []bool{true, false} {
+		b := graph.NewBuilder("steps", 17)
+		step := b.Ints("two", []int64{1}, []int64{2})
+		if !known {
+			step = b.Input("step", graph.Int64, 1)
+		}
+		x := b.Node("Slice", "part", []string{b.Init("w", []int64{4}, []float32{1, 2, 3, 4}), b.Ints("", []int64{1}, []int64{0}), b.Ints("", []int64{1}, []int64{4}), b.Ints("", []int64{1}, []int64{0}), step})
+		b.Output(b.Node("ReduceSum", "loss", []string{x}, i("keepdims", 1)), graph.Float32, 1)
+		if _, err := gradient.Build(b.Model(), "loss", gradient.Options{Trainable: []string{"w"}}); err == nil || !strings.Contains(err.Error(), "a step other than 1") {
+			t.Errorf("step known %v: %v", known, err)
+		}
+	}
+}
+
 // TestFrozenPrefixIsNotDifferentiated: an operator without a rule before the
 // first trainable parameter is no error, and nothing is computed for it.
 func TestFrozenPrefixIsNotDifferentiated(t *testing.T) {
 	b := graph.NewBuilder("tiny", 17)
-	x := b.Node("Erf", "bell", []string{b.Input("x", graph.Float32, 2, 2)})
+	x := b.Node("Softsign", "bell", []string{b.Input("x", graph.Float32, 2, 2)})
 	y := b.Node("MatMul", "", []string{x, b.Init("w", []int64{2, 1}, []float32{1, 2})})
 	b.Output(b.Node("ReduceSum", "loss", []string{y}, i("keepdims", 1)), graph.Float32, 1, 1)
 	g, err := gradient.Build(b.Model(), "loss", gradient.Options{Trainable: []string{"w"}})
