@@ -275,7 +275,9 @@ func (t *Trainer) apply(r Rates) error {
 		}
 		norm := []float32{0}
 		err := t.run(c, t.update, in, nil, into, []*onnx.Tensor{c.floats(norm, 1)})
-		t.norm = float64(norm[0])
+		if err == nil {
+			t.norm = float64(norm[0])
+		}
 		return err
 	})
 }
