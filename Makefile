@@ -27,7 +27,7 @@ TOOL     := $(GO) build -C tools -o $(CURDIR)/bin/tools/
 PACKAGES := ./...
 RACE     := $(patsubst %,./%/...,$(wildcard activations augment dataset internal/fetch learner serve))
 
-.PHONY: all gate fmt vet staticcheck test race verify build fetch demo cuda clean golden proto bench microbench kills faults hostile fuzz sbom vuln
+.PHONY: all gate fmt vet staticcheck test race verify build fetch demo cuda clean golden proto bench microbench kills faults hostile fuzz mutants sbom vuln
 
 all: gate
 gate: test build
@@ -92,6 +92,9 @@ faults: # every step of every write goes wrong once; a quarter of an hour
 
 hostile: # thousands of files made to break score and precompute
 	$(GO) run ./bench/hostile -n $(HOSTILE)
+
+mutants: # how many small changes of the code its tests notice, by package; an hour. MUTANTS='-n 60 -seed 2 ./scores'
+	$(GO) run ./bench/mutants $(MUTANTS)
 
 sbom: build # dist/sbom.json: every module and every pinned download, in CycloneDX form
 	$(GO) run ./internal/fetch/sbom -o dist/sbom.json $(BIN)
