@@ -50,6 +50,9 @@ func runInspect(path string, out *console) error {
 	} else {
 		line("cut", "%s (%d channels, so %d features)", info.Cut, info.Channels, 2*info.Channels)
 	}
+	if info.Training != "" {
+		out.Warn("%s", info.Training)
+	}
 	for _, g := range info.Groups {
 		line("group", "%s, from %s: %d parameters", g.Name, g.First, g.Count)
 	}

@@ -22,6 +22,9 @@ func openExported(path string, m Machine) (*Classifier, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := model.CheckInference(); err != nil {
+		return nil, err
+	}
 	library, err := onnx.FindLibrary(m.Device)
 	if err != nil {
 		return nil, err

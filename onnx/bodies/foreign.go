@@ -106,9 +106,25 @@ func (b Body) with(o Override) (Body, error) {
 		return Body{}, failure.Usage(fmt.Errorf("bodies: %s: %w", b.Path, err))
 	}
 	if s.Cut != "" && s.Channels > 0 && s.Groups != nil && s.Layout != "" {
-		return b, nil
+		return b, b.checkInference()
 	}
 	return b, b.complete(o.Split)
+}
+
+// checkInference refuses a foreign network that was exported in training mode.
+// What lies behind the cut does not matter.
+func (b *Body) checkInference() error {
+	if b.Spec.Revision > 0 { // built by this package
+		return nil
+	}
+	m, err := graph.Read(b.Path)
+	if err != nil || m.CheckInference() == nil {
+		return err
+	}
+	if m, err = m.CutAt(b.Spec.Cut); err != nil {
+		return err
+	}
+	return m.CheckInference()
 }
 
 // complete finds cut, channels, layer groups and layout in the model.
@@ -132,6 +148,9 @@ func (b *Body) complete(split string) error {
 	}
 	features, err := m.Features(s.Cut) // an error here tells what is wrong with the cut
 	if err != nil {
+		return err
+	}
+	if err := features.CheckInference(); err != nil {
 		return err
 	}
 	shape := features.Outputs()[0].Shape

@@ -18,8 +18,9 @@ type Info struct {
 	Cut        string            `json:"cut"`      // "" if there is none
 	Channels   int64             `json:"channels"` // at the cut
 	CutError   string            `json:"cut_error,omitempty"`
-	Groups     []Group           `json:"groups"`     // of the body: all up to the cut
-	Parameters int64             `json:"parameters"` // trainable numbers in the whole model
+	Training   string            `json:"training_mode,omitempty"` // why it gives no certain answer: see CheckInference
+	Groups     []Group           `json:"groups"`                  // of the body: all up to the cut
+	Parameters int64             `json:"parameters"`              // trainable numbers in the whole model
 	Functions  int               `json:"functions"`
 	Nodes      int               `json:"nodes"`
 	Operators  []OperatorCount   `json:"operators"` // most frequent first
@@ -61,6 +62,9 @@ func Describe(m *Model) (Info, error) {
 	nodes, err := flat.Sorted()
 	if err != nil {
 		return Info{}, err
+	}
+	if err := m.CheckInference(); err != nil {
+		info.Training = err.Error()
 	}
 	info.Parameters = flat.collect(nodes, make([]int, len(nodes)), 1)[0].Count
 	body := flat

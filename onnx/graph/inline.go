@@ -17,11 +17,7 @@ func (m *Model) Inline() (*Model, error) {
 	if len(m.Functions) == 0 {
 		return m, nil
 	}
-	byID := map[string]*onnxpb.FunctionProto{}
-	for _, f := range m.Functions {
-		byID[callID(f.GetDomain(), f.GetName(), f.GetOverload())] = f
-	}
-	in := &inliner{model: m, functions: byID, budget: maxNodes, used: map[string]bool{}}
+	in := &inliner{model: m, functions: m.functionsByID(), budget: maxNodes, used: map[string]bool{}}
 	nodes, err := in.expand(m.Graph.Node, 0)
 	if err != nil {
 		return nil, m.badf("%w", err)
