@@ -165,11 +165,11 @@ func (t *Trainer) gradients(images []float32, labels Labels, p span, scale float
 			shape := append([]int64{int64(p.hi - p.lo)}, m.Shape[1:]...)
 			in = append(in, c.floats(masks[i][p.lo*row(m):p.hi*row(m)], shape...))
 		}
-		number := c.floats([]float32{0})
+		mean := []float32{0}
 		into := t.buffers(prefixed("grad.", t.params()), t.stats()) // statistics in place: the next value over the old
-		err := t.run(c, t.training, in, []*onnx.Tensor{number, t.logits(c, p, logits)}, into, nil)
+		err := t.run(c, t.training, in, []*onnx.Tensor{c.floats(mean, 1), t.logits(c, p, logits)}, into, nil)
 		if err == nil {
-			loss = float64(number.Float32()[0])
+			loss = float64(mean[0])
 		}
 		return err
 	})

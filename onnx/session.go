@@ -30,7 +30,8 @@ type Session struct {
 	name     string
 	s        *ort.DynamicAdvancedSession
 	bound    *binding // Resident
-	Provider string   // "CPU" or "CUDA": what it runs on
+	in, out  []port
+	Provider string // "CPU" or "CUDA": what it runs on
 }
 
 // memory is what ORT calls the memory of each provider.
@@ -43,16 +44,34 @@ func OpenFile(path string, in, out []string, o Options) (*Session, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("onnx: %w", err)
 	}
-	return open(path, in, out, o, func(so *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
+	s, err := open(path, in, out, o, func(so *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
 		return ort.NewDynamicAdvancedSession(path, in, out, so)
 	})
+	if err != nil {
+		return nil, err
+	}
+	s.in, s.out, err = filePorts(path, in, out)
+	return s.declared(err)
 }
 
 // OpenBytes is OpenFile for a serialised model; name stands for it in errors.
 func OpenBytes(name string, model []byte, in, out []string, o Options) (*Session, error) {
-	return open(name, in, out, o, func(so *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
+	s, err := open(name, in, out, o, func(so *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
 		return ort.NewDynamicAdvancedSessionWithONNXData(model, in, out, so)
 	})
+	if err != nil {
+		return nil, err
+	}
+	s.in, s.out, err = bytesPorts(model, in, out)
+	return s.declared(err)
+}
+
+// declared is s, unless reading what the model declares ended in err.
+func (s *Session) declared(err error) (*Session, error) {
+	if err == nil {
+		return s, nil
+	}
+	return nil, errors.Join(fmt.Errorf("onnx: %s: its inputs and outputs: %w", s.name, err), s.Close())
 }
 
 func open(name string, in, out []string, o Options, create func(*ort.SessionOptions) (*ort.DynamicAdvancedSession, error)) (*Session, error) {
@@ -66,7 +85,7 @@ func open(name string, in, out []string, o Options, create func(*ort.SessionOpti
 	defer so.Destroy()
 	s, err := create(so)
 	if err != nil {
-		return nil, fmt.Errorf("onnx: %s: ONNX Runtime cannot load it: %w", name, err)
+		return nil, fmt.Errorf("onnx: %s: ONNX Runtime %s cannot load it: %w", name, environment.runtime.Version, err)
 	}
 	opened := &Session{name: name, s: s, Provider: provider}
 	if o.Resident {
@@ -173,7 +192,11 @@ func firstLine(err error) string {
 // Run computes the outputs from the inputs, both in the order given to Open.
 // Borrowed: all tensors, until Run returns. An out[i] that is nil is allocated
 // by ORT and becomes the caller's to Close; others are written in place.
+// A tensor of another shape than the model declares is an error.
 func (s *Session) Run(in, out []*Tensor) error {
+	if err := errors.Join(check("input", s.in, in), check("output", s.out, out)); err != nil {
+		return fmt.Errorf("onnx: %s: %w", s.name, err)
+	}
 	if s.bound != nil {
 		if err := s.bound.run(in, out); err != nil {
 			return fmt.Errorf("onnx: %s: %w", s.name, err)
@@ -229,7 +252,7 @@ type Info struct {
 func Describe(model []byte) (in, out []Info, err error) {
 	i, o, err := ort.GetInputOutputInfoWithONNXData(model)
 	if err != nil {
-		return nil, nil, fmt.Errorf("onnx: ONNX Runtime cannot load the model: %w", err)
+		return nil, nil, fmt.Errorf("onnx: ONNX Runtime %s cannot load the model: %w", environment.runtime.Version, err)
 	}
 	return infos(i), infos(o), nil
 }
