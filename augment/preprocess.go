@@ -3,9 +3,9 @@ package augment
 import (
 	"fmt"
 	"image"
-	"math"
 	"sync"
 
+	"finetune/internal/colour"
 	"finetune/internal/failure"
 	"finetune/internal/rng"
 )
@@ -62,10 +62,8 @@ func (p Preprocess) check() error {
 	if p.Resample != NFNT && p.Resample != Area {
 		return fmt.Errorf("augment: no resampler %q; choose %s or %s", p.Resample, NFNT, Area)
 	}
-	for i, s := range p.Std {
-		if !(s > 0) || math.IsInf(float64(s), 0) || p.Mean[i] != p.Mean[i] {
-			return fmt.Errorf("augment: mean %v, standard deviation %v; deviations are positive and finite", p.Mean, p.Std)
-		}
+	if err := colour.Check(p.Mean, p.Std); err != nil {
+		return fmt.Errorf("augment: %w", err)
 	}
 	return checkCrop(p.Crop, p.Pad)
 }

@@ -8,6 +8,7 @@ import (
 
 	"finetune/activations"
 	"finetune/augment"
+	"finetune/internal/colour"
 	"finetune/internal/failure"
 	"finetune/onnx"
 	"finetune/onnx/graph"
@@ -106,6 +107,9 @@ func readDescription(m *graph.Model) (*Classifier, exportedImages, error) {
 	}
 	if n := len(c.Classes); n < 1 || n > maxClasses {
 		return nil, images, fmt.Errorf("%s: %d classes", metaClasses, n)
+	}
+	if err := colour.Check(images.Mean, images.Std); err != nil {
+		return nil, images, fmt.Errorf("%s: %w", metaPreprocess, err)
 	}
 	return c, images, c.agrees(m)
 }

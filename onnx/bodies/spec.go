@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"finetune/internal/colour"
 	"finetune/internal/durable"
 	"finetune/internal/failure"
 )
@@ -146,13 +146,7 @@ func (s Spec) check() error {
 	case s.Channels < 0 || s.Channels > 1<<20:
 		return fmt.Errorf("%d channels", s.Channels)
 	}
-	for i := range 3 {
-		m, d := float64(s.Mean[i]), float64(s.Std[i])
-		if math.IsNaN(m) || math.IsInf(m, 0) || !(d > 0) || math.IsInf(d, 0) {
-			return fmt.Errorf("mean %v, std %v; std must be above 0", s.Mean, s.Std)
-		}
-	}
-	return nil
+	return colour.Check(s.Mean, s.Std)
 }
 
 // MarshalJSON writes the fields of BODY.json in their order.
