@@ -69,6 +69,12 @@ func runLRFind(ctx context.Context, o lrFindOptions, out *console) error {
 	if err := curve.WriteCSV(table); err != nil {
 		return err
 	}
+	switch {
+	case curve.Suggestion == 0:
+		out.Warn("%d rates are too few to suggest one; raise --tries, or begin lower with --start", len(curve.Rates))
+	case curve.Suggestion <= curve.Rates[0]*(1+1e-9):
+		out.Warn("the loss rises from the first rates on; begin lower with --start (it was %g)", o.search.Start)
+	}
 	out.print("suggestion %.2g (%s)", curve.Suggestion, curve.Rule)
 	out.print("curve      %s and %s, %d rates from %.2g to %.2g", o.output, table, len(curve.Rates), o.search.Start, curve.Rates[len(curve.Rates)-1])
 	return out.object(curve)

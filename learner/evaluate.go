@@ -38,6 +38,9 @@ type Evaluation struct {
 // calibrationBins is the usual number (Guo et al. 2017 use 15, scikit-learn 5 to 10).
 const calibrationBins = 10
 
+// leastLog is the logarithm of the least float32 above 0.
+const leastLog = -103.27893
+
 // predicted are the readable files of a list and what a classifier says of them.
 type predicted struct {
 	items  []dataset.Item
@@ -95,6 +98,9 @@ func (c *Classifier) Evaluate(ctx context.Context, data DataConfig, o ScoreOptio
 func (c *Classifier) measure(p *predicted) *Evaluation {
 	n := len(c.Classes)
 	e := &Evaluation{Classes: c.Classes, Images: len(p.items), MultiLabel: c.Multi}
+	for i, v := range p.logp { // a file may say 0 of a class, and its logarithm has no mean with others
+		p.logp[i] = max(v, leastLog)
+	}
 	e.Loss, e.Accuracy = measure(p.logp, p.items, n, c.Multi)
 	decisions := len(p.items)
 	if c.Multi {

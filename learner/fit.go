@@ -74,7 +74,27 @@ func (f *fit) run(ctx context.Context) error {
 		}
 	}
 	f.Done = true
-	return f.choose(ctx)
+	if err := f.choose(ctx); err != nil {
+		return err
+	}
+	return f.checkWeights()
+}
+
+// checkWeights refuses weights that are no numbers, which a loss need not show: a
+// ReLU can make a 0 of them, and what is kept may be an average.
+func (f *fit) checkWeights() error {
+	list, err := f.model.weights()
+	if err != nil {
+		return err
+	}
+	for _, t := range list {
+		for _, v := range t.Data {
+			if v-v != 0 {
+				return f.diverged(fmt.Sprintf("the weight %s holds %g after step %d", t.Name, v, f.Step))
+			}
+		}
+	}
+	return nil
 }
 
 // checkpoint saves if there is somewhere to save and it is time, or now.
@@ -103,8 +123,8 @@ func (f *fit) epoch(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if math.IsNaN(loss) || math.IsInf(loss, 0) {
-			return failure.Usage(fmt.Errorf("learner: the loss is %v at step %d; lower the learning rate (it is %g) or add --clip 1", loss, f.Step, f.config.LR))
+		if !finite(loss) {
+			return f.diverged(fmt.Sprintf("the loss is %v at step %d", loss, f.Step))
 		}
 		f.Step++
 		f.losses = append(f.losses, loss)
@@ -120,6 +140,21 @@ func (f *fit) epoch(ctx context.Context) error {
 	}
 	return nil
 }
+
+// diverged says what is no number any more, and what to do.
+func (f *fit) diverged(what string) error {
+	rate := fmt.Sprintf("%g", f.config.LR)
+	if len(f.config.LRs) > 0 {
+		rate = fmt.Sprint(f.config.LRs)
+	}
+	decay := ""
+	if d := f.config.WeightDecay; d > 0 {
+		decay = fmt.Sprintf(" or the weight decay (%g)", d)
+	}
+	return failure.Usage(fmt.Errorf("learner: %s; lower the learning rate (it is %s)%s or add --clip 1", what, rate, decay))
+}
+
+func finite(v float64) bool { return v-v == 0 }
 
 // step takes the batch of a global step and returns its loss.
 func (f *fit) step(ctx context.Context, step int) (float64, error) {
@@ -171,6 +206,9 @@ func (f *fit) finishEpoch(ctx context.Context, start time.Time) error {
 		return err
 	}
 	loss, accuracy := measure(logp, f.valid, f.classes, f.multi)
+	if !finite(loss) {
+		return f.diverged(fmt.Sprintf("the validation loss is %v after step %d", loss, f.Step))
+	}
 	e := Epoch{
 		Epoch: len(f.History), LR: f.rates(f.Step - 1).LR,
 		TrainLoss: f.Smoothed.Value(), ValidLoss: loss, Accuracy: accuracy,

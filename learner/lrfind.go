@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 
 	"finetune/internal/durable"
@@ -40,7 +39,7 @@ const minTries = 150
 // the loss (Smith 2017; fast.ai lr_find, and lr_find2 with Valid). Nothing of it
 // stays: no file is written and no random stream moves on.
 func (l *Learner) FindRate(ctx context.Context, f *Features, s Search) (Curve, error) {
-	if !(s.Start > 0 && s.End > s.Start) {
+	if !(s.Start > 0 && s.End > s.Start && finite(s.End)) {
 		return Curve{}, failure.Usage(fmt.Errorf("learner: rates from %g to %g; they must be above 0 and grow", s.Start, s.End))
 	}
 	t, end, err := l.searchFit(ctx, f)
@@ -109,22 +108,26 @@ func (t *fit) search(ctx context.Context, s Search) (Curve, error) {
 		if err != nil {
 			return c, err
 		}
-		smoothed := t.Smoothed.Add(loss)
-		if c.Stopped = stop.At(step, smoothed); c.Stopped {
+		smoothed, measured := t.Smoothed.Add(loss), 0.0
+		if s.Valid {
+			if measured, err = m.validBatch(step, t.config.BatchSize); err != nil {
+				return c, err
+			}
+		}
+		if c.Stopped = stop.At(step, smoothed) || !finite(measured); c.Stopped {
 			break
 		}
 		c.Rates = append(c.Rates, last(t.rates(step).LR))
 		c.Losses = append(c.Losses, smoothed)
 		if s.Valid {
-			loss, err := m.validBatch(step, t.config.BatchSize)
-			if err != nil {
-				return c, err
-			}
-			c.Valid = append(c.Valid, valid.Add(loss))
+			c.Valid = append(c.Valid, valid.Add(measured))
 		}
 		if t.tick != nil {
 			t.tick(step+1, s.Tries)
 		}
+	}
+	if len(c.Rates) == 0 {
+		return c, failure.Usage(fmt.Errorf("learner: the loss is no number at the first rate, %g, already; begin lower with --start", s.Start))
 	}
 	c.Suggestion = schedule.Suggest(c.Rates, c.Losses)
 	return c, nil
@@ -139,11 +142,11 @@ func (m *headModel) validBatch(step, size int) (float64, error) {
 	lo := step * size % n
 	hi := min(lo+size, n)
 	logp, err := m.head.Predict(m.valid.rows[lo:hi])
-	loss, _ := measure(logp, m.valid.items[lo:hi], m.classes, m.multi)
-	if math.IsInf(loss, 0) {
-		loss = math.NaN()
+	if err != nil {
+		return 0, err
 	}
-	return loss, err
+	loss, _ := measure(logp, m.valid.items[lo:hi], m.classes, m.multi)
+	return loss, nil
 }
 
 // WriteCSV writes the curve as step, lr, loss and, where measured, val_loss.

@@ -25,7 +25,8 @@ func Accuracy(logp []float32, labels []int, classes int) float64 {
 }
 
 // TopK is the share of rows whose label is among the k most probable classes.
-// Of equal probabilities the lower class index comes first.
+// Of equal probabilities the lower class index comes first. A row with NaN is
+// never right.
 func TopK(logp []float32, labels []int, classes, k int) float64 {
 	right := 0
 	for i, y := range labels {
@@ -33,6 +34,9 @@ func TopK(logp []float32, labels []int, classes, k int) float64 {
 		for c, v := range row {
 			if v > row[y] || v == row[y] && c < y {
 				before++
+			}
+			if v != v {
+				before = k
 			}
 		}
 		if before < k {
@@ -56,7 +60,7 @@ func LogLoss(logp []float32, labels []int, classes int) float64 {
 func MultiAccuracy(logp, targets []float32, threshold float64) float64 {
 	right := 0
 	for i, v := range logp {
-		if (math.Exp(float64(v)) > threshold) == (targets[i] > .5) {
+		if v == v && (math.Exp(float64(v)) > threshold) == (targets[i] > .5) {
 			right++
 		}
 	}

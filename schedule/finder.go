@@ -73,6 +73,8 @@ const SuggestRule = "geometric mean of the steepest point and a tenth of the min
 // safe, though a test that overfits puts that late. Slopes are taken against
 // log(rate) by least squares over a tenth of the points. Points of Shown count, in
 // order of rates, those with NaN or rate 0 do not; 0 where there are not three.
+// The suggestion is never below the first rate: a curve that only rises says
+// nothing of those before it.
 func Suggest(rates, losses []float64) float64 {
 	lo, hi := Shown(min(len(rates), len(losses)))
 	var x, y []float64
@@ -94,7 +96,11 @@ func Suggest(rates, losses []float64) float64 {
 			steepest, least = i, s
 		}
 	}
-	return math.Exp((x[steepest] + x[lowest] - math.Ln10) / 2)
+	first := x[0]
+	if rates[0] > 0 {
+		first = math.Log(rates[0])
+	}
+	return math.Exp(max((x[steepest]+x[lowest]-math.Ln10)/2, first))
 }
 
 // slope is the least-squares slope of y against x.

@@ -192,6 +192,15 @@ func TestShown(t *testing.T) {
 
 // A curve like that of a head on frozen features: flat, a fall that is steepest
 // at 1e-3, least near .5, a sharp rise; with noise of a hundredth.
+// A loss that only rises speaks for rates that the test did not try.
+func TestSuggestStaysInTheRange(t *testing.T) {
+	var rates, losses []float64
+	for i := range 60 {
+		rates, losses = append(rates, math.Pow(1.1, float64(i))), append(losses, float64(i))
+	}
+	near(t, "suggestion", Suggest(rates, losses), 1, 1e-12)
+}
+
 func TestSuggest(t *testing.T) {
 	var rates, losses []float64
 	for i := range 120 {
