@@ -1,22 +1,21 @@
 package augment
 
 import (
-	"bytes"
+	"context"
 	"errors"
 	"fmt"
-	"image"
-	"image/gif"
 	"image/jpeg"
 	"image/png"
 	"io"
 
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/tiff"
-	"golang.org/x/image/webp"
+
+	ownjpeg "finetune/internal/jpeg"
 )
 
 // DefaultMaxPixels is the limit on width × height when Limits names none.
-const DefaultMaxPixels = 50_000_000
+const DefaultMaxPixels = 200_000_000
 
 // Limits bounds what Decode may spend on one file.
 type Limits struct {
@@ -26,6 +25,25 @@ type Limits struct {
 	// as long as the smaller side keeps at least MinSide pixels. Sizes and crops
 	// stay those of the full picture. The pure Go decoders ignore it.
 	MinSide int
+	// Context, if not nil, ends a decode that nobody waits for any more. The
+	// error is then the context's.
+	Context context.Context
+
+	pure bool // tests: without libjpeg-turbo
+}
+
+func (l Limits) pixels() int64 {
+	if l.MaxPixels <= 0 {
+		return DefaultMaxPixels
+	}
+	return l.MaxPixels
+}
+
+func (l Limits) context() context.Context {
+	if l.Context == nil {
+		return context.Background()
+	}
+	return l.Context
 }
 
 // Status is why a file gave no pixels, in the words of the score files.
@@ -56,12 +74,14 @@ func (e *DecodeError) DecodeStatus() (status, reason string) { return string(e.S
 // samples keep their high byte. Chroma of JPEG and WebP is interpolated as
 // libjpeg does, where Go's own conversion repeats samples.
 //
-// Errors: always a *DecodeError. data is only read; the Image shares nothing with it.
+// Errors: a *DecodeError, or that of l.Context. data is only read; the Image
+// shares nothing with it.
 func Decode(data []byte, l Limits) (*Image, error) {
-	p, err := open(data, l)
+	p, done, err := open(data, l)
 	if err != nil {
 		return nil, err
 	}
+	defer done()
 	return p.image(), nil
 }
 
@@ -84,102 +104,85 @@ func (im *Image) pack(dst []uint64, y, x0 int) {
 	}
 }
 
+// file is a photograph whose header has been read.
+type file struct {
+	width, height int
+	orientation   int   // EXIF's, 1 to 8
+	short         bool  // the file cannot hold the picture that it declares
+	bytes         int64 // memory that a decode takes, roughly
+	decode        func(ctx context.Context, l Limits) (picture, error)
+}
+
 // codec reads one format.
 type codec struct {
-	name   string
-	config func(io.Reader) (image.Config, error)
-	decode func(io.Reader) (image.Image, error)
+	name string
+	open func(data []byte, l Limits) (*file, error)
 }
 
-var codecs = map[string]codec{
-	"jpeg": {"JPEG", jpeg.DecodeConfig, jpeg.Decode},
-	"png":  {"PNG", png.DecodeConfig, png.Decode},
-	"gif":  {"GIF", gif.DecodeConfig, gif.Decode},
-	"bmp":  {"BMP", bmp.DecodeConfig, bmp.Decode},
-	"tiff": {"TIFF", tiff.DecodeConfig, tiff.Decode},
-	"webp": {"WebP", webp.DecodeConfig, webp.Decode},
-}
-
-func open(data []byte, l Limits) (p picture, err error) {
+// open decodes; done gives back the memory that was set aside for the picture.
+func open(data []byte, l Limits) (p picture, done func(), err error) {
 	format, derr := sniff(data)
 	if derr != nil {
-		return nil, derr
+		return nil, nil, derr
 	}
-	c := codecs[format]
-	defer func() { // the third-party decoders index before they check
+	c, release := codecs[format], func() {}
+	defer func() { // decoders of others index before they check
 		if r := recover(); r != nil {
 			p, err = nil, &DecodeError{Unreadable, fmt.Sprintf("damaged %s file: the decoder gave up (%v)", c.name, r)}
 		}
+		if err != nil {
+			release()
+		}
 	}()
-	cfg, cerr := c.config(bytes.NewReader(data))
-	if cerr != nil {
-		return nil, c.failed(cerr)
+	f, err := c.open(data, l)
+	if err != nil {
+		return nil, nil, c.failed(err)
 	}
-	if derr := allowed(cfg, l); derr != nil {
-		return nil, derr
+	if err := f.allowed(l); err != nil {
+		return nil, nil, err
 	}
-	if short(format, cfg, len(data)) {
-		return nil, c.failed(io.ErrUnexpectedEOF)
+	if f.short {
+		return nil, nil, c.failed(io.ErrUnexpectedEOF)
 	}
-	o := orientation(format, data)
-	if format == "jpeg" {
-		if im := fastJPEG(data, cfg, l); im != nil {
-			return im.oriented(o), nil
-		}
+	ctx := l.context()
+	if release, err = setAside(ctx, f.bytes); err != nil {
+		return nil, nil, err
 	}
-	img, cerr := c.decode(bytes.NewReader(data))
-	if cerr != nil {
-		return nil, c.failed(cerr)
+	if p, err = f.decode(ctx, l); err != nil {
+		return nil, nil, c.failed(err)
 	}
-	if ycc, ok := img.(*image.YCbCr); ok && format == "jpeg" {
-		p := &planes{YCbCr: ycc}
-		if o <= 1 {
-			return p, nil
-		}
-		return p.image().oriented(o), nil
+	if f.orientation > 1 {
+		p = p.image().oriented(f.orientation)
 	}
-	im, derr := flatten(img, cfg.Width, cfg.Height)
-	if derr != nil {
-		return nil, derr
-	}
-	return im.oriented(o), nil
+	return p, release, nil
 }
 
-func allowed(cfg image.Config, l Limits) error {
-	limit := l.MaxPixels
-	if limit <= 0 {
-		limit = DefaultMaxPixels
-	}
-	w, h := int64(cfg.Width), int64(cfg.Height)
+func (f *file) allowed(l Limits) error {
+	limit := l.pixels()
+	w, h := int64(f.width), int64(f.height)
 	switch {
 	case w <= 0 || h <= 0:
 		return &DecodeError{Unreadable, fmt.Sprintf("declares %d × %d pixels: nothing to see", w, h)}
 	case w > limit/h: // w*h may overflow
-		return &DecodeError{TooLarge, fmt.Sprintf("declares %d × %d pixels, more than the limit of %d; shrink it or raise the limit", w, h, limit)}
+		return &DecodeError{TooLarge, fmt.Sprintf("declares %d × %d pixels, more than the limit of %d; shrink it, or raise --max-pixels", w, h, limit)}
 	}
 	return nil
 }
 
-// short reports whether n bytes cannot hold the picture, so that a few bytes do
-// not make the decoder set room for all it declares. Deflate shrinks at most
-// 1,032 times; a JPEG spends a bit or more on each block of 8 × 8 pixels.
-func short(format string, cfg image.Config, n int) bool {
-	w, h := int64(cfg.Width), int64(cfg.Height)
-	switch format {
-	case "png": // an eighth of a byte a pixel at least
-		return w*h/8 > 1032*int64(n)
-	case "jpeg":
-		return w*h/64 > 8*int64(n)
-	}
-	return false
-}
-
 // failed turns a decoder's error into ours.
 func (c codec) failed(err error) error {
+	var known *DecodeError
+	var own ownjpeg.Unsupported
 	var je jpeg.UnsupportedError
 	var pe png.UnsupportedError
 	var te tiff.UnsupportedError
 	switch {
+	case errors.As(err, &known):
+		return known
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	case errors.As(err, &own):
+		return &DecodeError{Unsupported, fmt.Sprintf("%s is not read here; save it again as plain JPEG or PNG", own)}
 	case errors.As(err, &je), errors.As(err, &pe), errors.As(err, &te), errors.Is(err, bmp.ErrUnsupported):
 		return &DecodeError{Unsupported, fmt.Sprintf("%s with a feature that is not read here (%v); save it again as plain JPEG or PNG", c.name, err)}
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), err == jpeg.FormatError("short Huffman data"):

@@ -2,11 +2,11 @@
 
 package augment
 
-import "image"
+import "finetune/internal/jpeg"
 
 // Decoder names the JPEG decoder built in: its pixels differ a little from the
 // other's, so the name is part of Preprocess.String and of every cache key.
 const Decoder = "go"
 
 // fastJPEG is the decoder of the turbojpeg build; here there is none.
-func fastJPEG([]byte, image.Config, Limits) *Image { return nil }
+func fastJPEG([]byte, *jpeg.Header, Limits) *Image { return nil }

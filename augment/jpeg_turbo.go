@@ -10,9 +10,9 @@ package augment
 import "C"
 
 import (
-	"image"
-	"image/color"
 	"unsafe"
+
+	"finetune/internal/jpeg"
 )
 
 // Decoder names the JPEG decoder built in: its pixels differ a little from the
@@ -35,8 +35,8 @@ const Decoder = "turbojpeg"
 //
 // Owned here: the handle, freed on return. Borrowed: data, during the call. The
 // Image is Go memory.
-func fastJPEG(data []byte, cfg image.Config, l Limits) *Image {
-	if cfg.ColorModel == color.CMYKModel || !hasTables(data) {
+func fastJPEG(data []byte, cfg *jpeg.Header, l Limits) *Image {
+	if len(cfg.Components) > 3 || !hasTables(data) {
 		return nil
 	}
 	h := C.tjInitDecompress() // a handle remembers tables and warnings of the file before: one for each

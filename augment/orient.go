@@ -1,37 +1,5 @@
 package augment
 
-import (
-	"bytes"
-
-	"github.com/bep/imagemeta"
-)
-
-var exifFormats = map[string]imagemeta.ImageFormat{
-	"jpeg": imagemeta.JPEG, "png": imagemeta.PNG, "tiff": imagemeta.TIFF, "webp": imagemeta.WebP,
-}
-
-// orientation returns the EXIF orientation, 1 to 8, or 1 where there is none or
-// it cannot be read: a photograph is not refused for damaged metadata.
-func orientation(format string, data []byte) int {
-	f, ok := exifFormats[format]
-	if !ok || (format == "jpeg" && !bytes.Contains(data[:min(len(data), 1<<18)], []byte("Exif\x00\x00"))) {
-		return 1
-	}
-	o := 1
-	// The error is dropped on purpose, see above; imagemeta recovers its own panics.
-	_, _ = imagemeta.Decode(imagemeta.Options{
-		R: bytes.NewReader(data), ImageFormat: f, Sources: imagemeta.EXIF,
-		ShouldHandleTag: func(t imagemeta.TagInfo) bool { return t.Namespace == "IFD0" && t.Tag == "Orientation" },
-		HandleTag: func(t imagemeta.TagInfo) error {
-			if v, ok := t.Value.(uint16); ok && v >= 1 && v <= 8 {
-				o = int(v)
-			}
-			return imagemeta.ErrStopWalking
-		},
-	})
-	return o
-}
-
 // oriented undoes an EXIF orientation. One step across and one down the result
 // are constant steps through the source, whichever of the eight it is.
 func (im *Image) oriented(o int) *Image {

@@ -2,6 +2,7 @@ package augment
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"image"
 	"image/color"
@@ -9,7 +10,7 @@ import (
 
 // flatten converts what a decoder returned to RGB on a white canvas of w × h,
 // the size declared: the frame of a GIF may cover a part of it.
-func flatten(img image.Image, w, h int) (*Image, error) {
+func flatten(ctx context.Context, img image.Image, w, h int) (*Image, error) {
 	b := img.Bounds()
 	if b.Empty() || !b.In(image.Rect(0, 0, w, h)) {
 		return nil, &DecodeError{Unreadable, fmt.Sprintf("damaged file: declares %d × %d pixels, holds %v", w, h, b)}
@@ -22,6 +23,9 @@ func flatten(img image.Image, w, h int) (*Image, error) {
 	}
 	convert := rowConverter(img)
 	for y := b.Min.Y; y < b.Max.Y; y++ {
+		if y&63 == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		start := 3 * (y*w + b.Min.X)
 		convert(im.Pix[start:start+3*b.Dx()], y)
 	}
@@ -51,6 +55,12 @@ func rowConverter(img image.Image) func(dst []uint8, y int) {
 	case *image.NYCbCrA:
 		return vp8Rows(&m.YCbCr, m)
 	}
+	return rows16(img)
+}
+
+// rows16 is the slow and general way.
+func rows16(img image.Image) func(dst []uint8, y int) {
+	b := img.Bounds()
 	return func(dst []uint8, y int) { // 16-bit samples
 		for i := range b.Dx() {
 			c := onWhite(img.At(b.Min.X+i, y))

@@ -16,8 +16,10 @@ func (p *planes) geometry() geometry {
 	return geometry{w: w, h: h, fullW: w, fullH: h, extW: float64(w), extH: float64(h)}
 }
 
-func (p *planes) image() *Image {
-	w, h := p.Rect.Dx(), p.Rect.Dy()
+func (p *planes) image() *Image { return unpack(p, p.Rect.Dx(), p.Rect.Dy()) }
+
+// unpack makes all of a picture of w × h.
+func unpack(p picture, w, h int) *Image {
 	im := &Image{Width: w, Height: h, Pix: make([]uint8, 3*w*h)}
 	row := make([]uint64, w)
 	d := im.Pix
@@ -36,6 +38,11 @@ func (p *planes) pack(dst []uint64, y, x0 int) {
 	ys := p.Y[p.YOffset(p.Rect.Min.X+x0, p.Rect.Min.Y+y):][:len(dst)]
 	cbs, crs := p.chroma(y)
 	cbs, crs = cbs[x0:][:len(dst)], crs[x0:][:len(dst)]
+	convertYCC(dst, ys, cbs, crs)
+}
+
+func convertYCC(dst []uint64, ys, cbs, crs []uint8) {
+	ys, cbs, crs = ys[:len(dst)], cbs[:len(dst)], crs[:len(dst)]
 	for i := range dst {
 		l := int32(ys[i])<<16 + 1<<15
 		cb, cr := int32(cbs[i])-128, int32(crs[i])-128
@@ -68,43 +75,62 @@ func (p *planes) chroma(y int) (cb, cr []uint8) {
 		other := y - 1 + 2*(y&1) // the chroma row on the other side of this luma row
 		far = p.COffset(x, p.Rect.Min.Y+max(0, min(other, h-1)))
 	}
+	hr, vr := ratios(p.SubsampleRatio)
 	for _, c := range []struct{ dst, src []uint8 }{{p.cb, p.Cb}, {p.cr, p.Cr}} {
-		p.upsample(c.dst, c.src[near:], c.src[far:], y)
+		upsample(c.dst[:w], c.src[near:], c.src[far:], hr, vr, y, p.sum)
 	}
 	return p.cb[:w], p.cr[:w]
 }
 
-func (p *planes) upsample(dst, near, far []uint8, y int) {
-	w := p.Rect.Dx()
-	half := (w + 1) / 2
-	ratio := p.SubsampleRatio
-	if half <= 2 && (ratio == image.YCbCrSubsampleRatio420 || ratio == image.YCbCrSubsampleRatio422) {
-		for i := range w { // libjpeg repeats samples of planes this narrow
-			dst[i] = near[i/2]
-		}
-		return
-	}
-	switch ratio {
-	case image.YCbCrSubsampleRatio420:
-		sum := p.sum[:half]
-		for i := range sum {
-			sum[i] = 3*int32(near[i]) + int32(far[i])
-		}
-		widen(dst, sum, 4, 8, 7)
+func ratios(r image.YCbCrSubsampleRatio) (h, v int) {
+	switch r {
 	case image.YCbCrSubsampleRatio422:
-		sum := p.sum[:half]
+		return 2, 1
+	case image.YCbCrSubsampleRatio420:
+		return 2, 2
+	case image.YCbCrSubsampleRatio440:
+		return 1, 2
+	case image.YCbCrSubsampleRatio411:
+		return 4, 1
+	case image.YCbCrSubsampleRatio410:
+		return 4, 2
+	}
+	return 1, 1
+}
+
+// upsample writes row y of a plane with one sample to h × v pixels at full
+// resolution. near is the plane's row that y lies in, far the other neighbour of y;
+// dst has room for a sample more; sum has half its length, rounded up.
+func upsample(dst, near, far []uint8, h, v, y int, sum []int32) {
+	w := len(dst)
+	half := (w + 1) / 2
+	switch {
+	case h == 2 && v <= 2 && half > 2: // libjpeg repeats samples of narrower planes
+		sum, left, right, shift := sum[:half], int32(1), int32(2), uint(2)
 		for i := range sum {
 			sum[i] = int32(near[i])
 		}
-		widen(dst, sum, 2, 1, 2)
-	case image.YCbCrSubsampleRatio440:
+		if v == 2 {
+			for i := range sum {
+				sum[i] = 3*int32(near[i]) + int32(far[i])
+			}
+			left, right, shift = 8, 7, 4
+		}
+		widen(dst[:w+w&1], sum, shift, left, right)
+	case h == 1 && v == 2:
 		bias := int32(1 + y&1)
 		for i := range w {
 			dst[i] = uint8((3*int32(near[i]) + int32(far[i]) + bias) >> 2)
 		}
-	default: // 4:1:1 and 4:1:0
+	case h == 1:
+		copy(dst, near)
+	case h == 2:
 		for i := range w {
-			dst[i] = near[i/4]
+			dst[i] = near[i/2]
+		}
+	default:
+		for i := range w {
+			dst[i] = near[i/h]
 		}
 	}
 }

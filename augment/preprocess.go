@@ -109,10 +109,11 @@ func (p Preprocess) Load(dst []float32, data []byte, l Limits) error {
 	if l.MinSide = 2 * p.Size; p.Resample == Area { // which is exact on the file's own pixels
 		l.MinSide = 0
 	}
-	pic, err := open(data, l)
+	pic, done, err := open(data, l)
 	if err != nil {
 		return err
 	}
+	defer done()
 	if err := fits(pic, p.Size); err != nil {
 		return err
 	}
