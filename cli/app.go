@@ -10,11 +10,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
 
 	"finetune/internal/failure"
+	"finetune/internal/home"
 )
 
 // Version is set when the binary is built.
@@ -60,6 +62,7 @@ func newApp(s Streams) *cli.App {
 		Suggest:                true,
 		ExitErrHandler:         func(*cli.Context, error) {},
 		OnUsageError:           usageError,
+		Before:                 needsHome,
 		Commands:               commands(s),
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 0 {
@@ -77,6 +80,22 @@ func newApp(s Streams) *cli.App {
 		}
 	}
 	return app
+}
+
+// homeless commands neither read nor write the shared folder.
+var homeless = []string{"", "merge", "report", "inspect"}
+
+// needsHome refuses to guess where the shared folder is.
+func needsHome(c *cli.Context) error {
+	for _, a := range c.Args().Slice() {
+		if slices.Contains([]string{"-h", "--help"}, a) {
+			return nil
+		}
+	}
+	if slices.Contains(homeless, c.Args().First()) {
+		return nil
+	}
+	return home.Check()
 }
 
 func usageError(c *cli.Context, err error, _ bool) error {

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 
 	"finetune/internal/fetch"
+	"finetune/onnx/bodies"
 )
 
 func fetchCommand(s Streams) *cli.Command {
@@ -56,6 +58,13 @@ func runFetch(ctx context.Context, name string, o fetch.Options, out *console) e
 		state = "fetched"
 	}
 	out.print("%s  sha256 %s  %s", got.Path, got.SHA256, state)
+	if slices.Contains(bodies.Names(), name) { // built now, so that the folder may only be read afterwards
+		body, err := bodies.Resolve(name, bodies.Override{})
+		if err != nil {
+			return err
+		}
+		out.say("body built from it: %s", body.Path)
+	}
 	return out.object(fetchResult(got))
 }
 

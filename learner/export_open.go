@@ -19,6 +19,10 @@ const maxClasses = 1 << 16
 
 // openExported opens a file that Export wrote, by its metadata alone.
 func openExported(path string, m Machine) (*Classifier, error) {
+	library, missing := onnx.FindLibrary(m.Device)
+	if missing == nil {
+		onnx.Prepare(library) // beside the reading of the model
+	}
 	model, err := graph.Read(path)
 	if err != nil {
 		return nil, err
@@ -26,9 +30,8 @@ func openExported(path string, m Machine) (*Classifier, error) {
 	if err := model.CheckInference(); err != nil {
 		return nil, err
 	}
-	library, err := onnx.FindLibrary(m.Device)
-	if err != nil {
-		return nil, err
+	if missing != nil {
+		return nil, missing
 	}
 	rt, err := onnx.Start(library)
 	if err != nil {

@@ -87,15 +87,17 @@ func (l *Learner) openBody() (err error) {
 	if err != nil {
 		return err
 	}
-	if l.Runtime, err = onnx.Start(library); err != nil {
-		return err
-	}
+	onnx.Prepare(library)
 	override, err := bodyOverride(*c)
 	if err != nil {
 		return err
 	}
-	if l.Body, err = bodies.Resolve(c.Body.Name, override); err != nil {
+	body, failed := bodies.Resolve(c.Body.Name, override) // reads the body while the library is compared with its digest
+	if l.Runtime, err = onnx.Start(library); err != nil {
 		return err
+	}
+	if l.Body = body; failed != nil {
+		return failed
 	}
 	spec := l.Body.Spec
 	if c.Body.Name == "" {

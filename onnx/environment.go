@@ -37,7 +37,10 @@ var environment struct {
 
 // Start loads ONNX Runtime, once a process; later calls return the first
 // result. An empty path means FindLibrary("auto"). Telemetry is switched off.
-// Errors: ErrNoLibrary where there is none; a library too old for APIVersion is named.
+// A library under $FINETUNE_HOME is compared with its digest before any of its
+// code runs (fetch.CheckLibrary).
+// Errors: ErrNoLibrary where there is none; a library too old for APIVersion, and
+// one that was changed, is named.
 func Start(path string) (Runtime, error) {
 	environment.Lock()
 	defer environment.Unlock()
@@ -51,6 +54,9 @@ func Start(path string) (Runtime, error) {
 		}
 		path = found
 	}
+	if err := errors.Join(trusted(path)(), listsProcessors(processorList)); err != nil {
+		return Runtime{}, err
+	}
 	os.Setenv("ORT_DISABLE_TELEMETRY", "1")
 	ort.SetSharedLibraryPath(path)
 	if err := ort.InitializeEnvironment(ort.WithLogLevelFatal()); err != nil {
@@ -62,6 +68,19 @@ func Start(path string) (Runtime, error) {
 	environment.started = true
 	environment.runtime = Runtime{Path: path, Version: ort.GetVersion(), API: APIVersion}
 	return environment.runtime, nil
+}
+
+// processorList is read by ONNX Runtime as it starts.
+const processorList = "/sys/devices/system/cpu/possible"
+
+// listsProcessors is an error where the list cannot be read for another cause
+// than that there is none: ONNX Runtime would crash.
+func listsProcessors(path string) error {
+	_, err := os.ReadFile(path)
+	if err == nil || errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
+		return nil
+	}
+	return fmt.Errorf("onnx: %w; ONNX Runtime cannot start without this list of the processors", err)
 }
 
 // libraryPattern matches the library's file names on this system.
@@ -88,18 +107,18 @@ func FindLibrary(device string) (string, error) {
 	}
 	dir := home.Path("runtime")
 	if device == "cuda" || device == "auto" && nvidiaDriver() {
-		if p := newest(dir, true); p != "" {
-			return p, nil
+		if p, err := newest(dir, true); p != "" || err != nil {
+			return p, err
 		}
 		if device == "cuda" {
 			return "", fmt.Errorf("onnx: %w with the CUDA provider (libonnxruntime_providers_cuda.so) in %s; run `make cuda`, or set ONNXRUNTIME_LIB", ErrNoLibrary, dir)
 		}
 	}
-	if p := newest(dir, false); p != "" {
-		return p, nil
+	if p, err := newest(dir, false); p != "" || err != nil {
+		return p, err
 	}
 	for _, system := range []string{"/usr/local/lib", "/usr/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/opt/homebrew/lib"} {
-		if found := match(system); len(found) > 0 {
+		if found, err := match(system); err == nil && len(found) > 0 {
 			return found[len(found)-1], nil
 		}
 	}
@@ -117,21 +136,30 @@ func nvidiaDriver() bool {
 }
 
 // newest returns the library with the highest version among dir/*/, with or
-// without a CUDA provider beside it, or "".
-func newest(dir string, cuda bool) string {
+// without a CUDA provider beside it, or "". A folder that cannot be listed is an
+// error: what lies in it is not known.
+func newest(dir string, cuda bool) (string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("onnx: %w", err)
+	}
 	var best string
-	folders, _ := filepath.Glob(filepath.Join(dir, "*"))
-	for _, f := range folders {
-		if hasCUDA(f) != cuda {
+	for _, e := range entries {
+		f := filepath.Join(dir, e.Name())
+		if info, err := os.Stat(f); err != nil || !info.IsDir() || hasCUDA(f) != cuda {
 			continue
 		}
-		for _, lib := range match(f) {
+		found, err := match(f)
+		if err != nil {
+			return "", fmt.Errorf("onnx: %w", err)
+		}
+		for _, lib := range found {
 			if best == "" || versionLess(filepath.Base(best), filepath.Base(lib)) {
 				best = lib
 			}
 		}
 	}
-	return best
+	return best, nil
 }
 
 func hasCUDA(folder string) bool {
@@ -139,10 +167,20 @@ func hasCUDA(folder string) bool {
 	return err == nil
 }
 
-func match(dir string) []string {
-	found, _ := filepath.Glob(filepath.Join(dir, libraryPattern()))
+// match lists the libraries in dir, the oldest first.
+func match(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for _, e := range entries {
+		if ok, _ := filepath.Match(libraryPattern(), e.Name()); ok { // the pattern is sound
+			found = append(found, filepath.Join(dir, e.Name()))
+		}
+	}
 	sort.Slice(found, func(i, j int) bool { return versionLess(found[i], found[j]) })
-	return found
+	return found, nil
 }
 
 // versionLess compares the dotted numbers in two file names.

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	ort "github.com/yalue/onnxruntime_go"
+
+	"finetune/internal/fetch"
 )
 
 // Options of a session. The zero value runs on every core of the CPU.
@@ -152,6 +154,9 @@ func appendProvider(so *ort.SessionOptions, o Options) (string, error) {
 	}
 	restore := keepSignals()
 	defer restore()
+	if err := fetch.CheckBeside(environment.runtime.Path); err != nil {
+		return "", err // not even "auto" passes over files that were changed
+	}
 	preload(filepath.Dir(environment.runtime.Path))
 	cuda, err := ort.NewCUDAProviderOptions()
 	if err == nil {

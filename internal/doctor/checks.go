@@ -61,7 +61,24 @@ func library() []Finding {
 	if digest, err := digest.File(path); err == nil {
 		file.Detail += "\nsha256 " + digest
 	}
+	file.Detail += "\n" + trust(path)
 	return []Finding{file, loads(path)}
+}
+
+// trust says what the library's digest was compared with.
+func trust(path string) string {
+	if path == os.Getenv("ONNXRUNTIME_LIB") {
+		return "named by ONNXRUNTIME_LIB: used without comparing its digest"
+	}
+	switch compared, err := fetch.CheckLibrary(path); {
+	case err != nil:
+		return err.Error()
+	case compared == fetch.Pinned:
+		return "compared with the pinned digest before it is loaded"
+	case compared == fetch.Recorded:
+		return "compared with the digest in SHA256SUMS beside it before it is loaded; none is pinned for it"
+	}
+	return "no build that finetune fetches: used without comparing its digest"
 }
 
 func loads(path string) Finding {

@@ -72,7 +72,13 @@ func Get(ctx context.Context, name string, o Options) (Result, error) {
 	if !errors.Is(err, os.ErrNotExist) {
 		o.Log("%v; fetching it again", err)
 	}
+	if it.kept() {
+		it.url, it.urlDir = "", "" // the package that it was unpacked from is at hand
+	}
 	if err := it.install(ctx, o); err != nil {
+		return Result{}, err
+	}
+	if err := it.removeDamaged(o.Log); err != nil {
 		return Result{}, err
 	}
 	if path, digest, err = it.installed(); err != nil {

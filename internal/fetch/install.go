@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -39,6 +41,41 @@ func (it Item) installed() (path, digest string, err error) {
 		}
 	}
 	return "", "", err
+}
+
+// kept reports whether the packages of a folder are all among the downloads.
+func (it Item) kept() bool {
+	pins, err := it.requirements()
+	if err != nil || it.pinsDir == "" {
+		return false
+	}
+	for _, r := range pins {
+		if _, err := r.downloaded(); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// removeDamaged takes away what another build of the same item stands in for now.
+func (it Item) removeDamaged(log func(string, ...any)) error {
+	for _, dir := range []string{it.pinsDir, it.urlDir} {
+		if dir == "" {
+			continue
+		}
+		folder := home.Path("runtime", dir)
+		if _, err := os.Stat(folder); err != nil {
+			continue
+		}
+		if _, _, err := it.verifyFolder(folder); err == nil {
+			continue
+		}
+		log("%s: damaged; removed", folder)
+		if err := os.RemoveAll(folder); err != nil {
+			return fmt.Errorf("fetch: %w", err)
+		}
+	}
+	return nil
 }
 
 // place puts what the item keeps of the archives or the file under its final name.
@@ -83,8 +120,8 @@ func (it Item) verifyWeights() (path, sum string, err error) {
 		return "", "", fmt.Errorf("fetch: %w", err)
 	}
 	want := it.fileDigest
-	if record, err := os.ReadFile(path + ".sha256"); err == nil {
-		want, _, _ = strings.Cut(string(record), " ")
+	if record, err := os.ReadFile(path + ".sha256"); err == nil && len(want) < len(sum) {
+		want, _, _ = strings.Cut(string(record), " ") // the pin is a beginning alone
 	}
 	if sum != want || !strings.HasPrefix(sum, it.fileDigest) {
 		return "", "", fmt.Errorf("fetch: %s: damaged: digest is %s, expected %s", path, sum, want)
@@ -132,25 +169,22 @@ func (it Item) unpackOne(archive, path string) (digest string, err error) {
 // verifyFolder checks every file that the folder's SHA256SUMS lists and returns
 // the main one.
 func (it Item) verifyFolder(dir string) (path, sum string, err error) {
-	record, err := os.ReadFile(filepath.Join(dir, sums))
+	record, err := readSums(dir)
 	if err != nil {
-		return "", "", fmt.Errorf("fetch: %w", err)
+		return "", "", err
 	}
-	for _, line := range strings.Split(strings.TrimSpace(string(record)), "\n") {
-		want, name, ok := strings.Cut(line, "  ")
-		if !ok || filepath.Base(name) != name {
-			return "", "", fmt.Errorf("fetch: %s: damaged: line %q", filepath.Join(dir, sums), line)
+	for _, name := range slices.Sorted(maps.Keys(record)) {
+		want := record[name]
+		if pin := libraries()[filepath.Base(dir)+"/"+name]; pin != "" {
+			want = pin
 		}
-		file := filepath.Join(dir, name)
-		got, err := digest.File(file)
-		if err != nil {
-			return "", "", fmt.Errorf("fetch: %s: damaged: %v", dir, err)
-		}
-		if got != want {
-			return "", "", fmt.Errorf("fetch: %s: damaged: digest is %s, recorded was %s", file, got, want)
+		if err := compare(filepath.Join(dir, name), want); errors.Is(err, os.ErrNotExist) {
+			return "", "", fmt.Errorf("fetch: %s: damaged: %v", dir, err) // not absent: a part of it is gone
+		} else if err != nil {
+			return "", "", err
 		}
 		if path == "" && strings.HasPrefix(name, it.main) {
-			path, sum = file, got
+			path, sum = filepath.Join(dir, name), want
 		}
 	}
 	if path == "" {

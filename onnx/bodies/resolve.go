@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"finetune/internal/digest"
 	"finetune/internal/durable"
@@ -98,12 +99,20 @@ func WeightsPath(name string) (string, error) {
 	return "", fmt.Errorf("bodies: %s: no weights at %s; run `finetune fetch %s`: %w", name, home.Path("weights", name+".pth"), name, ErrNotInstalled)
 }
 
-// resolveKnown takes the body built earlier if it is whole, by this revision
-// and newer than the weights, and builds it otherwise.
+// resolveKnown takes the body built earlier if it is whole, by this revision and
+// from these weights, and builds it otherwise.
 func resolveKnown(name string, o Override) (Body, error) {
 	path := home.Path("bodies", name+".onnx")
 	weightsFile, err := WeightsPath(name)
-	if b, ok := built(path, weightsFile); ok {
+	var from string
+	if err == nil {
+		if from, err = origin(name, weightsFile); err != nil {
+			return Body{}, err
+		}
+	} else {
+		from = pinnedWeights(name) // gone, or in an image without them; "": nothing to compare with
+	}
+	if b, ok := built(path, from); ok {
 		return b.with(o)
 	}
 	if err != nil {
@@ -111,23 +120,24 @@ func resolveKnown(name string, o Override) (Body, error) {
 	}
 	spec, err := Import(name, weightsFile, path)
 	if err != nil {
-		return Body{}, err
+		return Body{}, beforehand(name, err)
 	}
 	return Body{path, spec}.with(o)
 }
 
-// built returns the body at path if it can be used as it is. Without weights,
-// a whole body is enough.
-func built(path, weightsFile string) (Body, bool) {
-	spec, err := ReadSpec(SpecPath(path))
-	if err != nil || spec.Revision != revision {
-		return Body{}, false
+// beforehand says what helps where a body cannot be written.
+func beforehand(name string, err error) error {
+	if errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		return fmt.Errorf("%w; where this folder may only be read, build the body beforehand: `finetune fetch %s` does, while the image is made", err, name)
 	}
-	model, err := os.Stat(path)
-	if err != nil {
-		return Body{}, false
-	}
-	if w, err := os.Stat(weightsFile); err == nil && w.ModTime().After(model.ModTime()) {
+	return err
+}
+
+// built returns the body at path if it can be used as it is: from the weights
+// with the digest from, or with "" from any.
+func built(path, from string) (Body, bool) {
+	spec, err := readSealed(SpecPath(path))
+	if err != nil || spec.Revision != revision || from != "" && spec.Weights != from {
 		return Body{}, false
 	}
 	digest, err := digest.File(path)
@@ -146,14 +156,15 @@ func resolveSeeded(text string, o Override) (Body, error) {
 	}
 	name := parts[1]
 	path := home.Path("bodies", fmt.Sprintf("seed-%s-%d.onnx", name, seed))
-	if b, ok := built(path, ""); ok {
+	from := fmt.Sprintf("seed %d", seed)
+	if b, ok := built(path, from); ok {
 		return b.with(o)
 	}
 	state, err := Seeded(name, seed)
 	if err != nil {
 		return Body{}, err
 	}
-	spec, err := write(name, state, fmt.Sprintf("seed %d", seed), path)
+	spec, err := write(name, state, from, path)
 	if err != nil {
 		return Body{}, err
 	}
@@ -164,7 +175,8 @@ func resolveSeeded(text string, o Override) (Body, error) {
 // out and, beside it, its Spec. Each appears whole or not at all.
 //
 // Errors name the file: failure.Usage for an unknown network or an out that is
-// no .onnx, failure.Data for a state dict that does not fit.
+// no .onnx, failure.Data for a state dict that does not fit, or whose digest is
+// not the one that is pinned for it or that its name states.
 func Import(name, weightsFile, out string) (Spec, error) {
 	if _, err := find(name); err != nil {
 		return Spec{}, err
@@ -172,15 +184,15 @@ func Import(name, weightsFile, out string) (Spec, error) {
 	if filepath.Ext(out) != ".onnx" {
 		return Spec{}, failure.Usage(fmt.Errorf("bodies: %s: the body's file must end in .onnx", out))
 	}
+	sum, err := checkWeights(name, weightsFile)
+	if err != nil {
+		return Spec{}, err
+	}
 	state, err := weights.Read(weightsFile)
 	if err != nil {
 		return Spec{}, err
 	}
-	digest, err := digest.File(weightsFile)
-	if err != nil {
-		return Spec{}, err
-	}
-	spec, err := write(name, state, digest, out)
+	spec, err := write(name, state, sum, out)
 	if err != nil {
 		return Spec{}, fmt.Errorf("%w (weights from %s)", err, weightsFile)
 	}

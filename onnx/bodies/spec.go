@@ -97,20 +97,30 @@ const maxSpec = 4 << 20 // bytes; a foreign body lists its parameters by name
 // missing is left empty for Resolve to find in the model. Errors name path and
 // are failure.Data, except those of the file system (os.ErrNotExist).
 func ReadSpec(path string) (Spec, error) {
+	s, _, err := readSpec(path)
+	return s, err
+}
+
+// readSpec also says whether the description has a checksum, as ours have.
+func readSpec(path string) (s Spec, sealed bool, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return Spec{}, fmt.Errorf("bodies: %w", err)
+		return Spec{}, false, fmt.Errorf("bodies: %w", err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxSpec+1))
 	if err != nil {
-		return Spec{}, fmt.Errorf("bodies: %s: %w", path, err)
+		return Spec{}, false, fmt.Errorf("bodies: %s: %w", path, err)
 	}
-	s, err := parseSpec(data)
+	s, err = parseSpec(data)
 	if err != nil {
-		return Spec{}, failure.Data(fmt.Errorf("bodies: %s: %w", path, err))
+		return Spec{}, false, failure.Data(fmt.Errorf("bodies: %s: %w", path, err))
 	}
-	return s, nil
+	var sum struct {
+		Of string `json:"crc32c"`
+	}
+	err = json.Unmarshal(data, &sum)
+	return s, sum.Of != "", err
 }
 
 func parseSpec(data []byte) (Spec, error) {
