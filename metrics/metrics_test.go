@@ -108,10 +108,23 @@ func TestWilson(t *testing.T) {
 			t.Errorf("%d of %d: interval [%v, %v]", tt[0], tt[1], lo, hi)
 		}
 	}
-	lo, _ := Wilson(1, 10)
+	lo, hi := Wilson(1, 10)
 	near(t, "low end of 10 of 10", lo, .722467, 5e-7)
-	lo, hi := Wilson(0, 0)
+	near(t, "high end of 10 of 10", hi, 1, 0)
+	lo, hi = Wilson(0, 10)
+	near(t, "low end of 0 of 10", lo, 0, 0)
+	near(t, "high end of 0 of 10", hi, 1-.722467, 5e-7)
+	lo, hi = Wilson(0, 0)
 	equal(t, "interval of no rows", []float64{lo, hi}, []float64{0, 1})
+}
+
+// Equal probabilities: the first class wins.
+func TestTies(t *testing.T) {
+	logp := []float32{-1, -1, -2, -3, -1, -1}
+	equal(t, "most probable", Argmax(logp, 3), []int{0, 1})
+	near(t, "accuracy of the first of equals", Accuracy(logp, []int{0, 1}, 3), 1, 0)
+	near(t, "accuracy of the second of equals", Accuracy(logp, []int{1, 2}, 3), 0, 0)
+	near(t, "among two", TopK(logp, []int{1, 2}, 3, 2), 1, 0)
 }
 
 func TestSeveralLabels(t *testing.T) {
@@ -119,6 +132,9 @@ func TestSeveralLabels(t *testing.T) {
 	targets := []float32{1, 0, 0, 1}
 	near(t, "the lesson's binary_loss", MultiLogLoss(logp, targets), 0.164252033486018, 1e-7)
 	near(t, "accuracy above .5", MultiAccuracy(logp, targets, .5), 1, 0)
+	near(t, "accuracy where p is the threshold, which is not above it", MultiAccuracy([]float32{0}, []float32{1}, 1), 0, 0)
+	near(t, "accuracy where p is the threshold and the label absent", MultiAccuracy([]float32{0}, []float32{0}, 1), 1, 0)
+	near(t, "a target of .5 is no", MultiAccuracy([]float32{0}, []float32{.5}, .5), 0, 0)
 	near(t, "accuracy above .85", MultiAccuracy(logp, targets, .85), .75, 0)
 	if v := MultiLogLoss([]float32{0}, []float32{0}); math.IsInf(v, 0) || v < 80 {
 		t.Errorf("a sure and wrong answer costs %v, want a large finite loss", v)
@@ -134,6 +150,10 @@ func TestCalibration(t *testing.T) {
 	near(t, "calibration error", ece, .5*.1+.5*.2, 1e-7) // (.8, 1]: .9 said, all right; (.6, .8]: .7 said, half right
 	near(t, "accuracy of the fourth bin", bins[3].Accuracy, .5, 0)
 	near(t, "confidence of the last bin", bins[4].Confidence, .9, 1e-7)
+	for i, b := range bins {
+		near(t, fmt.Sprintf("low end of bin %d", i), b.Lo, float64(i)*.2, 1e-15)
+		near(t, fmt.Sprintf("high end of bin %d", i), b.Hi, float64(i+1)*.2, 1e-15)
+	}
 	equal(t, "rows", []int{bins[0].Rows, bins[3].Rows, bins[4].Rows}, []int{0, 2, 2})
 }
 

@@ -116,11 +116,30 @@ func TestCLRBeta(t *testing.T) {
 	for i, want := range map[int]float64{0: .938889, 1: .927778, 8: .85, 9: .861111, 17: .95, 18: .95, 19: .95} {
 		near(t, "momentum", c.Momentum(i), want, 5e-7)
 	}
+	c.MomentumMax, c.MomentumMin = 0, 0
+	for _, i := range []int{0, 8, 9, 19} {
+		near(t, "momentum of a CLRBeta that leaves it alone", c.Momentum(i), DefaultMomentum, 0)
+	}
+}
+
+// One of the two momenta may be 0: the schedule is then between 0 and the other.
+func TestMomentumFromZero(t *testing.T) {
+	near(t, "CLR's momentum at the cut", CLR{Batches: 16, CycleLen: 1, Cycles: 1, Div: 4, CutDiv: 8, MomentumMax: .8}.Momentum(1), 0, 1e-15)
+	near(t, "CLR's momentum one step on", CLR{Batches: 16, CycleLen: 1, Cycles: 1, Div: 4, CutDiv: 8, MomentumMax: .8}.Momentum(0), .4, 1e-15)
+	near(t, "CLRBeta's momentum at the top", CLRBeta{Batches: 20, CycleLen: 1, Cycles: 1, Div: 10, Tail: 10, MomentumMax: .9}.Momentum(8), 0, 1e-15)
+	near(t, "CLRBeta's momentum two steps before", CLRBeta{Batches: 20, CycleLen: 1, Cycles: 1, Div: 10, Tail: 10, MomentumMax: .9}.Momentum(6), .2, 1e-15)
+	near(t, "CLR's momentum, least alone", CLR{Batches: 16, CycleLen: 1, Cycles: 1, Div: 4, CutDiv: 8, MomentumMin: .8}.Momentum(0), .4, 1e-15)
+	near(t, "CLRBeta's momentum, least alone", CLRBeta{Batches: 20, CycleLen: 1, Cycles: 1, Div: 10, Tail: 10, MomentumMin: .9}.Momentum(6), .7, 1e-15)
 }
 
 func TestBadCLRIsRefused(t *testing.T) {
-	if (CLR{Div: 4, CutDiv: 8}).Check() != nil || (CLRBeta{Div: 4, Tail: 10}).Check() != nil {
-		t.Error("Check refuses good settings")
+	for _, err := range []error{
+		CLR{Div: 4, CutDiv: 8}.Check(), CLR{Div: 1, CutDiv: 8}.Check(), CLR{Div: 4, CutDiv: 1}.Check(),
+		CLRBeta{Div: 4, Tail: 10}.Check(), CLRBeta{Div: 1, Tail: 10}.Check(), CLRBeta{Div: 4}.Check(), CLRBeta{Div: 4, Tail: .5}.Check(),
+	} {
+		if err != nil {
+			t.Errorf("Check refuses good settings: %v", err)
+		}
 	}
 	for _, err := range []error{CLR{Div: .5, CutDiv: 8}.Check(), CLR{Div: 4}.Check(), CLRBeta{Div: 4, Tail: 100}.Check(), CLRBeta{}.Check()} {
 		if err == nil {
@@ -211,10 +230,22 @@ func TestSuggest(t *testing.T) {
 	}
 	const want, tolerance = .007, .003 // sqrt(.001 * .05)
 	near(t, "suggestion", Suggest(rates, losses), want, tolerance)
+	// numpy.polyfit over the same windows of 7 of the 60 points shown; windows of 5 choose another point.
+	near(t, "suggestion of a part", Suggest(rates[:76], losses[:76]), 0.0015848931924611136, 1e-14)
 	losses[60] = math.NaN()
 	near(t, "suggestion with a NaN in the curve", Suggest(rates, losses), want, tolerance)
 	near(t, "suggestion from a linear test, which starts at 0", Suggest([]float64{0, .1, .2, .3, .4}, []float64{5, 4, 3, 2, 1}), .08, .03)
+	near(t, "suggestion from three points", Suggest([]float64{.1, .2, .4}, []float64{3, 2, 1.5}), 0.0894427190999916, 1e-15)
+	near(t, "suggestion from three points, one of them rate 0", Suggest([]float64{0, .2, .4}, []float64{3, 2, 1.5}), 0, 0)
+	near(t, "suggestion with a rate of 0 among the others", Suggest([]float64{.05, .1, 0, .2, .4}, []float64{4, 3, 2.5, 2, 1.5}), 0.0894427190999916, 1e-15)
+	near(t, "suggestion from three points, one of them NaN", Suggest([]float64{.1, .2, .4}, []float64{3, math.NaN(), 1.5}), 0, 0)
 	for _, n := range []int{0, 1, 2} {
 		near(t, "suggestion from too few points", Suggest(rates[:n], losses[:n]), 0, 0)
 	}
+}
+
+// Points are not evenly spaced where losses of NaN fell out.
+func TestSlope(t *testing.T) {
+	near(t, "slope of a line", slope([]float64{0, 2, 6, 7}, []float64{1, 5, 13, 15}), 2, 1e-15)
+	near(t, "slope of a parabola's points", slope([]float64{0, 1, 3}, []float64{0, 1, 9}), 22./7, 1e-14) // numpy.polyfit
 }
