@@ -17,6 +17,14 @@ type Body interface {
 	Features() int
 }
 
+// Judge may be implemented by a Body that cannot give a row for every image:
+// Wrong says what is wrong with a row that Run wrote, "" if nothing is. Such a
+// file is a Bad one with the status "failed", and its row is not kept.
+type Judge interface {
+	Body
+	Wrong(row []float32) string
+}
+
 // Load turns the bytes of a file into an image [3, S, S] in dst. it.Digest is
 // set: draw augmentation from it, so that equal files give equal rows. Load is
 // called from several goroutines, once for each distinct file that has no row;
@@ -46,7 +54,7 @@ type FillOptions struct {
 type Bad struct {
 	Path   string // dataset.Item.Path
 	File   string
-	Status string // unreadable, too_large, empty or unsupported
+	Status string // unreadable, too_large, empty, unsupported or failed
 	Reason string
 }
 

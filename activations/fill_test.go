@@ -237,3 +237,47 @@ func TestCancelThenResume(t *testing.T) {
 		t.Error("resumed rows differ from those of one run")
 	}
 }
+
+// judge is a fakeBody that makes nothing of some files.
+type judge struct {
+	*fakeBody
+	limit float32
+}
+
+func (b judge) Wrong(row []float32) string {
+	if row[0] > b.limit {
+		return "too bright"
+	}
+	return ""
+}
+
+func TestRowsThatTheBodyCannotGive(t *testing.T) {
+	dir, items := t.TempDir(), photos(t, 40)
+	whole := open(t, t.TempDir(), 8)
+	fill(t, whole, items, FillOptions{})
+	x, _ := whole.Rows(items)
+	body := judge{&fakeBody{features: 8}, x[5*8]}
+	want := 0
+	for i := range items {
+		if x[i*8] > body.limit {
+			want++
+		}
+	}
+	c := open(t, dir, 8)
+	r, err := c.Fill(t.Context(), items, body, fakeLoad, FillOptions{Batch: 4, Runs: 3})
+	if err != nil || want == 0 || want == len(items) {
+		t.Fatal(want, err)
+	}
+	counts(t, "judged", r, len(items)-want, 0, 0, want)
+	for _, b := range r.Skipped {
+		if b.Status != "failed" || b.Reason != "too bright" {
+			t.Errorf("%+v", b)
+		}
+	}
+	y, ok := c.Rows(items)
+	for i := range items {
+		if ok[i] != (x[i*8] <= body.limit) || ok[i] && y[i*8] != x[i*8] {
+			t.Errorf("row %d: %v %v, %v alone", i, ok[i], y[i*8], x[i*8])
+		}
+	}
+}

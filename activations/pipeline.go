@@ -286,20 +286,6 @@ func (f *filler) tell(end bool) {
 	f.o.Progress(f.done, len(f.items), f.report.Computed)
 }
 
-// compute runs the body over batches as they come.
-func (f *filler) compute() {
-	for b := range f.ready {
-		b.pending.Wait()
-		err := f.ctx.Err()
-		if err == nil {
-			if err = f.runBody(b); err != nil {
-				f.fail(err)
-			}
-		}
-		b.computed <- err == nil
-	}
-}
-
 // collect takes the batches in order, up to the first that is not computed or
 // not wanted.
 func (f *filler) collect() {
@@ -324,34 +310,6 @@ func (f *filler) collect() {
 	if len(out.paths) > 0 {
 		f.full <- out
 	}
-}
-
-// runBody calls the body on the whole batch, failed images included as zeros,
-// so that its size changes for the last batch alone.
-func (f *filler) runBody(b *imageBatch) error {
-	n := len(b.jobs)
-	good := false
-	for _, j := range b.jobs {
-		good = good || j.err == nil
-	}
-	if !good {
-		return nil
-	}
-	f.bodyRuns(+1)
-	defer f.bodyRuns(-1)
-	return f.body.Run(f.ctx, b.images[:n*f.pixels], n, b.features[:n*f.body.Features()])
-}
-
-// bodyRuns counts the runs going on and adds the time since the last change,
-// if there were any.
-func (f *filler) bodyRuns(change int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	now := time.Now()
-	if f.running > 0 {
-		f.report.BodySeconds += now.Sub(f.changed).Seconds()
-	}
-	f.running, f.changed = f.running+change, now
 }
 
 // keep notes the rows of a batch for the next shard.

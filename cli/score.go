@@ -133,7 +133,7 @@ func (o scoreOptions) items(part shard, out *console) ([]dataset.Item, error) {
 // totals counts rows by status, ok first; the counts add up to the rows.
 func totals(r learner.ScoreReport) string {
 	parts := []string{fmt.Sprintf("%d ok", r.Status[scores.OK])}
-	for _, s := range []string{"unreadable", "too_large", "empty", "unsupported"} {
+	for _, s := range []string{"unreadable", "too_large", "empty", "unsupported", learner.StatusFailed} {
 		if n := r.Status[s]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, s))
 		}

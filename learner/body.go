@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"sync"
 
 	"finetune/activations"
@@ -49,9 +48,14 @@ type frozenBody struct {
 	name, precision string
 	size            int64
 	features        int
+	single          bool  // runs one photograph at a time: scalesBatches
+	multi           *bool // of an exported file, whose features are log-probabilities: whether of several labels
+
+	mates     sync.Once // checkMates
+	dependent error     // its answer
 }
 
-var _ activations.Body = (*frozenBody)(nil)
+var _ activations.Judge = (*frozenBody)(nil)
 
 // openFrozen loads the body up to its cut with [max ‖ average] pooling behind it.
 func (l *Learner) openFrozen() (*frozenBody, error) {
@@ -68,7 +72,7 @@ func (l *Learner) openFrozen() (*frozenBody, error) {
 		return nil, err
 	}
 	return &frozenBody{session: s, name: m.Path, precision: cmp.Or(l.Config.Body.Precision, fullPrecision),
-		size: int64(l.Config.Images.Size), features: l.Body.Spec.Features()}, nil
+		size: int64(l.Config.Images.Size), features: l.Body.Spec.Features(), single: scalesBatches(m)}, nil
 }
 
 // featureModel is the body up to its pooled features, in the run's precision.
@@ -110,17 +114,28 @@ func (l *Learner) wellFormed() (*graph.Model, error) {
 // Features implements activations.Body.
 func (b *frozenBody) Features() int { return b.features }
 
-// Run implements activations.Body.
+// Run implements activations.Body. Rows that are no numbers are left as the
+// network gave them, for Wrong to tell: where one is, all are computed alone, so
+// that it cannot spoil the others. An error is the network's, not a photograph's.
 func (b *frozenBody) Run(ctx context.Context, images []float32, n int, features []float32) error {
-	if err := runRows(ctx, b.session, images, n, b.size, features, int64(b.features)); err != nil {
+	features = features[:n*b.features]
+	if b.single {
+		if err := b.alone(ctx, images, n, features); err != nil {
+			return err
+		}
+	} else if err := runRows(ctx, b.session, images, n, b.size, features, int64(b.features)); err != nil {
 		return err
 	}
-	for _, v := range features[:n*b.features] {
-		if !(v <= math.MaxFloat32) { // of an exported file these are logarithms of probabilities, which may be -Inf
-			return failure.Data(fmt.Errorf("learner: %s gives %g among its outputs, computing in %s: %s", b.name, v, b.precision, b.remedy()))
+	if b.anyWrong(features, n) < 0 {
+		if b.single || n == 1 {
+			return nil
 		}
+		return b.checkMates(ctx, images, n, features)
 	}
-	return nil
+	if err := b.checkItself(ctx); err != nil || n == 1 {
+		return err
+	}
+	return b.alone(ctx, images, n, features)
 }
 
 // runRows runs a session on n images [n, 3, size, size] and has it write a row
@@ -150,6 +165,9 @@ func (b *frozenBody) remedy() string {
 	if b.precision == halfPrecision {
 		return "its activations are beyond float16's 65,504; use float32"
 	}
+	if b.multi != nil {
+		return "its weights are wrong; export the run again"
+	}
 	return "its weights, or its mean and deviation (--mean, --std), are wrong"
 }
 
@@ -165,6 +183,9 @@ type unopened struct {
 
 // Features implements activations.Body.
 func (u *unopened) Features() int { return u.l.Body.Spec.Features() }
+
+// Wrong implements activations.Judge.
+func (u *unopened) Wrong(row []float32) string { return notNumbers(row) }
 
 // Run implements activations.Body.
 func (u *unopened) Run(ctx context.Context, images []float32, n int, features []float32) error {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -171,12 +172,40 @@ func (c *Classifier) Load(dst []float32, data []byte, l augment.Limits) error {
 }
 
 // Predict returns log-probabilities [n, len(Classes)] of images [n, 3, Size, Size].
+// They are NaN for an image of which the network makes no numbers.
 func (c *Classifier) Predict(ctx context.Context, images []float32, n int) ([]float32, error) {
 	rows, err := c.rows(ctx, images, n)
 	if err != nil {
 		return nil, err
 	}
-	return c.finish(rows)
+	return c.finishRight(rows)
+}
+
+// finishRight is finish with NaN for the rows that are wrong.
+func (c *Classifier) finishRight(rows [][]float32) ([]float32, error) {
+	logp, err := c.finish(rows)
+	if err != nil {
+		return nil, err
+	}
+	for i, k := 0, len(c.Classes); i < len(rows); i++ {
+		if c.wrong(rows[i], logp[i*k:(i+1)*k]) != "" {
+			for j := range k {
+				logp[i*k+j] = float32(math.NaN())
+			}
+		}
+	}
+	return logp, nil
+}
+
+// wrong says what is wrong with what the body and the head make of a photograph.
+// The head's ReLU can turn what is no number into 0, so features count as well.
+func (c *Classifier) wrong(row, logp []float32) string {
+	if c.head != nil {
+		if reason := notNumbers(row); reason != "" {
+			return reason
+		}
+	}
+	return notProbabilities(c.Multi)(logp)
 }
 
 // rows is what the body makes of images. Any number of goroutines.
@@ -218,10 +247,13 @@ func (b *directBody) Run(ctx context.Context, images []float32, n int, out []flo
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	logp, err := b.c.finish(rows)
+	logp, err := b.c.finishRight(rows)
 	copy(out, logp)
 	return err
 }
+
+// Wrong implements activations.Judge.
+func (b *directBody) Wrong(row []float32) string { return notProbabilities(b.c.Multi)(row) }
 
 // load makes one view of a photograph: the centre for k < 0, else augmented
 // view k as Learner.TTA draws it.

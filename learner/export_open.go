@@ -80,9 +80,9 @@ func exported(name string, model *graph.Model, m Machine) (*Classifier, error) {
 	if images.Whole {
 		c.whole = s
 		c.key.Preprocess = "v1 in the graph, jpeg=" + augment.Decoder
-		c.body = wholeBody{classes: len(c.Classes), pixels: c.pre.Len()}
+		c.body = wholeBody{classes: len(c.Classes), pixels: c.pre.Len(), multi: c.Multi}
 	} else {
-		c.body = &frozenBody{session: s, name: name, precision: c.Precision, size: int64(c.Size), features: len(c.Classes)}
+		c.body = &frozenBody{session: s, name: name, precision: c.Precision, size: int64(c.Size), features: len(c.Classes), single: scalesBatches(model), multi: &c.Multi}
 	}
 	return c, nil
 }
@@ -133,7 +133,13 @@ func (c *Classifier) agrees(m *graph.Model) error {
 
 // wholeBody takes the results of photographs that loadWhole put into the places
 // of their images.
-type wholeBody struct{ classes, pixels int }
+type wholeBody struct {
+	classes, pixels int
+	multi           bool
+}
+
+// Wrong implements activations.Judge.
+func (b wholeBody) Wrong(row []float32) string { return notProbabilities(b.multi)(row) }
 
 // Features implements activations.Body.
 func (b wholeBody) Features() int { return b.classes }

@@ -28,7 +28,7 @@ type ScoreOptions struct {
 	Table   scores.Options
 }
 
-// ScoreReport says what Score did. The five counts add up to Rows.
+// ScoreReport says what Score did. The counts of Status add up to Rows.
 type ScoreReport struct {
 	Output        string         `json:"output"`
 	Rows          int            `json:"rows"`
@@ -230,10 +230,16 @@ func (s *scorer) view(ctx context.Context, k, done int, items []dataset.Item, ba
 		}
 	}
 	out, err := s.c.finish(good)
+	if err != nil {
+		return nil, err
+	}
 	for j, i := range index {
 		copy(logp[i*n:(i+1)*n], out[j*n:])
+		if reason := s.c.wrong(good[j], out[j*n:(j+1)*n]); reason != "" {
+			bad[i] = &activations.Bad{Path: items[i].Path, File: items[i].File, Status: StatusFailed, Reason: reason}
+		}
 	}
-	return logp, err
+	return logp, nil
 }
 
 // cached returns the body's rows of one view, computing those that the cache

@@ -80,11 +80,17 @@ func train(t *testing.T, dir, run string, m Machine) {
 			t.Fatal(err)
 		}
 	}
-	l, err := Open(t.Context(), Config{
+	trainOn(t, run, Config{
 		Data: DataConfig{Path: filepath.Join(dir, "data"), MaxBad: .1}, Body: BodyConfig{Name: "seed:resnet18:7", Precision: "float32"},
 		Images: Images{Size: 64, Augment: "none", MaxZoom: 1.1, Crop: "random"}, Machine: m,
 		Train: Training{BatchSize: 16, LR: .01, Schedule: "constant", Epochs: 2, Momentum: .9, Optimiser: "sgd", Hidden: "32", Dropout: ".25,.5"},
-	}, silent{t})
+	})
+}
+
+// trainOn trains and returns the run and what was left out.
+func trainOn(t *testing.T, run string, config Config) (*Run, []Skipped) {
+	t.Helper()
+	l, err := Open(t.Context(), config, silent{t})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,6 +107,7 @@ func train(t *testing.T, dir, run string, m Machine) {
 	if _, err := l.Train(t.Context(), r, f, time.Now()); err != nil {
 		t.Fatal(err)
 	}
+	return r, f.Skipped
 }
 
 func open(t *testing.T, path string, m Machine) *Classifier {

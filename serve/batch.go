@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
 // errClosed says that the server shuts down.
 var errClosed = errors.New("serve: shutting down")
+
+// errNoNumbers is of a photograph of which the network makes no numbers.
+var errNoNumbers = errors.New("not a number: the network gives no probabilities for this photograph")
 
 // job is one decoded photograph on its way to a batch.
 type job struct {
@@ -85,6 +89,9 @@ func (b *batcher) flush(ctx context.Context, batch []*job, images []float32) {
 		if err == nil {
 			c := len(logp) / len(live)
 			r.logp = logp[i*c : (i+1)*c]
+			if slices.ContainsFunc(r.logp, func(v float32) bool { return v != v }) {
+				r = result{err: errNoNumbers}
+			}
 		}
 		j.done <- r
 	}

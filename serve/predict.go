@@ -91,10 +91,14 @@ func (s *Server) predict(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// codes are the answers to a single photograph that cannot be read.
+// failed is the status of a photograph that the network can make nothing of.
+const failed = "failed"
+
+// codes are the answers to a single photograph that has no prediction.
 var codes = map[string]int{
 	string(augment.Unreadable): http.StatusUnprocessableEntity, string(augment.Empty): http.StatusBadRequest,
 	string(augment.TooLarge): http.StatusRequestEntityTooLarge, string(augment.Unsupported): http.StatusUnsupportedMediaType,
+	failed: http.StatusUnprocessableEntity,
 }
 
 // read takes the photographs out of a request; single says that it is the body itself.
@@ -219,6 +223,11 @@ func (s *Server) one(ctx context.Context, p photo) (Prediction, error) {
 		return out, err
 	}
 	logp, err := s.batches.submit(ctx, image)
+	if errors.Is(err, errNoNumbers) {
+		out.Status, out.Reason = failed, err.Error()
+		s.metrics.photo(out.Status)
+		return out, nil
+	}
 	if err != nil {
 		return out, err
 	}

@@ -17,7 +17,8 @@ import (
 	"finetune/augment"
 )
 
-// Classifier is what is served. Load is called by several goroutines, Predict by one.
+// Classifier is what is served. Load is called by several goroutines, Predict by
+// one; it gives NaN for an image of which the network makes no numbers.
 type Classifier interface {
 	Len() int // floats of an image
 	Load(dst []float32, data []byte, l augment.Limits) error

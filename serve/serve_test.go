@@ -30,6 +30,7 @@ import (
 type fake struct {
 	delay   time.Duration
 	fail    atomic.Bool
+	glare   bool // a white picture is no number
 	mu      sync.Mutex
 	batches []int
 }
@@ -57,6 +58,9 @@ func (f *fake) Predict(_ context.Context, images []float32, n int) ([]float32, e
 			sum += float64(v)
 		}
 		p := min(max(sum/float64(pre.Len()), 1e-6), 1-1e-6)
+		if sum == float64(pre.Len()) && f.glare {
+			p = math.NaN()
+		}
 		out[2*i], out[2*i+1] = float32(math.Log(1-p)), float32(math.Log(p))
 	}
 	return out, nil
@@ -341,5 +345,29 @@ func TestListenNamesTheAddress(t *testing.T) {
 	err := New(&fake{}, Options{}).ListenAndServe(t.Context(), "127.0.0.1:99999", func(net.Addr) {})
 	if err == nil || errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "--addr") {
 		t.Errorf("error %v, want one that names --addr", err)
+	}
+}
+
+// A photograph that the network makes no number of is that client's answer alone.
+func TestNoNumberFailsAlone(t *testing.T) {
+	url, _ := start(t, &fake{glare: true, delay: 5 * time.Millisecond}, Options{Delay: 20 * time.Millisecond})
+	var wg sync.WaitGroup
+	for i := range 12 {
+		wg.Go(func() {
+			level, want := uint8(100+i), http.StatusOK
+			if i%3 == 0 {
+				level, want = 255, http.StatusUnprocessableEntity
+			}
+			code, text := post(t, url, "image/png", grey(level))
+			if code != want || code != http.StatusOK && !strings.Contains(text, "not a number") {
+				t.Errorf("%d: %d %s", level, code, text)
+			}
+		})
+	}
+	wg.Wait()
+	body := fmt.Sprintf(`{"images":[%q,%q]}`, base64.StdEncoding.EncodeToString(grey(255)), base64.StdEncoding.EncodeToString(grey(9)))
+	code, text := post(t, url, "application/json", []byte(body))
+	if code != http.StatusOK || !strings.Contains(text, `"status":"failed"`) || !strings.Contains(text, `"status":"ok"`) {
+		t.Errorf("two in one request: %d %s", code, text)
 	}
 }

@@ -204,3 +204,19 @@ func (c *constants) tensor(name string, t *onnxpb.TensorProto) {
 		c.zero[name] = t.GetDoubleData()[0] == 0
 	}
 }
+
+// Uses reports whether an operator of ONNX's own occurs anywhere in the model.
+func (m *Model) Uses(op string) bool {
+	lists := [][]*onnxpb.NodeProto{m.Graph.Node}
+	for _, f := range m.Functions {
+		lists = append(lists, f.Node)
+	}
+	return slices.ContainsFunc(lists, func(nodes []*onnxpb.NodeProto) bool { return usesOperator(nodes, op) })
+}
+
+func usesOperator(nodes []*onnxpb.NodeProto, op string) bool {
+	return slices.ContainsFunc(nodes, func(n *onnxpb.NodeProto) bool {
+		return n.GetOpType() == op && isONNX(n.GetDomain()) ||
+			slices.ContainsFunc(subgraphs(n), func(g *onnxpb.GraphProto) bool { return usesOperator(g.Node, op) })
+	})
+}
