@@ -5,7 +5,7 @@
 //
 // Three layouts are understood:
 //
-//	DATA/train/CLASS/*  DATA/valid/CLASS/* (or val)  DATA/test*/*
+//	DATA/train/CLASS/*  DATA/valid/CLASS/*  DATA/test*/*   and the usual other names in any case: training, val, dev, testing, train_images
 //	DATA/CLASS/*        with Options.ValidPct
 //	LABELS.csv          header path,label[,split], with Options.Labels
 //
@@ -21,7 +21,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"finetune/internal/failure"
 )
@@ -45,7 +47,9 @@ type Set struct {
 	Test     []Item   // by path; Label is -1 unless a CSV gives one
 	Multi    bool     // an image may have any number of labels
 	Ignored  int      // files that are not photographs, left out
-	Warnings []string // one line each, worth printing
+	Warnings []string // what may be wrong, one line each, worth printing
+	drawn    bool     // Valid was drawn from Train
+	Notes    []string // what was decided about the layout where it was not plain, one line each
 }
 
 // Options choose the layout.
@@ -67,6 +71,11 @@ func Open(root string, o Options) (*Set, error) {
 	}
 	if o.LabelSep != "" && o.Labels == "" {
 		return nil, failure.Usage(errors.New("dataset: a label separator needs a labels file; add --labels FILE.csv"))
+	}
+	for _, name := range []string{root, o.Labels} {
+		if !utf8.ValidString(name) { // it would not survive the run's config.json
+			return nil, failure.Data(fmt.Errorf("dataset: %q: the name is not UTF-8 text; rename it, or make a link of another name to it", name))
+		}
 	}
 	if root != "" || o.Labels == "" {
 		if err := checkFolder(root); err != nil {
@@ -155,35 +164,71 @@ func (s *Set) check() error {
 		return fmt.Errorf("dataset: %s: no training photographs; %s", s.Root, layouts)
 	case len(s.Classes) == 1 && !s.Multi:
 		return fmt.Errorf("dataset: %s: only one class, %q; a classifier needs at least two", s.Root, s.Classes[0])
+	case len(s.Valid) == 0 && s.drawn:
+		return fmt.Errorf("dataset: %s: no photograph can be held out to validate on: each class has one photograph, or copies of one; add photographs, or a folder valid/CLASS/*", s.Root)
 	case len(s.Valid) == 0:
-		return fmt.Errorf("dataset: %s: no validation photographs; add them, or add --valid-pct 0.2", s.Root)
+		return fmt.Errorf("dataset: %s: no validation photographs; mark some rows valid in the column split, or take the column out", s.Root)
 	}
-	trained, validated := s.used(s.Train), s.used(s.Valid)
-	for i, c := range s.Classes {
-		if !trained[i] && validated[i] {
-			return fmt.Errorf("dataset: %s: class %q is in the validation set but not in the training set; add training photographs or leave the class out", s.Root, c)
+	counts := s.Counts()
+	for _, c := range counts {
+		if c.Train == 0 && c.Valid > 0 {
+			return fmt.Errorf("dataset: %s: class %q is in the validation set but not in the training set; add training photographs or leave the class out", s.Root, c.Class)
 		}
 	}
-	for i, c := range s.Classes {
-		if trained[i] && !validated[i] {
-			s.warn("class %q has no validation photographs: its accuracy stays unknown", c)
-		}
+	if names := classesWhere(counts, func(c Count) bool { return c.Train > 0 && c.Valid == 0 }); len(names) == 1 {
+		s.warn("class %s has no validation photographs: its accuracy stays unknown", names[0])
+	} else if len(names) > 1 {
+		s.warn("%d classes have no validation photographs, their accuracy stays unknown: %s", len(names), few(names, 5))
+	}
+	if names := classesWhere(counts, func(c Count) bool { return c.Train == 1 }); len(names) > 0 {
+		s.warn("classes with one training photograph, which is hardly enough: %s", few(names, 5))
+	}
+	for _, line := range alike(s.Classes) {
+		s.warn("%s", line)
 	}
 	return nil
 }
 
-// used marks the classes that items carry.
-func (s *Set) used(items []Item) []bool {
-	seen := make([]bool, len(s.Classes))
-	for _, it := range items {
-		if it.Label >= 0 {
-			seen[it.Label] = true
-		}
-		for _, l := range it.Labels {
-			seen[l] = true
+// Count is how many photographs each part has of a class.
+type Count struct {
+	Class string `json:"class"`
+	Train int    `json:"train"`
+	Valid int    `json:"valid"`
+	Test  int    `json:"test"` // where a CSV labels them
+}
+
+// Counts are the photographs of each class, in the order of Classes. In a
+// multi-label set a photograph counts for each of its labels.
+func (s *Set) Counts() []Count {
+	counts := make([]Count, len(s.Classes))
+	for i, c := range s.Classes {
+		counts[i].Class = c
+	}
+	count := func(items []Item, add func(*Count)) {
+		for _, it := range items {
+			if it.Label >= 0 {
+				add(&counts[it.Label])
+			}
+			for _, l := range it.Labels {
+				add(&counts[l])
+			}
 		}
 	}
-	return seen
+	count(s.Train, func(c *Count) { c.Train++ })
+	count(s.Valid, func(c *Count) { c.Valid++ })
+	count(s.Test, func(c *Count) { c.Test++ })
+	return counts
+}
+
+// classesWhere are the quoted names of the classes that cond holds for.
+func classesWhere(counts []Count, cond func(Count) bool) []string {
+	var names []string
+	for _, c := range counts {
+		if cond(c) {
+			names = append(names, strconv.Quote(c.Class))
+		}
+	}
+	return names
 }
 
 func (s *Set) warn(format string, args ...any) {

@@ -6,30 +6,28 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 )
 
 // openFolders reads the folder layouts.
 func openFolders(root string, o Options) (*Set, error) {
-	names, err := subfolders(root)
-	if err != nil {
-		return nil, err
-	}
-	hasTrain := slices.Contains(names, "train")
-	valid, err := validFolder(root, names)
-	if err != nil {
-		return nil, err
-	}
-	if !hasTrain && valid != "" {
-		return nil, fmt.Errorf("dataset: %s: there is %s/ but no train/; %s", root, valid, layouts)
+	if ownRun(root) {
+		return nil, fmt.Errorf("dataset: %s: a run of finetune, not a folder of photographs; name the photographs", root)
 	}
 	r := &folders{walker: walker{root: root}, set: &Set{Root: root}}
-	if hasTrain {
-		err = r.trainAndValid(valid, names, o)
+	names, err := r.subfolders("")
+	if err != nil {
+		return nil, err
+	}
+	l, err := r.choose(names)
+	if err != nil {
+		return nil, err
+	}
+	if l.train != "" {
+		err = r.trainAndValid(l, o)
 	} else {
-		err = r.oneFolder(names, o)
+		err = r.oneFolder(l, o)
 	}
 	if err != nil {
 		return nil, err
@@ -45,83 +43,158 @@ type folders struct {
 	set *Set
 }
 
+// say notes what was decided.
+func (r *folders) say(format string, args ...any) {
+	r.set.Notes = append(r.set.Notes, fmt.Sprintf(format, args...))
+}
+
 // trainAndValid reads train/CLASS, valid/CLASS and test*/. Classes come from
 // train alone; the reference numbers valid's by valid's own list (a bug there).
-func (r *folders) trainAndValid(valid string, names []string, o Options) (err error) {
-	if r.set.Classes, r.set.Train, err = r.classes("train", nil); err != nil {
+func (r *folders) trainAndValid(l layout, o Options) (err error) {
+	if r.set.Classes, r.set.Train, err = r.classes(l.train, nil); err != nil {
 		return err
 	}
-	isTest := func(name string) bool { return strings.HasPrefix(name, "test") }
-	if err := r.tests(names, isTest); err != nil {
+	if len(r.set.Classes) == 1 {
+		return r.oneClass(l.train, l.tests)
+	}
+	if err := r.tests(l.tests); err != nil {
 		return err
 	}
-	if valid == "" {
+	if l.valid == "" {
 		if o = o.orFallback(); o.ValidPct == 0 {
-			return fmt.Errorf("dataset: %s: train/ but neither valid/ nor val/; add one, or add --valid-pct 0.2", r.root)
+			return fmt.Errorf("dataset: %s: %s/ but neither valid/ nor val/; add one, or add --valid-pct 0.2", r.root, l.train)
 		}
 		return r.set.split(o)
 	}
-	if o.ValidPct > 0 {
-		r.set.warn("%s/ is there, so the share of validation photographs (--valid-pct) is not used", valid)
+	if l.train != "train" || l.valid != "valid" && l.valid != "val" {
+		r.say("%s/ is the training part, %s/ the validation part", l.train, l.valid)
 	}
-	classes, items, err := r.classes(valid, nil)
+	if o.ValidPct > 0 {
+		r.set.warn("%s/ is there, so the share of validation photographs (--valid-pct) is not used", l.valid)
+	}
+	classes, items, err := r.classes(l.valid, nil)
 	if err != nil {
 		return err
 	}
 	for i, it := range items {
-		index, ok := slices.BinarySearch(r.set.Classes, it.Class)
-		if !ok {
-			return fmt.Errorf("dataset: %s: class %q is in %s/ but has no photographs in train/, which has %s; add training photographs or leave the class out",
-				r.root, classes[it.Label], valid, few(r.set.Classes, 5))
+		index := ClassIndex(r.set.Classes, it.Class)
+		if index < 0 {
+			return fmt.Errorf("dataset: %s: class %q is in %s/ but has no photographs in %s/, which has %s; add training photographs or leave the class out",
+				r.root, classes[it.Label], l.valid, l.train, few(r.set.Classes, 5))
 		}
-		items[i].Label = index
+		items[i].Label, items[i].Class = index, r.set.Classes[index]
 	}
+	sortItems(items)
 	r.set.Valid = items
 	return nil
 }
 
-// testName is what marks a test set beside class folders: a class may well be
-// called "testudo", so only test, test1, test-set and test_set count.
-var testName = regexp.MustCompile(`^test([0-9]+|[-_].*)?$`)
-
 // oneFolder reads CLASS/* and draws the validation set.
-func (r *folders) oneFolder(names []string, o Options) (err error) {
-	classNames := slices.DeleteFunc(slices.Clone(names), testName.MatchString)
-	if len(classNames) == 0 {
+func (r *folders) oneFolder(l layout, o Options) (err error) {
+	if len(l.classes) == 0 {
 		return r.noClasses()
+	}
+	if r.set.Classes, r.set.Train, err = r.classes("", l.classes); err != nil {
+		return err
+	}
+	if len(r.set.Classes) == 1 {
+		return r.oneClass("", l.tests)
 	}
 	if o = o.orFallback(); o.ValidPct == 0 {
 		return fmt.Errorf("dataset: %s: no train/ folder; if its folders (%s) are the classes, add --valid-pct 0.2 to hold some photographs back; otherwise: %s",
-			r.root, few(classNames, 5), layouts)
+			r.root, few(l.classes, 5), layouts)
 	}
-	if r.set.Classes, r.set.Train, err = r.classes("", classNames); err != nil {
+	if err := r.tests(l.tests); err != nil {
 		return err
 	}
-	if err := r.tests(names, testName.MatchString); err != nil {
+	if err := r.checkNested(); err != nil {
 		return err
 	}
 	return r.set.split(o)
 }
 
-// noClasses explains a root without folders.
+// noClasses explains a root without class folders.
 func (r *folders) noClasses() error {
 	items, err := r.walk("", -1, "")
 	if err != nil {
 		return err
 	}
 	if len(items) > 0 {
-		return fmt.Errorf("dataset: %s: %d photographs but no class folders; %s", r.root, len(items), layouts)
+		return fmt.Errorf("dataset: %s: %d photographs but no class folders; %s%s", r.root, len(items), layouts, r.tableHint())
 	}
 	return fmt.Errorf("dataset: %s: empty; %s", r.root, layouts)
 }
 
+// oneClass explains a folder in which photographs of one class alone were found.
+func (r *folders) oneClass(split string, tests []string) error {
+	class, dir := r.set.Classes[0], filepath.Join(r.root, split)
+	switch what, at := r.within(path.Join(split, class)); {
+	case what != "" && split == "":
+		return fmt.Errorf("dataset: %s: only one class, %q; %s in %s: name that", dir, class, what, at)
+	case what != "":
+		return fmt.Errorf("dataset: %s: only one class, %q; %s in %s; move them up", dir, class, what, at)
+	}
+	if names, err := r.subfolders(split); err == nil && slices.Contains(names, "labels") {
+		return fmt.Errorf("dataset: %s: the folders %q and labels/ are the form of object detection (YOLO); class folders are needed: %s", dir, class, layouts)
+	}
+	if len(tests) > 0 && split == "" {
+		return fmt.Errorf("dataset: %s: only one class, %q, and a test set, %s/; a classifier needs at least two classes", dir, class, tests[0])
+	}
+	return fmt.Errorf("dataset: %s: only one class, %q; a classifier needs at least two", dir, class)
+}
+
+// checkNested looks at the folders inside the classes' own. Where all classes
+// have folders of equal names, a level may be one that the user did not mean
+// (fold1/CLASS, CLASS/train): that is told. Where one of them holds a
+// training part, it is the data set.
+func (r *folders) checkNested() error {
+	within, parts := map[string]map[string]bool{}, map[string]string{} // second part of a path -> classes; class -> its training part
+	for _, it := range r.set.Train {
+		at := strings.SplitN(it.Path, "/", 4)
+		if len(at) < 3 {
+			continue
+		}
+		if within[at[1]] == nil {
+			within[at[1]] = map[string]bool{}
+		}
+		within[at[1]][it.Class] = true
+		if len(at) == 4 && roleOf(at[1]) == trainRole {
+			parts[at[0]] = at[1]
+		}
+	}
+	if len(parts) == 1 {
+		for class, train := range parts {
+			return fmt.Errorf("dataset: %s: %s/ is in %s: name that", r.root, train, filepath.Join(r.root, class))
+		}
+	}
+	var shared []string
+	splits := false
+	for name, classes := range within {
+		if len(classes) == len(r.set.Classes) {
+			shared = append(shared, name)
+			splits = splits || roleOf(name) != noRole
+		}
+	}
+	if slices.Sort(shared); len(shared) < 2 {
+		return nil
+	}
+	text := fmt.Sprintf("the classes are the folders %s; each holds the folders %s, whose photographs are taken together", few(r.set.Classes, 3), few(shared, 3))
+	if splits {
+		r.set.warn("%s; for splits, turn the levels round: train/CLASS/*", text)
+	} else {
+		r.say("%s", text)
+	}
+	return nil
+}
+
 // classes reads one split: a folder per class. names nil means every folder
-// there; a class without photographs is left out and mentioned. Labels index
-// the returned, sorted names.
+// there; a class without photographs is left out and mentioned. Folders whose
+// names differ in their Unicode form alone are one class. Labels index the
+// returned, sorted names.
 func (r *folders) classes(split string, names []string) ([]string, []Item, error) {
 	if names == nil {
 		var err error
-		if names, err = subfolders(filepath.Join(r.root, split)); err != nil {
+		if names, err = r.subfolders(split); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -131,19 +204,35 @@ func (r *folders) classes(split string, names []string) ([]string, []Item, error
 	var kept []string
 	var all []Item
 	for _, name := range names {
-		items, err := r.walk(path.Join(split, name), len(kept), name)
+		label, class := ClassIndex(kept, name), name
+		if label >= 0 {
+			class = kept[label]
+			r.note("folders of one name in two Unicode forms, taken as one class", path.Join(split, name))
+		} else {
+			label = len(kept)
+		}
+		before := len(r.runs)
+		items, err := r.walk(path.Join(split, name), label, class)
 		if err != nil {
 			return nil, nil, err
 		}
 		if len(items) == 0 {
-			r.note("class folder without photographs, left out", path.Join(split, name))
+			if len(r.runs) == before {
+				r.note("class folder without photographs, left out", path.Join(split, name))
+			}
 			continue
 		}
-		kept, all = append(kept, name), append(all, items...)
+		if err := checkName(name); err != nil {
+			return nil, nil, fmt.Errorf("dataset: %s: %w", filepath.Join(r.root, split), err)
+		}
+		if all = append(all, items...); label == len(kept) {
+			kept = append(kept, name)
+		}
 	}
 	if len(kept) == 0 {
 		return nil, nil, fmt.Errorf("dataset: %s: no class folders with photographs; expected %s/CLASS/*", filepath.Join(r.root, split), path.Join(path.Base(r.root), split))
 	}
+	sortItems(all)
 	return kept, all, nil
 }
 
@@ -154,22 +243,22 @@ func (r *folders) strays(split string) error {
 		return fmt.Errorf("dataset: %s: %w", filepath.Join(r.root, split), reason(err))
 	}
 	for _, e := range entries {
-		if !e.IsDir() && e.Type()&os.ModeSymlink == 0 && !hidden(e.Name()) && !systemFiles[strings.ToLower(e.Name())] {
+		if !e.IsDir() && e.Type()&os.ModeSymlink == 0 && !systemFile(e.Name()) {
 			r.note("file beside the class folders, ignored", path.Join(split, e.Name()))
 		}
 	}
 	return nil
 }
 
-// tests reads every test folder, nested or flat: no labels.
-func (r *folders) tests(names []string, isTest func(string) bool) error {
+// tests reads test folders, nested or flat: no labels.
+func (r *folders) tests(names []string) error {
 	for _, name := range names {
-		if !isTest(name) {
-			continue
-		}
 		items, err := r.walk(name, -1, "")
 		if err != nil {
 			return err
+		}
+		if len(items) > 0 {
+			r.sayTest(name, items)
 		}
 		r.set.Test = append(r.set.Test, items...)
 	}
@@ -177,21 +266,22 @@ func (r *folders) tests(names []string, isTest func(string) bool) error {
 	return nil
 }
 
-func validFolder(root string, names []string) (string, error) {
-	valid, val := slices.Contains(names, "valid"), slices.Contains(names, "val")
-	switch {
-	case valid && val:
-		return "", fmt.Errorf("dataset: %s: both valid/ and val/; keep one", root)
-	case valid:
-		return "valid", nil
-	case val:
-		return "val", nil
+// sayTest tells that a folder is a test set, and what its class folders are good for.
+func (r *folders) sayTest(name string, items []Item) {
+	hint := ""
+	for _, it := range items {
+		if parts := strings.SplitN(it.Path, "/", 3); len(parts) == 3 && ClassIndex(r.set.Classes, parts[1]) >= 0 {
+			hint = fmt.Sprintf("; its folders are not read as labels, `finetune evaluate RUN %s` does that", filepath.Join(r.root, name))
+			break
+		}
 	}
-	return "", nil
+	r.say("%s/ is taken as a test set of %d photographs: predicted, not trained on%s", name, len(items), hint)
 }
 
-// subfolders lists the folders (and links to folders) in dir, sorted.
-func subfolders(dir string) ([]string, error) {
+// subfolders lists the folders (and links to folders) in rel that may hold
+// photographs, sorted; the others are noted.
+func (r *folders) subfolders(rel string) ([]string, error) {
+	dir := filepath.Join(r.root, filepath.FromSlash(rel))
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("dataset: %s: no such folder; %s", dir, layouts)
@@ -201,12 +291,18 @@ func subfolders(dir string) ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		isDir := e.IsDir()
+		isDir, file := e.IsDir(), filepath.Join(dir, e.Name())
 		if e.Type()&os.ModeSymlink != 0 {
-			info, err := os.Stat(filepath.Join(dir, e.Name()))
+			info, err := os.Stat(file)
 			isDir = err == nil && info.IsDir()
 		}
-		if isDir && !hidden(e.Name()) {
+		switch {
+		case !isDir:
+		case leftover(e.Name()):
+			r.leave(path.Join(rel, e.Name()), e.Name())
+		case ownRun(file):
+			r.leaveRun(path.Join(rel, e.Name()))
+		default:
 			names = append(names, e.Name())
 		}
 	}

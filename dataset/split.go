@@ -17,6 +17,7 @@ import (
 // on the seed and its content alone, so equal files fall on one side, whatever
 // they are called, and adding a photograph moves few others.
 func (s *Set) split(o Options) error {
+	s.drawn = true
 	digests(s.Train)
 	groups := groupByDigest(s.Train, o.Seed)
 	valid := make([]bool, len(s.Train))
@@ -28,19 +29,25 @@ func (s *Set) split(o Options) error {
 	for label, n := range quota {
 		quota[label] = min(max(int(math.Round(o.ValidPct*float64(n))), 1), n-1)
 	}
+	var twice [][]string
 	for _, g := range groups {
 		labels := g.labels(s.Train)
 		if len(labels) == 1 {
 			perClass[labels[0]] = append(perClass[labels[0]], g)
 			continue
 		}
-		s.warn("one photograph has two labels: %s", few(g.paths(s.Train), 4))
+		twice = append(twice, g.paths(s.Train))
 		if g.draw < o.ValidPct { // no stratum of its own: drawn alone
 			for _, i := range g.items {
 				valid[i] = true
 				quota[s.Train[i].Label]--
 			}
 		}
+	}
+	if len(twice) == 1 {
+		s.warn("one photograph has two labels: %s", few(twice[0], 4))
+	} else if len(twice) > 1 {
+		s.warn("%d photographs have two labels each, the first is %s", len(twice), few(twice[0], 4))
 	}
 	for label, list := range perClass {
 		left := quota[label]

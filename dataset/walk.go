@@ -26,6 +26,8 @@ type walker struct {
 	ignored     map[string]int      // extension or name -> files left out
 	linked      map[string]bool     // real paths of folders that this walk reached through links
 	notes       map[string][]string // what was odd -> paths
+	left        map[string]string   // folders left out whole -> their names
+	runs        map[string]bool     // folders that are runs of this program
 }
 
 // walk returns the photographs at and below the folder rel (relative to the
@@ -64,6 +66,10 @@ func (w *walker) folder(items []Item, rel string, above []os.FileInfo) ([]Item, 
 	if err != nil {
 		return nil, fmt.Errorf("dataset: %s: cannot list: %w; check its permissions", dir, reason(err))
 	}
+	if rel != "" && slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == runSums }) && ownRun(dir) {
+		w.leaveRun(rel)
+		return items, nil
+	}
 	above = append(above[:len(above):len(above)], here)
 	for _, e := range entries {
 		if items, err = w.entry(items, path.Join(rel, e.Name()), e, above); err != nil {
@@ -90,7 +96,8 @@ func (w *walker) entry(items []Item, rel string, e os.DirEntry, above []os.FileI
 	}
 	switch {
 	case mode.IsDir():
-		if hidden(e.Name()) {
+		if leftover(e.Name()) {
+			w.leave(rel, e.Name())
 			return items, nil
 		}
 		return w.folder(items, rel, above)
@@ -103,7 +110,7 @@ func (w *walker) entry(items []Item, rel string, e os.DirEntry, above []os.FileI
 	if w.files++; w.files > maxFiles {
 		return nil, fmt.Errorf("dataset: %s: more than %d files", w.root, maxFiles)
 	}
-	return append(items, Item{Path: rel, File: file, Label: -1}), nil
+	return append(items, Item{Path: EscapePath(rel), File: file, Label: -1}), nil
 }
 
 // seen reports whether following a link to a folder would loop or list it twice.
@@ -126,8 +133,8 @@ func (w *walker) seen(file string, info os.FileInfo, above []os.FileInfo) bool {
 func (w *walker) wanted(file, name string) bool {
 	ext := strings.ToLower(path.Ext(name))
 	switch {
-	case hidden(name) || systemFiles[strings.ToLower(name)]:
-		w.ignore(name)
+	case systemFile(name):
+		w.ignore(EscapePath(name))
 		return false
 	case otherFiles[ext]:
 		w.ignore(ext)
@@ -135,7 +142,7 @@ func (w *walker) wanted(file, name string) bool {
 	case w.keepUnknown || pictureFiles[ext] || looksLikePicture(file):
 		return true
 	}
-	w.ignore(cmp.Or(ext, "no extension"))
+	w.ignore(cmp.Or(EscapePath(ext), "no extension"))
 	return false
 }
 
@@ -150,7 +157,22 @@ func (w *walker) note(what, rel string) {
 	if w.notes == nil {
 		w.notes = map[string][]string{}
 	}
-	w.notes[what] = append(w.notes[what], rel)
+	w.notes[what] = append(w.notes[what], EscapePath(rel))
+}
+
+// leave notes a folder that is left out whole.
+func (w *walker) leave(rel, name string) {
+	if w.left == nil {
+		w.left = map[string]string{}
+	}
+	w.left[rel] = EscapePath(name)
+}
+
+func (w *walker) leaveRun(rel string) {
+	if w.runs == nil {
+		w.runs = map[string]bool{}
+	}
+	w.runs[rel] = true
 }
 
 func (w *walker) ignoredFiles() int {
@@ -172,10 +194,29 @@ func (w *walker) warnings() []string {
 		lines = append(lines, fmt.Sprintf("dataset: %s: %d files are not photographs and were left out (%s)",
 			w.root, w.ignoredFiles(), few(parts, 8)))
 	}
+	if len(w.left) > 0 {
+		lines = append(lines, fmt.Sprintf("dataset: %s: %d hidden or system folders were left out (%s)", w.root, len(w.left), few(tally(w.left), 8)))
+	}
+	if len(w.runs) > 0 {
+		lines = append(lines, fmt.Sprintf("dataset: %s: %d runs of finetune were left out (%s)", w.root, len(w.runs), few(slices.Sorted(maps.Keys(w.runs)), 5)))
+	}
 	for _, what := range slices.Sorted(maps.Keys(w.notes)) {
 		lines = append(lines, fmt.Sprintf("dataset: %s: %s: %s", w.root, what, few(w.notes[what], 5)))
 	}
 	return lines
+}
+
+// tally counts equal values: "name count", sorted.
+func tally(m map[string]string) []string {
+	n := map[string]int{}
+	for _, v := range m {
+		n[v]++
+	}
+	var parts []string
+	for _, v := range slices.Sorted(maps.Keys(n)) {
+		parts = append(parts, fmt.Sprintf("%s %d", v, n[v]))
+	}
+	return parts
 }
 
 // few joins at most n of the words and counts the rest.
@@ -186,7 +227,11 @@ func few(words []string, n int) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(words[:n], ", "), len(words)-n)
 }
 
-func hidden(name string) bool { return strings.HasPrefix(name, ".") || name == "__MACOSX" }
+// systemFile reports whether a file's name says that a desktop or a camera keeps notes in it.
+func systemFile(name string) bool {
+	return strings.HasPrefix(name, ".") || systemFiles[strings.ToLower(name)] || name == "Icon\r" ||
+		strings.HasPrefix(name, "SYNOFILE_THUMB_") || strings.HasPrefix(name, "SYNOPHOTO_THUMB_")
+}
 
 func set(words string) map[string]bool {
 	m := map[string]bool{}
@@ -197,7 +242,7 @@ func set(words string) map[string]bool {
 }
 
 var (
-	systemFiles  = set("thumbs.db ehthumbs.db desktop.ini icon\r")
+	systemFiles  = set("thumbs.db ehthumbs.db ehthumbs_vista.db desktop.ini picasa.ini zbthumbnail.info")
 	pictureFiles = set(".jpg .jpeg .jpe .jfif .jif .png .apng .gif .bmp .dib .tif .tiff .webp .heic .heif .avif .jp2 .ppm .pgm .tga")
 	otherFiles   = set(".txt .csv .tsv .json .jsonl .xml .yaml .yml .toml .ini .cfg .md .rst .html .htm .pdf .doc .docx .xls .xlsx " +
 		".zip .gz .tgz .tar .bz2 .xz .7z .rar .py .ipynb .go .sh .m .mat .npy .npz .pkl .pth .pt .onnx .safetensors .parquet .arrow " +

@@ -1,0 +1,315 @@
+package dataset
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// branch is a folder directly below a root and what is seen in it at a glance.
+type branch struct {
+	name    string
+	role    role
+	flat    bool     // photographs lie in it
+	classes []string // folders in it that hold photographs
+}
+
+func (b branch) holds() bool { return b.flat || len(b.classes) > 0 }
+
+// describe says what a branch holds: "photographs", "the folders a, b", "no photographs".
+func (b branch) describe() string {
+	switch {
+	case b.flat && len(b.classes) > 0:
+		return "photographs and the folders " + few(b.classes, 3)
+	case b.flat:
+		return "photographs but no class folders"
+	case len(b.classes) == 1:
+		return "the folder " + b.classes[0] + " alone"
+	case len(b.classes) > 1:
+		return "the folders " + few(b.classes, 3)
+	}
+	return "no photographs"
+}
+
+// look sees what is in each folder of rel.
+func (r *folders) look(rel string, names []string) ([]branch, error) {
+	list := make([]branch, len(names))
+	for i, name := range names {
+		b := branch{name: name, role: roleOf(name)}
+		below, err := r.subfolders(path.Join(rel, name))
+		if err != nil {
+			return nil, err
+		}
+		for _, sub := range below {
+			if r.holds(path.Join(rel, name, sub), true) {
+				b.classes = append(b.classes, sub)
+			}
+		}
+		b.flat = r.holds(path.Join(rel, name), false)
+		list[i] = b
+	}
+	return list, nil
+}
+
+// holds reports whether a photograph lies in the folder rel, or with deep below
+// it. It stops at the first one. What cannot be listed is reported when it is read.
+func (r *folders) holds(rel string, deep bool) bool {
+	glance := walker{root: r.root, linked: map[string]bool{}}
+	return glance.any(rel, deep, 0)
+}
+
+// any is walker.folder that ends at the first photograph.
+func (w *walker) any(rel string, deep bool, depth int) bool {
+	dir := filepath.Join(w.root, filepath.FromSlash(rel))
+	f, err := os.Open(dir)
+	if err != nil || depth > maxDepth || ownRun(dir) {
+		return false
+	}
+	defer f.Close()
+	var below []string
+	for {
+		entries, err := f.ReadDir(256)
+		for _, e := range entries {
+			sub := path.Join(rel, e.Name())
+			isDir, isFile := w.kind(sub, e)
+			switch {
+			case isFile && w.wanted(filepath.Join(dir, e.Name()), e.Name()):
+				return true
+			case isDir && deep && !leftover(e.Name()):
+				below = append(below, sub)
+			}
+		}
+		if err != nil {
+			break
+		}
+	}
+	return slices.ContainsFunc(below, func(sub string) bool { return w.any(sub, deep, depth+1) })
+}
+
+// kind tells folders and files apart; a broken link is a file that cannot be read.
+func (w *walker) kind(rel string, e os.DirEntry) (isDir, isFile bool) {
+	if e.Type()&os.ModeSymlink == 0 {
+		return e.IsDir(), e.Type().IsRegular()
+	}
+	file := filepath.Join(w.root, filepath.FromSlash(rel))
+	info, err := os.Stat(file)
+	if err != nil {
+		return false, true
+	}
+	return info.IsDir() && !w.seen(file, info, nil), info.Mode().IsRegular()
+}
+
+// layout is how the folders below a root are read.
+type layout struct {
+	train, valid string   // folders of class folders; train "" means that the root's folders are the classes
+	classes      []string // without train: the class folders
+	tests        []string
+}
+
+// choose finds the layout of the root's folders. Names alone decide nothing:
+// a folder called train with photographs and no class folders is no split.
+func (r *folders) choose(names []string) (layout, error) {
+	if !slices.ContainsFunc(names, func(n string) bool { return roleOf(n) != noRole }) {
+		return r.classFolders(names)
+	}
+	list, err := r.look("", names)
+	if err != nil {
+		return layout{}, err
+	}
+	others := slices.DeleteFunc(slices.Clone(list), func(b branch) bool { return b.role != noRole || testName.MatchString(b.name) || !b.holds() })
+	train, err := r.pick(list, trainRole, "train")
+	if err != nil {
+		return layout{}, err
+	}
+	switch {
+	case train == nil || len(train.classes) == 0 && train.flat && len(others) >= 2:
+		return r.withoutTrain(list, others)
+	case train.name != "train" && len(others) >= 2 && !slices.ContainsFunc(list, func(b branch) bool { return b.role > trainRole && b.holds() }):
+		r.say("%s/ is taken as a class, for %s are beside it", train.name, few(namesOf(others), 3))
+		return r.classFolders(names)
+	case len(train.classes) == 0 && train.flat:
+		return layout{}, r.noFit(list)
+	}
+	return r.splits(*train, list, others)
+}
+
+// pick returns the branch of a role: one of the exact names, or else the only
+// one that holds photographs; nil if there is none.
+func (r *folders) pick(list []branch, want role, exact ...string) (*branch, error) {
+	var named, like []*branch
+	for i, b := range list {
+		switch {
+		case slices.Contains(exact, b.name):
+			named = append(named, &list[i])
+		case b.role == want && b.holds():
+			like = append(like, &list[i])
+		}
+	}
+	if len(named) == 0 {
+		named = like
+	}
+	if len(named) > 1 {
+		return nil, fmt.Errorf("dataset: %s: both %s/ and %s/; keep one", r.root, named[len(named)-1].name, named[0].name)
+	}
+	if len(named) == 0 {
+		return nil, nil
+	}
+	return named[0], nil
+}
+
+// splits is the layout with a training folder.
+func (r *folders) splits(train branch, list, others []branch) (l layout, err error) {
+	l.train = train.name
+	valid, err := r.pick(list, validRole, "valid", "val")
+	if err != nil {
+		return l, err
+	}
+	if valid != nil {
+		if len(valid.classes) == 0 && valid.flat {
+			return l, r.noFit(list)
+		}
+		l.valid = valid.name
+	}
+	for _, b := range list {
+		switch {
+		case b.name == l.train || b.name == l.valid:
+		case besideTrain(b.name):
+			l.tests = append(l.tests, b.name)
+		case b.holds() && b.role != noRole:
+			others = append(others, b)
+		}
+	}
+	others = slices.DeleteFunc(slices.Clone(others), func(b branch) bool { return besideTrain(b.name) })
+	for _, b := range others {
+		r.note(fmt.Sprintf("folders with photographs that are not used, for %s/ is there", l.train), b.name)
+	}
+	return l, nil
+}
+
+// withoutTrain is a root whose folders have names of splits, but for training.
+func (r *folders) withoutTrain(list, others []branch) (layout, error) {
+	for _, b := range list {
+		switch {
+		case b.role == noRole || b.role == testRole || !b.holds():
+		case len(others) < 2 && (b.role == trainRole || slices.Contains([]string{"valid", "val"}, b.name)):
+			return layout{}, r.noTrain(b, list)
+		case len(others) == 0 || len(b.classes) > 0 && (slices.Contains([]string{"valid", "val"}, b.name) || sharesName(b.classes, others)):
+			return layout{}, r.noTrain(b, list)
+		default:
+			r.say("%s/ is taken as a class: it holds %s, and %s are beside it", b.name, b.describe(), few(namesOf(others), 3))
+		}
+	}
+	return r.classFolders(namesOf(list))
+}
+
+// noTrain explains a part of a data set that stands alone.
+func (r *folders) noTrain(b branch, list []branch) error {
+	if b.role == trainRole {
+		return r.noFit(list)
+	}
+	return fmt.Errorf("dataset: %s: there is %s/ but no train/ (it holds %s); %s", r.root, b.name, b.describe(), layouts)
+}
+
+// noFit explains folders with names of splits whose contents are none.
+func (r *folders) noFit(list []branch) error {
+	var seen []string
+	for _, b := range list {
+		if b.role != noRole || b.holds() {
+			seen = append(seen, fmt.Sprintf("%s/ holds %s", b.name, b.describe()))
+		}
+	}
+	return fmt.Errorf("dataset: %s: its folders look like splits, but %s; %s%s", r.root, few(seen, 4), layouts, r.tableHint())
+}
+
+// tableHint names a CSV file of the root that may hold the labels.
+func (r *folders) tableHint() string {
+	tables, err := filepath.Glob(filepath.Join(globEscape(r.root), "*.csv"))
+	if err != nil || len(tables) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; if %s has the labels: --labels %s", filepath.Base(tables[0]), tables[0])
+}
+
+var globMeta = strings.NewReplacer(`[`, `\[`, `]`, `\]`, `*`, `\*`, `?`, `\?`, `\`, `\\`)
+
+func globEscape(path string) string {
+	if filepath.Separator == '\\' {
+		return path // Windows has no escape here; a path with brackets finds nothing
+	}
+	return globMeta.Replace(path)
+}
+
+func sharesName(names []string, others []branch) bool {
+	return slices.ContainsFunc(others, func(b branch) bool { return slices.Contains(names, b.name) })
+}
+
+func namesOf(list []branch) []string {
+	names := make([]string, len(list))
+	for i, b := range list {
+		names[i] = b.name
+	}
+	return names
+}
+
+// classFolders is the layout of class folders in the root itself.
+func (r *folders) classFolders(names []string) (layout, error) {
+	var l layout
+	var doubtful []string
+	for _, name := range names {
+		switch {
+		case !besideClasses(name):
+			l.classes = append(l.classes, name)
+		case roleOf(name) == testRole || name == "test":
+			l.tests = append(l.tests, name)
+		default:
+			doubtful = append(doubtful, name)
+		}
+	}
+	if len(doubtful) == 0 {
+		return l, nil
+	}
+	hold := slices.DeleteFunc(slices.Clone(l.classes), func(name string) bool { return !r.holds(name, true) })
+	if len(hold) < 2 { // there would be nothing to tell apart
+		l.classes = append(l.classes, doubtful...)
+		slices.Sort(l.classes)
+		return l, nil
+	}
+	l.tests = append(l.tests, doubtful...)
+	slices.Sort(l.tests)
+	r.set.warn("%s: taken as a test set because of the name; if it is a class, put all class folders into %s",
+		few(doubtful, 5), filepath.Join(r.root, "train"))
+	return l, nil
+}
+
+// within looks for class folders that are not directly in rel but in a folder
+// of a folder that holds nothing else: what they are and where, "" if nowhere.
+func (r *folders) within(rel string) (what, at string) {
+	for range maxDepth {
+		names, err := r.subfolders(rel)
+		if err != nil {
+			return "", ""
+		}
+		list, err := r.look(rel, names)
+		if err != nil {
+			return "", ""
+		}
+		list = slices.DeleteFunc(list, func(b branch) bool { return !b.holds() })
+		at := filepath.Join(r.root, filepath.FromSlash(rel))
+		for _, b := range list {
+			if b.role == trainRole && len(b.classes) > 0 {
+				return b.name + "/ is", at
+			}
+		}
+		switch {
+		case len(list) > 1:
+			return "the folders " + few(namesOf(list), 3) + " are", at
+		case len(list) == 0:
+			return "", ""
+		}
+		rel = path.Join(rel, list[0].name)
+	}
+	return "", ""
+}
