@@ -237,6 +237,16 @@ func (c *Cache) Rows(items []dataset.Item) (x []float32, ok []bool) {
 	return x, ok
 }
 
+// Digest is the SHA-256 in hex of a file's content, empty where it cannot be
+// read. Files that Fill or Rows have seen are not read again.
+func (c *Cache) Digest(file string) string {
+	d, ok := c.digest(file)
+	if !ok {
+		return ""
+	}
+	return d.String()
+}
+
 // digest returns what is known of a file's content, reading it if need be.
 func (c *Cache) digest(file string) (d Digest, ok bool) {
 	c.mu.RLock()

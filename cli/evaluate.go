@@ -70,6 +70,7 @@ func (c *console) evaluation(e *learner.Evaluation) {
 	if e.ECE != nil {
 		c.print("ECE        %.4f", *e.ECE)
 	}
+	c.majority(e.Majority, e.Accuracy, e.Interval)
 	if e.PerClass == nil || c.json {
 		return
 	}

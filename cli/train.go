@@ -231,6 +231,29 @@ func (c *console) summary(s *learner.Summary) {
 	if s.Ensemble != nil {
 		c.print("ensemble   %.2f %% (%.1f to %.1f), loss %.4f: the mean of the cycles' probabilities", 100*s.Ensemble.Accuracy, 100*s.Ensemble.Interval[0], 100*s.Ensemble.Interval[1], s.Ensemble.Loss)
 	}
+	c.majority(s.Majority, s.Valid.Accuracy, s.Valid.Interval)
 	c.print("time       %.1f s: %.1f s features, %.1f s training", s.Seconds.Total, s.Seconds.Precompute, s.Seconds.Train)
 	c.print("run        %s", s.Run)
+}
+
+// mostlyOne is the share of one class from which an accuracy alone says little.
+const mostlyOne = 0.8
+
+// majority warns where a classifier is no better than one that always gives the same answer.
+func (c *console) majority(m *learner.Majority, accuracy float64, interval [2]float64) {
+	than := "no better"
+	switch {
+	case m == nil:
+		return
+	case accuracy <= m.Share:
+	case m.Share >= mostlyOne && interval[0] <= m.Share:
+		than = "hardly better"
+	default:
+		return
+	}
+	hint := ""
+	if m.Share >= mostlyOne {
+		hint = "; `finetune evaluate RUN` shows each class, and train --balance weights helps rare ones"
+	}
+	c.warn("always answering %q would be right for %.2f %% of these photographs, and %.2f %% is %s%s", m.Class, 100*m.Share, 100*accuracy, than, hint)
 }

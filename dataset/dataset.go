@@ -48,7 +48,7 @@ type Set struct {
 	Multi    bool     // an image may have any number of labels
 	Ignored  int      // files that are not photographs, left out
 	Warnings []string // what may be wrong, one line each, worth printing
-	drawn    bool     // Valid was drawn from Train
+	Drawn    bool     // Valid was drawn from Train
 	Notes    []string // what was decided about the layout where it was not plain, one line each
 }
 
@@ -164,7 +164,7 @@ func (s *Set) check() error {
 		return fmt.Errorf("dataset: %s: no training photographs; %s", s.Root, layouts)
 	case len(s.Classes) == 1 && !s.Multi:
 		return fmt.Errorf("dataset: %s: only one class, %q; a classifier needs at least two", s.Root, s.Classes[0])
-	case len(s.Valid) == 0 && s.drawn:
+	case len(s.Valid) == 0 && s.Drawn:
 		return fmt.Errorf("dataset: %s: no photograph can be held out to validate on: each class has one photograph, or copies of one; add photographs, or a folder valid/CLASS/*", s.Root)
 	case len(s.Valid) == 0:
 		return fmt.Errorf("dataset: %s: no validation photographs; mark some rows valid in the column split, or take the column out", s.Root)

@@ -40,7 +40,8 @@ func openFolders(root string, o Options) (*Set, error) {
 // folders builds a Set from class folders.
 type folders struct {
 	walker
-	set *Set
+	set      *Set
+	doubtful []string // test folders that may as well be classes
 }
 
 // say notes what was decided.
@@ -268,6 +269,11 @@ func (r *folders) tests(names []string) error {
 
 // sayTest tells that a folder is a test set, and what its class folders are good for.
 func (r *folders) sayTest(name string, items []Item) {
+	if slices.Contains(r.doubtful, name) {
+		r.set.warn("%s/ is taken as a test set of %d photographs because of its name; if it is a class, put all class folders into %s",
+			name, len(items), filepath.Join(r.root, "train"))
+		return
+	}
 	hint := ""
 	for _, it := range items {
 		if parts := strings.SplitN(it.Path, "/", 3); len(parts) == 3 && ClassIndex(r.set.Classes, parts[1]) >= 0 {

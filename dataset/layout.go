@@ -277,10 +277,8 @@ func (r *folders) classFolders(names []string) (layout, error) {
 		slices.Sort(l.classes)
 		return l, nil
 	}
-	l.tests = append(l.tests, doubtful...)
+	l.tests, r.doubtful = append(l.tests, doubtful...), doubtful
 	slices.Sort(l.tests)
-	r.set.warn("%s: taken as a test set because of the name; if it is a class, put all class folders into %s",
-		few(doubtful, 5), filepath.Join(r.root, "train"))
 	return l, nil
 }
 
@@ -312,4 +310,26 @@ func (r *folders) within(rel string) (what, at string) {
 		rel = path.Join(rel, list[0].name)
 	}
 	return "", ""
+}
+
+// ValidFolder is the name of root's folder with class folders to validate on:
+// valid, val or another of the usual names. Empty if there is none, or several.
+func ValidFolder(root string) string {
+	r := &folders{walker: walker{root: root}, set: &Set{}}
+	names, err := r.subfolders("")
+	if err != nil {
+		return ""
+	}
+	for _, name := range []string{"valid", "val"} {
+		if slices.Contains(names, name) {
+			return name
+		}
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return roleOf(name) != validRole })
+	list, err := r.look("", names)
+	list = slices.DeleteFunc(list, func(b branch) bool { return len(b.classes) == 0 })
+	if err != nil || len(list) != 1 {
+		return ""
+	}
+	return list[0].name
 }

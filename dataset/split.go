@@ -17,7 +17,7 @@ import (
 // on the seed and its content alone, so equal files fall on one side, whatever
 // they are called, and adding a photograph moves few others.
 func (s *Set) split(o Options) error {
-	s.drawn = true
+	s.Drawn = true
 	digests(s.Train)
 	groups := groupByDigest(s.Train, o.Seed)
 	valid := make([]bool, len(s.Train))

@@ -191,14 +191,14 @@ func (w *walker) warnings() []string {
 		for _, what := range slices.Sorted(maps.Keys(w.ignored)) {
 			parts = append(parts, fmt.Sprintf("%s %d", what, w.ignored[what]))
 		}
-		lines = append(lines, fmt.Sprintf("dataset: %s: %d files are not photographs and were left out (%s)",
-			w.root, w.ignoredFiles(), few(parts, 8)))
+		lines = append(lines, fmt.Sprintf("dataset: %s: %s left out (%s)",
+			w.root, plural(w.ignoredFiles(), "file is not a photograph and was", "files are not photographs and were"), few(parts, 8)))
 	}
 	if len(w.left) > 0 {
-		lines = append(lines, fmt.Sprintf("dataset: %s: %d hidden or system folders were left out (%s)", w.root, len(w.left), few(tally(w.left), 8)))
+		lines = append(lines, fmt.Sprintf("dataset: %s: %s left out (%s)", w.root, plural(len(w.left), "hidden or system folder was", "hidden or system folders were"), few(tally(w.left), 8)))
 	}
 	if len(w.runs) > 0 {
-		lines = append(lines, fmt.Sprintf("dataset: %s: %d runs of finetune were left out (%s)", w.root, len(w.runs), few(slices.Sorted(maps.Keys(w.runs)), 5)))
+		lines = append(lines, fmt.Sprintf("dataset: %s: %s left out (%s)", w.root, plural(len(w.runs), "run of finetune was", "runs of finetune were"), few(slices.Sorted(maps.Keys(w.runs)), 5)))
 	}
 	for _, what := range slices.Sorted(maps.Keys(w.notes)) {
 		lines = append(lines, fmt.Sprintf("dataset: %s: %s: %s", w.root, what, few(w.notes[what], 5)))
@@ -217,6 +217,14 @@ func tally(m map[string]string) []string {
 		parts = append(parts, fmt.Sprintf("%s %d", v, n[v]))
 	}
 	return parts
+}
+
+// plural is a number and the words for it.
+func plural(n int, one, many string) string {
+	if n == 1 {
+		many = one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // few joins at most n of the words and counts the rest.

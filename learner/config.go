@@ -1,6 +1,7 @@
 package learner
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -33,6 +34,9 @@ type DataConfig struct {
 	ValidPct float64 `json:"valid_pct,omitempty"`
 	MaxBad   float64 `json:"max_bad"`
 }
+
+// name is what messages call the data.
+func (d DataConfig) name() string { return cmp.Or(d.Path, d.Labels) }
 
 // BodyConfig says which frozen network turns a photograph into features.
 type BodyConfig struct {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -33,6 +32,7 @@ type Evaluation struct {
 	Confusion  [][]int                  `json:"confusion,omitempty"` // [true][predicted]
 	Seconds    float64                  `json:"seconds"`
 	MultiLabel bool                     `json:"multi_label,omitempty"`
+	Majority   *Majority                `json:"majority,omitempty"` // what the accuracy has to be compared with
 }
 
 // calibrationBins is the usual number (Guo et al. 2017 use 15, scikit-learn 5 to 10).
@@ -76,9 +76,13 @@ func (c *Classifier) predictItems(ctx context.Context, items []dataset.Item, o S
 // Evaluate measures the classifier on labelled photographs: those of data, or,
 // for a run with an empty data, its own validation photographs.
 func (c *Classifier) Evaluate(ctx context.Context, data DataConfig, o ScoreOptions, ui UI) (*Evaluation, error) {
-	items, where, err := c.labelled(data)
+	items, where, warnings, err := c.labelled(data)
 	if err != nil {
 		return nil, err
+	}
+	ui.Say("data       %s: %d labelled photographs", where, len(items))
+	for _, w := range warnings {
+		ui.Warn("%s", w)
 	}
 	p, err := c.predictItems(ctx, items, o, ui)
 	if err != nil {
@@ -102,11 +106,8 @@ func (c *Classifier) measure(p *predicted) *Evaluation {
 		p.logp[i] = max(v, leastLog)
 	}
 	e.Loss, e.Accuracy = measure(p.logp, p.items, n, c.Multi)
-	decisions := len(p.items)
-	if c.Multi {
-		decisions *= n
-	}
-	e.Interval[0], e.Interval[1] = metrics.Wilson(e.Accuracy, decisions)
+	e.Interval = interval(e.Accuracy, len(p.items))
+	e.Majority = majority(p.items, c.Classes, c.Multi)
 	if c.Multi {
 		return e
 	}
@@ -134,21 +135,21 @@ func (c *Classifier) measure(p *predicted) *Evaluation {
 	return e
 }
 
-// labelled lists photographs with labels and says where they are.
-func (c *Classifier) labelled(data DataConfig) ([]dataset.Item, string, error) {
+// labelled lists photographs with labels, says where they are and what is odd about them.
+func (c *Classifier) labelled(data DataConfig) (items []dataset.Item, where string, warnings []string, err error) {
 	switch {
 	case data.Labels != "":
 		return c.fromCSV(data)
 	case data.Path != "":
 		return c.fromFolders(data.Path)
 	case c.run == nil:
-		return nil, "", failure.Usage(fmt.Errorf("learner: %s: an exported file has no photographs of its own; name DATA", c.Source))
+		return nil, "", nil, failure.Usage(fmt.Errorf("learner: %s: an exported file has no photographs of its own; name DATA", c.Source))
 	}
 	set, err := c.ownData()
 	if err != nil {
-		return nil, "", err
+		return nil, "", nil, err
 	}
-	return set.Valid, c.run.Config.Data.Path, nil
+	return set.Valid, c.run.Config.Data.name(), set.Warnings, nil
 }
 
 // ownData lists the photographs that the run was trained and validated on.
@@ -157,40 +158,35 @@ func (c *Classifier) ownData() (*dataset.Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w (the data of %s; name DATA if it has moved)", err, c.Source)
 	}
-	if !slices.Equal(set.Classes, c.Classes) {
+	if !slices.EqualFunc(set.Classes, c.Classes, dataset.SameName) {
 		return nil, failure.Data(fmt.Errorf("learner: %s: has the classes %s now, %s was trained on %s", c.run.Config.Data.Path, strings.Join(set.Classes, ", "), c.Source, strings.Join(c.Classes, ", ")))
 	}
 	return set, nil
 }
 
-// fromFolders reads ROOT/valid/CLASS/*, ROOT/val/CLASS/* or ROOT/CLASS/*.
-func (c *Classifier) fromFolders(root string) ([]dataset.Item, string, error) {
-	for _, name := range []string{"valid", "val"} {
-		if info, err := os.Stat(filepath.Join(root, name)); err == nil && info.IsDir() {
-			root = filepath.Join(root, name)
-			break
-		}
-	}
-	items, _, err := dataset.Files(root)
+// fromFolders reads ROOT/valid/CLASS/*, or that of another usual name, or ROOT/CLASS/*.
+func (c *Classifier) fromFolders(root string) ([]dataset.Item, string, []string, error) {
+	root = filepath.Join(root, dataset.ValidFolder(root))
+	items, warnings, err := dataset.Files(root)
 	if err != nil {
-		return nil, "", err
+		return nil, "", nil, err
 	}
 	for i, it := range items {
 		class, _, _ := strings.Cut(it.Path, "/")
-		if items[i].Label = slices.Index(c.Classes, class); items[i].Label < 0 {
-			return nil, "", failure.Data(fmt.Errorf("learner: %s: in the folder %q, which is no class of %s (%s); put each photograph into the folder of its class",
+		if items[i].Label = dataset.ClassIndex(c.Classes, class); items[i].Label < 0 {
+			return nil, "", nil, failure.Data(fmt.Errorf("learner: %s: in the folder %q, which is no class of %s (%s); put each photograph into the folder of its class",
 				filepath.Join(root, it.Path), class, c.Source, strings.Join(c.Classes, ", ")))
 		}
 		if c.Multi {
 			items[i].Labels = []int{items[i].Label}
 		}
 	}
-	return items, root, nil
+	return items, root, warnings, nil
 }
 
 // fromCSV reads the rows of a labels file whose split is valid, or all of a
 // file without that column.
-func (c *Classifier) fromCSV(data DataConfig) ([]dataset.Item, string, error) {
+func (c *Classifier) fromCSV(data DataConfig) ([]dataset.Item, string, []string, error) {
 	o := dataset.Options{Labels: data.Labels, LabelSep: data.LabelSep}
 	set, err := dataset.Open(data.Path, o)
 	var items []dataset.Item
@@ -199,14 +195,14 @@ func (c *Classifier) fromCSV(data DataConfig) ([]dataset.Item, string, error) {
 	} else {
 		o.ValidPct = 0.5
 		if set, err = dataset.Open(data.Path, o); err != nil {
-			return nil, "", err
+			return nil, "", nil, err
 		}
 		items = slices.Concat(set.Train, set.Valid)
 	}
 	index := make([]int, len(set.Classes))
 	for i, name := range set.Classes {
-		if index[i] = slices.Index(c.Classes, name); index[i] < 0 {
-			return nil, "", failure.Data(fmt.Errorf("learner: %s: %q is no class of %s (%s)", data.Labels, name, c.Source, strings.Join(c.Classes, ", ")))
+		if index[i] = dataset.ClassIndex(c.Classes, name); index[i] < 0 {
+			return nil, "", nil, failure.Data(fmt.Errorf("learner: %s: %q is no class of %s (%s)", data.Labels, name, c.Source, strings.Join(c.Classes, ", ")))
 		}
 	}
 	for i := range items {
@@ -217,5 +213,5 @@ func (c *Classifier) fromCSV(data DataConfig) ([]dataset.Item, string, error) {
 			items[i].Labels[k] = index[l]
 		}
 	}
-	return items, data.Labels, nil
+	return items, data.Labels, set.Warnings, nil
 }

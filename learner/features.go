@@ -63,6 +63,7 @@ func (l *Learner) Precompute(ctx context.Context) (*Features, error) {
 	at, bad := 0, reasons(report.Skipped)
 	for _, p := range parts {
 		for _, it := range p.items {
+			it.Digest = all[at].Digest
 			if rows[at] != nil {
 				p.into.items, p.into.rows = append(p.into.items, it), append(p.into.rows, rows[at])
 			} else {
@@ -73,7 +74,10 @@ func (l *Learner) Precompute(ctx context.Context) (*Features, error) {
 		}
 	}
 	l.tell(report, len(all), len(f.Skipped))
-	return f, l.checkSkipped(f)
+	if err := l.checkSkipped(f); err != nil {
+		return f, err
+	}
+	return f, l.checkLeft(f)
 }
 
 // PrecomputeViews caches the augmented views that training and test-time
@@ -129,10 +133,10 @@ func (l *Learner) checkSkipped(f *Features) error {
 	total := len(l.Set.Train) + len(l.Set.Valid)
 	if share := float64(bad) / float64(max(total, 1)); share > l.Config.Data.MaxBad {
 		return failure.Data(fmt.Errorf("learner: %s: %d of %d photographs cannot be read, more than --max-bad %g allows; mend or remove them (%s: %s)",
-			l.Config.Data.Path, bad, total, l.Config.Data.MaxBad, f.Skipped[0].Path, f.Skipped[0].Reason))
+			l.Config.Data.name(), bad, total, l.Config.Data.MaxBad, f.Skipped[0].Path, f.Skipped[0].Reason))
 	}
 	if !l.partial && (len(f.Train.items) == 0 || len(f.Valid.items) == 0) {
-		return failure.Data(fmt.Errorf("learner: %s: no readable photographs are left to train and validate on", l.Config.Data.Path))
+		return failure.Data(fmt.Errorf("learner: %s: no readable photographs are left to train and validate on", l.Config.Data.name()))
 	}
 	return nil
 }
@@ -146,7 +150,7 @@ func reasons(bad []activations.Bad) map[string]activations.Bad {
 }
 
 // view returns the features of items under one view, nil for an unreadable
-// photograph. draw is nil for the centre view; for an augmented one it names
+// photograph, and notes in items what is in each file. draw is nil for the centre view; for an augmented one it names
 // the random stream of a photograph.
 func (l *Learner) view(ctx context.Context, items []dataset.Item, view string, draw func(digest string) *rng.Stream) ([][]float32, activations.Report, error) {
 	body := &unopened{l: l}
@@ -176,6 +180,7 @@ func (l *Learner) view(ctx context.Context, items []dataset.Item, view string, d
 	rows, width := make([][]float32, len(items)), body.Features()
 	for i := range rows {
 		if ok[i] {
+			items[i].Digest = cache.Digest(items[i].File)
 			rows[i] = x[i*width : (i+1)*width : (i+1)*width]
 		}
 	}

@@ -43,6 +43,7 @@ type Learner struct {
 	Recompute bool // forget cached features before computing them
 
 	partial    bool   // Keep was called
+	told       bool   // checkLeft has spoken
 	cachedOnly bool   // the body is not run: errNotCached instead
 	int8       string // path of the int8 form of the body, where it is used
 	pre        augment.Preprocess
@@ -63,11 +64,8 @@ func Open(ctx context.Context, config Config, ui UI) (*Learner, error) {
 		return nil, err
 	}
 	l.Set = set
-	for _, w := range set.Warnings {
-		ui.Warn("%s", w)
-	}
 	l.Config.Classes, l.Config.Multi = set.Classes, set.Multi
-	ui.Say("data       %s: %d train, %d valid, %d test photographs in %d classes", config.Data.Path, len(set.Train), len(set.Valid), len(set.Test), len(set.Classes))
+	l.tellData()
 	if l.Config.Body.Precision != int8Precision {
 		return l, nil
 	}

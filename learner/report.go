@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"finetune/augment"
+	"finetune/dataset"
 	"finetune/internal/failure"
 	"finetune/plots"
 	"finetune/schedule"
@@ -216,10 +217,10 @@ func opener(c Config) func(path string) (image.Image, error) {
 		root = filepath.Dir(c.Data.Labels)
 	}
 	return func(path string) (image.Image, error) {
-		if !filepath.IsLocal(filepath.FromSlash(path)) {
+		if !filepath.IsLocal(dataset.FilePath(".", path)) {
 			return nil, fmt.Errorf("learner: %s: not below %s", path, root)
 		}
-		data, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(path)))
+		data, err := os.ReadFile(dataset.FilePath(root, path))
 		if err != nil {
 			return nil, err
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"finetune/dataset"
 	"finetune/internal/durable"
 	"finetune/internal/failure"
 	"finetune/onnx/bodies"
@@ -86,6 +87,9 @@ type Summary struct {
 	Ensemble    *Score   `json:"ensemble,omitempty"` // of the cycles' snapshots
 	Float32     *Score   `json:"float32,omitempty"`  // of an int8 run: the same head on float32 features
 	Seconds     Seconds  `json:"seconds"`
+
+	Counts   []dataset.Count `json:"counts,omitempty"`   // readable photographs of each class
+	Majority *Majority       `json:"majority,omitempty"` // what the accuracy has to be compared with
 }
 
 // Run is a run folder that this process holds.

@@ -78,7 +78,7 @@ func (l *Learner) finish(ctx context.Context, r *Run, f *Features, t *fit, m *he
 	sum := &Summary{
 		Run: r.Dir, Body: l.Config.Body.Name, Classes: l.Set.Classes,
 		TrainImages: len(f.Train.items), ValidImages: len(f.Valid.items), Skipped: len(f.Skipped),
-		Valid: l.score(logp, f.Valid.items),
+		Valid: l.score(logp, f.Valid.items), Counts: f.counts(l.Set.Classes), Majority: majority(f.Valid.items, l.Set.Classes, l.Set.Multi),
 	}
 	if t.Cycles > 0 {
 		e := l.score(t.ensemble(), f.Valid.items)
@@ -141,8 +141,15 @@ func (l *Learner) scoreTTA(ctx context.Context, h *head.Head, s split, n int) (*
 
 func (l *Learner) score(logp []float32, items []dataset.Item) Score {
 	loss, accuracy := measure(logp, items, len(l.Set.Classes), l.Set.Multi)
-	lo, hi := metrics.Wilson(accuracy, len(items))
-	return Score{Loss: loss, Accuracy: accuracy, Interval: [2]float64{lo, hi}}
+	return Score{Loss: loss, Accuracy: accuracy, Interval: interval(accuracy, len(items))}
+}
+
+// interval is the 95 % Wilson interval of an accuracy on so many photographs.
+// With several labels it is one of photographs too, as if each were one
+// decision: the labels of one photograph do not err independently.
+func interval(accuracy float64, photographs int) [2]float64 {
+	lo, hi := metrics.Wilson(accuracy, photographs)
+	return [2]float64{lo, hi}
 }
 
 // newFit prepares a fit of a fresh head from the configuration, at step 0.
@@ -156,7 +163,7 @@ func (l *Learner) newFit(ctx context.Context, f *Features) (*fit, *headModel, er
 		return nil, nil, failure.Usage(err)
 	}
 	if len(f.Train.items) < 2 {
-		return nil, nil, failure.Data(fmt.Errorf("learner: %s: %d readable training photographs; two are needed at least", l.Config.Data.Path, len(f.Train.items)))
+		return nil, nil, failure.Data(fmt.Errorf("learner: %s: %d readable training photographs; two are needed at least", l.Config.Data.name(), len(f.Train.items)))
 	}
 	options, err := l.headOptions(f.Train)
 	if err != nil {

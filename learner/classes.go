@@ -1,0 +1,193 @@
+package learner
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"finetune/dataset"
+	"finetune/internal/failure"
+)
+
+// shownClasses is how many classes are listed one by one.
+const shownClasses = 16
+
+// tellData says what was found: the parts, each class with its photographs,
+// what was decided about the layout and what was left out.
+func (l *Learner) tellData() {
+	set := l.Set
+	l.ui.Say("data       %s: %d train, %d valid, %d test photographs in %d classes", l.Config.Data.name(), len(set.Train), len(set.Valid), len(set.Test), len(set.Classes))
+	for i, line := range classLines(set.Counts(), len(set.Test) > 0) {
+		head := ""
+		if i == 0 {
+			head = "classes"
+		}
+		l.ui.Say("%-10s %s", head, line)
+	}
+	if set.Drawn {
+		l.ui.Say("held out   %d of %d photographs to validate on, drawn by class and --seed %d", len(set.Valid), len(set.Train)+len(set.Valid), l.Config.Train.Seed)
+	}
+	for _, n := range set.Notes {
+		l.ui.Say("layout     %s", n)
+	}
+	for _, w := range set.Warnings {
+		l.ui.Warn("%s", w)
+	}
+}
+
+// classLines has a line a class, or where there are many, what they have in common.
+func classLines(counts []dataset.Count, test bool) []string {
+	if len(counts) > shownClasses {
+		return manyClasses(counts)
+	}
+	width := 0
+	for _, c := range counts {
+		width = max(width, len([]rune(plainName(c.Class))))
+	}
+	lines := make([]string, len(counts))
+	for i, c := range counts {
+		lines[i] = fmt.Sprintf("%-*s %6d train %6d valid", width, plainName(c.Class), c.Train, c.Valid)
+		if test && slices.ContainsFunc(counts, func(c dataset.Count) bool { return c.Test > 0 }) {
+			lines[i] += fmt.Sprintf(" %6d test", c.Test)
+		}
+	}
+	return lines
+}
+
+func manyClasses(counts []dataset.Count) []string {
+	first, last := counts[:shownClasses/4], counts[len(counts)-shownClasses/4:]
+	names := func(list []dataset.Count) string {
+		words := make([]string, len(list))
+		for i, c := range list {
+			words[i] = plainName(c.Class)
+		}
+		return strings.Join(words, ", ")
+	}
+	byTrain := func(a, b dataset.Count) int { return a.Train - b.Train }
+	least, most := slices.MinFunc(counts, byTrain), slices.MaxFunc(counts, byTrain)
+	return []string{
+		fmt.Sprintf("%s … %s", names(first), names(last)),
+		fmt.Sprintf("fewest %s (%d train, %d valid), most %s (%d train, %d valid)",
+			plainName(least.Class), least.Train, least.Valid, plainName(most.Class), most.Train, most.Valid),
+	}
+}
+
+// plainName quotes a name that would disturb a terminal or the eye.
+func plainName(name string) string {
+	if name != strings.TrimSpace(name) || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(name)
+	}
+	return name
+}
+
+// counts are the readable photographs of each class.
+func (f *Features) counts(classes []string) []dataset.Count {
+	s := dataset.Set{Classes: classes, Train: f.Train.items, Valid: f.Valid.items, Test: f.Test.items}
+	return s.Counts()
+}
+
+// Majority is the most frequent class of the photographs that an accuracy was
+// measured on, and its share of them: the accuracy of always answering it.
+type Majority struct {
+	Class string  `json:"class"`
+	Share float64 `json:"share"`
+}
+
+// majority is nil for photographs with several labels, or none.
+func majority(items []dataset.Item, classes []string, multi bool) *Majority {
+	if multi || len(items) == 0 {
+		return nil
+	}
+	n := make([]int, len(classes))
+	for _, it := range items {
+		if it.Label >= 0 {
+			n[it.Label]++
+		}
+	}
+	best := 0
+	for i := range n {
+		if n[i] > n[best] {
+			best = i
+		}
+	}
+	return &Majority{classes[best], float64(n[best]) / float64(len(items))}
+}
+
+// checkLeft asks of the photographs that could be read what dataset.Open asked
+// of the list, and what only their content tells.
+func (l *Learner) checkLeft(f *Features) error {
+	if l.partial || l.told {
+		return nil
+	}
+	l.told = true
+	before, left := l.Set.Counts(), f.counts(l.Set.Classes)
+	for i, c := range left {
+		if c.Train == 0 && before[i].Train > 0 {
+			return failure.Data(fmt.Errorf("learner: %s: class %q: none of its %d training photographs can be read%s; mend them, or take the class out",
+				l.Config.Data.name(), c.Class, before[i].Train, l.firstSkipped(f, i)))
+		}
+		if c.Valid == 0 && before[i].Valid > 0 {
+			l.ui.Warn("class %q: none of its %d validation photographs can be read: its accuracy stays unknown", c.Class, before[i].Valid)
+		}
+		if c.Train == 1 && before[i].Train > 1 {
+			l.ui.Warn("class %q: one of its %d training photographs can be read, which is hardly enough", c.Class, before[i].Train)
+		}
+	}
+	if !l.Set.Drawn {
+		l.checkEqual(f)
+	}
+	return nil
+}
+
+// firstSkipped says what is wrong with the first unreadable training photograph of a class.
+func (l *Learner) firstSkipped(f *Features, class int) string {
+	bad := map[string]Skipped{}
+	for _, s := range f.Skipped {
+		bad[s.Path] = s
+	}
+	for _, it := range l.Set.Train {
+		if s, ok := bad[it.Path]; ok && (it.Label == class || slices.Contains(it.Labels, class)) {
+			return fmt.Sprintf(" (%s: %s)", s.Path, s.Reason)
+		}
+	}
+	return ""
+}
+
+// checkEqual warns about files that are in both parts, and about files with two
+// labels. Where the validation part was drawn, neither can be new.
+func (l *Learner) checkEqual(f *Features) {
+	type place struct{ path, label string }
+	first := map[string]place{} // by digest; training photographs come first
+	var shared, labels []string
+	note := func(items []dataset.Item, valid bool) {
+		fresh := map[string]place{}
+		for _, it := range items {
+			here := place{it.Path, fmt.Sprint(it.Label, it.Labels)}
+			seen, again := first[it.Digest]
+			if again && valid {
+				shared = append(shared, fmt.Sprintf("%s is %s", here.path, seen.path))
+			} else if !again {
+				seen, again = fresh[it.Digest]
+			}
+			switch {
+			case it.Digest == "":
+			case !again:
+				fresh[it.Digest] = here
+			case seen.label != here.label:
+				labels = append(labels, fmt.Sprintf("%s and %s", seen.path, here.path))
+			}
+		}
+		maps.Copy(first, fresh)
+	}
+	note(f.Train.items, false)
+	note(f.Valid.items, true)
+	if len(shared) > 0 {
+		l.ui.Warn("%d of %d validation photographs are training photographs too, so the accuracy flatters (%s)", len(shared), len(f.Valid.items), shared[0])
+	}
+	if len(labels) > 0 {
+		l.ui.Warn("%d photographs are there again under another label (%s)", len(labels), labels[0])
+	}
+}
