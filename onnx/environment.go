@@ -6,7 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -87,17 +87,18 @@ func listsProcessors(path string) error {
 func libraryPattern() string {
 	switch runtime.GOOS {
 	case "darwin":
-		return "libonnxruntime*.dylib"
+		return "libonnxruntime.*dylib"
 	case "windows":
-		return "onnxruntime*.dll"
+		return "onnxruntime.dll"
 	}
 	return "libonnxruntime.so*"
 }
 
-// FindLibrary looks in $ONNXRUNTIME_LIB, then in $FINETUNE_HOME/runtime for the
-// newest version, then in the system's library folders. Device "cuda" wants a
-// build with the CUDA provider beside it, "cpu" one without, "auto" the former
-// where an NVIDIA driver is present.
+// FindLibrary looks in $ONNXRUNTIME_LIB, then in $FINETUNE_HOME/runtime and the
+// system's library folders for the newest version of the build that the device
+// wants: "cuda" one with the CUDA provider beside it, "cpu" one without, or else
+// the former, which has the CPU provider too; "auto" is "cuda" where an NVIDIA
+// driver and such a build are present, else "cpu".
 func FindLibrary(device string) (string, error) {
 	if p := os.Getenv("ONNXRUNTIME_LIB"); p != "" {
 		if _, err := os.Stat(p); err != nil {
@@ -106,23 +107,56 @@ func FindLibrary(device string) (string, error) {
 		return p, nil
 	}
 	dir := home.Path("runtime")
-	if device == "cuda" || device == "auto" && nvidiaDriver() {
-		if p, err := newest(dir, true); p != "" || err != nil {
-			return p, err
-		}
-		if device == "cuda" {
-			return "", fmt.Errorf("onnx: %w with the CUDA provider (libonnxruntime_providers_cuda.so) in %s; run `make cuda`, or set ONNXRUNTIME_LIB", ErrNoLibrary, dir)
-		}
+	folders, err := subfolders(dir)
+	if err != nil {
+		return "", err
 	}
-	if p, err := newest(dir, false); p != "" || err != nil {
+	if p, err := choose(device, nvidiaDriver(), folders, systemFolders); p != "" || err != nil {
 		return p, err
 	}
-	for _, system := range []string{"/usr/local/lib", "/usr/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/opt/homebrew/lib"} {
-		if found, err := match(system); err == nil && len(found) > 0 {
-			return found[len(found)-1], nil
-		}
+	if device == "cuda" {
+		return "", fmt.Errorf("onnx: %w with the CUDA provider (%s) in %s; run `finetune fetch cuda`, or set ONNXRUNTIME_LIB", ErrNoLibrary, cudaProvider, dir)
 	}
 	return "", fmt.Errorf("onnx: %w in %s or the system's library folders; run `finetune fetch runtime`, `make fetch`, or set ONNXRUNTIME_LIB", ErrNoLibrary, dir)
+}
+
+var systemFolders = []string{"/usr/local/lib", "/usr/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/opt/homebrew/lib"}
+
+// choose returns the library for a device among two lists of folders, of which
+// the first counts more, or "". A folder of the first that cannot be listed is
+// an error: what lies in it is not known.
+func choose(device string, driver bool, first, second []string) (string, error) {
+	builds := []bool{false, true} // without and with the CUDA provider, in the order of preference
+	switch {
+	case device == "cuda":
+		builds = []bool{true}
+	case device == "auto" && driver:
+		builds = []bool{true, false}
+	}
+	for i, folders := range [][]string{first, second} {
+		for _, cuda := range builds {
+			p, err := newest(folders, cuda)
+			if p != "" || err != nil && i == 0 {
+				return p, err
+			}
+		}
+	}
+	return "", nil
+}
+
+// subfolders lists the folders in dir, none where it is absent.
+func subfolders(dir string) (folders []string, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("onnx: %w", err)
+	}
+	for _, e := range entries {
+		f := filepath.Join(dir, e.Name())
+		if info, err := os.Stat(f); err == nil && info.IsDir() {
+			folders = append(folders, f)
+		}
+	}
+	return folders, nil
 }
 
 // nvidiaDriver reports whether an NVIDIA driver is loaded.
@@ -135,68 +169,49 @@ func nvidiaDriver() bool {
 	return false
 }
 
-// newest returns the library with the highest version among dir/*/, with or
-// without a CUDA provider beside it, or "". A folder that cannot be listed is an
-// error: what lies in it is not known.
-func newest(dir string, cuda bool) (string, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return "", fmt.Errorf("onnx: %w", err)
-	}
-	var best string
-	for _, e := range entries {
-		f := filepath.Join(dir, e.Name())
-		if info, err := os.Stat(f); err != nil || !info.IsDir() || hasCUDA(f) != cuda {
+// newest returns the library with the highest version among the folders that
+// have the CUDA provider, or those that have not; "" if there is none, and an
+// error if one of them could not be listed.
+func newest(folders []string, cuda bool) (best string, err error) {
+	for _, f := range folders {
+		if hasCUDA(f) != cuda {
 			continue
 		}
-		found, err := match(f)
-		if err != nil {
-			return "", fmt.Errorf("onnx: %w", err)
+		entries, listed := os.ReadDir(f)
+		if listed != nil {
+			err = errors.Join(err, fmt.Errorf("onnx: %w", listed))
 		}
-		for _, lib := range found {
-			if best == "" || versionLess(filepath.Base(best), filepath.Base(lib)) {
+		for _, e := range entries {
+			lib := filepath.Join(f, e.Name())
+			ok, _ := filepath.Match(libraryPattern(), e.Name()) // the pattern is sound
+			if ok && (best == "" || slices.Compare(version(best), version(lib)) < 0) {
 				best = lib
 			}
 		}
 	}
-	return best, nil
+	return best, err
 }
 
+// cudaProvider is the file that makes a build of ONNX Runtime one for NVIDIA GPUs.
+const cudaProvider = "libonnxruntime_providers_cuda.so"
+
 func hasCUDA(folder string) bool {
-	_, err := os.Stat(filepath.Join(folder, "libonnxruntime_providers_cuda.so"))
+	_, err := os.Stat(filepath.Join(folder, cudaProvider))
 	return err == nil
 }
 
-// match lists the libraries in dir, the oldest first.
-func match(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
+// version is the dotted numbers in a library's name, or in its folder's: Windows
+// calls it onnxruntime.dll whichever it is.
+func version(library string) []int {
+	if v := numbers(filepath.Base(library)); len(v) > 0 {
+		return v
 	}
-	var found []string
-	for _, e := range entries {
-		if ok, _ := filepath.Match(libraryPattern(), e.Name()); ok { // the pattern is sound
-			found = append(found, filepath.Join(dir, e.Name()))
-		}
-	}
-	sort.Slice(found, func(i, j int) bool { return versionLess(found[i], found[j]) })
-	return found, nil
-}
-
-// versionLess compares the dotted numbers in two file names.
-func versionLess(a, b string) bool {
-	x, y := numbers(a), numbers(b)
-	for i := 0; i < len(x) && i < len(y); i++ {
-		if x[i] != y[i] {
-			return x[i] < y[i]
-		}
-	}
-	return len(x) < len(y)
+	return numbers(filepath.Base(filepath.Dir(library)))
 }
 
 func numbers(name string) []int {
 	var out []int
-	for _, part := range strings.FieldsFunc(filepath.Base(name), func(r rune) bool { return r < '0' || r > '9' }) {
+	for _, part := range strings.FieldsFunc(name, func(r rune) bool { return r < '0' || r > '9' }) {
 		if n, err := strconv.Atoi(part); err == nil {
 			out = append(out, n)
 		}
