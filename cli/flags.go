@@ -59,6 +59,7 @@ func machineFlags(c *learner.Config) []cli.Flag {
 		&cli.IntFlag{Name: "threads", Category: "Machine", Usage: "`N` threads for ONNX Runtime (default: one a core)", Destination: &c.Machine.Threads},
 		&cli.IntFlag{Name: "workers", Category: "Machine", Usage: "`N` photographs decoded at once (default: one a core)", Destination: &c.Machine.Workers},
 		tf32Flag(&c.Machine),
+		pixelsFlag(&c.Machine),
 		&cli.PathFlag{Name: "cache", Category: "Machine", Usage: "`DIR` of cached activations (default: cache in FINETUNE_HOME)", Destination: &c.Machine.Cache},
 		&cli.IntFlag{Name: "batch-size", Aliases: []string{"bs"}, Category: "Training", Usage: "photographs `N` a training step", Value: 64, Destination: &c.Train.BatchSize},
 		&cli.Uint64Flag{Name: "seed", Category: "Training", Usage: "`SEED` of every random choice", Value: 0, Destination: &c.Train.Seed},

@@ -58,8 +58,20 @@ func inferenceFlags(m *learner.Machine) []cli.Flag {
 		&cli.IntFlag{Name: "threads", Category: "Machine", Usage: "`N` threads for ONNX Runtime (default: one a core)", Destination: &m.Threads},
 		&cli.IntFlag{Name: "workers", Category: "Machine", Usage: "`N` photographs decoded at once (default: one a core)", Destination: &m.Workers},
 		tf32Flag(m),
+		pixelsFlag(m),
 		&cli.PathFlag{Name: "cache", Category: "Machine", Usage: "`DIR` of cached activations (default: cache in FINETUNE_HOME)", Destination: &m.Cache},
 	}
+}
+
+// pixelsFlag goes with every command that decodes.
+func pixelsFlag(m *learner.Machine) cli.Flag {
+	return &cli.Int64Flag{Name: "max-pixels", Category: "Machine", Usage: "largest photograph that is decoded, in `PIXELS` (default: 200 million)",
+		Destination: &m.MaxPixels, Action: func(_ *cli.Context, n int64) error {
+			if n < 1 {
+				return usagef("--max-pixels %d; give a number of pixels, such as 200000000", n)
+			}
+			return nil
+		}}
 }
 
 func tf32Flag(m *learner.Machine) cli.Flag {

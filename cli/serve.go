@@ -29,7 +29,6 @@ func serveCommand(s Streams) *cli.Command {
 			&cli.IntFlag{Name: "batch", Usage: "at most `N` photographs predicted together", Value: 16, Destination: &v.Batch},
 			&cli.DurationFlag{Name: "delay", Usage: "longest `WAIT` for a batch to fill", Value: 2e6, Destination: &v.Delay},
 			&cli.Int64Flag{Name: "max-body", Usage: "largest request in `BYTES`", Value: 32 << 20, Destination: &v.MaxBody},
-			&cli.Int64Flag{Name: "max-pixels", Usage: "largest photograph in `PIXELS`", Value: 50e6, Destination: &v.MaxPixels},
 			&cli.DurationFlag{Name: "timeout", Usage: "longest `TIME` for a request, its upload included", Value: 30e9, Destination: &v.Timeout},
 		}, inferenceFlags(&o.machine), outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {
@@ -52,6 +51,7 @@ func runServe(ctx context.Context, o serveOptions, out *console) error {
 	if err := c.SelfTest(ctx); err != nil {
 		return err
 	}
+	o.serve.MaxPixels = o.machine.MaxPixels
 	o.serve.Classes, o.serve.Multi, o.serve.Decoders, o.serve.Log = c.Classes, c.Multi, c.Machine.Workers, log.New(out.Err, "", log.LstdFlags)
 	s := serve.New(c, o.serve)
 	return s.ListenAndServe(ctx, o.addr, func(a net.Addr) { out.print("serving %s on http://%s", o.model, a) })

@@ -155,10 +155,11 @@ func (o *trainOptions) reopen() (*learner.Run, error) {
 		return nil, usagef("%s was trained on %s, not on %s", o.run, config.Data.Path, data)
 	}
 	for name, keep := range map[string]func(){
-		"device":  func() { config.Machine.Device = o.config.Machine.Device },
-		"threads": func() { config.Machine.Threads = o.config.Machine.Threads },
-		"workers": func() { config.Machine.Workers = o.config.Machine.Workers },
-		"cache":   func() { config.Machine.Cache = o.config.Machine.Cache },
+		"device":     func() { config.Machine.Device = o.config.Machine.Device },
+		"threads":    func() { config.Machine.Threads = o.config.Machine.Threads },
+		"workers":    func() { config.Machine.Workers = o.config.Machine.Workers },
+		"max-pixels": func() { config.Machine.MaxPixels = o.config.Machine.MaxPixels },
+		"cache":      func() { config.Machine.Cache = o.config.Machine.Cache },
 	} {
 		if o.set(name) {
 			keep()

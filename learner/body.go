@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"finetune/activations"
+	"finetune/augment"
 	"finetune/internal/failure"
 	"finetune/onnx"
 	"finetune/onnx/bodies"
@@ -40,6 +41,11 @@ func (m Machine) fill() activations.FillOptions {
 		o.Batch = runPhotos
 	}
 	return o
+}
+
+// limits is what a decode may take, and what ends it.
+func (m Machine) limits(ctx context.Context) augment.Limits {
+	return augment.Limits{MaxPixels: m.MaxPixels, Context: ctx}
 }
 
 // frozenBody is the body as activations sees it: images in, pooled features out.

@@ -257,12 +257,13 @@ func (b *directBody) Wrong(row []float32) string { return notProbabilities(b.c.M
 
 // load makes one view of a photograph: the centre for k < 0, else augmented
 // view k as Learner.TTA draws it.
-func (c *Classifier) load(k int) activations.Load {
+func (c *Classifier) load(ctx context.Context, k int) activations.Load {
+	limits := c.Machine.limits(ctx)
 	return func(dst []float32, data []byte, it dataset.Item) error {
 		if k < 0 {
-			return c.Load(dst, data, augment.Limits{})
+			return c.Load(dst, data, limits)
 		}
-		im, err := augment.Decode(data, augment.Limits{})
+		im, err := augment.Decode(data, limits)
 		if err != nil {
 			return err
 		}

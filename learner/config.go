@@ -127,6 +127,8 @@ type Machine struct {
 	Runtime string `json:"runtime"` // version of ONNX Runtime
 	NoTF32  bool   `json:"no_tf32,omitempty"`
 
+	MaxPixels int64 `json:"max_pixels,omitempty"` // of a photograph; 0: augment.DefaultMaxPixels
+
 	// OneRun has the body run a batch at a time on all threads, for answers that
 	// somebody waits for, and not several at once on one thread each.
 	OneRun bool `json:"-"`

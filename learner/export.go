@@ -157,7 +157,7 @@ func (c *Classifier) build(ctx context.Context, o ExportOptions, set *dataset.Se
 		if c.Precision == int8Precision {
 			break // its body is in integers already
 		}
-		if m, err = toInt8(ctx, m, c.exportedImages(false).preprocess(), spread(set.Train, calibrationPhotos), c.Machine.Threads, ui); err != nil {
+		if m, err = toInt8(ctx, m, c.exportedImages(false).preprocess(), spread(set.Train, calibrationPhotos), c.Machine, ui); err != nil {
 			return nil, err
 		}
 	}

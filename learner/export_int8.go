@@ -18,7 +18,7 @@ import (
 const calibrationPhotos = 200
 
 // toInt8 quantises a model of images as pre makes them, calibrated on items.
-func toInt8(ctx context.Context, m *graph.Model, pre augment.Preprocess, items []dataset.Item, threads int, ui UI) (*graph.Model, error) {
+func toInt8(ctx context.Context, m *graph.Model, pre augment.Preprocess, items []dataset.Item, machine Machine, ui UI) (*graph.Model, error) {
 	m, err := quantize.Fold(m)
 	if err != nil {
 		return nil, err
@@ -41,10 +41,10 @@ func toInt8(ctx context.Context, m *graph.Model, pre augment.Preprocess, items [
 			return false, err
 		}
 		data, err := os.ReadFile(items[i].File)
-		ok := err == nil && pre.Load(x, data, augment.Limits{}) == nil // training has named those that cannot be read
+		ok := err == nil && pre.Load(x, data, machine.limits(ctx)) == nil // training has named those that cannot be read
 		tell(ok)
 		return ok, nil
-	}}, onnx.Options{Threads: threads, Device: "cpu"})
+	}}, onnx.Options{Threads: machine.Threads, Device: "cpu"})
 	if err != nil {
 		return nil, err
 	}

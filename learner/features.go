@@ -168,7 +168,7 @@ func (l *Learner) view(ctx context.Context, items []dataset.Item, view string, d
 		l.ui.Warn("%s", w)
 	}
 	show, end := l.ui.Progress("precompute", "images")
-	report, err := cache.Fill(ctx, items, body, l.loader(draw), l.fillOptions(show))
+	report, err := cache.Fill(ctx, items, body, l.loader(ctx, draw), l.fillOptions(show))
 	end()
 	if err != nil {
 		if ctx.Err() != nil {
@@ -202,12 +202,13 @@ func (l *Learner) key(view string) activations.Key {
 }
 
 // loader decodes a photograph and makes the tensor of one view.
-func (l *Learner) loader(draw func(digest string) *rng.Stream) activations.Load {
+func (l *Learner) loader(ctx context.Context, draw func(digest string) *rng.Stream) activations.Load {
+	limits := l.Config.Machine.limits(ctx)
 	return func(dst []float32, data []byte, it dataset.Item) error {
 		if draw == nil {
-			return l.pre.Load(dst, data, augment.Limits{})
+			return l.pre.Load(dst, data, limits)
 		}
-		im, err := augment.Decode(data, augment.Limits{})
+		im, err := augment.Decode(data, limits)
 		if err != nil {
 			return err
 		}

@@ -113,7 +113,7 @@ func (l *Learner) makeInt8(ctx context.Context, path string, items []dataset.Ite
 	if err != nil {
 		return "", err
 	}
-	if m, err = toInt8(ctx, m, l.pre, items, l.Config.Machine.Threads, l.ui); err != nil {
+	if m, err = toInt8(ctx, m, l.pre, items, l.Config.Machine, l.ui); err != nil {
 		return "", err
 	}
 	if err := m.Seal(); err != nil {

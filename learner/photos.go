@@ -2,6 +2,7 @@ package learner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -59,7 +60,9 @@ func (p *photoLoader) batch(ctx context.Context, epoch int, index []int) func() 
 	}
 	seed := p.l.Config.Train.Seed
 	return p.decode(ctx, len(index), func(dst []float32, k int) error {
-		im, err := p.open(p.items[index[k]], augment.Limits{MinSide: p.l.policy.MinSide(p.l.Config.Images.Size)})
+		limits := p.l.Config.Machine.limits(ctx)
+		limits.MinSide = p.l.policy.MinSide(p.l.Config.Images.Size)
+		im, err := p.open(p.items[index[k]], limits)
 		if err != nil {
 			return err
 		}
@@ -77,7 +80,7 @@ func (p *photoLoader) centre(ctx context.Context, items []dataset.Item) func() (
 		if err != nil {
 			return gone(items[k], err)
 		}
-		if err := p.l.pre.Load(dst, data, augment.Limits{}); err != nil {
+		if err := p.l.pre.Load(dst, data, p.l.Config.Machine.limits(ctx)); err != nil {
 			return gone(items[k], err)
 		}
 		return nil
@@ -98,6 +101,9 @@ func (p *photoLoader) open(it dataset.Item, limits augment.Limits) (*augment.Ima
 
 // gone is the error of a photograph that could be read before training.
 func gone(it dataset.Item, err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
 	return failure.Data(fmt.Errorf("learner: %s: changed while training: %w; put it back and add --resume", it.File, err))
 }
 

@@ -92,7 +92,7 @@ func (l *Learner) openPrefix(ctx context.Context, dir string, m artifacts.Manife
 		return nil, err
 	}
 	show, end := l.ui.Progress("prefix", "images")
-	report, err := cache.Fill(ctx, items, body, l.loader(nil), l.fillOptions(show))
+	report, err := cache.Fill(ctx, items, body, l.loader(ctx, nil), l.fillOptions(show))
 	end()
 	if err == nil && len(report.Skipped) > 0 {
 		err = gone(dataset.Item{File: report.Skipped[0].File}, errors.New(report.Skipped[0].Reason))

@@ -1,6 +1,7 @@
 package learner
 
 import (
+	"context"
 	"fmt"
 	"image"
 	"os"
@@ -22,7 +23,7 @@ func (l *Learner) Preview(path string, n int) ([]image.Image, dataset.Item, erro
 	if err != nil {
 		return nil, it, failure.Data(fmt.Errorf("learner: %w", err))
 	}
-	photo, err := augment.Decode(data, augment.Limits{})
+	photo, err := augment.Decode(data, l.Config.Machine.limits(context.Background()))
 	if err != nil {
 		return nil, it, failure.Data(fmt.Errorf("learner: %s: %w", it.File, err))
 	}

@@ -1,6 +1,7 @@
 package learner
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"image"
@@ -224,7 +225,9 @@ func opener(c Config) func(path string) (image.Image, error) {
 		if err != nil {
 			return nil, err
 		}
-		im, err := augment.Decode(data, augment.Limits{MinSide: 200}) // enough for a gallery's card
+		limits := c.Machine.limits(context.Background())
+		limits.MinSide = 200 // enough for a gallery's card
+		im, err := augment.Decode(data, limits)
 		if err != nil {
 			return nil, err
 		}

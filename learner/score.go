@@ -132,7 +132,7 @@ func (s *scorer) run(ctx context.Context) error {
 // stream scores without a pause between chunks.
 func (s *scorer) stream(ctx context.Context) error {
 	items := s.items[s.from:]
-	report, err := activations.Stream(ctx, items, s.c.Size, &directBody{c: s.c}, s.c.load(-1), s.fillOptions(s.from),
+	report, err := activations.Stream(ctx, items, s.c.Size, &directBody{c: s.c}, s.c.load(ctx, -1), s.fillOptions(s.from),
 		func(i int, logp []float32, bad *activations.Bad) error { return s.add(items[i], logp, bad) })
 	s.count(report)
 	return err
@@ -207,7 +207,7 @@ func (s *scorer) view(ctx context.Context, k, done int, items []dataset.Item, ba
 	n := len(s.c.Classes)
 	logp := make([]float32, len(items)*n)
 	if s.o.NoCache {
-		report, err := activations.Stream(ctx, items, s.c.Size, &directBody{c: s.c}, s.c.load(k), s.fillOptions(done),
+		report, err := activations.Stream(ctx, items, s.c.Size, &directBody{c: s.c}, s.c.load(ctx, k), s.fillOptions(done),
 			func(i int, row []float32, b *activations.Bad) error {
 				if b != nil {
 					bad[i] = b
@@ -249,7 +249,7 @@ func (s *scorer) cached(ctx context.Context, k, done int, items []dataset.Item, 
 	if err != nil {
 		return nil, err
 	}
-	report, err := cache.Fill(ctx, items, s.c.body, s.c.load(k), s.fillOptions(done))
+	report, err := cache.Fill(ctx, items, s.c.body, s.c.load(ctx, k), s.fillOptions(done))
 	s.count(report)
 	if err != nil {
 		return nil, err

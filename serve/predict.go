@@ -211,7 +211,7 @@ func (s *Server) one(ctx context.Context, p photo) (Prediction, error) {
 		return out, err
 	}
 	image := make([]float32, s.c.Len())
-	err := s.load(image, p.data)
+	err := s.load(ctx, image, p.data)
 	<-s.decoding
 	if err != nil {
 		var bad *augment.DecodeError
@@ -247,13 +247,13 @@ func acquire(ctx context.Context, places chan struct{}) error {
 }
 
 // load decodes; a decoder that panics on hostile bytes fails that photograph alone.
-func (s *Server) load(dst []float32, data []byte) (err error) {
+func (s *Server) load(ctx context.Context, dst []float32, data []byte) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = &augment.DecodeError{Status: augment.Unreadable, Reason: "the decoder gave up"}
 		}
 	}()
-	return s.c.Load(dst, data, augment.Limits{MaxPixels: s.o.MaxPixels})
+	return s.c.Load(dst, data, augment.Limits{MaxPixels: s.o.MaxPixels, Context: ctx})
 }
 
 func (s *Server) fill(out *Prediction, logp []float32) {
