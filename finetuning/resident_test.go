@@ -1,22 +1,25 @@
 package finetuning
 
 import (
+	"math"
 	"slices"
 	"testing"
 
+	"finetune/internal/onnxtest"
 	"finetune/onnx/artifacts"
 	"finetune/onnx/weights"
 )
 
-// TestResident: a trainer whose tensors stay in the device's memory (here the
-// CPU's, through the same bindings as a GPU's) gives the bytes of one whose
-// tensors are Go's, with parts of a batch, after Load and Restore too.
+// TestResident: a trainer whose tensors stay in the device's memory gives what
+// one does whose tensors are Go's, with parts of a batch, after Load and Restore
+// too. On a CPU, through the same bindings as a GPU's, it gives the same bytes;
+// FINETUNE_TEST_DEVICE=cuda is compared with the CPU by rounding.
 func TestResident(t *testing.T) {
 	dir := write(t, "resnet18", func(o *artifacts.Options) { o.Optimizer = artifacts.AdamW })
 	var states [2][]weights.Tensor
 	var seen [2][]float32
-	for i, resident := range []bool{false, true} {
-		tr := open(t, dir, Options{Seed: 3, Threads: 1, MicroBatch: 2, resident: resident})
+	for i, device := range []string{"cpu", onnxtest.Device()} {
+		tr := open(t, dir, Options{Seed: 3, Threads: 1, MicroBatch: 2, Device: device, Exact: true, resident: i == 1})
 		step := func(k, n int) {
 			t.Helper()
 			x, y := batch(uint64(k), n)
@@ -52,14 +55,35 @@ func TestResident(t *testing.T) {
 		seen[i] = append(seen[i], logits...)
 		states[i] = state(t, tr)
 	}
-	if !slices.Equal(seen[0], seen[1]) {
-		t.Errorf("losses, norms and logits differ: %v and %v", seen[0], seen[1])
+	bound := 0.0 // of the difference, as a share of the whole
+	if onnxtest.Device() != "cpu" {
+		bound = 0.02 // AdamW makes steps of equal size of gradients that are all but 0
+	}
+	if d := distance(seen[0], seen[1]); !(d <= bound) {
+		t.Errorf("losses, norms and logits differ by %g: %v and %v", d, seen[0], seen[1])
 	}
 	for i, want := range states[0] {
-		if got := states[1][i]; got.Name != want.Name || !slices.Equal(got.Data, want.Data) || !slices.Equal(got.Ints, want.Ints) {
-			t.Errorf("%s differs", want.Name)
+		got := states[1][i]
+		if d := distance(want.Data, got.Data); got.Name != want.Name || !(d <= bound) || !slices.Equal(got.Ints, want.Ints) {
+			t.Errorf("%s differs by %g", want.Name, d)
 		}
 	}
+}
+
+// distance is |a-b| / |a|, 0 for equal bytes.
+func distance(a, b []float32) float64 {
+	if slices.Equal(a, b) {
+		return 0
+	}
+	if len(a) != len(b) {
+		return math.Inf(1)
+	}
+	apart, whole := 0.0, 0.0
+	for i := range a {
+		d := float64(a[i]) - float64(b[i])
+		apart, whole = apart+d*d, whole+float64(a[i])*float64(a[i])
+	}
+	return math.Sqrt(apart / whole)
 }
 
 func state(t testing.TB, tr *Trainer) []weights.Tensor {

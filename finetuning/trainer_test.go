@@ -57,6 +57,9 @@ func writeState(t testing.TB, body string, state []weights.Tensor, change func(*
 
 func open(t testing.TB, dir string, o Options) *Trainer {
 	t.Helper()
+	if o.Device == "" {
+		o.Device, o.Exact = onnxtest.Device(), true
+	}
 	tr, err := Open(dir, o)
 	if err != nil {
 		t.Fatal(err)
@@ -213,7 +216,7 @@ func TestLayoutsAgree(t *testing.T) {
 	}
 	var losses [2][]float64
 	for i, b := range []int64{0, block} {
-		tr := open(t, write(t, "efficientnet-lite0", func(o *artifacts.Options) { o.Block, o.FreezeBN = b, true }), Options{Seed: 3})
+		tr := open(t, write(t, "efficientnet-lite0", func(o *artifacts.Options) { o.Block, o.FreezeBN = b, true }), Options{Seed: 3, Device: "cpu"})
 		for step := range 3 {
 			x, y := batch(uint64(step), 4)
 			loss, _, err := tr.Step(x, y, Rates{Rates: []float64{1e-4, 1e-4, 1e-3}, Momentum: 0.9})

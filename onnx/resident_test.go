@@ -9,7 +9,7 @@ import (
 	"finetune/onnx"
 )
 
-// TestResident adds in the device's memory (the CPU's here): outputs that are
+// TestResident adds in the memory of FINETUNE_TEST_DEVICE (the CPU's by default): outputs that are
 // allocated stay there, are taken from there, written in place and copied out.
 func TestResident(t *testing.T) {
 	if runtime.GOOS != "linux" {
@@ -17,7 +17,7 @@ func TestResident(t *testing.T) {
 	}
 	onnxtest.Start(t)
 	open := func(resident bool) *onnx.Session {
-		s, err := onnx.OpenBytes("add", addModel(t), []string{"a", "b"}, []string{"y"}, onnx.Options{Threads: 1, Resident: resident})
+		s, err := onnx.OpenBytes("add", addModel(t), []string{"a", "b"}, []string{"y"}, onnx.Options{Threads: 1, Device: onnxtest.Device(), Resident: resident})
 		if err != nil {
 			t.Fatal(err)
 		}

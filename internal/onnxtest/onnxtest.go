@@ -2,20 +2,47 @@
 package onnxtest
 
 import (
+	"cmp"
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"finetune/onnx"
 )
 
-// Start loads the library or skips the test, saying how to get it.
+// Device is where tests run that care: FINETUNE_TEST_DEVICE, or the processor.
+func Device() string { return cmp.Or(os.Getenv("FINETUNE_TEST_DEVICE"), "cpu") }
+
+// Start loads the library for Device or skips the test, saying how to get it.
 func Start(t testing.TB) {
 	t.Helper()
-	_, err := onnx.Start("")
+	path, err := onnx.FindLibrary(cmp.Or(os.Getenv("FINETUNE_TEST_DEVICE"), "auto"))
+	if err == nil {
+		_, err = onnx.Start(path)
+	}
 	if errors.Is(err, onnx.ErrNoLibrary) {
 		t.Skipf("skipped: %v", err)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Data is the path of a file in testdata, from a package's folder or, for a test
+// binary that is run elsewhere, from one that lies a level deeper.
+func Data(t testing.TB, name string) string {
+	t.Helper()
+	for _, up := range []string{"..", "../.."} {
+		if path := filepath.Join(up, "testdata", name); exists(path) {
+			return path
+		}
+	}
+	t.Fatalf("no testdata/%s in the folders above", name)
+	return ""
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
