@@ -89,6 +89,7 @@ func (c *Classifier) Export(ctx context.Context, o ExportOptions, ui UI) (*Expor
 	if err := c.checkExport(o); err != nil {
 		return nil, err
 	}
+	c.Machine.NoTF32, c.run.Config.Machine.NoTF32 = true, true // what the file is proven by holds on any machine
 	set, err := c.ownData()
 	if err != nil {
 		return nil, err

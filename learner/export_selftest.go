@@ -94,6 +94,9 @@ func (c *Classifier) SelfTest(ctx context.Context) error {
 	if err := json.Unmarshal([]byte(c.selfTest), &t); err != nil || len(t.Probabilities) != len(t.Seeds) {
 		return failure.Data(fmt.Errorf("learner: %s: damaged self-test (%v); export it again", c.Source, err))
 	}
+	if onnx.Accelerated(c.Machine.Device) && !c.Machine.NoTF32 { // TF32 has float16's 11 bits
+		t.Tolerance = max(t.Tolerance, tolerances[halfPrecision])
+	}
 	for i, seed := range t.Seeds {
 		got, err := c.testProbabilities(ctx, seed)
 		if err != nil {
