@@ -68,6 +68,7 @@ type Report struct {
 	Seconds       float64 // wall time of it all
 	DecodeSeconds float64 // core-seconds of reading, hashing and decoding
 	BodySeconds   float64 // wall time in which the body ran, once or several times side by side
+	Steady        float64 // images a second after the first batch, which waits for the body to load; 0: there was no other
 }
 
 // Fill computes the rows that items lack and stores them. Rows do not depend on

@@ -291,6 +291,8 @@ func (f *filler) tell(end bool) {
 func (f *filler) collect() {
 	defer close(f.full)
 	out, last, ended := <-f.spare, time.Now(), false
+	var begun time.Time
+	images := 0
 	for b := range f.order {
 		if ended = !<-b.computed || ended; ended {
 			continue
@@ -300,6 +302,12 @@ func (f *filler) collect() {
 		} else if err := f.tellRows(b); err != nil {
 			f.fail(err)
 			ended = true
+		}
+		if begun.IsZero() {
+			begun = time.Now()
+		} else {
+			images += len(b.jobs)
+			f.report.Steady = float64(images) / time.Since(begun).Seconds()
 		}
 		f.free <- b
 		if n := len(out.paths); n > 0 && (n >= f.o.ShardRows || time.Since(last) > f.o.FlushEvery) {

@@ -33,6 +33,8 @@ type Features struct {
 	Skipped            []Skipped
 	Seconds            float64
 	Computed           int
+	Decode             float64 // core-seconds of reading, hashing and decoding
+	Steady             float64 // images a second once the body had loaded; 0 if too few were computed
 }
 
 // Len is the number of photographs.
@@ -59,7 +61,7 @@ func (l *Learner) Precompute(ctx context.Context) (*Features, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.Seconds, f.Computed = report.Seconds, report.Computed
+	f.Seconds, f.Computed, f.Decode, f.Steady = report.Seconds, report.Computed, report.DecodeSeconds, report.Steady
 	at, bad := 0, reasons(report.Skipped)
 	for _, p := range parts {
 		for _, it := range p.items {
