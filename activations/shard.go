@@ -16,7 +16,6 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/apache/arrow-go/v18/arrow/memory"
-	"golang.org/x/sys/unix"
 )
 
 const maxFeatures = 1 << 20 // floats in one row
@@ -133,7 +132,7 @@ func (s *shard) close() error {
 	}
 	data := s.data
 	s.data, s.batches = nil, nil
-	return unix.Munmap(data)
+	return unmap(data)
 }
 
 // errDamaged marks a shard whose bytes are not those that were written.
@@ -173,7 +172,7 @@ func mapFile(path string) ([]byte, error) {
 	if !info.Mode().IsRegular() || info.Size() == 0 {
 		return nil, fmt.Errorf("%w: empty", errDamaged)
 	}
-	data, err := unix.Mmap(int(f.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_SHARED)
+	data, err := mapped(f, int(info.Size()))
 	if err != nil {
 		return nil, fmt.Errorf("map %s: %w", path, err)
 	}

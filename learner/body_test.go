@@ -65,3 +65,12 @@ func TestMalformedBodyIsNamed(t *testing.T) {
 		}
 	}
 }
+
+// quiet is a UI that says nothing.
+type quiet struct{}
+
+func (quiet) Say(string, ...any)                               {}
+func (quiet) Warn(string, ...any)                              {}
+func (quiet) Header(...string)                                 {}
+func (quiet) Row(...string)                                    {}
+func (quiet) Progress(string, string) (func(int, int), func()) { return func(int, int) {}, func() {} }

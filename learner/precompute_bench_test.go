@@ -1,3 +1,5 @@
+//go:build unix
+
 package learner
 
 import (
@@ -121,12 +123,3 @@ func processorSeconds() float64 {
 	}
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano()).Seconds()
 }
-
-// quiet is a UI that says nothing.
-type quiet struct{}
-
-func (quiet) Say(string, ...any)                               {}
-func (quiet) Warn(string, ...any)                              {}
-func (quiet) Header(...string)                                 {}
-func (quiet) Row(...string)                                    {}
-func (quiet) Progress(string, string) (func(int, int), func()) { return func(int, int) {}, func() {} }

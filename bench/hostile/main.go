@@ -1,3 +1,5 @@
+//go:build unix
+
 // Command hostile runs finetune's score and precompute over thousands of files
 // made to break them, and each file through the decoder with a clock.
 //

@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"finetune/internal/home"
@@ -45,9 +44,7 @@ func (c *command) turn(ctx context.Context) (float64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("%w: %s", err, lastLine(errs.String()))
 	}
-	if u, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		c.peak = max(c.peak, u.Maxrss<<10)
-	}
+	c.peak = max(c.peak, resident(cmd.ProcessState))
 	if c.field == "" {
 		return seconds, nil
 	}

@@ -16,9 +16,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-
-	"github.com/google/renameio/v2"
-	"golang.org/x/sys/unix"
 )
 
 // Step is one thing that happens to a file on its way to its name.
@@ -47,13 +44,16 @@ func Write(path string, fill func(io.Writer) error) error {
 }
 
 func write(path string, fill func(io.Writer) error) error {
+	if err := allowed(path); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return err
 	}
 	if err := Before(Create, path); err != nil {
 		return err
 	}
-	f, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o644), renameio.WithTempDir(filepath.Dir(path)))
+	f, err := newPending(path)
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func write(path string, fill func(io.Writer) error) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	for _, s := range []Step{Sync, Rename} { // renameio does both at once
+	for _, s := range []Step{Sync, Rename} { // the file does both at once
 		if err := Before(s, path); err != nil {
 			return err
 		}
@@ -74,6 +74,15 @@ func write(path string, fill func(io.Writer) error) error {
 		return err
 	}
 	return syncFolder(path)
+}
+
+// pending is a temporary file in the folder of the name it is to have.
+type pending interface {
+	io.Writer
+	// CloseAtomicallyReplace flushes the bytes to disk and gives the file its name.
+	CloseAtomicallyReplace() error
+	// Cleanup removes the file, unless it has its name.
+	Cleanup() error
 }
 
 // file is a temporary file on its way to path.
@@ -113,18 +122,7 @@ func syncFolder(path string) error {
 	if err := Before(SyncFolder, path); err != nil {
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(path))
-	if errors.Is(err, os.ErrPermission) { // a folder to write into but not to list
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	if err := dir.Sync(); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOTSUP) {
-		return err
-	}
-	return nil
+	return flushFolder(filepath.Dir(path))
 }
 
 // Remove deletes a file or a folder; none is fine. Errors name path.
@@ -158,9 +156,8 @@ func WriteFile(path string, data []byte) error {
 // Room returns an error that names dir unless its file system has need bytes free.
 func Room(dir string, need int64) error {
 	for d := dir; ; d = filepath.Dir(d) {
-		var s unix.Statfs_t
-		if err := unix.Statfs(d, &s); err == nil {
-			if free := int64(s.Bavail) * int64(s.Bsize); free < need {
+		if free, err := freeBytes(d); err == nil {
+			if free < need {
 				return fmt.Errorf("%s: %d MB free, %d MB needed; free some space or choose another folder", dir, free>>20, need>>20)
 			}
 			return nil

@@ -67,7 +67,9 @@ func (f *Fault) step(s durable.Step, path string) error {
 	case f.kind == Full && n >= f.at && (s == durable.Create || s == durable.Data || s == durable.Sync):
 		return &os.PathError{Op: string(s), Path: path, Err: syscall.ENOSPC}
 	case f.kind == Kill && n == f.at:
-		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		if p, err := os.FindProcess(os.Getpid()); err == nil {
+			_ = p.Kill() // SIGKILL, or what Windows has for it
+		}
 		select {}
 	}
 	return nil

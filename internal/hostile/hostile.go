@@ -1,3 +1,5 @@
+//go:build unix
+
 // Package hostile makes files that try to break whoever reads them: photographs
 // cut, flipped and spliced, headers that promise more than they hold, names
 // that mean something to a shell, a browser or a spreadsheet.

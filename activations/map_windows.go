@@ -1,0 +1,26 @@
+package activations
+
+import (
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
+)
+
+// mapped gives the first n bytes of f as memory, which outlives f. Owned by the caller, freed by unmap.
+func mapped(f *os.File, n int) ([]byte, error) {
+	h, err := windows.CreateFileMapping(windows.Handle(f.Fd()), nil, windows.PAGE_READONLY, 0, 0, nil)
+	if err != nil {
+		return nil, os.NewSyscallError("CreateFileMapping", err)
+	}
+	defer windows.CloseHandle(h) // the view keeps what it needs
+	at, err := windows.MapViewOfFile(h, windows.FILE_MAP_READ, 0, 0, uintptr(n))
+	if err != nil {
+		return nil, os.NewSyscallError("MapViewOfFile", err)
+	}
+	return unsafe.Slice(*(**byte)(unsafe.Pointer(&at)), n), nil // a view is no memory of Go's: its address is no pointer to vet
+}
+
+func unmap(data []byte) error {
+	return os.NewSyscallError("UnmapViewOfFile", windows.UnmapViewOfFile(uintptr(unsafe.Pointer(unsafe.SliceData(data)))))
+}
