@@ -9,9 +9,9 @@ import (
 	"io"
 
 	"golang.org/x/image/bmp"
-	"golang.org/x/image/tiff"
 
 	ownjpeg "finetune/internal/jpeg"
+	"finetune/internal/tiff"
 )
 
 // DefaultMaxPixels is the limit on width × height when Limits names none.
@@ -175,7 +175,7 @@ func (c codec) failed(err error) error {
 	var own ownjpeg.Unsupported
 	var je jpeg.UnsupportedError
 	var pe png.UnsupportedError
-	var te tiff.UnsupportedError
+	var te tiff.Unsupported
 	switch {
 	case errors.As(err, &known):
 		return known
@@ -183,7 +183,9 @@ func (c codec) failed(err error) error {
 		return err
 	case errors.As(err, &own):
 		return &DecodeError{Unsupported, fmt.Sprintf("%s is not read here; save it again as plain JPEG or PNG", own)}
-	case errors.As(err, &je), errors.As(err, &pe), errors.As(err, &te), errors.Is(err, bmp.ErrUnsupported):
+	case errors.As(err, &te):
+		return &DecodeError{Unsupported, fmt.Sprintf("%s is not read here; save it again as plain JPEG or PNG", te)}
+	case errors.As(err, &je), errors.As(err, &pe), errors.Is(err, bmp.ErrUnsupported):
 		return &DecodeError{Unsupported, fmt.Sprintf("%s with a feature that is not read here (%v); save it again as plain JPEG or PNG", c.name, err)}
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), err == jpeg.FormatError("short Huffman data"):
 		return &DecodeError{Unreadable, fmt.Sprintf("truncated %s file: it ends before the picture does", c.name)}

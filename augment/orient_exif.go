@@ -5,13 +5,11 @@ import (
 	"encoding/binary"
 )
 
-// orientation returns the EXIF orientation, 1 to 8, of a PNG, WebP or TIFF file,
+// orientation returns the EXIF orientation, 1 to 8, of a PNG or WebP file,
 // or 1 where there is none or it cannot be read: a photograph is not refused for
 // damaged metadata.
 func orientation(format string, data []byte) int {
 	switch format {
-	case "tiff":
-		return exifOrientation(data)
 	case "png":
 		return exifOrientation(pngChunk(data, "eXIf"))
 	case "webp":

@@ -9,7 +9,6 @@ import (
 	"io"
 
 	"golang.org/x/image/bmp"
-	"golang.org/x/image/tiff"
 	"golang.org/x/image/webp"
 )
 
@@ -18,7 +17,7 @@ var codecs = map[string]codec{
 	"png":  {"PNG", std("png", png.DecodeConfig, png.Decode)},
 	"gif":  {"GIF", std("gif", gif.DecodeConfig, gif.Decode)},
 	"bmp":  {"BMP", std("bmp", bmp.DecodeConfig, bmp.Decode)},
-	"tiff": {"TIFF", std("tiff", tiff.DecodeConfig, tiff.Decode)},
+	"tiff": {"TIFF", openTIFF},
 	"webp": {"WebP", std("webp", webp.DecodeConfig, webp.Decode)},
 }
 
