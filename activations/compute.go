@@ -48,7 +48,7 @@ func (f *filler) judge(b *imageBatch) {
 			continue
 		}
 		if reason := body.Wrong(b.features[i*n : (i+1)*n]); reason != "" {
-			j.err = &badFile{"failed", reason}
+			j.err = &badFile{"failed", reason, nil}
 		}
 	}
 }

@@ -53,7 +53,7 @@ func fakeLoad(dst []float32, data []byte, it dataset.Item) error {
 	case strings.HasPrefix(string(data), "panic"):
 		panic("index out of range")
 	case strings.HasPrefix(string(data), "bad"):
-		return &badFile{"unsupported", "no picture"}
+		return &badFile{"unsupported", "no picture", nil}
 	}
 	sum := sha256.Sum256(data)
 	if it.Digest != Digest(sum).String() {

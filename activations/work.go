@@ -17,6 +17,8 @@ import (
 	"github.com/gofrs/flock"
 
 	"finetune/internal/durable"
+	"finetune/internal/failure"
+	"finetune/internal/reading"
 )
 
 const (
@@ -62,6 +64,7 @@ func (f *filler) decodeOne(j *job) {
 		j.err = f.ctx.Err()
 	} else {
 		f.timed(func() { j.err = f.decodeInto(dst, j) })
+		f.storage(j)
 	}
 	if j.err != nil {
 		clear(dst)
@@ -94,38 +97,64 @@ func (f *filler) timed(do func()) {
 }
 
 // badFile is a file that Fill refuses before Load sees it.
-type badFile struct{ status, reason string }
+type badFile struct {
+	status, reason string
+	cause          error // of the file system, if any
+}
 
 func (b *badFile) Error() string                         { return b.reason }
+func (b *badFile) Unwrap() error                         { return b.cause }
 func (b *badFile) DecodeStatus() (status, reason string) { return b.status, b.reason }
 
 // read hashes the job's file, keeping its bytes unless it is large.
 func (f *filler) read(j *job) {
-	buf := f.buffers.Get().(*[]byte)
+	j.err = reading.Steadily(j.item.File, func() error { return f.readOnce(j) })
+	f.storage(j)
+	j.item.Digest = j.digest.String()
+}
+
+func (f *filler) readOnce(j *job) error {
 	file, size, err := openPhoto(j.item.File)
 	if err != nil {
-		j.err = err
-		return
+		return err
 	}
 	defer file.Close()
 	if size > keepBuffer {
 		h := sha256.New()
-		if _, j.err = io.Copy(h, io.LimitReader(file, maxFile)); j.err == nil {
-			h.Sum(j.digest[:0])
+		if _, err := io.Copy(h, io.LimitReader(file, maxFile)); err != nil {
+			return unreadable(err)
 		}
-	} else if *buf, j.err = readInto((*buf)[:0], file, size); j.err == nil {
-		j.data, j.digest = buf, sha256.Sum256(*buf)
+		h.Sum(j.digest[:0])
+		return nil
 	}
-	j.item.Digest = j.digest.String()
+	buf := f.buffers.Get().(*[]byte)
+	if *buf, err = readInto((*buf)[:0], file, size); err != nil {
+		f.buffers.Put(buf)
+		return err
+	}
+	j.data, j.digest = buf, sha256.Sum256(*buf)
+	return nil
 }
 
-func (f *filler) readAll(j *job) ([]byte, error) {
-	file, size, err := openPhoto(j.item.File)
-	if err != nil {
-		return nil, err
+// storage ends it all where the machine is to blame for a job's error: the file
+// may be sound, and left out it would be missed without a word.
+func (f *filler) storage(j *job) {
+	if failure.System(j.err) {
+		f.fail(fmt.Errorf("activations: %s: %w", j.item.File, j.err))
 	}
-	defer file.Close()
-	return readInto(nil, file, size)
+}
+
+func (f *filler) readAll(j *job) (data []byte, err error) {
+	err = reading.Steadily(j.item.File, func() error {
+		file, size, err := openPhoto(j.item.File)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		data, err = readInto(nil, file, size)
+		return err
+	})
+	return data, err
 }
 
 // openPhoto opens a plain file of a sensible size. It looks before it opens: a
@@ -135,22 +164,27 @@ func openPhoto(name string) (*os.File, int64, error) {
 	if err == nil {
 		switch {
 		case !info.Mode().IsRegular():
-			return nil, 0, &badFile{"unreadable", "not a plain file"}
+			return nil, 0, &badFile{"unreadable", "not a plain file", nil}
 		case info.Size() == 0:
-			return nil, 0, &badFile{"empty", "the file is empty"}
+			return nil, 0, &badFile{"empty", "the file is empty", nil}
 		case info.Size() > maxFile:
-			return nil, 0, &badFile{"too_large", fmt.Sprintf("%d MB, more than %d MB", info.Size()>>20, maxFile>>20)}
+			return nil, 0, &badFile{"too_large", fmt.Sprintf("%d MB, more than %d MB", info.Size()>>20, maxFile>>20), nil}
 		}
 		var file *os.File
 		if file, err = os.Open(name); err == nil {
 			return file, info.Size(), nil
 		}
 	}
+	return nil, 0, unreadable(err)
+}
+
+// unreadable is an error of the file system; the report names the file.
+func unreadable(err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {
-		err = p.Err // the report names the file
+		err = p.Err
 	}
-	return nil, 0, &badFile{"unreadable", err.Error()}
+	return &badFile{"unreadable", err.Error(), err}
 }
 
 // readInto reads all of a file into buf, grown as needed; a file that grows
@@ -159,7 +193,7 @@ func readInto(buf []byte, file io.Reader, size int64) ([]byte, error) {
 	b := bytes.NewBuffer(buf)
 	b.Grow(int(size) + bytes.MinRead)
 	if _, err := b.ReadFrom(io.LimitReader(file, maxFile)); err != nil {
-		return b.Bytes(), &badFile{"unreadable", err.Error()}
+		return b.Bytes(), unreadable(err)
 	}
 	return b.Bytes(), nil
 }

@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"runtime"
 	"slices"
@@ -10,6 +11,8 @@ import (
 	"sync/atomic"
 
 	"finetune/internal/digest"
+	"finetune/internal/failure"
+	"finetune/internal/reading"
 	"finetune/internal/rng"
 )
 
@@ -18,7 +21,9 @@ import (
 // they are called, and adding a photograph moves few others.
 func (s *Set) split(o Options) error {
 	s.Drawn = true
-	digests(s.Train)
+	if err := digests(s.Train); err != nil {
+		return err
+	}
 	groups := groupByDigest(s.Train, o.Seed)
 	valid := make([]bool, len(s.Train))
 	perClass := map[int][]group{} // strata; multi-label sets have one, -1
@@ -118,21 +123,33 @@ func (g group) paths(items []Item) []string {
 }
 
 // digests fills in Digest where the file can be read, on all cores.
-func digests(items []Item) {
+func digests(items []Item) error {
 	var next atomic.Int64
+	var failed atomic.Pointer[error]
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
 			for {
 				i := int(next.Add(1)) - 1
-				if i >= len(items) {
+				if i >= len(items) || failed.Load() != nil {
 					return
 				}
-				if items[i].Digest == "" {
-					items[i].Digest, _ = digest.File(items[i].File) // an unreadable file has none
+				if items[i].Digest != "" {
+					continue
+				}
+				err := reading.Steadily(items[i].File, func() (err error) {
+					items[i].Digest, err = digest.File(items[i].File) // an unreadable file has none
+					return err
+				})
+				if failure.System(err) {
+					failed.Store(&err)
 				}
 			}
 		})
 	}
 	wg.Wait()
+	if err := failed.Load(); err != nil {
+		return fmt.Errorf("dataset: %w", *err)
+	}
+	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"finetune/internal/failure"
 )
 
 const (
@@ -265,7 +267,10 @@ func looksLikePicture(file string) bool {
 	}
 	defer f.Close()
 	var b [16]byte
-	n, _ := io.ReadFull(f, b[:])
+	n, err := io.ReadFull(f, b[:])
+	if failure.System(err) {
+		return true // as above
+	}
 	return pictureBytes(b[:n])
 }
 

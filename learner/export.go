@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"finetune/dataset"
 	"finetune/internal/durable"
 	"finetune/internal/failure"
+	"finetune/internal/reading"
 	"finetune/onnx/graph"
 	"finetune/onnx/quantize"
 	"finetune/onnx/weights"
@@ -298,7 +298,10 @@ func (c *Classifier) golden(ctx context.Context, items []dataset.Item, n int) ([
 		if len(images) == n {
 			break
 		}
-		data, err := os.ReadFile(it.File)
+		data, err := reading.File(it.File, maxPhoto)
+		if failure.System(err) {
+			return nil, fmt.Errorf("learner: %w", err)
+		}
 		if err != nil {
 			continue // the proof has named it
 		}

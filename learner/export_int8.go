@@ -3,12 +3,12 @@ package learner
 import (
 	"context"
 	"fmt"
-	"os"
 	"sync"
 
 	"finetune/augment"
 	"finetune/dataset"
 	"finetune/internal/failure"
+	"finetune/internal/reading"
 	"finetune/onnx"
 	"finetune/onnx/graph"
 	"finetune/onnx/quantize"
@@ -40,7 +40,10 @@ func toInt8(ctx context.Context, m *graph.Model, pre augment.Preprocess, items [
 		if err := ctx.Err(); err != nil {
 			return false, err
 		}
-		data, err := os.ReadFile(items[i].File)
+		data, err := reading.File(items[i].File, maxPhoto)
+		if failure.System(err) {
+			return false, fmt.Errorf("learner: %w", err)
+		}
 		ok := err == nil && pre.Load(x, data, machine.limits(ctx)) == nil // training has named those that cannot be read
 		tell(ok)
 		return ok, nil

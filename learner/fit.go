@@ -64,6 +64,9 @@ func (f *fit) run(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return f.interrupted(ctx.Err())
 			}
+			if failure.System(err) { // the work so far is good
+				return f.interrupted(fmt.Errorf("%w, with --resume", err))
+			}
 			return err
 		}
 		if err := f.finishEpoch(ctx, start); err != nil {

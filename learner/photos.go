@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"sync"
 
@@ -12,6 +11,7 @@ import (
 	"finetune/augment"
 	"finetune/dataset"
 	"finetune/internal/failure"
+	"finetune/internal/reading"
 	"finetune/internal/rng"
 )
 
@@ -76,7 +76,7 @@ func (p *photoLoader) centre(ctx context.Context, items []dataset.Item) func() (
 		return func() ([]float32, error) { return p.cached(items) }
 	}
 	return p.decode(ctx, len(items), func(dst []float32, k int) error {
-		data, err := os.ReadFile(items[k].File)
+		data, err := reading.File(items[k].File, maxPhoto)
 		if err != nil {
 			return gone(items[k], err)
 		}
@@ -88,7 +88,7 @@ func (p *photoLoader) centre(ctx context.Context, items []dataset.Item) func() (
 }
 
 func (p *photoLoader) open(it dataset.Item, limits augment.Limits) (*augment.Image, error) {
-	data, err := os.ReadFile(it.File)
+	data, err := reading.File(it.File, maxPhoto)
 	if err != nil {
 		return nil, gone(it, err)
 	}
@@ -99,10 +99,16 @@ func (p *photoLoader) open(it dataset.Item, limits augment.Limits) (*augment.Ima
 	return im, nil
 }
 
+// maxPhoto bounds a file, as activations does.
+const maxPhoto = 256 << 20
+
 // gone is the error of a photograph that could be read before training.
 func gone(it dataset.Item, err error) error {
-	if errors.Is(err, context.Canceled) {
+	switch {
+	case errors.Is(err, context.Canceled):
 		return err
+	case failure.System(err):
+		return fmt.Errorf("learner: %w", err) // which names the file, and the storage as what is to blame
 	}
 	return failure.Data(fmt.Errorf("learner: %s: changed while training: %w; put it back and add --resume", it.File, err))
 }

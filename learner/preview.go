@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"image"
-	"os"
 
 	"finetune/augment"
 	"finetune/dataset"
 	"finetune/internal/failure"
+	"finetune/internal/reading"
 	"finetune/internal/rng"
 )
 
@@ -19,7 +19,7 @@ func (l *Learner) Preview(path string, n int) ([]image.Image, dataset.Item, erro
 	if err != nil {
 		return nil, it, err
 	}
-	data, err := os.ReadFile(it.File)
+	data, err := reading.File(it.File, maxPhoto)
 	if err != nil {
 		return nil, it, failure.Data(fmt.Errorf("learner: %w", err))
 	}

@@ -14,6 +14,7 @@ import (
 	"finetune/augment"
 	"finetune/dataset"
 	"finetune/internal/failure"
+	"finetune/internal/reading"
 	"finetune/plots"
 	"finetune/schedule"
 )
@@ -221,7 +222,7 @@ func opener(c Config) func(path string) (image.Image, error) {
 		if !filepath.IsLocal(dataset.FilePath(".", path)) {
 			return nil, fmt.Errorf("learner: %s: not below %s", path, root)
 		}
-		data, err := os.ReadFile(dataset.FilePath(root, path))
+		data, err := reading.File(dataset.FilePath(root, path), maxPhoto)
 		if err != nil {
 			return nil, err
 		}

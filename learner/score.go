@@ -16,6 +16,7 @@ import (
 	"finetune/dataset"
 	"finetune/internal/durable"
 	"finetune/internal/failure"
+	"finetune/internal/reading"
 	"finetune/scores"
 )
 
@@ -65,7 +66,11 @@ func (c *Classifier) Score(ctx context.Context, items []dataset.Item, o ScoreOpt
 	if err := durable.Room(filepath.Dir(o.Output), int64(len(items)*(64+12*len(table.Columns)))); err != nil {
 		return r, fmt.Errorf("learner: %w", err)
 	}
-	journal, err := scores.OpenJournal(o.Output, append(slices.Clip(table.Columns), scores.Column{Name: "status"}), c.scoreKey(items, o))
+	key, err := c.scoreKey(items, o)
+	if err != nil {
+		return r, err
+	}
+	journal, err := scores.OpenJournal(o.Output, append(slices.Clip(table.Columns), scores.Column{Name: "status"}), key)
 	if err != nil {
 		return r, err
 	}
@@ -91,18 +96,23 @@ func (c *Classifier) Score(ctx context.Context, items []dataset.Item, o ScoreOpt
 }
 
 // scoreKey is all that the rows depend on.
-func (c *Classifier) scoreKey(items []dataset.Item, o ScoreOptions) any {
+func (c *Classifier) scoreKey(items []dataset.Item, o ScoreOptions) (any, error) {
 	h := sha256.New()
 	for _, it := range items {
 		fmt.Fprintf(h, "%q", it.Path)
-		if info, err := os.Stat(it.File); err == nil {
+		var info os.FileInfo
+		err := reading.Steadily(it.File, func() (err error) { info, err = os.Stat(it.File); return err })
+		if failure.System(err) {
+			return nil, fmt.Errorf("learner: %w", err)
+		}
+		if err == nil {
 			fmt.Fprintf(h, " %d %d", info.Size(), info.ModTime().UnixNano())
 		}
 	}
 	return map[string]any{
 		"classifier": c.Digest, "files": hex.EncodeToString(h.Sum(nil)), "options": o.Table, "tta": o.TTA, "views": c.policy.String(),
 		"runtime": c.Runtime.Version, "device": c.Machine.Device,
-	}
+	}, nil
 }
 
 // scorer is one Score.

@@ -32,8 +32,14 @@ func (m *marked) Unwrap() error { return m.err }
 // Usage marks err as a wrong flag or argument. Usage(nil) is nil.
 func Usage(err error) error { return mark(UsageKind, err) }
 
-// Data marks err as bad user data. Data(nil) is nil.
-func Data(err error) error { return mark(DataKind, err) }
+// Data marks err as bad user data. Data(nil) is nil, and an error of the machine
+// (System) stays one: the data may be fine.
+func Data(err error) error {
+	if System(err) {
+		return err
+	}
+	return mark(DataKind, err)
+}
 
 func mark(k Kind, err error) error {
 	if err == nil {

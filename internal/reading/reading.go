@@ -1,0 +1,65 @@
+// Package reading reads files of others, on storage that may fail for a moment:
+// an error of the machine (failure.System) is met by trying again, and is never
+// taken for a fault of the file.
+//
+//	data, err := reading.File("photo.jpg", 256<<20)
+package reading
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+	"time"
+
+	"finetune/internal/failure"
+)
+
+// Pauses before each further try. Tests make them short.
+var Pauses = []time.Duration{50 * time.Millisecond, 200 * time.Millisecond, 800 * time.Millisecond}
+
+// Before is called ahead of each try to read; tests make it fail. Nothing may be
+// read while it is set.
+var Before = func(path string) error { return nil }
+
+// Steadily calls do until it returns no error of the machine, four times at most.
+// What remains of such errors says so.
+func Steadily(path string, do func() error) error {
+	var err error
+	for try := 0; ; try++ {
+		if err = Before(path); err == nil {
+			err = do()
+		}
+		if !failure.System(err) {
+			return err
+		}
+		if try == len(Pauses) {
+			cause := "the storage or the machine is to blame, not the file: run the command again"
+			if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+				cause = "a limit of this machine is to blame, not the file: raise it with `ulimit -n`, or lower --workers"
+			}
+			return fmt.Errorf("%w, in each of %d tries; %s", err, try+1, cause)
+		}
+		time.Sleep(Pauses[try])
+	}
+}
+
+// File is a whole file of at most limit bytes.
+func File(path string, limit int64) (data []byte, err error) {
+	err = Steadily(path, func() error {
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if data, err = io.ReadAll(io.LimitReader(f, limit+1)); err != nil {
+			return err
+		}
+		if int64(len(data)) > limit {
+			return fmt.Errorf("%s: more than %d MB", path, limit>>20)
+		}
+		return nil
+	})
+	return data, err
+}
