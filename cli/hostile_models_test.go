@@ -44,6 +44,17 @@ func then(f func(g *graph.Builder, x string) string) func(*graph.Builder, string
 	}
 }
 
+// strides replaces those of the model, after it is built: the builder refuses them.
+func strides(v ...int64) func(*onnxpb.ModelProto) {
+	return func(m *onnxpb.ModelProto) {
+		for _, n := range m.Graph.Node {
+			if a := graph.Find(n, "strides"); a != nil {
+				a.Ints = v
+			}
+		}
+	}
+}
+
 func ints(v ...int64) func(g *graph.Builder) string {
 	return func(g *graph.Builder) string { return g.Ints("", []int64{int64(len(v))}, v) }
 }
@@ -51,8 +62,8 @@ func ints(v ...int64) func(g *graph.Builder) string {
 var hostileModels = []hostileModel{
 	{"unknown operator", then(func(g *graph.Builder, x string) string { return g.Node("Summon", "", []string{x}) }), nil, true},
 	{"unknown domain", then(func(g *graph.Builder, x string) string { return g.Node("evil.corp.Summon", "", []string{x}) }), nil, true},
-	{"strides of zero", conv(graph.Ints("strides", 0, 0)), nil, true},
-	{"negative strides", conv(graph.Ints("strides", -1, -1)), nil, true},
+	{"strides of zero", conv(graph.Ints("strides", 8, 8)), strides(0, 0), true},
+	{"negative strides", conv(graph.Ints("strides", 8, 8)), strides(-1, -1), true},
 	{"dilations of zero", conv(graph.Ints("dilations", 0, 0)), nil, false},
 	{"group of zero", conv(graph.Int("group", 0)), nil, true},
 	{"huge group", conv(graph.Int("group", math.MaxInt64)), nil, true},
@@ -63,8 +74,8 @@ var hostileModels = []hostileModel{
 	{"too few strides", conv(graph.Ints("strides", 1)), nil, true},
 	{"attribute of another type", conv(graph.Str("strides", "8")), nil, true},
 	{"pooling strides of zero", then(func(g *graph.Builder, x string) string {
-		return g.Node("MaxPool", "", []string{x}, graph.Ints("kernel_shape", 2, 2), graph.Ints("strides", 0, 0))
-	}), nil, true},
+		return g.Node("MaxPool", "", []string{x}, graph.Ints("kernel_shape", 2, 2), graph.Ints("strides", 2, 2))
+	}), strides(0, 0), true},
 	{"pooling kernel of zero", then(func(g *graph.Builder, x string) string {
 		return g.Node("AveragePool", "", []string{x}, graph.Ints("kernel_shape", 0, 0))
 	}), nil, true},
@@ -89,6 +100,14 @@ var hostileModels = []hostileModel{
 	{"division by zero at run time", then(func(g *graph.Builder, x string) string {
 		i := g.Node("Cast", "", []string{x}, graph.Int("to", 7))
 		return g.Node("Cast", "", []string{g.Node("Div", "", []string{i, g.Node("Sub", "", []string{i, i})})}, graph.Int("to", 1))
+	}), nil, true},
+	{"division by zero in a branch", then(func(g *graph.Builder, x string) string {
+		b := graph.NewBuilder("branch", 17)
+		quotient := b.Node("Div", "branch.div", []string{b.Ints("branch.one", []int64{1}, []int64{1}), b.Ints("branch.zero", []int64{1}, []int64{0})})
+		b.Output(b.Node("Cast", "branch.out", []string{quotient}, graph.Int("to", 1)), graph.Float32, 1)
+		branch := b.Model().Graph
+		yes := g.Node("Cast", "", []string{g.Ints("", nil, []int64{1})}, graph.Int("to", 9))
+		return g.Node("Add", "", []string{x, g.Node("If", "", []string{yes}, graph.Graph("then_branch", branch), graph.Graph("else_branch", branch))})
 	}), nil, true},
 	{"gather beyond the end", then(func(g *graph.Builder, x string) string {
 		return g.Node("Gather", "", []string{x, ints(1 << 40)(g)}, graph.Int("axis", 1))

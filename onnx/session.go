@@ -11,6 +11,7 @@ import (
 	ort "github.com/yalue/onnxruntime_go"
 
 	"finetune/internal/fetch"
+	"finetune/onnx/graph"
 )
 
 // Options of a session. The zero value runs on every core of the CPU.
@@ -46,7 +47,8 @@ func OpenFile(path string, in, out []string, o Options) (*Session, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("onnx: %w", err)
 	}
-	s, err := open(path, in, out, o, func(so *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
+	read := func() (*graph.Model, error) { return graph.Read(path) }
+	s, err := open(path, in, out, read, o, func(so *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
 		return ort.NewDynamicAdvancedSession(path, in, out, so)
 	})
 	if err != nil {
@@ -58,7 +60,8 @@ func OpenFile(path string, in, out []string, o Options) (*Session, error) {
 
 // OpenBytes is OpenFile for a serialised model; name stands for it in errors.
 func OpenBytes(name string, model []byte, in, out []string, o Options) (*Session, error) {
-	s, err := open(name, in, out, o, func(so *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
+	read := func() (*graph.Model, error) { return graph.Parse(model) }
+	s, err := open(name, in, out, read, o, func(so *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
 		return ort.NewDynamicAdvancedSessionWithONNXData(model, in, out, so)
 	})
 	if err != nil {
@@ -76,9 +79,12 @@ func (s *Session) declared(err error) (*Session, error) {
 	return nil, errors.Join(fmt.Errorf("onnx: %s: its inputs and outputs: %w", s.name, err), s.Close())
 }
 
-func open(name string, in, out []string, o Options, create func(*ort.SessionOptions) (*ort.DynamicAdvancedSession, error)) (*Session, error) {
+func open(name string, in, out []string, read func() (*graph.Model, error), o Options, create func(*ort.SessionOptions) (*ort.DynamicAdvancedSession, error)) (*Session, error) {
 	if !ort.IsInitialized() {
 		return nil, errors.New("onnx: Start was not called")
+	}
+	if err := withstands(name, environment.runtime.Version, read); err != nil {
+		return nil, err
 	}
 	so, provider, err := sessionOptions(o)
 	if err != nil {
@@ -255,6 +261,9 @@ type Info struct {
 
 // Describe lists a serialised model's inputs and outputs as ORT sees them.
 func Describe(model []byte) (in, out []Info, err error) {
+	if err := withstands("model", environment.runtime.Version, func() (*graph.Model, error) { return graph.Parse(model) }); err != nil {
+		return nil, nil, err
+	}
 	i, o, err := ort.GetInputOutputInfoWithONNXData(model)
 	if err != nil {
 		return nil, nil, fmt.Errorf("onnx: ONNX Runtime %s cannot load the model: %w", environment.runtime.Version, err)

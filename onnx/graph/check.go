@@ -2,6 +2,7 @@ package graph
 
 import (
 	"fmt"
+	"slices"
 
 	"finetune/onnx/graph/onnxpb"
 )
@@ -14,7 +15,7 @@ const (
 
 // Check returns an error of kind failure.Data, naming the file and the node,
 // if a tensor is made twice, used without being made, depends on itself, or
-// has data that does not fit its dimensions.
+// has data that does not fit its dimensions, or if a stride is less than one.
 func (m *Model) Check() error {
 	budget := maxNodes
 	if err := checkGraph(m.Graph, nil, &budget, 0); err != nil {
@@ -52,6 +53,10 @@ func checkGraph(g *onnxpb.GraphProto, outer *scope, budget *int, depth int) erro
 			if in != "" && !s.has(in) {
 				return fmt.Errorf("node %s: input %q is made by no node, input or initializer; export the model again", label(n), in)
 			}
+		}
+		if i := slices.IndexFunc(FindInts(n, "strides"), func(v int64) bool { return v < 1 }); i >= 0 {
+			// ONNX Runtime before 1.28 divides by it and crashes
+			return fmt.Errorf("node %s: a stride of %d; export the model again", label(n), FindInts(n, "strides")[i])
 		}
 		for _, sub := range subgraphs(n) {
 			if err := checkGraph(sub, s, budget, depth+1); err != nil {

@@ -1,0 +1,37 @@
+package onnx
+
+import (
+	"fmt"
+	"slices"
+
+	"finetune/internal/failure"
+	"finetune/onnx/graph"
+)
+
+// faults are what old versions of ONNX Runtime do to a whole process where newer
+// ones run a model or refuse it. What a check cannot tell is refused with them.
+var faults = []struct {
+	before string // the first version without the fault
+	check  func(*graph.Model) error
+	does   string
+}{
+	{"1.25", (*graph.Model).CheckDivisors, "crashes where an integer is divided by zero"},
+}
+
+// withstands is an error of kind failure.Data where this version of ONNX Runtime
+// may crash on the model called name, which read reads; newer versions read nothing.
+func withstands(name, version string, read func() (*graph.Model, error)) error {
+	for _, f := range faults {
+		if slices.Compare(numbers(version), numbers(f.before)) >= 0 {
+			continue
+		}
+		m, err := read()
+		if err != nil {
+			return fmt.Errorf("onnx: %s: %w", name, err)
+		}
+		if err := f.check(m); err != nil {
+			return failure.Data(fmt.Errorf("onnx: %s: %w: ONNX Runtime %s %s; use %s or newer (`finetune fetch runtime`)", name, err, version, f.does, f.before))
+		}
+	}
+	return nil
+}
