@@ -28,8 +28,14 @@ var Version = "dev"
 func Main(ctx context.Context, args []string, s Streams) int {
 	ctx, stop := interruptible(ctx, s.Err)
 	defer stop()
+	out := &checked{Writer: s.Out}
+	s.Out = out
 	app := newApp(s)
-	return finish(s.Err, app.RunContext(ctx, arrange(app, args)))
+	err := app.RunContext(ctx, arrange(app, args))
+	if err == nil {
+		err = out.failed()
+	}
+	return finish(s.Err, err)
 }
 
 func interruptible(ctx context.Context, w io.Writer) (context.Context, func()) {

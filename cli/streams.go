@@ -17,6 +17,33 @@ type Streams struct {
 	Out, Err io.Writer
 }
 
+// checked remembers that writing results failed: a full disk behind `> FILE` is
+// no success, whichever command printed.
+type checked struct {
+	io.Writer
+	mu  sync.Mutex
+	err error
+}
+
+func (c *checked) Write(p []byte) (int, error) {
+	n, err := c.Writer.Write(p)
+	if err != nil {
+		c.mu.Lock()
+		c.err = err
+		c.mu.Unlock()
+	}
+	return n, err
+}
+
+func (c *checked) failed() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		return nil
+	}
+	return fmt.Errorf("the results could not be written to standard output: %w", c.err)
+}
+
 // console is Streams as one invocation uses them: --quiet and --json applied.
 type console struct {
 	Streams
