@@ -39,21 +39,30 @@ func Main(ctx context.Context, args []string, s Streams) int {
 }
 
 func interruptible(ctx context.Context, w io.Writer) (context.Context, func()) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
-		if _, ok := <-signals; !ok {
+		first, ok := <-signals
+		if !ok {
 			return
 		}
 		fmt.Fprintln(w, "\nstopping; once more to stop at once")
-		cancel()
+		cancel(signalled{first})
 		if _, ok := <-signals; ok {
 			os.Exit(int(failure.Interrupted))
 		}
 	}()
-	return ctx, func() { signal.Stop(signals); close(signals); cancel() }
+	return ctx, func() { signal.Stop(signals); close(signals); cancel(nil) }
 }
+
+// signalled is the cause of a cancelled context: the signal that came.
+type signalled struct{ os.Signal }
+
+func (s signalled) Error() string { return "interrupted by " + s.String() }
+
+// Is makes it a context.Canceled like any other.
+func (s signalled) Is(target error) bool { return target == context.Canceled }
 
 func newApp(s Streams) *cli.App {
 	app := &cli.App{

@@ -126,6 +126,10 @@ func inCategory(name string, flags ...cli.Flag) []cli.Flag {
 			f.Category = name
 		case *cli.GenericFlag:
 			f.Category = name
+		case *cli.Int64Flag:
+			f.Category = name
+		case *cli.DurationFlag:
+			f.Category = name
 		}
 	}
 	return flags

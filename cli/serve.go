@@ -2,8 +2,14 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log"
+	"log/slog"
 	"net"
+	"os"
+	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -13,6 +19,10 @@ import (
 
 type serveOptions struct {
 	model, addr string
+	tokenFile   string
+	anonymous   bool
+	hosts       string
+	drain       time.Duration
 	serve       serve.Options
 	machine     learner.Machine
 	quiet, json bool
@@ -20,17 +30,10 @@ type serveOptions struct {
 
 func serveCommand(s Streams) *cli.Command {
 	var o serveOptions
-	v := &o.serve
 	return &cli.Command{
-		Name: "serve", Usage: "answer photographs over HTTP: POST /predict, GET /healthz, GET /metrics", ArgsUsage: "MODEL.onnx|RUN",
-		Description: "curl --data-binary @photo.jpg http://127.0.0.1:8080/predict\nThere is no authentication: put a proxy before it where others can reach it.",
-		Flags: join([]cli.Flag{
-			&cli.StringFlag{Name: "addr", Usage: "`ADDRESS` to listen on", Value: "127.0.0.1:8080", Destination: &o.addr},
-			&cli.IntFlag{Name: "batch", Usage: "at most `N` photographs predicted together", Value: 16, Destination: &v.Batch},
-			&cli.DurationFlag{Name: "delay", Usage: "longest `WAIT` for a batch to fill", Value: 2e6, Destination: &v.Delay},
-			&cli.Int64Flag{Name: "max-body", Usage: "largest request in `BYTES`", Value: 32 << 20, Destination: &v.MaxBody},
-			&cli.DurationFlag{Name: "timeout", Usage: "longest `TIME` for a request, its upload included", Value: 30e9, Destination: &v.Timeout},
-		}, inferenceFlags(&o.machine), outputFlags(&o.quiet, &o.json)),
+		Name: "serve", Usage: "answer photographs over HTTP: POST /predict, GET /readyz, /livez, /healthz, /metrics", ArgsUsage: "MODEL.onnx|RUN",
+		Description: "curl --data-binary @photo.jpg http://127.0.0.1:8080/predict\nOn an address that others can reach a token is asked for: docs/serving.md has limits, probes and a systemd unit.",
+		Flags:       join(serveFlags(&o), serveLimits(&o.serve), inferenceFlags(&o.machine), outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 1 {
 				return usagef("serve takes one MODEL.onnx that `finetune export` wrote, or a RUN")
@@ -41,7 +44,110 @@ func serveCommand(s Streams) *cli.Command {
 	}
 }
 
-func runServe(ctx context.Context, o serveOptions, out *console) error {
+// tokenVariable holds a token where there is no --token-file.
+const tokenVariable = "FINETUNE_TOKEN"
+
+func serveFlags(o *serveOptions) []cli.Flag {
+	return inCategory("Access",
+		&cli.StringFlag{Name: "addr", Usage: "`ADDRESS` to listen on", Value: "127.0.0.1:8080", Destination: &o.addr},
+		&cli.StringFlag{Name: "token-file", Usage: "answer only who sends Authorization: Bearer TOKEN with a line of `FILE` (or of the variable " + tokenVariable + ")", Destination: &o.tokenFile},
+		&cli.BoolFlag{Name: "allow-anonymous", Usage: "answer anybody, without a token, on an address that others can reach", Destination: &o.anonymous},
+		&cli.StringFlag{Name: "allow-host", Usage: "`NAMES` this server is called by, with commas between, besides localhost and addresses; * is any", Destination: &o.hosts},
+		&cli.BoolFlag{Name: "trust-proxy", Usage: "a client is who the last X-Forwarded-For says: only behind a proxy that sets it", Destination: &o.serve.TrustProxy},
+		&cli.StringFlag{Name: "metrics-addr", Usage: "`ADDRESS` of GET /metrics, without a token (default: with the rest)", Destination: &o.serve.MetricsAddr},
+		&cli.DurationFlag{Name: "drain", Usage: "after SIGTERM, `TIME` during which /readyz says 503 and requests are still answered; Ctrl-C does not wait", Value: 5 * time.Second, Destination: &o.drain},
+	)
+}
+
+func serveLimits(v *serve.Options) []cli.Flag {
+	return inCategory("Limits",
+		&cli.IntFlag{Name: "batch", Usage: "at most `N` photographs predicted together", Value: 16, Destination: &v.Batch},
+		&cli.DurationFlag{Name: "delay", Usage: "longest `WAIT` for a batch to fill", Value: 2e6, Destination: &v.Delay},
+		&cli.Int64Flag{Name: "max-body", Usage: "largest request in `BYTES`", Value: 32 << 20, Destination: &v.MaxBody},
+		&cli.IntFlag{Name: "max-images", Usage: "at most `N` photographs in a request", Value: 64, Destination: &v.MaxImages},
+		&cli.Int64Flag{Name: "max-uploads", Usage: "`BYTES` of all requests at once, of which one client may hold half", Value: 512 << 20, Destination: &v.Uploads},
+		&cli.Int64Flag{Name: "min-rate", Usage: "`BYTES` a second that an upload must have after 5 s", Value: 16 << 10, Destination: &v.MinRate},
+		&cli.DurationFlag{Name: "timeout", Usage: "longest `TIME` for a request, its upload included", Value: 30e9, Destination: &v.Timeout},
+	)
+}
+
+// check refuses limits that are none, and an open door.
+func (o *serveOptions) check() error {
+	v := o.serve
+	for _, limit := range []struct {
+		flag string
+		ok   bool
+	}{
+		{"batch", v.Batch > 0 && v.Batch <= 1024}, {"delay", v.Delay >= 0 && v.Delay <= time.Minute}, {"max-body", v.MaxBody > 0}, {"max-images", v.MaxImages > 0},
+		{"max-uploads", v.Uploads >= 2*v.MaxBody}, {"min-rate", v.MinRate > 0}, {"timeout", v.Timeout > 0}, {"drain", o.drain >= 0},
+	} {
+		if !limit.ok {
+			return usagef("serve: --%s is out of bounds; `finetune serve --help` says what it limits (--max-uploads is at least twice --max-body, --batch at most 1024)", limit.flag)
+		}
+	}
+	if len(o.serve.Tokens) > 0 || o.anonymous || loopback(o.addr) {
+		return nil
+	}
+	return usagef("serve: others can reach %s: give --token-file FILE (or %s) so that only who has the token is answered, or --allow-anonymous if a firewall or a proxy keeps others out", o.addr, tokenVariable)
+}
+
+// loopback reports whether only this machine can reach addr. One that cannot be
+// resolved fails when it is listened on.
+func loopback(addr string) bool {
+	a, err := net.ResolveTCPAddr("tcp", addr)
+	return err != nil || a.IP.IsLoopback()
+}
+
+const (
+	maxTokens   = 64 << 10 // bytes of the file
+	shortest    = 16       // letters of a token
+	tokenAdvice = "make one with `openssl rand -hex 32`"
+)
+
+// tokens reads one token a line; several make it possible to change them.
+func tokens(file, variable string) ([]string, error) {
+	text, from := variable, tokenVariable
+	if file != "" {
+		data, err := readSmall(file, maxTokens)
+		if err != nil {
+			return nil, usagef("serve: --token-file: %w", err)
+		}
+		text, from = string(data), file
+	}
+	var list []string
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if len(line) < shortest || strings.ContainsAny(line, " \t") {
+			return nil, usagef("serve: %s: a token has at least %d letters and no blanks; %s", from, shortest, tokenAdvice)
+		}
+		list = append(list, line)
+	}
+	if file != "" && len(list) == 0 {
+		return nil, usagef("serve: %s: no token in it; %s", file, tokenAdvice)
+	}
+	return list, nil
+}
+
+func readSmall(file string, most int64) ([]byte, error) {
+	info, err := os.Stat(file)
+	if err == nil && info.Size() > most {
+		err = fmt.Errorf("%s: more than %d bytes", file, most)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.ReadFile(file)
+}
+
+func runServe(ctx context.Context, o serveOptions, out *console) (err error) {
+	if o.serve.Tokens, err = tokens(o.tokenFile, os.Getenv(tokenVariable)); err != nil {
+		return err
+	}
+	if err := o.check(); err != nil {
+		return err
+	}
 	o.machine.OneRun = true
 	c, err := learner.OpenClassifier(o.model, o.machine, out)
 	if err != nil {
@@ -51,8 +157,28 @@ func runServe(ctx context.Context, o serveOptions, out *console) error {
 	if err := c.SelfTest(ctx); err != nil {
 		return err
 	}
-	o.serve.MaxPixels = o.machine.MaxPixels
-	o.serve.Classes, o.serve.Multi, o.serve.Decoders, o.serve.Log = c.Classes, c.Multi, c.Machine.Workers, log.New(out.Err, "", log.LstdFlags)
-	s := serve.New(c, o.serve)
-	return s.ListenAndServe(ctx, o.addr, func(a net.Addr) { out.print("serving %s on http://%s", o.model, a) })
+	v := &o.serve
+	v.MaxPixels = o.machine.MaxPixels
+	v.Classes, v.Multi, v.Decoders, v.Log = c.Classes, c.Multi, c.Machine.Workers, log.New(out.Err, "", log.LstdFlags)
+	v.Hosts = strings.FieldsFunc(o.hosts, func(r rune) bool { return r == ',' || r == ' ' })
+	if !o.quiet {
+		v.Access = slog.New(slog.NewJSONHandler(out.Err, nil))
+	}
+	v.Drain = func() time.Duration { return o.patience(ctx) }
+	return serve.New(c, *v).ListenAndServe(ctx, o.addr, func(a, metrics net.Addr) {
+		out.print("serving %s on http://%s", o.model, a)
+		if metrics != nil {
+			out.print("metrics on http://%s/metrics", metrics)
+		}
+	})
+}
+
+// patience is how long a server that is told to end still listens: a person at
+// the keyboard does not wait.
+func (o *serveOptions) patience(ctx context.Context) time.Duration {
+	var by signalled
+	if errors.As(context.Cause(ctx), &by) && by.Signal == os.Interrupt {
+		return 0
+	}
+	return o.drain
 }

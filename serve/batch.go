@@ -34,6 +34,8 @@ type batcher struct {
 	delay   time.Duration
 	jobs    chan *job
 	observe func(size int, seconds float64)
+
+	predicted func() // a photograph had numbers
 }
 
 // run predicts batches until ctx ends. It is the one goroutine that predicts.
@@ -91,6 +93,8 @@ func (b *batcher) flush(ctx context.Context, batch []*job, images []float32) {
 			r.logp = logp[i*c : (i+1)*c]
 			if slices.ContainsFunc(r.logp, func(v float32) bool { return v != v }) {
 				r = result{err: errNoNumbers}
+			} else {
+				b.predicted()
 			}
 		}
 		j.done <- r

@@ -2,14 +2,21 @@
 // classifier.
 //
 //	s := serve.New(classifier, serve.Options{})
-//	err := s.ListenAndServe(ctx, "127.0.0.1:8080") // until ctx ends, then finishes what it has
+//	err := s.ListenAndServe(ctx, "127.0.0.1:8080", func(a, metrics net.Addr) {}) // until ctx ends, then finishes what it has
 //
 //	POST /predict   one image file as the body; or a multipart form, each file a
 //	                photograph; or JSON {"images": ["BASE64", …]}
-//	GET  /healthz   200 {"status":"ok"}, 503 while it shuts down
+//	GET  /readyz    200 if a photograph would be answered: 503 while it shuts down, or
+//	                where none was predicted lately, the self-test of each 10 s included
+//	GET  /livez     200
+//	GET  /healthz   200, 503 while it shuts down
 //	GET  /metrics   Prometheus text
 //
 // Photographs are decoded by several goroutines and predicted together: a batch
 // leaves when it is full or its first photograph has waited long enough. What is
 // wrong with one photograph or one client is that client's answer alone.
+//
+// Clients are kept apart: memory is counted as bytes arrive and one client holds
+// a share of it, uploads have a least rate, decoders serve clients in turns.
+// docs/serving.md has all limits.
 package serve

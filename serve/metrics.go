@@ -42,29 +42,17 @@ func (m *meters) batch(size int, seconds float64) {
 	m.predict.Observe(seconds)
 }
 
-// counted measures a handler.
-func (s *Server) counted(h http.HandlerFunc) http.HandlerFunc {
+// counted measures a handler inside observed.
+func (s *Server) counted(h http.Handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		s.metrics.active.Inc()
 		defer s.metrics.active.Dec()
-		start := time.Now()
-		seen := &statusWriter{ResponseWriter: w, code: http.StatusOK}
-		h(seen, r)
-		s.metrics.requests.WithLabelValues(strconv.Itoa(seen.code)).Inc()
+		start, code := time.Now(), http.StatusOK
+		h.ServeHTTP(w, r)
+		if answer, ok := w.(*seen); ok {
+			code = answer.code
+		}
+		s.metrics.requests.WithLabelValues(strconv.Itoa(code)).Inc()
 		s.metrics.seconds.Observe(time.Since(start).Seconds())
 	}
 }
-
-// statusWriter remembers the status code.
-type statusWriter struct {
-	http.ResponseWriter
-	code int
-}
-
-func (w *statusWriter) WriteHeader(code int) {
-	w.code = code
-	w.ResponseWriter.WriteHeader(code)
-}
-
-// Unwrap lets http.MaxBytesReader close the connection of an oversized upload.
-func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -2,19 +2,13 @@ package serve
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
-	"mime"
-	"mime/multipart"
-	"net"
 	"net/http"
-	"os"
-	"strings"
 	"sync"
+	"time"
 
 	"finetune/augment"
 )
@@ -53,29 +47,32 @@ type photo struct {
 	data []byte
 }
 
+// request is a POST /predict as it is answered.
+type request struct {
+	client string // fairness is by this
+	upload *upload
+	work   sync.WaitGroup // decoders that still read the upload
+}
+
 // predict answers POST /predict.
 func (s *Server) predict(w http.ResponseWriter, r *http.Request) {
-	size := s.o.MaxBody
 	if n := r.ContentLength; n > s.o.MaxBody {
 		fail(w, refuse(http.StatusRequestEntityTooLarge, "%d bytes; at most %d are read", n, s.o.MaxBody))
 		return
-	} else if n >= 0 {
-		size = n
 	}
-	if !s.uploads.TryAcquire(size) {
-		w.Header().Set("Retry-After", "1")
-		fail(w, refuse(http.StatusServiceUnavailable, "too many requests wait; try again"))
-		return
-	}
-	defer s.uploads.Release(size)
 	ctx, cancel := context.WithTimeout(r.Context(), s.o.Timeout)
 	defer cancel()
-	photos, single, err := s.read(w, r)
+	q := &request{client: s.client(r)}
+	q.upload = s.newUpload(w, r, q.client)
+	defer q.end(ctx)
+	photos, single, err := s.read(r, q.upload)
 	if err != nil {
 		fail(w, err)
 		return
 	}
-	list, err := s.all(ctx, photos)
+	_ = q.upload.deadline(time.Time{}) // all is read: ctx bounds the rest
+	note(w, len(photos))
+	list, err := s.all(ctx, q, photos)
 	switch {
 	case err != nil:
 		if s.o.Log != nil && ctx.Err() == nil {
@@ -91,6 +88,16 @@ func (s *Server) predict(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// end gives the upload's memory back: after a time-out, when the last decoder
+// has noticed.
+func (q *request) end(ctx context.Context) {
+	if ctx.Err() == nil {
+		q.upload.release()
+		return
+	}
+	go func() { q.work.Wait(); q.upload.release() }()
+}
+
 // failed is the status of a photograph that the network can make nothing of.
 const failed = "failed"
 
@@ -101,139 +108,61 @@ var codes = map[string]int{
 	failed: http.StatusUnprocessableEntity,
 }
 
-// read takes the photographs out of a request; single says that it is the body itself.
-func (s *Server) read(w http.ResponseWriter, r *http.Request) (photos []photo, single bool, err error) {
-	body := http.MaxBytesReader(w, r.Body, s.o.MaxBody)
-	kind, params, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	switch {
-	case kind == "multipart/form-data":
-		photos, err = s.multipart(multipart.NewReader(body, params["boundary"]))
-	case kind == "application/json":
-		photos, err = s.json(body)
-	default:
-		single = true
-		photos = []photo{{}}
-		photos[0].data, err = io.ReadAll(body)
-	}
-	if err != nil {
-		return nil, false, unread(err)
-	}
-	if len(photos) == 0 {
-		return nil, false, refuse(http.StatusBadRequest, "no photographs in the request")
-	}
-	return photos, single, nil
-}
-
-// unread gives an error of reading a request its status code.
-func unread(err error) error {
-	var r *refusal
-	var large *http.MaxBytesError
-	var slow net.Error
-	switch {
-	case errors.As(err, &r):
-		return err
-	case errors.As(err, &large):
-		return refuse(http.StatusRequestEntityTooLarge, "more than %d bytes", large.Limit)
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &slow) && slow.Timeout():
-		return refuse(http.StatusRequestTimeout, "the upload took too long")
-	}
-	return refuse(http.StatusBadRequest, "the request cannot be read: %v", err)
-}
-
-func (s *Server) multipart(r *multipart.Reader) ([]photo, error) {
-	var photos []photo
-	for {
-		part, err := r.NextPart()
-		if err == io.EOF {
-			return photos, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		if part.FileName() == "" {
-			continue
-		}
-		if len(photos) == s.o.MaxImages {
-			return nil, refuse(http.StatusRequestEntityTooLarge, "more than %d photographs in one request", s.o.MaxImages)
-		}
-		data, err := io.ReadAll(part)
-		if err != nil {
-			return nil, err
-		}
-		photos = append(photos, photo{part.FileName(), data})
-	}
-}
-
-func (s *Server) json(r io.Reader) ([]photo, error) {
-	var in struct {
-		Images []string `json:"images"`
-	}
-	d := json.NewDecoder(r)
-	d.DisallowUnknownFields()
-	if err := d.Decode(&in); err != nil {
-		return nil, err
-	}
-	if len(in.Images) > s.o.MaxImages {
-		return nil, refuse(http.StatusRequestEntityTooLarge, "%d photographs in one request; at most %d", len(in.Images), s.o.MaxImages)
-	}
-	photos := make([]photo, len(in.Images))
-	for i, text := range in.Images {
-		if _, data, ok := strings.Cut(text, ";base64,"); ok && strings.HasPrefix(text, "data:") {
-			text = data
-		}
-		data, err := base64.StdEncoding.DecodeString(text)
-		if err != nil {
-			return nil, refuse(http.StatusBadRequest, "images[%d] is not base64: %v", i, err)
-		}
-		photos[i].data = data
-	}
-	return photos, nil
-}
-
 // all predicts the photographs of a request side by side.
-func (s *Server) all(ctx context.Context, photos []photo) ([]Prediction, error) {
+func (s *Server) all(ctx context.Context, q *request, photos []photo) ([]Prediction, error) {
 	list, errs := make([]Prediction, len(photos)), make([]error, len(photos))
 	var wg sync.WaitGroup
 	for i := range photos {
-		wg.Go(func() { list[i], errs[i] = s.one(ctx, photos[i]) })
+		wg.Go(func() { list[i], errs[i] = s.one(ctx, q, photos[i]) })
 	}
 	wg.Wait()
 	return list, errors.Join(errs...)
 }
 
-func (s *Server) one(ctx context.Context, p photo) (Prediction, error) {
+func (s *Server) one(ctx context.Context, q *request, p photo) (Prediction, error) {
 	out := Prediction{Name: p.name}
-	if err := acquire(ctx, s.images); err != nil {
+	logp, err := s.classify(ctx, q, p.data)
+	var bad *augment.DecodeError
+	switch {
+	case errors.As(err, &bad):
+		out.Status, out.Reason = string(bad.Status), bad.Reason
+	case errors.Is(err, errNoNumbers):
+		out.Status, out.Reason = failed, err.Error()
+	case err != nil:
 		return out, err
+	default:
+		s.fill(&out, logp)
 	}
-	defer func() { <-s.images }()
-	if err := acquire(ctx, s.decoding); err != nil {
-		return out, err
+	s.metrics.photo(out.Status)
+	return out, nil
+}
+
+// classify decodes a photograph in the client's turn and waits for its batch.
+func (s *Server) classify(ctx context.Context, q *request, data []byte) ([]float32, error) {
+	if err := s.decoding.acquire(ctx, q.client); err != nil {
+		return nil, err
+	}
+	if err := acquire(ctx, s.images); err != nil {
+		s.decoding.release()
+		return nil, err
 	}
 	image := make([]float32, s.c.Len())
-	err := s.load(ctx, image, p.data)
-	<-s.decoding
-	if err != nil {
-		var bad *augment.DecodeError
-		if errors.As(err, &bad) {
-			out.Status, out.Reason = string(bad.Status), bad.Reason
-			s.metrics.photo(out.Status)
-			return out, nil
+	decoded := make(chan error, 1)
+	q.work.Go(func() {
+		defer s.decoding.release()
+		decoded <- s.load(ctx, image, data)
+	})
+	select {
+	case err := <-decoded:
+		defer func() { <-s.images }()
+		if err != nil {
+			return nil, err
 		}
-		return out, err
+		return s.batches.submit(ctx, image)
+	case <-ctx.Done(): // the client has its answer now; the place is the decoder's until it ends
+		go func() { <-decoded; <-s.images }()
+		return nil, ctx.Err()
 	}
-	logp, err := s.batches.submit(ctx, image)
-	if errors.Is(err, errNoNumbers) {
-		out.Status, out.Reason = failed, err.Error()
-		s.metrics.photo(out.Status)
-		return out, nil
-	}
-	if err != nil {
-		return out, err
-	}
-	s.metrics.photo("ok")
-	s.fill(&out, logp)
-	return out, nil
 }
 
 // acquire takes a place of a semaphore.
@@ -276,7 +205,9 @@ func fail(w http.ResponseWriter, err error) {
 	var r *refusal
 	switch {
 	case errors.As(err, &r):
-		code = r.code
+		if code = r.code; code == http.StatusServiceUnavailable || code == http.StatusTooManyRequests {
+			w.Header().Set("Retry-After", "1")
+		}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, errClosed):
 		code = http.StatusServiceUnavailable
 	case errors.Is(err, context.Canceled):

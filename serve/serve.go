@@ -2,17 +2,14 @@ package serve
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log"
-	"net"
+	"log/slog"
 	"net/http"
 	"runtime"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"golang.org/x/sync/semaphore"
 
 	"finetune/augment"
 )
@@ -36,8 +33,18 @@ type Options struct {
 	Delay     time.Duration // longest wait for a batch to fill; 0: 2 ms
 	Timeout   time.Duration // of a request, its upload included; 0: 30 s
 	Decoders  int           // photographs decoded at once; 0: one a core
-	Uploads   int64         // bytes of all requests at once; more are told 503; 0: 512 MB
+	Uploads   int64         // bytes held of all requests at once, at least twice MaxBody; more are told 503; 0: 512 MB
+	Share     int64         // of these, the most that one client may hold; more are told 429; 0: half
+	MinRate   int64         // bytes a second that an upload must have after 5 s; 0: 16 kB
 	Log       *log.Logger   // of failures; nil: none
+
+	Tokens      []string             // one of them must be given; none: anybody may ask
+	Hosts       []string             // names this server is called by, besides localhost and addresses; "*": any
+	TrustProxy  bool                 // the client is who X-Forwarded-For says
+	MetricsAddr string               // of GET /metrics; "": on the same address
+	Drain       func() time.Duration // how long it listens after its end began, not ready; nil: not
+	Probe       time.Duration        // without work it tests itself so often; 0: 10 s
+	Access      *slog.Logger         // one line a request; nil: none
 }
 
 func (o Options) withDefaults() Options {
@@ -55,7 +62,17 @@ func (o Options) withDefaults() Options {
 	if o.Uploads <= 0 {
 		o.Uploads = 512 << 20
 	}
-	o.Uploads = max(o.Uploads, o.MaxBody)
+	o.Uploads = max(o.Uploads, 2*o.MaxBody) // a buffer and the larger one it moves to
+	if o.Share <= 0 {
+		o.Share = o.Uploads / 2
+	}
+	o.Share = min(max(o.Share, 2*o.MaxBody), o.Uploads)
+	if o.MinRate <= 0 {
+		o.MinRate = 16 << 10
+	}
+	if o.Probe <= 0 {
+		o.Probe = probing
+	}
 	if o.Delay <= 0 {
 		o.Delay = 2 * time.Millisecond
 	}
@@ -67,22 +84,25 @@ func (o Options) withDefaults() Options {
 
 // Server serves one classifier.
 type Server struct {
-	o        Options
-	c        Classifier
-	batches  *batcher
-	metrics  *meters
-	decoding chan struct{}       // a place for each photograph being decoded
-	images   chan struct{}       // a place for each decoded photograph that waits
-	uploads  *semaphore.Weighted // bytes of the requests that are read or answered
-	closing  atomic.Bool
+	o         Options
+	c         Classifier
+	batches   *batcher
+	metrics   *meters
+	guard     *guard
+	decoding  *turns        // a place for each photograph being decoded
+	images    chan struct{} // a place for each decoded photograph that waits
+	uploads   *budget       // bytes of the requests that are read or answered
+	predicted atomic.Int64  // when a batch was last predicted, in ns
+	closing   atomic.Bool
 }
 
 // New prepares a server; ListenAndServe or Serve runs it.
 func New(c Classifier, o Options) *Server {
 	o = o.withDefaults()
-	s := &Server{o: o, c: c, metrics: newMeters(), decoding: make(chan struct{}, o.Decoders),
-		images: make(chan struct{}, o.Decoders+4*o.Batch), uploads: semaphore.NewWeighted(o.Uploads)}
-	s.batches = &batcher{predict: c.Predict, pixels: c.Len(), max: o.Batch, delay: o.Delay, jobs: make(chan *job, o.Batch), observe: s.metrics.batch}
+	s := &Server{o: o, c: c, metrics: newMeters(), guard: newGuard(o), decoding: newTurns(o.Decoders),
+		images: make(chan struct{}, o.Decoders+4*o.Batch), uploads: newBudget(o.Uploads, o.Share)}
+	s.batches = &batcher{predict: c.Predict, pixels: c.Len(), max: o.Batch, delay: o.Delay, jobs: make(chan *job, o.Batch), observe: s.metrics.batch,
+		predicted: func() { s.predicted.Store(time.Now().UnixNano()) }}
 	return s
 }
 
@@ -90,60 +110,33 @@ func New(c Classifier, o Options) *Server {
 // Serve, or Run, to be running.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /predict", s.counted(s.predict))
+	mux.Handle("POST /predict", s.counted(s.guard.protect(http.HandlerFunc(s.predict))))
 	mux.HandleFunc("GET /healthz", s.health)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
-	return mux
+	mux.HandleFunc("GET /livez", s.live)
+	mux.HandleFunc("GET /readyz", s.ready)
+	if s.o.MetricsAddr == "" {
+		mux.Handle("GET /metrics", s.guard.protect(s.prometheus()))
+	}
+	return s.observed(mux)
+}
+
+func (s *Server) prometheus() http.Handler {
+	return promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{})
+}
+
+// metricsHandler is what an address for metrics alone answers: no token, since
+// what may reach it was chosen for that.
+func (s *Server) metricsHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", (&guard{hosts: s.guard.hosts, origins: s.guard.origins}).protect(s.prometheus()))
+	return s.observed(mux)
 }
 
 // Run predicts what Handler is asked until ctx ends.
-func (s *Server) Run(ctx context.Context) { s.batches.run(ctx) }
-
-// ListenAndServe serves on addr until ctx ends.
-func (s *Server) ListenAndServe(ctx context.Context, addr string, ready func(net.Addr)) error {
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return fmt.Errorf("serve: %w; choose another --addr", err)
-	}
-	ready(l.Addr())
-	return s.Serve(ctx, l)
-}
-
-// Serve serves on l until ctx ends: then it takes no new connections and
-// finishes the requests that it has.
-func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	h := &http.Server{
-		Handler: s.Handler(), ErrorLog: log.New(discard{}, "", 0), MaxHeaderBytes: 64 << 10,
-		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: s.o.Timeout, WriteTimeout: 2 * s.o.Timeout, IdleTimeout: time.Minute,
-	}
-	predicting, stop := context.WithCancel(context.WithoutCancel(ctx))
-	finished := make(chan struct{})
-	go func() { defer close(finished); s.Run(predicting) }()
-	failed := make(chan error, 1)
-	go func() { failed <- h.Serve(l) }()
-	var err error
-	select {
-	case err = <-failed:
-	case <-ctx.Done():
-		s.closing.Store(true)
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.Timeout)
-		err = errors.Join(h.Shutdown(last), h.Close())
-		cancel()
-	}
-	stop()
-	<-finished
-	if err != nil && !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve: %w", err)
-	}
-	return nil
-}
-
-func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
-	if s.closing.Load() {
-		write(w, http.StatusServiceUnavailable, map[string]string{"status": "shutting down"})
-		return
-	}
-	write(w, http.StatusOK, map[string]any{"status": "ok", "classes": len(s.o.Classes)})
+func (s *Server) Run(ctx context.Context) {
+	s.batches.predicted() // who opened the classifier tried it
+	go s.probe(ctx)
+	s.batches.run(ctx)
 }
 
 // discard swallows what net/http says about clients that break off.

@@ -322,7 +322,8 @@ func TestShutdownFinishesRequests(t *testing.T) {
 func TestFullServerSaysSo(t *testing.T) {
 	f := &fake{delay: 300 * time.Millisecond}
 	url, _ := start(t, f, Options{MaxBody: 1000, Uploads: 1000})
-	body := append(grey(9), make([]byte, 700)...)
+	body := grey(9)
+	body = append(body, make([]byte, 990-len(body))...)
 	first := make(chan int, 1)
 	go func() {
 		r, err := http.Post(url+"/predict", "image/png", bytes.NewReader(body))
@@ -342,7 +343,7 @@ func TestFullServerSaysSo(t *testing.T) {
 }
 
 func TestListenNamesTheAddress(t *testing.T) {
-	err := New(&fake{}, Options{}).ListenAndServe(t.Context(), "127.0.0.1:99999", func(net.Addr) {})
+	err := New(&fake{}, Options{}).ListenAndServe(t.Context(), "127.0.0.1:99999", func(a, metrics net.Addr) {})
 	if err == nil || errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "--addr") {
 		t.Errorf("error %v, want one that names --addr", err)
 	}
