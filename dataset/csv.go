@@ -1,44 +1,74 @@
 package dataset
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/csv"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
-	"unicode/utf8"
-)
 
-const (
-	maxCSVBytes = 256 << 20
-	maxCSVRows  = 10_000_000
-	maxCell     = 64 << 10 // bytes in one cell
-)
+	"golang.org/x/text/unicode/norm"
 
-// row is one line of a labels file.
-type row struct {
-	line  int
-	path  string // cleaned, with slashes, never outside the folder
-	label string // trimmed
-	split string // "", train, valid or test
-}
+	"finetune/internal/failure"
+)
 
 // openCSV reads a labels file. The reference lists CSV order; here, as
 // everywhere, the lists are sorted.
 func openCSV(data string, o Options) (*Set, error) {
-	rows, notes, err := readCSV(o.Labels)
+	t, err := readCSV(o.Labels, o.LabelSep)
 	if err != nil {
 		return nil, err
 	}
-	c := &csvSet{name: o.Labels, sep: o.LabelSep, set: &Set{Root: filepath.Dir(o.Labels), Multi: o.LabelSep != ""}}
-	c.set.Warnings = notes
-	for _, dir := range []string{c.set.Root, data} {
+	set, err := t.set(data, o)
+	if err != nil {
+		return nil, err
+	}
+	switch hasSplit := t.split; {
+	case hasSplit && o.ValidPct > 0:
+		set.warn("the split column decides, so the share of validation photographs (--valid-pct) is not used")
+	case !hasSplit && o.orFallback().ValidPct == 0:
+		return nil, fmt.Errorf("dataset: %s: no split column and no share to validate on; add --valid-pct 0.2 or a column split with train, valid, test", o.Labels)
+	case !hasSplit && (set.Multi || len(set.Classes) > 1):
+		return set, set.split(o.orFallback())
+	}
+	return set, nil
+}
+
+// Labelled lists the rows of a labels file to measure a classifier on, as Valid:
+// those whose split is valid, or all of a file without that column. It may hold
+// one class alone. Paths are as in Open.
+func Labelled(data string, o Options) (*Set, error) {
+	t, err := readCSV(o.Labels, o.LabelSep)
+	if err != nil {
+		return nil, failure.Data(err)
+	}
+	if !slices.ContainsFunc(t.rows, func(r row) bool { return r.split != "test" }) {
+		for i := range t.rows {
+			t.rows[i].split = ""
+		}
+	}
+	set, err := t.set(data, o)
+	if err != nil {
+		return nil, failure.Data(err)
+	}
+	if len(set.Valid) == 0 {
+		set.Valid = set.Train
+	}
+	set.Train, set.Test = nil, nil
+	sortItems(set.Valid)
+	return set, nil
+}
+
+// set finds the files of a labels file. Nothing is drawn.
+func (t table) set(data string, o Options) (*Set, error) {
+	c := &csvSet{name: o.Labels, sep: o.LabelSep, set: &Set{Multi: o.LabelSep != ""}}
+	c.set.Warnings, c.set.Notes = t.odd, t.notes
+	rows, err := c.locate(data, t.rows)
+	if err != nil {
+		return nil, err
+	}
+	for _, dir := range []string{c.set.Root, filepath.Dir(o.Labels), data} {
 		if real, err := realPath(dir); err == nil && dir != "" {
 			c.inside = append(c.inside, real)
 		}
@@ -46,19 +76,7 @@ func openCSV(data string, o Options) (*Set, error) {
 	if rows, err = c.distinct(rows); err != nil {
 		return nil, err
 	}
-	if err := c.build(rows); err != nil {
-		return nil, err
-	}
-	hasSplit := rows[0].split != ""
-	switch {
-	case hasSplit && o.ValidPct > 0:
-		c.set.warn("the split column decides, so the share of validation photographs (--valid-pct) is not used")
-	case !hasSplit && o.orFallback().ValidPct == 0:
-		return nil, fmt.Errorf("dataset: %s: no split column and no share to validate on; add --valid-pct 0.2 or a column split with train, valid, test", o.Labels)
-	case !hasSplit:
-		return c.set, c.set.split(o.orFallback())
-	}
-	return c.set, nil
+	return c.set, c.build(rows)
 }
 
 // csvSet turns rows into a Set.
@@ -66,6 +84,45 @@ type csvSet struct {
 	name, sep string
 	inside    []string // real paths of the folders that files may lie in
 	set       *Set
+}
+
+// locate finds the rows' files below the CSV's own folder or, if more of them
+// are there, below DATA. That folder is the set's root.
+func (c *csvSet) locate(data string, rows []row) ([]row, error) {
+	own := filepath.Dir(c.name)
+	f := &finder{root: own, csvDir: own}
+	found, err := f.find(rows)
+	c.set.Root = own
+	if data != "" && (err != nil || found < len(rows)) {
+		other, again := &finder{root: data, csvDir: own}, slices.Clone(rows)
+		if n, e := other.find(again); e == nil && n > 0 && (err != nil || n > found) {
+			f, rows, found, err = other, again, n, nil
+			c.set.Root = data
+			c.set.Notes = append(c.set.Notes, "labels file: its paths are relative to "+data)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("dataset: %s%w", c.name, err)
+	}
+	if found == 0 {
+		return nil, c.nowhere(data, rows)
+	}
+	c.set.Notes = append(c.set.Notes, f.said()...)
+	return rows, nil
+}
+
+// nowhere explains a labels file none of whose files were found.
+func (c *csvSet) nowhere(data string, rows []row) error {
+	own := filepath.Dir(c.name)
+	roots, where := []string{own}, own
+	if data != "" && filepath.Clean(data) != own {
+		roots, where = append(roots, data), own+" or "+data
+	}
+	hint := "paths are relative to the CSV's own folder, or to DATA"
+	if dir := whereElse(roots, rows[0].path); dir != "" {
+		hint = fmt.Sprintf("%s has a file of that name: give that folder as DATA", dir)
+	}
+	return fmt.Errorf("dataset: %s: none of its %s is below %s, the first is %s (line %d); %s", c.name, plural(len(rows), "file", "files"), where, rows[0].cell, rows[0].line, hint)
 }
 
 // distinct drops repeated rows and refuses contradicting ones.
@@ -78,7 +135,7 @@ func (c *csvSet) distinct(rows []row) ([]row, error) {
 		case !again:
 			first[r.path] = r
 			kept = append(kept, r)
-		case f.label != r.label || f.split != r.split:
+		case !SameName(f.label, r.label) || f.split != r.split:
 			return nil, fmt.Errorf("dataset: %s:%d: %s again, with another label or split than in line %d; keep one of them", c.name, r.line, r.path, f.line)
 		}
 	}
@@ -95,12 +152,8 @@ func (c *csvSet) build(rows []row) error {
 		if len(cells[i]) == 0 && r.split != "test" && !c.set.Multi {
 			return fmt.Errorf("dataset: %s:%d: no label; fill it in, or take the row out", c.name, r.line)
 		}
-		if r.split != "test" {
-			c.set.Classes = append(c.set.Classes, cells[i]...)
-		}
 	}
-	slices.Sort(c.set.Classes)
-	c.set.Classes = slices.Compact(c.set.Classes)
+	c.classes(rows, cells)
 	var missing []string
 	for i, r := range rows {
 		it, found, err := c.item(r, cells[i])
@@ -112,9 +165,6 @@ func (c *csvSet) build(rows []row) error {
 		}
 		c.add(r.split, it)
 	}
-	if len(missing) == len(rows) {
-		return fmt.Errorf("dataset: %s: none of its %d files is below %s, the first is %s; paths are relative to the CSV's own folder", c.name, len(rows), c.set.Root, missing[0])
-	}
 	if len(missing) > 0 {
 		c.set.warn("%d files of %s do not exist: %s", len(missing), filepath.Base(c.name), few(missing, 5))
 	}
@@ -122,6 +172,43 @@ func (c *csvSet) build(rows []row) error {
 	sortItems(c.set.Valid)
 	slices.SortFunc(c.set.Test, func(a, b Item) int { return strings.Compare(a.Path, b.Path) })
 	return nil
+}
+
+// classes lists the labels of all rows but the test set's. Labels that differ in
+// their Unicode form alone are one class; its cells get one form.
+func (c *csvSet) classes(rows []row, cells [][]string) {
+	form, twice := map[string]string{}, map[string]bool{} // by NFC: the form of the class, whether there are two
+	for i, r := range rows {
+		for _, l := range cells[i] {
+			key := norm.NFC.String(l)
+			have, ok := form[key]
+			if r.split == "test" || have == l {
+				continue
+			}
+			if twice[key] = ok; !ok || l == key {
+				form[key] = l
+			}
+		}
+	}
+	for i := range cells {
+		for k, l := range cells[i] {
+			if name, ok := form[norm.NFC.String(l)]; ok {
+				cells[i][k] = name
+			}
+		}
+		slices.Sort(cells[i])
+		cells[i] = slices.Compact(cells[i])
+	}
+	var names []string
+	for key, name := range form {
+		if c.set.Classes = append(c.set.Classes, name); twice[key] {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(c.set.Classes)
+	if slices.Sort(names); len(names) > 0 {
+		c.set.warn("labels of one name in two Unicode forms, taken as one class: %s", few(names, 5))
+	}
 }
 
 // cell splits a label cell; without a separator it is one label or none.
@@ -141,13 +228,13 @@ func (c *csvSet) cell(text string) []string {
 }
 
 func (c *csvSet) item(r row, labels []string) (it Item, found bool, err error) {
-	it = Item{Path: r.path, File: filepath.Join(c.set.Root, filepath.FromSlash(r.path)), Label: -1, Class: r.label}
+	it = Item{Path: r.path, File: FilePath(c.set.Root, r.path), Label: -1, Class: r.label}
 	for _, l := range labels {
 		// a test row may carry a label that nothing was trained on: unknown
 		if i, ok := slices.BinarySearch(c.set.Classes, l); ok && c.set.Multi {
 			it.Labels = append(it.Labels, i)
 		} else if ok {
-			it.Label = i
+			it.Label, it.Class = i, l
 		}
 	}
 	real, err := realPath(it.File)
@@ -157,12 +244,11 @@ func (c *csvSet) item(r row, labels []string) (it Item, found bool, err error) {
 	if err != nil {
 		return it, false, fmt.Errorf("dataset: %s:%d: %s: %w", c.name, r.line, r.path, reason(err))
 	}
-	for _, dir := range c.inside {
-		if real == dir || strings.HasPrefix(real, strings.TrimSuffix(dir, string(filepath.Separator))+string(filepath.Separator)) {
-			return it, true, c.plain(r, real)
-		}
+	if !insideAny(real, c.inside) {
+		return it, false, fmt.Errorf("dataset: %s:%d: %s is a link out of %s; give the folder that it leads to as DATA (%s), or copy the file in",
+			c.name, r.line, r.path, c.set.Root, filepath.Dir(real))
 	}
-	return it, false, fmt.Errorf("dataset: %s:%d: %s is a link out of %s; copy the file in", c.name, r.line, r.path, c.set.Root)
+	return it, true, c.plain(r, real)
 }
 
 // realPath is path without symbolic links, from the root.
@@ -195,163 +281,4 @@ func (c *csvSet) add(split string, it Item) {
 	default:
 		c.set.Train = append(c.set.Train, it)
 	}
-}
-
-// readCSV opens the labels file and parses it.
-func readCSV(name string) (rows []row, notes []string, err error) {
-	info, err := os.Stat(name)
-	if err != nil {
-		return nil, nil, fmt.Errorf("dataset: %s: %w; --labels wants a CSV file with the header path,label", name, reason(err))
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxCSVBytes {
-		return nil, nil, fmt.Errorf("dataset: %s: not a file of at most %d MB", name, maxCSVBytes>>20)
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, nil, fmt.Errorf("dataset: %s: %w", name, reason(err))
-	}
-	defer f.Close()
-	rows, notes, err = parseCSV(io.LimitReader(f, maxCSVBytes))
-	if err != nil {
-		return nil, nil, fmt.Errorf("dataset: %s%w", name, err)
-	}
-	return rows, notes, nil
-}
-
-// parseCSV reads a header path,label[,split] and its rows. Errors begin with
-// ":LINE: " where a line is to blame, with ": " otherwise.
-func parseCSV(r io.Reader) (rows []row, notes []string, err error) {
-	b := bufio.NewReaderSize(r, 1<<16)
-	if head, _ := b.Peek(3); bytes.HasPrefix(head, []byte("\xef\xbb\xbf")) {
-		_, _ = b.Discard(3) // cannot fail: these bytes were just seen
-	} else if bytes.HasPrefix(head, []byte("\xff\xfe")) || bytes.HasPrefix(head, []byte("\xfe\xff")) {
-		return nil, nil, errors.New(": UTF-16 text; save it as UTF-8")
-	}
-	cr := csv.NewReader(b)
-	cr.FieldsPerRecord, cr.ReuseRecord = -1, true
-	cols, notes, err := header(cr)
-	if err != nil {
-		return nil, nil, err
-	}
-	for {
-		rec, err := cr.Read()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return nil, nil, syntax(err)
-		}
-		line, _ := cr.FieldPos(0)
-		if len(rec) == 1 && strings.TrimSpace(rec[0]) == "" {
-			continue // a line of blanks
-		}
-		one, err := cols.row(rec)
-		if err != nil {
-			return nil, nil, fmt.Errorf(":%d: %w", line, err)
-		}
-		one.line = line
-		if rows = append(rows, one); len(rows) > maxCSVRows {
-			return nil, nil, fmt.Errorf(":%d: more than %d rows", line, maxCSVRows)
-		}
-	}
-	if len(rows) == 0 {
-		return nil, nil, errors.New(": a header but no rows")
-	}
-	return rows, notes, nil
-}
-
-// columns are the places of the columns in a record; split is -1 without one.
-type columns struct{ n, path, label, split int }
-
-func header(cr *csv.Reader) (columns, []string, error) {
-	rec, err := cr.Read()
-	if err == io.EOF {
-		return columns{}, nil, errors.New(": empty; the first line must be path,label or path,label,split")
-	}
-	if err != nil {
-		return columns{}, nil, syntax(err)
-	}
-	c := columns{len(rec), -1, -1, -1}
-	var extra []string
-	for i, name := range rec {
-		place := map[string]*int{"path": &c.path, "label": &c.label, "split": &c.split}[strings.ToLower(strings.TrimSpace(name))]
-		switch {
-		case place == nil:
-			extra = append(extra, fmt.Sprintf("%.40q", name))
-		case *place >= 0:
-			return c, nil, fmt.Errorf(":1: two columns called %.40q", name)
-		default:
-			*place = i
-		}
-	}
-	if c.path < 0 || c.label < 0 {
-		hint := ""
-		if len(rec) == 1 && strings.ContainsAny(rec[0], ";\t") {
-			hint = "; separate columns by commas"
-		}
-		return c, nil, fmt.Errorf(":1: the header is %.80q; it must be path,label or path,label,split%s", strings.Join(rec, ","), hint)
-	}
-	var notes []string
-	if len(extra) > 0 {
-		notes = append(notes, "dataset: labels file: columns not used: "+few(extra, 5))
-	}
-	return c, notes, nil
-}
-
-// syntax puts the line of an encoding/csv error in front.
-func syntax(err error) error {
-	var p *csv.ParseError
-	if errors.As(err, &p) {
-		return fmt.Errorf(":%d: %w", p.Line, p.Err)
-	}
-	return fmt.Errorf(": %w", err)
-}
-
-func (c columns) row(rec []string) (row, error) {
-	if len(rec) != c.n {
-		return row{}, fmt.Errorf("%d columns, the header has %d; quote cells that hold commas", len(rec), c.n)
-	}
-	for _, cell := range rec {
-		if len(cell) > maxCell {
-			return row{}, fmt.Errorf("a cell of %d bytes; is a quote left open?", len(cell))
-		}
-		if !utf8.ValidString(cell) {
-			return row{}, fmt.Errorf("%.40q is not UTF-8; save the file as UTF-8", cell)
-		}
-	}
-	var r row
-	var err error
-	if r.path, err = cleanPath(rec[c.path]); err != nil {
-		return row{}, err
-	}
-	r.label = strings.TrimSpace(rec[c.label])
-	if c.split < 0 {
-		return r, nil
-	}
-	switch s := strings.ToLower(strings.TrimSpace(rec[c.split])); s {
-	case "train", "valid", "test":
-		r.split = s
-	case "val":
-		r.split = "valid"
-	default:
-		return row{}, fmt.Errorf("split is %.40q; it must be train, valid or test", rec[c.split])
-	}
-	return r, nil
-}
-
-// cleanPath refuses paths that leave the folder.
-func cleanPath(p string) (string, error) {
-	switch {
-	case strings.TrimSpace(p) == "":
-		return "", errors.New("no path")
-	case strings.ContainsRune(p, 0):
-		return "", fmt.Errorf("path %.80q holds a zero byte", p)
-	case path.IsAbs(p) || filepath.IsAbs(p):
-		return "", fmt.Errorf("path %.80q is absolute; make it relative to the CSV's folder", p)
-	}
-	clean := path.Clean(p)
-	if clean == "." || clean == ".." || strings.HasPrefix(clean, "../") {
-		return "", fmt.Errorf("path %.80q leaves the CSV's folder; move the CSV above the photographs", p)
-	}
-	return clean, nil
 }

@@ -166,7 +166,9 @@ func (c *Classifier) ownData() (*dataset.Set, error) {
 
 // fromFolders reads ROOT/valid/CLASS/*, or that of another usual name, or ROOT/CLASS/*.
 func (c *Classifier) fromFolders(root string) ([]dataset.Item, string, []string, error) {
-	root = filepath.Join(root, dataset.ValidFolder(root))
+	if valid := dataset.ValidFolder(root); dataset.ClassIndex(c.Classes, valid) < 0 {
+		root = filepath.Join(root, valid)
+	}
 	items, warnings, err := dataset.Files(root)
 	if err != nil {
 		return nil, "", nil, err
@@ -187,18 +189,18 @@ func (c *Classifier) fromFolders(root string) ([]dataset.Item, string, []string,
 // fromCSV reads the rows of a labels file whose split is valid, or all of a
 // file without that column.
 func (c *Classifier) fromCSV(data DataConfig) ([]dataset.Item, string, []string, error) {
-	o := dataset.Options{Labels: data.Labels, LabelSep: data.LabelSep}
-	set, err := dataset.Open(data.Path, o)
-	var items []dataset.Item
-	if err == nil {
-		items = set.Valid
-	} else {
-		o.ValidPct = 0.5
-		if set, err = dataset.Open(data.Path, o); err != nil {
-			return nil, "", nil, err
-		}
-		items = slices.Concat(set.Train, set.Valid)
+	sep := data.LabelSep
+	switch {
+	case !c.Multi && sep != "":
+		return nil, "", nil, failure.Usage(fmt.Errorf("learner: %s was trained with one label a photograph; leave --label-sep out", c.Source))
+	case c.Multi && sep == "":
+		sep = c.Separator
 	}
+	set, err := dataset.Labelled(data.Path, dataset.Options{Labels: data.Labels, LabelSep: sep})
+	if err != nil {
+		return nil, "", nil, err
+	}
+	items := set.Valid
 	index := make([]int, len(set.Classes))
 	for i, name := range set.Classes {
 		if index[i] = dataset.ClassIndex(c.Classes, name); index[i] < 0 {

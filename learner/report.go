@@ -1,6 +1,7 @@
 package learner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -214,15 +215,21 @@ func gatherNeighbours(run string, c Config, r *plots.Report) error {
 // opener returns how to open a photograph of the run's data by its path. Only
 // files below the data's own folder are opened.
 func opener(c Config) func(path string) (image.Image, error) {
-	root := c.Data.Path
-	if c.Data.Labels != "" {
-		root = filepath.Dir(c.Data.Labels)
+	roots := []string{c.Data.Path}
+	if c.Data.Labels != "" { // its paths are relative to its own folder, or to DATA
+		roots = []string{filepath.Dir(c.Data.Labels), cmp.Or(c.Data.Path, ".")}
 	}
 	return func(path string) (image.Image, error) {
 		if !filepath.IsLocal(dataset.FilePath(".", path)) {
-			return nil, fmt.Errorf("learner: %s: not below %s", path, root)
+			return nil, fmt.Errorf("learner: %s: not below %s", path, roots[0])
 		}
-		data, err := reading.File(dataset.FilePath(root, path), maxPhoto)
+		var data []byte
+		var err error
+		for _, root := range roots {
+			if data, err = reading.File(dataset.FilePath(root, path), maxPhoto); err == nil {
+				break
+			}
+		}
 		if err != nil {
 			return nil, err
 		}

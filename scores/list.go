@@ -2,6 +2,7 @@ package scores
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -25,6 +26,9 @@ func List(r io.Reader) (items []dataset.Item, warnings []string, err error) {
 	if len(data) > maxList {
 		return nil, nil, failure.Usage(fmt.Errorf("scores: standard input: more than %d MB of paths; score it in parts", maxList>>20))
 	}
+	if data, err = withoutMark(data); err != nil {
+		return nil, nil, err
+	}
 	end := "\n"
 	if bytes.IndexByte(data, 0) >= 0 {
 		end = "\x00"
@@ -34,7 +38,7 @@ func List(r io.Reader) (items []dataset.Item, warnings []string, err error) {
 			p = strings.TrimSuffix(p, "\r")
 		}
 		if p != "" {
-			items = append(items, dataset.Item{Path: filepath.ToSlash(p), File: p, Label: -1})
+			items = append(items, dataset.Item{Path: dataset.EscapePath(filepath.ToSlash(p)), File: p, Label: -1})
 		}
 	}
 	if len(items) == 0 {
@@ -47,6 +51,16 @@ func List(r io.Reader) (items []dataset.Item, warnings []string, err error) {
 		warnings = append(warnings, fmt.Sprintf("scores: standard input: %d paths were given more than once", n-len(items)))
 	}
 	return items, warnings, nil
+}
+
+// withoutMark drops the byte order mark that Windows writes before text.
+func withoutMark(data []byte) ([]byte, error) {
+	for _, mark := range []string{"\xff\xfe", "\xfe\xff"} {
+		if bytes.HasPrefix(data, []byte(mark)) {
+			return nil, failure.Data(errors.New("scores: standard input: UTF-16 text; write the list as UTF-8"))
+		}
+	}
+	return bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), nil
 }
 
 // SortByID orders items by the ids that Kaggle's form has. Two files with one
