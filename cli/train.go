@@ -246,6 +246,9 @@ func (c *console) majority(m *learner.Majority, accuracy float64, interval [2]fl
 	switch {
 	case m == nil:
 		return
+	case m.Share == 1:
+		c.warn("all of these photographs are of the class %q: the accuracy tells nothing about other classes", m.Class)
+		return
 	case accuracy <= m.Share:
 	case m.Share >= mostlyOne && interval[0] <= m.Share:
 		than = "hardly better"
