@@ -222,8 +222,11 @@ func (f *filler) lock() error {
 		return f.ctx.Err()
 	}
 	f.release = func() {
-		_ = os.Remove(path) // while it is held; a waiting process keeps the removed file's lock
+		err := os.Remove(path) // while it is held; a waiting process keeps the removed file's lock
 		_ = l.Unlock()
+		if err != nil { // Windows removes no file that is open, here or in a waiting process
+			_ = os.Remove(path)
+		}
 	}
 	return f.c.refresh()
 }

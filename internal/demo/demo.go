@@ -149,7 +149,7 @@ func layOut(ctx context.Context, cells []cell, dir string) error {
 	if err := os.RemoveAll(dir); err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	if err := os.Rename(staging, dir); err != nil {
+	if err := durable.Place(dir, staging); err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
 	return nil

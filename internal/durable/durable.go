@@ -125,6 +125,19 @@ func syncFolder(path string) error {
 	return flushFolder(filepath.Dir(path))
 }
 
+// Place gives what is at from, a file that is flushed or a folder, the name path
+// in the same file system, and makes that outlive a loss of power. A file at path
+// is replaced; a folder must not be there. Errors name both.
+func Place(path, from string) error {
+	if err := Before(Rename, path); err != nil {
+		return fmt.Errorf("rename %s to %s: %w", from, path, err)
+	}
+	if err := replace(from, path); err != nil {
+		return &os.LinkError{Op: "rename", Old: from, New: path, Err: err}
+	}
+	return syncFolder(path)
+}
+
 // Remove deletes a file or a folder; none is fine. Errors name path.
 func Remove(path string) error {
 	if err := Before(Delete, path); err != nil {

@@ -15,6 +15,15 @@ func newPending(path string) (pending, error) {
 	return renameio.NewPendingFile(path, renameio.WithPermissions(0o644), renameio.WithTempDir(filepath.Dir(path)))
 }
 
+func replace(from, to string) error {
+	err := os.Rename(from, to)
+	var l *os.LinkError
+	if errors.As(err, &l) {
+		return l.Err
+	}
+	return err
+}
+
 // allowed refuses what cannot be a file's name; here the system says so itself.
 func allowed(string) error { return nil }
 

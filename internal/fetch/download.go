@@ -258,15 +258,7 @@ func (d *Download) copy(part string, body io.Reader, start, total int64, cancel 
 // appear gives part its name for good: flushed, renamed, the folder flushed. A
 // resumable download outlives its process, which durable.Write's files do not.
 func appear(part, path string) error {
-	if err := os.Rename(part, path); err != nil {
-		return fmt.Errorf("fetch: %w", err)
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return fmt.Errorf("fetch: %w", err)
-	}
-	defer dir.Close()
-	if err := dir.Sync(); err != nil {
+	if err := durable.Place(path, part); err != nil {
 		return fmt.Errorf("fetch: %w", err)
 	}
 	return nil

@@ -123,7 +123,12 @@ func pipDownload(ctx context.Context, r requirement, it Item) (string, error) {
 	}
 	args = append(args, "--require-hashes", "--requirement="+list, "--dest="+dir)
 	cmd := exec.CommandContext(ctx, command[0], args...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // pip clears its temporary files then
+	cmd.Cancel = func() error {
+		if cmd.Process.Signal(os.Interrupt) == nil { // pip clears its temporary files then
+			return nil
+		}
+		return cmd.Process.Kill() // Windows has no signals
+	}
 	cmd.WaitDelay = 10 * time.Second
 	if out, err := cmd.CombinedOutput(); err != nil {
 		if ctx.Err() != nil {
@@ -158,7 +163,7 @@ var pipPlatforms = map[string][]string{
 
 // findPip returns the command line that runs the user's pip.
 func findPip(ctx context.Context) ([]string, error) {
-	for _, c := range [][]string{{"python3", "-m", "pip"}, {"pip3"}, {"pip"}, {"python", "-m", "pip"}} {
+	for _, c := range [][]string{{"python3", "-m", "pip"}, {"pip3"}, {"pip"}, {"python", "-m", "pip"}, {"py", "-m", "pip"}} {
 		if exec.CommandContext(ctx, c[0], append(c[1:], "--version")...).Run() == nil {
 			return c, nil
 		}
