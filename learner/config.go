@@ -134,6 +134,14 @@ type Machine struct {
 	OneRun bool `json:"-"`
 }
 
+// slashed is c with / between folders, as every system reads it and all that is written has it.
+func (c Config) slashed() Config {
+	for _, p := range []*string{&c.Data.Path, &c.Data.Labels, &c.Body.Name, &c.Body.File, &c.Train.Load, &c.Machine.Cache} {
+		*p = filepath.ToSlash(*p)
+	}
+	return c
+}
+
 const configFile = "config.json"
 
 // ReadConfig reads RUN/config.json.

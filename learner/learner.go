@@ -55,7 +55,7 @@ type Learner struct {
 // Open finds the data, the body and the library, and completes config with what
 // was chosen. Close frees what it holds.
 func Open(ctx context.Context, config Config, ui UI) (*Learner, error) {
-	l := &Learner{Config: config, ui: ui}
+	l := &Learner{Config: config.slashed(), ui: ui}
 	if err := l.openBody(); err != nil {
 		return nil, err
 	}

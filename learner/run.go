@@ -136,7 +136,7 @@ func CreateRun(dir string, overwrite bool, c Config) (*Run, error) {
 
 // setConfig writes what the run does.
 func (r *Run) setConfig(c Config) error {
-	if err := writeJSON(r.Path(configFile), c); err != nil {
+	if err := writeJSON(r.Path(configFile), c.slashed()); err != nil {
 		return err
 	}
 	return r.writeSums(configFile)

@@ -3,6 +3,7 @@ package learner
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -101,6 +102,7 @@ func (l *Learner) finish(ctx context.Context, r *Run, f *Features, t *fit, m *he
 	}
 	s.Total = time.Since(started).Seconds()
 	sum.Seconds = s
+	sum.Run = filepath.ToSlash(sum.Run)
 	if err := writeJSON(r.Path(summaryFile), sum); err != nil {
 		return nil, err
 	}

@@ -104,7 +104,7 @@ func FindLibrary(device string) (string, error) {
 		if _, err := os.Stat(p); err != nil {
 			return "", fmt.Errorf("onnx: ONNXRUNTIME_LIB: %w: %w", ErrNoLibrary, err)
 		}
-		return p, nil
+		return filepath.Abs(p) // a bare name would be looked for elsewhere: Windows has an older library of the same name
 	}
 	dir := home.Path("runtime")
 	folders, err := subfolders(dir)
@@ -120,7 +120,9 @@ func FindLibrary(device string) (string, error) {
 	return "", fmt.Errorf("onnx: %w in %s or the system's library folders; run `finetune fetch runtime`, `make fetch`, or set ONNXRUNTIME_LIB", ErrNoLibrary, dir)
 }
 
-var systemFolders = []string{"/usr/local/lib", "/usr/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/opt/homebrew/lib"}
+var systemFolders = map[bool][]string{
+	true: {"/usr/local/lib", "/usr/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/opt/homebrew/lib"},
+}[runtime.GOOS != "windows"] // where these would be folders of whichever drive is current
 
 // choose returns the library for a device among two lists of folders, of which
 // the first counts more, or "". A folder of the first that cannot be listed is

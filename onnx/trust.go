@@ -3,6 +3,7 @@ package onnx
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 
 	"finetune/internal/fetch"
@@ -15,7 +16,7 @@ var trusting sync.Map // path -> *func() error
 // on beside whatever else a command opens.
 func trusted(path string) func() error {
 	made := sync.OnceValue(func() error {
-		if path == os.Getenv("ONNXRUNTIME_LIB") {
+		if Named(path) {
 			return nil // the user's own choice
 		}
 		if _, err := fetch.CheckLibrary(path); err != nil {
@@ -28,6 +29,13 @@ func trusted(path string) func() error {
 		go made()
 	}
 	return check.(func() error)
+}
+
+// Named reports whether path is the library that ONNXRUNTIME_LIB names.
+func Named(path string) bool {
+	own := os.Getenv("ONNXRUNTIME_LIB")
+	abs, err := filepath.Abs(own)
+	return own != "" && (own == path || err == nil && abs == path)
 }
 
 // Prepare begins the checks that Start makes of the library at path.

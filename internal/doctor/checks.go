@@ -67,7 +67,7 @@ func library() []Finding {
 
 // trust says what the library's digest was compared with.
 func trust(path string) string {
-	if path == os.Getenv("ONNXRUNTIME_LIB") {
+	if onnx.Named(path) {
 		return "named by ONNXRUNTIME_LIB: used without comparing its digest"
 	}
 	switch compared, err := fetch.CheckLibrary(path); {
@@ -212,5 +212,6 @@ func processor() Finding {
 			names = append(names, h.name)
 		}
 	}
-	return Finding{Name: "processor", Detail: fmt.Sprintf("%d cores (%s), %s", runtime.GOMAXPROCS(0), runtime.GOARCH, strings.Join(names, ", "))}
+	detail := []string{fmt.Sprintf("%d cores (%s)", runtime.GOMAXPROCS(0), runtime.GOARCH)}
+	return Finding{Name: "processor", Detail: strings.Join(append(detail, names...), ", ")}
 }
