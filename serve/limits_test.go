@@ -214,8 +214,15 @@ func TestHangingDecoder(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	if s.uploads.free != s.o.Uploads {
-		t.Errorf("%d of %d bytes given back", s.uploads.free, s.o.Uploads)
+	given := func() int64 {
+		s.uploads.mu.Lock()
+		defer s.uploads.mu.Unlock()
+		return s.uploads.free
+	}
+	for until := time.Now().Add(5 * time.Second); given() != s.o.Uploads; time.Sleep(5 * time.Millisecond) { // once the decoder has ended
+		if time.Now().After(until) {
+			t.Fatalf("%d of %d bytes given back", given(), s.o.Uploads)
+		}
 	}
 }
 
