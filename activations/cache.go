@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -95,7 +94,8 @@ func (c *Cache) sweep() {
 
 // temporary knows the names that durable writes under before it renames.
 func temporary(name string) bool {
-	return strings.HasPrefix(name, ".shard-") || strings.HasPrefix(name, ".key.json")
+	name = durable.Temporary(name)
+	return name == "key.json" || shardName.MatchString(name)
 }
 
 // refresh reads the shards that appeared since the last call, on all cores.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -33,6 +34,9 @@ func List(dir string) ([]Entry, error) {
 	}
 	var list []Entry
 	for _, f := range folders {
+		if !keyFolder.MatchString(f.Name()) {
+			continue // somebody else's
+		}
 		if e, ok := entry(filepath.Join(dir, f.Name())); f.IsDir() && ok {
 			list = append(list, e)
 		}
@@ -41,6 +45,15 @@ func List(dir string) ([]Entry, error) {
 		return cmp.Or(a.LastUsed.Compare(b.LastUsed), strings.Compare(a.Dir, b.Dir))
 	})
 	return list, nil
+}
+
+// Holds reports whether dir has rows of any key, or had them once.
+func Holds(dir string) bool {
+	folders, _ := os.ReadDir(dir)
+	return slices.ContainsFunc(folders, func(f os.DirEntry) bool {
+		_, err := os.Stat(filepath.Join(dir, f.Name(), "key.json"))
+		return err == nil && keyFolder.MatchString(f.Name())
+	})
 }
 
 // entry looks at one folder; ok is false for one that is not a key's.
@@ -55,7 +68,7 @@ func entry(dir string) (e Entry, ok bool) {
 		return e, false
 	}
 	for _, f := range files {
-		if info, err := f.Info(); err == nil && ours(f.Name()) {
+		if info, err := f.Info(); err == nil && OwnFile(f.Name()) {
 			e.Bytes += info.Size()
 		}
 	}
@@ -90,10 +103,15 @@ func countRows(dir string, k keyFile) int {
 	return len(distinct)
 }
 
-// ours knows the files that this package makes.
-func ours(name string) bool {
-	return name == "key.json" || temporary(name) || strings.HasPrefix(name, "lock-") ||
-		shardName.MatchString(strings.TrimSuffix(name, ".damaged"))
+// keyFolder is the name of a key's folder: its hash.
+var keyFolder = regexp.MustCompile(`^[0-9a-f]{32}$`)
+
+// lockName is the name of a lock in a key's folder.
+var lockName = regexp.MustCompile(`^lock-(compact|[0-9a-f]{16})$`)
+
+// OwnFile knows the files that this package makes in a key's folder.
+func OwnFile(name string) bool {
+	return name == "key.json" || temporary(name) || lockName.MatchString(name) || shardName.MatchString(strings.TrimSuffix(name, ".damaged"))
 }
 
 // Remove deletes a key's rows, the files of this package alone. Processes that
@@ -105,7 +123,7 @@ func Remove(e Entry) error {
 	}
 	var errs []error
 	for _, f := range files {
-		if !ours(f.Name()) {
+		if !OwnFile(f.Name()) {
 			continue
 		}
 		if err := os.Remove(filepath.Join(e.Dir, f.Name())); err != nil && !errors.Is(err, os.ErrNotExist) {

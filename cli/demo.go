@@ -16,7 +16,7 @@ func demoCommand(s Streams) *cli.Command {
 		Description: "Fetches the photographs once (91 MB, CC BY-NC-SA 4.0) and is then `finetune train` on them, with its flags.",
 		Flags: join([]cli.Flag{
 			&cli.PathFlag{Name: "from", Usage: "take the archive in `FILE` instead of fetching it", Destination: &from},
-		}, runFlags(&o.run, &o.resume, &o.overwrite, &o.noReport),
+		}, runFlags(&o),
 			trainingFlags(&o.config), augmentFlags(&o.config, "none"), dataFlags(&o.config), bodyFlags(&o.config), machineFlags(&o.config),
 			outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {

@@ -46,7 +46,7 @@ var faultCases = []faultCase{
 			}
 			return nil
 		},
-		[]string{"new/head.safetensors", "new/predictions.csv", "new/steps.csv", "new/skipped.csv", "new/neighbours.csv", "new/saved"},
+		[]string{"new/head.safetensors", "new/predictions.csv", "new/steps.csv", "new/skipped.csv", "new/neighbours.csv", "new/photographs.csv", "new/saved"},
 	},
 	{
 		"unfreeze", []string{"train", "data", "--body", "tiny.onnx", "--cache", "cache", "--run", "new", "--unfreeze", "--lrs", "1e-3,1e-2", "--epochs", "1", "--batch-size", "4", "--hidden", "8", "--no-report"},
@@ -59,7 +59,7 @@ var faultCases = []faultCase{
 		[]string{"new/head.safetensors", "new/checkpoint.safetensors", "new/predictions.csv", "new/steps.csv", "new/body.onnx", "new/body.json"},
 	},
 	{"overwrite", []string{"train", "data", "--body", "tiny.onnx", "--cache", "cache", "--run", "run", "--overwrite", "--epochs", "1", "--hidden", "8", "--no-report"}, nil,
-		[]string{"run/head.safetensors", "run/predictions.csv", "run/steps.csv"}},
+		[]string{"run/head.safetensors", "run/predictions.csv", "run/steps.csv", "run/notes.txt", "run/report/thesis.txt", "run/mine/a.txt"}},
 	{"report", []string{"report", "run"}, nil, []string{"run/report"}},
 	{"score csv", []string{"score", "run", "unlabelled", "--cache", "new-cache", "-o", "scores.csv"}, nil, []string{"scores.csv", "new-cache"}},
 	{"score jsonl", []string{"score", "run", "unlabelled", "--cache", "cache", "-o", "scores.jsonl"}, nil, []string{"scores.jsonl"}},
@@ -100,6 +100,9 @@ func TestFaults(t *testing.T) {
 						if got[name] != content {
 							t.Errorf("%s: %s differs from an undisturbed run's", what, name)
 						}
+					}
+					for name := range outputs(got, []string{"run.new", "run.replaced", "run/.new-run"}) {
+						t.Errorf("%s: %s is left", what, name)
 					}
 					for name := range outputs(got, c.outputs) {
 						if _, ok := want[name]; !ok && !temporary(name) {
@@ -150,6 +153,9 @@ func newFaultBench(t *testing.T) *faultBench {
 	t.Chdir(root)
 	b.start(t)
 	b.run(t, "train", "data", "--body", "tiny.onnx", "--cache", "cache", "--run", "run", "--epochs", "1", "--hidden", "8")
+	for _, own := range []string{"run/notes.txt", "run/report/thesis.txt", "run/mine/a.txt"} { // of a user who keeps them there
+		check(t, durable.WriteFile(own, []byte(own)))
+	}
 	check(t, os.RemoveAll(b.base))
 	check(t, os.Rename(b.dir, b.base))
 	return b
@@ -278,6 +284,12 @@ func (b *faultBench) onlyWhole(t *testing.T, before, after map[string]string, wh
 		if temporary(name) || content == before[name] || content == after[name] {
 			continue
 		}
+		if folder, inner, ok := strings.Cut(name, "/"); ok { // of a run that is being replaced
+			was := strings.TrimSuffix(strings.TrimSuffix(folder, ".replaced"), ".new") + "/" + inner
+			if was != name && (content == before[was] || content == after[was]) {
+				continue
+			}
+		}
 		if err := wellFormed(filepath.Join(b.dir, name), content); err != nil {
 			t.Errorf("%s: %s is neither as before nor as after, and not whole: %v", what, name, err)
 		}
@@ -285,6 +297,9 @@ func (b *faultBench) onlyWhole(t *testing.T, before, after map[string]string, wh
 }
 
 func wellFormed(path, content string) error {
+	if filepath.Base(path) == ".new-run" {
+		return nil
+	}
 	switch filepath.Ext(path) {
 	case ".json":
 		if !json.Valid([]byte(content)) {

@@ -130,32 +130,13 @@ func TestKilledPrecomputeEndsInTheSameHead(t *testing.T) {
 	}
 }
 
+// A job manager starts one command line again and again: it begins the run, goes
+// on with it after each kill, and in the end has the bytes of an undisturbed run.
 func TestKilledTrainingResumesToTheSameBytes(t *testing.T) {
 	n, k := kills(t), newKiller(t)
 	train := []string{"train", "data", "--body=seed:resnet18:7", "--size=64", "--augment", "side-on", "--views", "2", "--epochs", "150", "--batch-size", "16", "--hidden", "256", "--swa", "3", "--no-report", "--run"}
 	k.run(append(train, "warm", "--workers", "1")...) // caches the views
-	start := time.Now()
-	k.run(append(train, "whole")...)
-	whole := time.Since(start)
-	killed := 0
-	for i := range n {
-		run, workers := fmt.Sprintf("killed-%d", i), strconv.Itoa(1+i%2)
-		if k.kill(whole, append(train, run, "--workers", workers)...) {
-			killed++
-		}
-		if _, err := os.Stat(filepath.Join(k.dir, run, "config.json")); err != nil {
-			k.run(append(train, run)...) // killed before it began
-		} else {
-			k.kill(whole, "train", "--run", run, "--resume", "--no-report")
-			k.run("train", "--run", run, "--resume", "--no-report")
-		}
-		for _, name := range []string{"head.safetensors", "predictions.csv", "steps.csv"} {
-			if k.sum("whole/"+name) != k.sum(run+"/"+name) {
-				t.Errorf("kill %d: %s differs from the uninterrupted run's", i, name)
-			}
-		}
-	}
-	t.Logf("%d of %d runs were killed before their end; a whole run takes %s", killed, n, whole.Round(time.Millisecond))
+	k.again(n, train, []string{"head.safetensors", "predictions.csv", "steps.csv", "photographs.csv"})
 }
 
 // Full fine-tuning steps through ONNX Runtime: its killed runs end as heads' do.
@@ -172,31 +153,45 @@ func killFineTuning(t *testing.T, more ...string) {
 	train := []string{"train", "data", "--body", "tiny.onnx", "--unfreeze", "--lrs", "1e-3,1e-2", "--epochs", "8", "--batch-size", "16", "--hidden", "16", "--no-report"}
 	train = append(append(train, more...), "--run")
 	k.run(append(train, "warm")...) // caches the features of the original body
+	k.again(n, train, []string{"checkpoint.safetensors", "head.safetensors", "body.onnx", "predictions.csv", "steps.csv", "photographs.csv"})
+}
+
+// again kills `train… RUN --resume` n times, up to ten times a run, before each
+// is allowed to end, and compares files with those of an undisturbed run.
+func (k *killer) again(n int, train, files []string) {
+	k.t.Helper()
 	start := time.Now()
 	k.run(append(train, "whole")...)
 	whole := time.Since(start)
-	killed := 0
-	for i := range n {
-		run := fmt.Sprintf("killed-%d", i)
-		if k.kill(whole, append(train, run)...) {
+	killed, unborn := 0, 0
+	for done := 0; done < n; {
+		run := fmt.Sprintf("killed-%d", done)
+		line := append(train, run, "--resume")
+		for i := 0; i < 10 && done < n; i, done = i+1, done+1 {
+			part := whole / 4
+			if i%2 == 0 { // before there is a run, and while its first files are written
+				part = whole / 20
+			}
+			if !k.kill(part, line...) {
+				continue
+			}
 			killed++
-		}
-		if _, err := os.Stat(filepath.Join(k.dir, run, "config.json")); err != nil {
-			k.run(append(train, run)...) // killed before it began
-		} else {
-			k.kill(whole, "train", "--run", run, "--resume", "--no-report")
-			k.run("train", "--run", run, "--resume", "--no-report")
-		}
-		for _, name := range []string{"checkpoint.safetensors", "head.safetensors", "body.onnx", "predictions.csv", "steps.csv"} {
-			if k.sum("whole/"+name) != k.sum(run+"/"+name) {
-				t.Errorf("kill %d: %s differs from the uninterrupted run's", i, name)
+			if _, err := os.Stat(filepath.Join(k.dir, run, "config.json")); err != nil {
+				unborn++
 			}
 		}
+		k.run(line...)
+		for _, name := range files {
+			if k.sum("whole/"+name) != k.sum(run+"/"+name) {
+				k.t.Errorf("%s: %s differs from the uninterrupted run's", run, name)
+			}
+		}
+		k.run(line...) // a finished run prints its result
 		if err := os.RemoveAll(filepath.Join(k.dir, run)); err != nil {
-			t.Fatal(err)
+			k.t.Fatal(err)
 		}
 	}
-	t.Logf("%d of %d runs were killed before their end; a whole run takes %s", killed, n, whole.Round(time.Millisecond))
+	k.t.Logf("%d kills, %d of them before there was a run; a whole run takes %s", killed, unborn, whole.Round(time.Millisecond))
 }
 
 // Two processes fill one cache while either is killed; what they leave gives

@@ -39,6 +39,7 @@ func scoreCommand(s Streams) *cli.Command {
 			&cli.BoolFlag{Name: "strict", Usage: "exit with 3 if a photograph could not be read", Destination: &o.strict},
 			&cli.StringFlag{Name: "shard", Usage: "score part `I/N` of the sorted paths, counted from 0; /N in a job array (SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX)", Destination: &o.shard},
 			&cli.BoolFlag{Name: "no-cache", Usage: "compute everything and keep nothing", Destination: &o.score.NoCache},
+			&cli.BoolFlag{Name: "no-lock", Usage: "do without the output's lock on a file system that has none; see to it that no other process writes it", Destination: &o.score.NoLock},
 			&cli.BoolFlag{Name: "escape-formulas", Usage: "CSV: an apostrophe before texts that a spreadsheet would take for a formula", Destination: &o.score.Escape},
 		}, inferenceFlags(&o.machine), outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {

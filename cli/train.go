@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,12 +15,12 @@ import (
 )
 
 type trainOptions struct {
-	config            learner.Config
-	run               string
-	resume, overwrite bool
-	noReport          bool
-	quiet, json       bool
-	set               func(flag string) bool // whether the flag was given
+	config      learner.Config
+	run         string
+	how         learner.RunOptions
+	noReport    bool
+	quiet, json bool
+	set         func(flag string) bool // whether the flag was given
 }
 
 func trainCommand(s Streams) *cli.Command {
@@ -28,7 +29,7 @@ func trainCommand(s Streams) *cli.Command {
 		Name: "train", Usage: "train a classifier on DATA and say how good it is", ArgsUsage: "DATA",
 		Description: "DATA has train/CLASS/* and valid/CLASS/*, or CLASS/* alone (a fifth is then held out).\nThe frozen body looks at each photograph once; features are cached, so a second run starts at once.",
 		Flags: join(
-			runFlags(&o.run, &o.resume, &o.overwrite, &o.noReport),
+			runFlags(&o),
 			trainingFlags(&o.config), augmentFlags(&o.config, "none"), dataFlags(&o.config), bodyFlags(&o.config), machineFlags(&o.config),
 			outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {
@@ -42,12 +43,13 @@ func trainCommand(s Streams) *cli.Command {
 	}
 }
 
-func runFlags(run *string, resume, overwrite, noReport *bool) []cli.Flag {
+func runFlags(o *trainOptions) []cli.Flag {
 	return []cli.Flag{
-		&cli.PathFlag{Name: "run", Usage: "folder `DIR` of the run (default: runs/DATA-TIME)", Destination: run},
-		&cli.BoolFlag{Name: "resume", Usage: "go on with the interrupted run in --run", Destination: resume},
-		&cli.BoolFlag{Name: "overwrite", Usage: "replace the run that is in --run", Destination: overwrite},
-		&cli.BoolFlag{Name: "no-report", Usage: "do not write the report", Destination: noReport},
+		&cli.PathFlag{Name: "run", Usage: "folder `DIR` of the run (default: runs/DATA-TIME)", Destination: &o.run},
+		&cli.BoolFlag{Name: "resume", Usage: "go on with the run in --run; begin it where there is none yet, print its result where it is finished", Destination: &o.how.Resume},
+		&cli.BoolFlag{Name: "overwrite", Usage: "replace the run that is in --run once the new one is finished; with --resume, go on with a replacement that was interrupted", Destination: &o.how.Overwrite},
+		&cli.BoolFlag{Name: "no-lock", Usage: "do without the lock of --run on a file system that has none; see to it that no other process uses that run", Destination: &o.how.NoLock},
+		&cli.BoolFlag{Name: "no-report", Usage: "do not write the report", Destination: &o.noReport},
 	}
 }
 
@@ -61,15 +63,21 @@ func join(lists ...[]cli.Flag) []cli.Flag {
 
 func runTrain(ctx context.Context, o trainOptions, out *console) (err error) {
 	started := time.Now()
-	if err := o.check(started); err != nil {
+	if err := o.check(); err != nil {
 		return err
 	}
-	var run *learner.Run
-	if o.resume {
-		if run, err = o.reopen(); err != nil {
+	run, done, err := o.reopen(out)
+	if err != nil {
+		return err
+	}
+	defer func() { run.Close() }()
+	if done != nil {
+		return o.finished(run, done, out)
+	}
+	if run == nil {
+		if err := o.checkNew(started); err != nil {
 			return err
 		}
-		defer run.Close()
 	}
 	l, err := learner.Open(ctx, o.config, out)
 	if err != nil {
@@ -77,34 +85,43 @@ func runTrain(ctx context.Context, o trainOptions, out *console) (err error) {
 	}
 	defer l.Close()
 	l.Config.Version, l.Config.Command = Version, os.Args
-	if !o.resume {
-		if run, err = learner.CreateRun(o.run, o.overwrite, l.Config); err != nil {
+	if run == nil {
+		if run, err = learner.CreateRun(o.run, o.how, l.Config); err != nil {
 			return err
 		}
-		defer run.Close()
 		defer func() {
 			if err != nil && ctx.Err() == nil {
 				run.Discard()
 			}
 		}()
 	}
-	features, err := l.Precompute(ctx)
+	summary, err := o.train(ctx, l, run, started)
 	if err != nil {
-		return hint(err, ctx, run.Dir)
-	}
-	summary, err := trainer(l)(ctx, run, features, started)
-	if err != nil {
-		return hint(err, ctx, run.Dir)
+		return o.hint(err, ctx, run)
 	}
 	if !o.noReport {
-		page, err := learner.WriteReport(run.Dir)
-		if err != nil {
-			return err
-		}
-		defer out.print("report     %s", page)
+		_, err = learner.WriteReport(run.Dir)
+	}
+	if err = errors.Join(err, run.Install()); err != nil {
+		return err
+	}
+	if !o.noReport {
+		defer out.print("report     %s", filepath.Join(run.Dir, "report", "index.html"))
 	}
 	out.summary(summary)
 	return out.object(summary)
+}
+
+// train computes the features and trains on them.
+func (o *trainOptions) train(ctx context.Context, l *learner.Learner, run *learner.Run, started time.Time) (*learner.Summary, error) {
+	features, err := l.Precompute(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.KeepPhotographs(run, features); err != nil {
+		return nil, err
+	}
+	return trainer(l)(ctx, run, features, started)
 }
 
 // trainer is what the configuration asks for: the head, the whole network, or a recipe.
@@ -118,61 +135,23 @@ func trainer(l *learner.Learner) func(context.Context, *learner.Run, *learner.Fe
 	return l.Train
 }
 
-// check looks at what the flags alone can tell and names the run.
-func (o *trainOptions) check(now time.Time) error {
-	if o.resume && o.run == "" {
+// check looks at the flags that say what to do with a run that is there.
+func (o *trainOptions) check() error {
+	if o.how.Resume && o.run == "" {
 		return usagef("--resume needs --run DIR, the run to go on with")
 	}
-	if o.resume && o.overwrite {
-		return usagef("--resume and --overwrite exclude each other")
-	}
-	if o.resume {
-		return nil
-	}
+	return nil
+}
+
+// checkNew looks at what the flags alone can tell of a new run, and names it.
+func (o *trainOptions) checkNew(now time.Time) error {
 	if o.config.Data.Path == "" && o.config.Data.Labels == "" {
 		return usagef("train needs DATA, a folder of photographs; `finetune demo` has some")
 	}
 	if o.run == "" {
-		o.run = learner.DefaultRun(o.config.Data.Path, now.Format("20060102-150405"))
+		o.run, o.how.Number = learner.DefaultRun(o.config.Data.Path, now.Format("20060102-150405")), true
 	}
 	return checkTraining(&o.config.Train)
-}
-
-// reopen takes the stored configuration; training flags cannot change it.
-func (o *trainOptions) reopen() (*learner.Run, error) {
-	run, config, err := learner.OpenRun(o.run)
-	if err != nil {
-		return nil, err
-	}
-	for _, f := range join(trainingFlags(&learner.Config{}), augmentFlags(&learner.Config{}, "none"), dataFlags(&learner.Config{}), bodyFlags(&learner.Config{})) {
-		if name := f.Names()[0]; o.set(name) {
-			run.Close()
-			return nil, usagef("--%s cannot change a run that is resumed; %s keeps its settings", name, filepath.Join(o.run, "config.json"))
-		}
-	}
-	if data := o.config.Data.Path; data != "" && !sameFolder(data, config.Data.Path) {
-		run.Close()
-		return nil, usagef("%s was trained on %s, not on %s", o.run, config.Data.Path, data)
-	}
-	for name, keep := range map[string]func(){
-		"device":     func() { config.Machine.Device = o.config.Machine.Device },
-		"threads":    func() { config.Machine.Threads = o.config.Machine.Threads },
-		"workers":    func() { config.Machine.Workers = o.config.Machine.Workers },
-		"max-pixels": func() { config.Machine.MaxPixels = o.config.Machine.MaxPixels },
-		"cache":      func() { config.Machine.Cache = o.config.Machine.Cache },
-	} {
-		if o.set(name) {
-			keep()
-		}
-	}
-	o.config = config
-	return run, nil
-}
-
-func sameFolder(a, b string) bool {
-	x, errX := filepath.Abs(a)
-	y, errY := filepath.Abs(b)
-	return errX == nil && errY == nil && x == y
 }
 
 // checkTraining completes what depends on other flags and refuses what cannot be trained.
@@ -203,7 +182,7 @@ func checkTraining(t *learner.Training) error {
 		return usagef("--bn-momentum %g: a share of 1 at most", t.BNMomentum)
 	case t.BatchSize < 2:
 		return usagef("--batch-size %d: 2 or more are needed", t.BatchSize)
-	case t.Save != "" && (t.Save != filepath.Base(t.Save) || strings.HasPrefix(t.Save, ".")):
+	case t.Save != "" && !learner.PlainName(t.Save):
 		return usagef("--save %s: a plain name is needed, without folders", t.Save)
 	case t.Best && t.SWA > 0 || t.Patience > 0 && t.SWA > 0:
 		return usagef("--swa keeps an average, --best and --patience one epoch's weights; choose")
@@ -212,11 +191,15 @@ func checkTraining(t *learner.Training) error {
 }
 
 // hint adds how to go on after an interruption.
-func hint(err error, ctx context.Context, run string) error {
+func (o *trainOptions) hint(err error, ctx context.Context, run *learner.Run) error {
 	if ctx.Err() == nil {
 		return err
 	}
-	return fmt.Errorf("%w; go on with `finetune train --run %s --resume`", err, run)
+	more := ""
+	if run.Dir != run.Name {
+		more = " --overwrite"
+	}
+	return fmt.Errorf("%w; go on with `finetune train --run %s --resume%s`", err, run.Name, more)
 }
 
 func (c *console) summary(s *learner.Summary) {

@@ -83,20 +83,28 @@ func readHead(path string) (*head.Head, headMeta, error) {
 	return h, m, nil
 }
 
-// headPath finds what --load names: a RUN, a file, or a name saved in the current run.
-func headPath(load, run string) (string, error) {
-	tried := []string{filepath.Join(load, headFile), filepath.Join(run, savedDir, load+".safetensors"), load}
+// headPath finds what --load names: a RUN, a file, or a name saved in the
+// current run or the one that it is to replace; nil for no run.
+func headPath(load string, run *Run) (string, error) {
+	tried := []string{filepath.Join(load, headFile)}
+	if run != nil {
+		tried = append(tried, run.saved(load))
+		if run.replaces() {
+			tried = append(tried, filepath.Join(run.Name, savedDir, load+".safetensors"))
+		}
+	}
+	tried = append(tried, load)
 	for _, p := range tried {
 		if info, err := os.Stat(p); err == nil && info.Mode().IsRegular() {
 			return p, nil
 		}
 	}
-	return "", failure.Usage(fmt.Errorf("learner: --load %s: neither a finished run nor a name saved in %s; looked for %s", load, run, strings.Join(tried, ", ")))
+	return "", failure.Usage(fmt.Errorf("learner: --load %s: neither a finished run nor a name saved in this run; looked for %s", load, strings.Join(tried, ", ")))
 }
 
 // load puts a saved head's weights into h. The data's classes must be the
 // head's; the body must be the one it was trained on, the image size need not.
-func (l *Learner) load(h *head.Head, run string) error {
+func (l *Learner) load(h *head.Head, run *Run) error {
 	path, err := headPath(l.Config.Train.Load, run)
 	if err != nil {
 		return err

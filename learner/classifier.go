@@ -92,10 +92,13 @@ func (m Machine) withDefaults() Machine {
 		m.Workers = runtime.NumCPU()
 	}
 	if m.Cache == "" {
-		m.Cache = home.Path("cache")
+		m.Cache = DefaultCache()
 	}
 	return m
 }
+
+// DefaultCache is where features are cached unless --cache says.
+func DefaultCache() string { return home.Path("cache") }
 
 // openRun joins the run's body and head as training did.
 func openRun(dir string, m Machine, ui UI) (*Classifier, error) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"finetune/internal/durable"
 	"finetune/internal/failure"
@@ -104,6 +105,15 @@ type Training struct {
 	TTA     int    `json:"tta,omitempty"`
 }
 
+// Given is the configuration as flags gave it. A recipe's becomes that of the
+// step it keeps, which sets some of them otherwise.
+func (c Config) Given() Config {
+	if r := c.Recipe; r != nil {
+		c.Images.Augment, c.Images.Views, c.Train.BatchSize = r.Augment, r.Views, r.Batch
+	}
+	return c
+}
+
 // statMomentum is how much of a batch's statistics enters the running ones. A
 // tenth is PyTorch's default; EfficientNet's own hundredth suits runs of many
 // thousand steps, in a short one the running statistics would stay behind.
@@ -148,13 +158,33 @@ const configFile = "config.json"
 func ReadConfig(run string) (Config, error) {
 	path := filepath.Join(run, configFile)
 	if _, err := os.Stat(path); err != nil {
+		if there(run + ".replaced") {
+			return Config{}, failure.Usage(fmt.Errorf("learner: %s: was being replaced when the command was killed; `finetune train --run %s --resume` puts the run in place", run, run))
+		}
 		return Config{}, failure.Usage(fmt.Errorf("learner: %s is not a run (%w); `finetune train DATA --run %s` makes one", run, err, run))
 	}
 	if err := checkSums(run, configFile); err != nil {
 		return Config{}, err
 	}
 	var c Config
-	return c, readJSON(path, &c)
+	if err := readJSON(path, &c); err != nil {
+		return c, err
+	}
+	return c, c.checkNames(path)
+}
+
+// checkNames refuses names that would lead out of the run, as those of a run
+// that a stranger made may.
+func (c Config) checkNames(path string) error {
+	if save := c.Train.Save; save != "" && !PlainName(save) {
+		return failure.Data(fmt.Errorf("learner: %s: train.save is %q, which is no plain name; take the run from a backup, or train again", path, save))
+	}
+	return nil
+}
+
+// PlainName reports whether name is one of a file in a folder, on any system.
+func PlainName(name string) bool {
+	return name != "" && filepath.Base(name) == name && name[0] != '.' && !strings.ContainsAny(name, `/\:`) && !strings.ContainsRune(name, 0)
 }
 
 // maxJSON bounds config.json and summary.json, whose longest parts are the

@@ -336,7 +336,7 @@ func (l *Learner) TrainAll(ctx context.Context, r *Run, f *Features, started tim
 	defer m.Close()
 	l.ui.Say("groups     %s", strings.Join(m.groups(), ", "))
 	if l.Config.Train.Load != "" {
-		if err := l.loadFull(m, r.Dir); err != nil {
+		if err := l.loadFull(m, r); err != nil {
 			return nil, err
 		}
 	}
@@ -357,7 +357,7 @@ func (l *Learner) TrainAll(ctx context.Context, r *Run, f *Features, started tim
 }
 
 // loadFull starts the head from a trained one.
-func (l *Learner) loadFull(m *fullModel, run string) error {
+func (l *Learner) loadFull(m *fullModel, run *Run) error {
 	hc, err := l.headConfig(l.Body.Spec.Features())
 	if err != nil {
 		return err

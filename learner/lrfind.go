@@ -70,7 +70,7 @@ func (l *Learner) searchFit(ctx context.Context, f *Features) (*fit, func(), err
 	}
 	t, m, err := l.newFullFit(ctx, f, dir, true)
 	if err == nil && l.Config.Train.Load != "" {
-		if err = l.loadFull(m, ""); err != nil {
+		if err = l.loadFull(m, nil); err != nil {
 			m.Close()
 		}
 	}

@@ -78,7 +78,7 @@ const (
 type recipe struct {
 	Recipe
 	l       *Learner // of the configuration that all steps share
-	run     string
+	r       *Run
 	f       *Features
 	started time.Time
 	groups  int // of the body's layers
@@ -92,7 +92,7 @@ func (l *Learner) Cook(ctx context.Context, r *Run, f *Features, started time.Ti
 	shared := *l
 	l = &shared
 	l.Config = o.base(l.Config)
-	c := &recipe{Recipe: *o, l: l, run: r.Dir, f: f, started: started}
+	c := &recipe{Recipe: *o, l: l, r: r, f: f, started: started}
 	_, groups, err := l.layerGroups()
 	if err != nil {
 		return nil, err
@@ -139,7 +139,7 @@ func (c *recipe) export(ctx context.Context, r *Run) error {
 	if err != nil {
 		return err
 	}
-	c.l.ui.Say("exported   %s: %d of %d photographs of the proof are labelled otherwise than by the run", out, report.Flips, report.Photographs)
+	c.l.ui.Say("exported   %s: %d of %d photographs of the proof are labelled otherwise than by the run", filepath.Join(r.Name, modelFile), report.Flips, report.Photographs)
 	return nil
 }
 
@@ -170,7 +170,7 @@ func roundRate(v float64) float64 {
 	return rounded
 }
 
-func (c *recipe) folder(step string) string { return filepath.Join(c.run, stepsDir, step) }
+func (c *recipe) folder(step string) string { return filepath.Join(c.r.Dir, stepsDir, step) }
 
 // training is Learner.Train or TrainAll.
 type training func(*Learner, context.Context, *Run, *Features, time.Time) (*Summary, error)
@@ -191,13 +191,15 @@ func (c *recipe) step(ctx context.Context, name, what string, train training, ch
 		return nil
 	}
 	l.ui.Say("step       %s", what)
-	r, _, err := OpenRun(dir)
+	r, _, _, err := OpenRun(dir, RunOptions{NoLock: true}) // the recipe's own run is locked
+	if err == nil && r == nil {
+		r, err = CreateRun(dir, RunOptions{NoLock: true}, l.Config)
+	}
 	if err != nil {
-		if r, err = CreateRun(dir, true, l.Config); err != nil {
-			return err
-		}
+		return err
 	}
 	defer r.Close()
+	r.Name = filepath.Join(c.r.Name, stepsDir, name)
 	sum, err := train(&l, ctx, r, c.f, time.Now())
 	if err != nil {
 		return err
@@ -286,6 +288,9 @@ func (c *recipe) keepBest(r *Run, o *Recipe) (*Summary, error) {
 		return nil, err
 	}
 	config.Recipe = o
+	if config.Train.Load != "" {
+		config.Train.Load = filepath.Join(r.Name, stepsDir, filepath.Base(config.Train.Load)) // where it is in the end
+	}
 	if err := c.write(r); err != nil {
 		return nil, err
 	}

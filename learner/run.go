@@ -4,17 +4,11 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
-	"strings"
-
-	"github.com/gofrs/flock"
 
 	"finetune/dataset"
 	"finetune/internal/durable"
-	"finetune/internal/failure"
 	"finetune/onnx/bodies"
 )
 
@@ -31,6 +25,7 @@ const (
 	neighboursFile  = "neighbours.csv"
 	rateFile        = "lr.csv" // the learning-rate finder's curve
 	lockFile        = ".lock"
+	newFile         = ".new-run" // in a run that is to take another's place, until it has
 )
 
 // Epoch is a row of the epoch table and of history.csv.
@@ -92,48 +87,6 @@ type Summary struct {
 	Majority *Majority       `json:"majority,omitempty"` // what the accuracy has to be compared with
 }
 
-// Run is a run folder that this process holds.
-type Run struct {
-	Dir  string
-	lock *flock.Flock
-}
-
-// runFiles is all that a run writes but saved weights, the configuration last:
-// with it a folder is a run.
-var runFiles = []string{
-	historyFile, stepsFile, predictionsFile, summaryFile, headFile, stateFile, skippedFile, neighboursFile, reportDir,
-	artifactsDir, bodyFile, bodies.SpecPath(bodyFile), int8File, checkpointFile, featuresDir, stepsDir, recipeFile, rateFile, modelFile, sumsFile, configFile,
-}
-
-// CreateRun makes dir a new run of c. An existing one is an error unless
-// overwrite, which removes what an earlier run left there.
-func CreateRun(dir string, overwrite bool, c Config) (*Run, error) {
-	if _, err := os.Stat(filepath.Join(dir, configFile)); err == nil && !overwrite {
-		return nil, failure.Usage(fmt.Errorf("learner: %s: this run exists; add --resume to go on with it, --overwrite to replace it, or name another --run", dir))
-	}
-	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 && !overwrite && !runLeftovers(entries) {
-		return nil, failure.Usage(fmt.Errorf("learner: %s: the folder is not empty and not a run; name another --run, or add --overwrite to write into it", dir))
-	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return nil, fmt.Errorf("learner: %w", err)
-	}
-	r, err := lockRun(dir)
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range runFiles {
-		if err := durable.Remove(filepath.Join(dir, name)); err != nil {
-			r.Close()
-			return nil, fmt.Errorf("learner: %w", err)
-		}
-	}
-	if err := r.setConfig(c); err != nil {
-		r.Close()
-		return nil, err
-	}
-	return r, nil
-}
-
 // setConfig writes what the run does.
 func (r *Run) setConfig(c Config) error {
 	if err := writeJSON(r.Path(configFile), c.slashed()); err != nil {
@@ -159,68 +112,11 @@ func (r *Run) adopt(step string, c Config, seconds Seconds) (*Summary, error) {
 	if err := r.setConfig(c); err != nil {
 		return nil, err
 	}
-	sum.Run, sum.Seconds = r.Dir, seconds
+	sum.Run, sum.Seconds = r.Name, seconds
 	if err := writeJSON(r.Path(summaryFile), sum); err != nil {
 		return nil, err
 	}
 	return &sum, r.writeSums(append(files, configFile, summaryFile)...)
-}
-
-// runLeftovers reports whether a folder holds nothing but our lock and a first
-// file that was being written, as a run killed at its start does.
-func runLeftovers(entries []os.DirEntry) bool {
-	return !slices.ContainsFunc(entries, func(e os.DirEntry) bool {
-		return e.Name() != lockFile && !strings.HasPrefix(e.Name(), "."+configFile)
-	})
-}
-
-// OpenRun takes an existing run to go on with it.
-func OpenRun(dir string) (*Run, Config, error) {
-	c, err := ReadConfig(dir)
-	if err != nil {
-		return nil, c, err
-	}
-	r, err := lockRun(dir)
-	if err != nil {
-		return nil, c, err
-	}
-	if err := r.writeSums(configFile); err != nil { // the rest is about to change
-		r.Close()
-		return nil, c, err
-	}
-	return r, c, nil
-}
-
-func lockRun(dir string) (*Run, error) {
-	lock := flock.New(filepath.Join(dir, lockFile))
-	ok, err := lock.TryLock()
-	if err != nil {
-		return nil, fmt.Errorf("learner: %s: %w", dir, err)
-	}
-	if !ok {
-		return nil, failure.Usage(fmt.Errorf("learner: %s: another process works on this run; wait for it, or name another --run", dir))
-	}
-	for _, d := range []string{"", savedDir, reportDir} {
-		durable.Sweep(filepath.Join(dir, d), "")
-	}
-	return &Run{Dir: dir, lock: lock}, nil
-}
-
-// Close releases the run for other processes. Twice is fine.
-func (r *Run) Close() error { return r.lock.Close() }
-
-// Discard removes a run in which nothing was trained yet, so that a mistaken
-// flag does not leave a folder in the way of the next try.
-func (r *Run) Discard() {
-	for _, trained := range []string{stateFile, savedDir} {
-		if _, err := os.Stat(r.Path(trained)); err == nil {
-			return
-		}
-	}
-	for _, name := range append(runFiles, lockFile) {
-		os.RemoveAll(r.Path(name))
-	}
-	os.Remove(r.Dir) // fails, as it should, where something else is in it
 }
 
 // Path joins a name to the run's folder.

@@ -25,6 +25,7 @@ type ScoreOptions struct {
 	Output  string // .csv, .jsonl or .parquet
 	TTA     int    // augmented views averaged with the centre view; 0: the centre alone
 	NoCache bool   // compute everything, keep nothing
+	NoLock  bool   // do without a lock where the file system has none
 	Escape  bool   // disarm formulas in a CSV
 	Table   scores.Options
 }
@@ -70,7 +71,7 @@ func (c *Classifier) Score(ctx context.Context, items []dataset.Item, o ScoreOpt
 	if err != nil {
 		return r, err
 	}
-	journal, err := scores.OpenJournal(o.Output, append(slices.Clip(table.Columns), scores.Column{Name: "status"}), key)
+	journal, err := scores.OpenJournal(o.Output, append(slices.Clip(table.Columns), scores.Column{Name: "status"}), key, o.NoLock)
 	if err != nil {
 		return r, err
 	}

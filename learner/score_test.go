@@ -95,7 +95,7 @@ func trainOn(t *testing.T, run string, config Config) (*Run, []Skipped) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	r, err := CreateRun(run, false, l.Config)
+	r, err := CreateRun(run, RunOptions{}, l.Config)
 	if err != nil {
 		t.Fatal(err)
 	}

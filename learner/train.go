@@ -37,7 +37,7 @@ func (l *Learner) Train(ctx context.Context, r *Run, f *Features, started time.T
 func (l *Learner) startFit(ctx context.Context, r *Run, f *Features) (*fit, *headModel, error) {
 	t, m, err := l.newFit(ctx, f)
 	if err == nil && l.Config.Train.Load != "" {
-		err = l.load(m.head, r.Dir)
+		err = l.load(m.head, r)
 	}
 	return t, m, err
 }
@@ -77,7 +77,7 @@ func (l *Learner) finish(ctx context.Context, r *Run, f *Features, t *fit, m *he
 		return nil, err
 	}
 	sum := &Summary{
-		Run: r.Dir, Body: l.Config.Body.Name, Classes: l.Set.Classes,
+		Run: r.Name, Body: l.Config.Body.Name, Classes: l.Set.Classes,
 		TrainImages: len(f.Train.items), ValidImages: len(f.Valid.items), Skipped: len(f.Skipped),
 		Valid: l.score(logp, f.Valid.items), Counts: f.counts(l.Set.Classes), Majority: majority(f.Valid.items, l.Set.Classes, l.Set.Multi),
 	}

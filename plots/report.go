@@ -7,10 +7,11 @@ import (
 	"image"
 	"io"
 	"os"
-	"path"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
+	"strings"
 
 	"finetune/internal/durable"
 
@@ -108,6 +109,21 @@ func WriteReport(dir string, r Report) error {
 	return nil
 }
 
+// OwnFile reports whether a file of a report's folder is one that WriteReport makes.
+func OwnFile(name string) bool {
+	figure, png := strings.CutSuffix(name, ".png")
+	return name == "index.html" || png && (slices.Contains(figures, figure) || classGallery.MatchString(name))
+}
+
+// figures are the names of all drawings but the galleries of a class.
+var figures = []string{
+	"confusion", "reliability", "scores", "gains", "loss-by-step", "loss-by-epoch", "accuracy-by-epoch", "learning-rate", "rate-search",
+	"balance", "augmentation", "correct-at-random", "incorrect-at-random", "most-uncertain",
+}
+
+// classGallery are the files of a class's galleries.
+var classGallery = regexp.MustCompile(`^most-(in)?correct-[0-9]+\.png$`)
+
 // sweep removes the galleries that an earlier report in dir had and this one
 // has not: those of classes that are no longer among the shown.
 func (b *builder) sweep(dir string) error {
@@ -116,9 +132,8 @@ func (b *builder) sweep(dir string) error {
 		return err
 	}
 	for _, f := range files {
-		gallery, _ := path.Match("most-*correct-*.png", f.Name())
 		drawn := func(d *drawing) bool { return d.file() == f.Name() }
-		if gallery && !slices.ContainsFunc(b.drawings, drawn) {
+		if f.Type().IsRegular() && classGallery.MatchString(f.Name()) && !slices.ContainsFunc(b.drawings, drawn) {
 			if err := os.Remove(filepath.Join(dir, f.Name())); err != nil {
 				return err
 			}

@@ -2,6 +2,7 @@ package scores
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -11,11 +12,11 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-
-	"github.com/gofrs/flock"
+	"regexp"
 
 	"finetune/internal/durable"
 	"finetune/internal/failure"
+	"finetune/internal/lock"
 )
 
 // Journal keeps the rows of a table that is not complete, in the folder
@@ -24,7 +25,7 @@ import (
 type Journal struct {
 	dir     string
 	columns []Column
-	lock    *flock.Flock
+	lock    *lock.Lock
 	rows    []int // of each chunk
 }
 
@@ -39,18 +40,28 @@ type journalKey struct {
 // for equal columns, and starts an empty one otherwise. key names all that the
 // rows depend on; it must marshal to JSON. Another process that writes the same
 // out is a failure.Usage. Owned by the caller: the Journal, freed by Close or Remove.
-func OpenJournal(out string, columns []Column, key any) (*Journal, error) {
+//
+// A folder called OUT.journal that holds anything else is an error; noLock does
+// without a lock where the file system has none.
+func OpenJournal(out string, columns []Column, key any, noLock bool) (*Journal, error) {
 	j := &Journal{dir: out + ".journal", columns: columns}
+	if err := j.checkOwn(); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(j.dir, 0o777); err != nil {
 		return nil, fmt.Errorf("scores: %w", err)
 	}
-	j.lock = flock.New(filepath.Join(j.dir, "lock"))
-	if ok, err := j.lock.TryLock(); err != nil {
-		return nil, fmt.Errorf("scores: %s: %w", j.dir, err)
-	} else if !ok {
+	l, err := lock.Take(filepath.Join(j.dir, "lock"), out, noLock)
+	switch {
+	case errors.Is(err, lock.ErrBusy):
 		return nil, failure.Usage(fmt.Errorf("scores: %s: another process is writing it; wait for it, or name another file", out))
+	case lock.Unsupported(err):
+		return nil, fmt.Errorf("scores: %w; or add --no-lock and see to it that no other process writes %s", err, out)
+	case err != nil:
+		return nil, fmt.Errorf("scores: %w", err)
 	}
-	durable.Sweep(filepath.Dir(out), filepath.Base(out))
+	j.lock = l
+	durable.Sweep(filepath.Dir(out), func(name string) bool { return name == filepath.Base(out) })
 	if err := j.open(key); err != nil {
 		return nil, errors.Join(err, j.Close())
 	}
@@ -83,6 +94,24 @@ func (j *Journal) open(key any) error {
 		}
 		j.rows = append(j.rows, n)
 	}
+}
+
+// chunkName is the name of a chunk of rows.
+var chunkName = regexp.MustCompile(`^rows-[0-9]{9}$`)
+
+// checkOwn refuses a folder in which there is anything but a journal.
+func (j *Journal) checkOwn() error {
+	entries, err := os.ReadDir(j.dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return failure.Usage(fmt.Errorf("scores: %w; name another file", err))
+	}
+	for _, e := range entries {
+		name := cmp.Or(durable.Temporary(e.Name()), e.Name())
+		if !e.Type().IsRegular() || name != "lock" && name != "key.json" && !chunkName.MatchString(name) {
+			return failure.Usage(fmt.Errorf("scores: %s: holds %s, which is no part of a journal; move it, or name another file", j.dir, e.Name()))
+		}
+	}
+	return nil
 }
 
 // empty removes everything but the lock, key.json before the chunks.

@@ -14,7 +14,7 @@ var journalColumns = []Column{{Name: "path"}, {Name: "p", Number: true}}
 
 func openJournal(t *testing.T, out string) *Journal {
 	t.Helper()
-	j, err := OpenJournal(out, journalColumns, "key")
+	j, err := OpenJournal(out, journalColumns, "key", false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestJournalOfAnotherKeyStartsEmpty(t *testing.T) {
 	j := openJournal(t, out)
 	fillJournal(t, j, 2)
 	j.Close()
-	other, err := OpenJournal(out, journalColumns, "another key")
+	other, err := OpenJournal(out, journalColumns, "another key", false)
 	if err != nil {
 		t.Fatal(err)
 	}

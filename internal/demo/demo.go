@@ -26,6 +26,7 @@ import (
 	"finetune/internal/durable"
 	"finetune/internal/fetch"
 	"finetune/internal/home"
+	"finetune/internal/lock"
 )
 
 // Notice is what the licence of the pictures asks to be said.
@@ -63,9 +64,9 @@ func Prepare(ctx context.Context, o Options) (dir string, err error) {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o777); err != nil {
 		return "", fmt.Errorf("demo: %w", err)
 	}
-	l := flock.New(dir + ".lock")
+	l := flock.New(dir+".lock", flock.SetPermissions(0o666))
 	if _, err := l.TryLockContext(ctx, 100*time.Millisecond); err != nil {
-		return "", fmt.Errorf("demo: lock %s: %w", l.Path(), err)
+		return "", fmt.Errorf("demo: %w", lock.Explain(err, l.Path(), "the photographs"))
 	}
 	defer l.Close()
 	if done, err := complete(dir); done || err != nil {

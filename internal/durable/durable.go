@@ -149,13 +149,26 @@ func Remove(path string) error {
 // randomEnd is what renameio adds to a temporary file's name.
 var randomEnd = regexp.MustCompile(`[0-9]{10,}$`)
 
-// Sweep removes what killed processes left half written in dir: of the file
-// called name, or with "" of any. The caller keeps other writers out by a lock.
-func Sweep(dir, name string) {
+// Temporary is the name of the file that a temporary one was to become, "" for
+// a name that is not one of ours.
+func Temporary(name string) string {
+	stem := randomEnd.ReplaceAllString(name, "")
+	if stem == name || !strings.HasPrefix(stem, ".") {
+		return ""
+	}
+	return stem[1:]
+}
+
+// Sweep removes what killed processes left half written in dir, of the files
+// that ours knows by name. A dir that is a symbolic link is left alone. The
+// caller keeps other writers out by a lock.
+func Sweep(dir string, ours func(name string) bool) {
+	if info, err := os.Lstat(dir); err != nil || !info.IsDir() {
+		return
+	}
 	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {
-		stem := randomEnd.ReplaceAllString(e.Name(), "")
-		if e.Type().IsRegular() && stem != e.Name() && strings.HasPrefix(stem, ".") && (name == "" || stem == "."+name) {
+		if name := Temporary(e.Name()); name != "" && e.Type().IsRegular() && ours(name) {
 			_ = os.Remove(filepath.Join(dir, e.Name())) // no harm if it stays
 		}
 	}
@@ -171,7 +184,7 @@ func Room(dir string, need int64) error {
 	for d := dir; ; d = filepath.Dir(d) {
 		if free, err := freeBytes(d); err == nil {
 			if free < need {
-				return fmt.Errorf("%s: %d MB free, %d MB needed; free some space or choose another folder", dir, free>>20, need>>20)
+				return fmt.Errorf("%s: %s free, %s needed; free some space or choose another folder", dir, size(free), size(need))
 			}
 			return nil
 		}
@@ -179,4 +192,17 @@ func Room(dir string, need int64) error {
 			return nil
 		}
 	}
+}
+
+// size prints bytes in the largest unit that leaves a whole part.
+func size(n int64) string {
+	units := []string{"bytes", "kB", "MB", "GB"}
+	v, u := float64(n), 0
+	for ; v >= 1000 && u < len(units)-1; u++ {
+		v /= 1000
+	}
+	if u == 0 {
+		return fmt.Sprintf("%d bytes", n)
+	}
+	return fmt.Sprintf("%.1f %s", v, units[u])
 }

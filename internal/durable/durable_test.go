@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -71,19 +72,21 @@ func TestFailedWriteKeepsTheOldFile(t *testing.T) {
 }
 
 func TestSweepRemovesOnlyTemporaryFiles(t *testing.T) {
-	for _, tt := range []struct{ name, file, swept string }{
-		{"any", "", ".state.safetensors5577006791947779410 .scores.csv8674665223082153551"},
+	for _, tt := range []struct {
+		name, ours, swept string
+	}{
+		{"two", "state.safetensors scores.csv", ".state.safetensors5577006791947779410 .scores.csv8674665223082153551"},
 		{"one", "scores.csv", ".scores.csv8674665223082153551"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
-			all := ".lock state.safetensors .hidden 1234567890123 .state.safetensors5577006791947779410 .scores.csv8674665223082153551"
+			all := ".lock state.safetensors .hidden 1234567890123 .keepme1234567890 .state.safetensors5577006791947779410 .scores.csv8674665223082153551"
 			for _, n := range strings.Fields(all) {
 				if err := os.WriteFile(filepath.Join(dir, n), nil, 0o666); err != nil {
 					t.Fatal(err)
 				}
 			}
-			Sweep(dir, tt.file)
+			Sweep(dir, func(name string) bool { return slices.Contains(strings.Fields(tt.ours), name) })
 			for _, n := range strings.Fields(all) {
 				_, err := os.Stat(filepath.Join(dir, n))
 				if gone := errors.Is(err, os.ErrNotExist); gone != strings.Contains(" "+tt.swept+" ", " "+n+" ") {
@@ -94,6 +97,19 @@ func TestSweepRemovesOnlyTemporaryFiles(t *testing.T) {
 	}
 }
 
+// A folder that is a symbolic link belongs to somebody else.
+func TestSweepDoesNotFollowALink(t *testing.T) {
+	outside, link := t.TempDir(), filepath.Join(t.TempDir(), "report")
+	file := filepath.Join(outside, ".index.html1234567890")
+	if err := errors.Join(os.WriteFile(file, nil, 0o666), os.Symlink(outside, link)); err != nil {
+		t.Fatal(err)
+	}
+	Sweep(link, func(string) bool { return true })
+	if _, err := os.Stat(file); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestRoomNamesTheFolder(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "not", "there")
 	if err := Room(dir, 1); err != nil {
@@ -101,5 +117,10 @@ func TestRoomNamesTheFolder(t *testing.T) {
 	}
 	if err := Room(dir, 1<<62); err == nil || !strings.Contains(err.Error(), dir) {
 		t.Errorf("error %v does not name %s", err, dir)
+	}
+	for n, want := range map[int64]string{0: "0 bytes", 999: "999 bytes", 4096: "4.1 kB", 300_000: "300.0 kB", 19 << 20: "19.9 MB", 5e12: "5000.0 GB"} {
+		if got := size(n); got != want {
+			t.Errorf("%d bytes are %q, want %q", n, got, want)
+		}
 	}
 }

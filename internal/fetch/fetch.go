@@ -26,6 +26,7 @@ import (
 	"finetune/internal/digest"
 	"finetune/internal/failure"
 	"finetune/internal/home"
+	locks "finetune/internal/lock"
 )
 
 // Options of Get; the zero value is the usual.
@@ -121,14 +122,14 @@ func lock(ctx context.Context, name string, log func(string, ...any)) (unlock fu
 	if err := os.MkdirAll(home.Path("downloads"), 0o777); err != nil {
 		return nil, fmt.Errorf("fetch: %w", err)
 	}
-	l := flock.New(home.Path("downloads", name+".lock"))
+	l := flock.New(home.Path("downloads", name+".lock"), flock.SetPermissions(0o666))
 	free, err := l.TryLock()
 	if err == nil && !free {
 		log("another process is fetching %s; waiting for it", name)
 		_, err = l.TryLockContext(ctx, 200*time.Millisecond)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("fetch: lock %s: %w", l.Path(), err)
+		return nil, fmt.Errorf("fetch: %w", locks.Explain(err, l.Path(), name))
 	}
 	return func() { l.Close() }, nil
 }

@@ -88,6 +88,11 @@ func (n Named) Len() int {
 	return int(count)
 }
 
+// OwnFile reports whether a file of an artifacts' folder is one that Write makes.
+func OwnFile(name string) bool {
+	return slices.Contains([]string{TrainingFile, EvalFile, OptimizerFile, CheckpointFile, PrefixFile}, name)
+}
+
 // Write makes the four files in folder dir, which it creates. The initial
 // values are those of the body's and the head's initializers.
 func Write(dir string, o Options) (Manifest, error) {

@@ -1,0 +1,133 @@
+package cli
+
+import (
+	"path/filepath"
+	"reflect"
+	"slices"
+
+	"github.com/urfave/cli/v2"
+
+	"finetune/activations"
+	"finetune/learner"
+)
+
+// reopen takes the run that --resume names, or nil where there is none yet, and
+// with it the stored configuration. The summary is that of a finished run.
+func (o *trainOptions) reopen(out *console) (*learner.Run, *learner.Summary, error) {
+	if !o.how.Resume {
+		return nil, nil, nil
+	}
+	run, config, done, err := learner.OpenRun(o.run, o.how)
+	if err != nil {
+		return nil, nil, err
+	}
+	if run == nil {
+		out.say("run        %s does not exist yet and is begun", o.run)
+		return nil, nil, nil
+	}
+	if waiting := run.Waiting(); waiting != "" {
+		out.warn("%s is not finished; it is to take the place of this run: `--resume --overwrite` goes on with it", waiting)
+	}
+	if err := o.sameRun(config); err != nil {
+		run.Close()
+		return nil, nil, err
+	}
+	o.config = o.onThisMachine(config, out)
+	return run, done, nil
+}
+
+// sameRun refuses flags that ask for another run than the stored one. The flags
+// that it began with may be repeated.
+func (o *trainOptions) sameRun(stored learner.Config) error {
+	if data := o.config.Data.Path; data != "" && !sameFolder(data, stored.Data.Path) {
+		return usagef("%s was trained on %s, not on %s", o.run, stored.Data.Path, data)
+	}
+	if o.config.Recipe != nil && stored.Recipe == nil {
+		return usagef("%s was begun by `finetune train`, not by `finetune recipe`; go on with `finetune train --run %s --resume`", o.run, o.run)
+	}
+	was := stored.Given()
+	given, kept := o.settings(&o.config), o.settings(&was)
+	for i, f := range given {
+		a, b := destination(f), destination(kept[i])
+		if slices.ContainsFunc(f.Names(), o.set) && !reflect.DeepEqual(a, b) && !samePath(a, b) {
+			return usagef("--%s cannot change a run that is resumed: %s began with %v, not with %v; leave it out, or name another --run", f.Names()[0], o.run, b, a)
+		}
+	}
+	return nil
+}
+
+// settings are the flags that a run's results depend on, as they write into c.
+func (o *trainOptions) settings(c *learner.Config) []cli.Flag {
+	flags := join(augmentFlags(c, "none"), dataFlags(c), bodyFlags(c), machineFlags(c))
+	if o.config.Recipe == nil {
+		flags = append(flags, trainingFlags(c)...)
+	} else {
+		flags = append(flags, recipeFlags(c.Recipe, &c.Train)...)
+	}
+	return slices.DeleteFunc(flags, func(f cli.Flag) bool { return slices.Contains(placeFlags, f.Names()[0]) })
+}
+
+// placeFlags say where and with how much of a machine a run goes on.
+var placeFlags = []string{"device", "threads", "workers", "max-pixels", "cache"}
+
+// destination is the value that a flag writes to.
+func destination(f cli.Flag) any {
+	if g, ok := f.(*cli.GenericFlag); ok {
+		return *g.Value.(numbers).into
+	}
+	return reflect.ValueOf(f).Elem().FieldByName("Destination").Elem().Interface()
+}
+
+// samePath reports whether two texts name one file or folder.
+func samePath(a, b any) bool {
+	x, isText := a.(string)
+	y, _ := b.(string)
+	return isText && x != "" && y != "" && sameFolder(x, y)
+}
+
+func sameFolder(a, b string) bool {
+	x, errX := filepath.Abs(a)
+	y, errY := filepath.Abs(b)
+	return errX == nil && errY == nil && x == y
+}
+
+// onThisMachine is the stored configuration with the machine that flags ask for.
+// A cache that is not one here, as that of a run from elsewhere, is not written to.
+func (o *trainOptions) onThisMachine(stored learner.Config, out *console) learner.Config {
+	m, here := &stored.Machine, o.config.Machine
+	if o.set("device") {
+		m.Device = here.Device
+	}
+	if o.set("threads") {
+		m.Threads = here.Threads
+	}
+	if o.set("workers") {
+		m.Workers = here.Workers
+	}
+	if o.set("max-pixels") {
+		m.MaxPixels = here.MaxPixels
+	}
+	switch {
+	case o.set("cache"):
+		m.Cache = here.Cache
+	case m.Cache != "" && m.Cache != learner.DefaultCache() && !activations.Holds(m.Cache):
+		out.say("cache      %s, which the run began with, holds no features here; %s is used", m.Cache, learner.DefaultCache())
+		m.Cache = ""
+	}
+	return stored
+}
+
+// finished tells again what a finished run came to.
+func (o *trainOptions) finished(run *learner.Run, sum *learner.Summary, out *console) error {
+	out.say("run        %s is finished", o.run)
+	if !o.noReport && !run.Reported() {
+		if _, err := learner.WriteReport(run.Dir); err != nil {
+			return err
+		}
+	}
+	if err := run.Install(); err != nil {
+		return err
+	}
+	out.summary(sum)
+	return out.object(sum)
+}

@@ -1,0 +1,83 @@
+// Package lock keeps a second process out of what one process works on.
+//
+//	l, err := lock.Take(filepath.Join(dir, ".lock"), "a run", false)
+//	defer l.Close()
+package lock
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"github.com/gofrs/flock"
+)
+
+// ErrBusy says that another process holds the lock.
+var ErrBusy = errors.New("another process holds the lock")
+
+// Lock is held from Take to Close, or until the process ends, however it ends.
+type Lock struct{ file *flock.Flock }
+
+// Take locks the file at path, which it creates for everybody whom the umask
+// lets write, and does not wait. what names the thing that the lock protects. On
+// a file system without locks it fails, or with without goes on unlocked.
+//
+// Errors: ErrBusy, or one that names path and says how to go on.
+func Take(path, what string, without bool) (*Lock, error) {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() { // it would be made elsewhere, or wait for ever
+		return nil, fmt.Errorf("lock %s: it is no plain file; remove it", path)
+	}
+	for range 100 {
+		l := flock.New(path, flock.SetPermissions(0o666))
+		ok, err := l.TryLock()
+		switch {
+		case err != nil && without && Unsupported(err):
+			return &Lock{}, nil
+		case err != nil:
+			return nil, Explain(err, path, what)
+		case !ok:
+			return nil, ErrBusy
+		case current(l):
+			return &Lock{l}, nil
+		}
+		_ = l.Close() // the file was removed or replaced while we took its lock
+	}
+	return nil, ErrBusy
+}
+
+// current reports whether the locked file is still the one at its path.
+func current(l *flock.Flock) bool {
+	held, err := l.Stat()
+	if err != nil {
+		return false
+	}
+	now, err := os.Stat(l.Path())
+	return err == nil && os.SameFile(held, now)
+}
+
+// Close releases the lock. Twice is fine, and so is nil.
+func (l *Lock) Close() error {
+	if l == nil || l.file == nil {
+		return nil
+	}
+	return l.file.Close()
+}
+
+// Unsupported reports whether err is that of a file system without locks, as
+// NFS without its lock service and Lustre without -o flock are.
+func Unsupported(err error) bool {
+	return errors.Is(err, syscall.ENOLCK) || errors.Is(err, syscall.ENOSYS) || errors.Is(err, syscall.ENOTSUP) || errors.Is(err, errors.ErrUnsupported)
+}
+
+// Explain says what a lock that could not be taken is for and how to go on.
+func Explain(err error, path, what string) error {
+	switch {
+	case Unsupported(err):
+		return fmt.Errorf("lock %s: %w: this file system has no file locks; the lock keeps two processes from writing %s at once; use a folder on another disk, or mount this one with locks", path, err, what)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("lock %s: %w; it keeps two processes from writing %s at once; have its owner run `chmod g+rw` on it, or delete it while nobody uses %s", path, err, what, what)
+	}
+	return fmt.Errorf("lock %s: %w", path, err)
+}

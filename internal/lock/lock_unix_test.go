@@ -1,0 +1,61 @@
+//go:build unix
+
+package lock
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestASecondTakerIsTold(t *testing.T) {
+	path := filepath.Join(t.TempDir(), ".lock")
+	a, err := Take(path, "it", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Take(path, "it", false); !errors.Is(err, ErrBusy) {
+		t.Errorf("second: %v, want ErrBusy", err)
+	}
+	if err := errors.Join(a.Close(), a.Close()); err != nil {
+		t.Error(err)
+	}
+	b, err := Take(path, "it", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+}
+
+// Others of a group, whom the umask lets in, can take the lock as well.
+func TestTheLockFileIsNotForItsOwnerAlone(t *testing.T) {
+	old := syscall.Umask(0o002)
+	defer syscall.Umask(old)
+	path := filepath.Join(t.TempDir(), ".lock")
+	l, err := Take(path, "it", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o664 {
+		t.Errorf("mode %v, %v; want 0664", info.Mode(), err)
+	}
+}
+
+func TestErrorsSayWhatTheLockIsFor(t *testing.T) {
+	for _, cause := range []error{syscall.ENOLCK, syscall.ENOSYS, syscall.EOPNOTSUPP} {
+		err := Explain(&os.PathError{Op: "flock", Path: "r/.lock", Err: cause}, "r/.lock", "a run")
+		if !errors.Is(err, cause) || !strings.Contains(fmt.Sprint(err), "keeps two processes from writing a run at once") {
+			t.Errorf("%v: %v", cause, err)
+		}
+	}
+	err := Explain(&os.PathError{Op: "open", Path: "r/.lock", Err: syscall.EACCES}, "r/.lock", "a run")
+	if !strings.Contains(fmt.Sprint(err), "chmod g+rw") {
+		t.Error(err)
+	}
+}
