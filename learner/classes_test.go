@@ -2,10 +2,12 @@ package learner
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
 	"finetune/dataset"
+	"finetune/plots"
 )
 
 // heard is a UI that keeps what is said.
@@ -97,5 +99,31 @@ func TestMajority(t *testing.T) {
 	}
 	if majority(items, []string{"a", "b"}, true) != nil || majority(nil, []string{"a"}, false) != nil {
 		t.Error("a majority of what has none")
+	}
+}
+
+// What a spreadsheet would run is disarmed in a run's tables, and read back as it was.
+func TestTablesDisarmFormulas(t *testing.T) {
+	classes := []string{"-1", "=cmd|calc", "'=x"}
+	r := &Run{Dir: t.TempDir()}
+	rows := []Prediction{
+		{Split: "valid", Path: "=a.jpg", Label: 1, Predicted: 2, LogProb: []float32{-1, -2, -3}},
+		{Split: "train", Path: "'=b.jpg", Label: 0, Predicted: 0, LogProb: []float32{-1, -2, -3}},
+	}
+	if err := r.writePredictions(rows, classes, false, ""); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(r.Path(predictionsFile))
+	want := "split,path,label,predicted,logp_-1,logp_=cmd|calc,logp_'=x\n" +
+		"valid,'=a.jpg,'=cmd|calc,''=x,-1,-2,-3\ntrain,''=b.jpg,-1,-1,-1,-2,-3\n"
+	if err != nil || string(data) != want {
+		t.Errorf("%v\n%s\nwant\n%s", err, data, want)
+	}
+	var report plots.Report
+	if err := gatherPredictions(r.Dir, Config{Classes: classes}, &report); err != nil {
+		t.Fatal(err)
+	}
+	if p := report.Valid[0]; p.Path != "=a.jpg" || p.Label != 1 || report.TrainCount[0] != 1 {
+		t.Errorf("read back %+v, %v", report.Valid, report.TrainCount)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"finetune/internal/reading"
 	"finetune/plots"
 	"finetune/schedule"
+	"finetune/scores"
 )
 
 // reportDir holds index.html and the pictures.
@@ -135,7 +136,7 @@ func gatherPredictions(run string, c Config, r *plots.Report) error {
 }
 
 func reportPrediction(cells map[string]string, header []string, index map[string]int, c Config) (plots.Prediction, error) {
-	p, cell := plots.Prediction{Path: cells["path"], Label: -1}, cellReader{cells: cells}
+	p, cell := plots.Prediction{Path: scores.Rearm(cells["path"]), Label: -1}, cellReader{cells: cells}
 	if cells["split"] == "valid" {
 		for _, h := range header {
 			if strings.HasPrefix(h, "logp_") {
@@ -146,9 +147,9 @@ func reportPrediction(cells map[string]string, header []string, index map[string
 			return p, fmt.Errorf("%d probabilities for %d classes", len(p.LogProbs), len(c.Classes))
 		}
 	}
-	names := []string{cells["label"]}
+	names := []string{scores.Rearm(cells["label"])}
 	if c.Multi {
-		names = strings.Split(cells["label"], c.Data.LabelSep)
+		names = strings.Split(names[0], c.Data.LabelSep)
 	}
 	for _, name := range names {
 		y, ok := index[name]
@@ -187,7 +188,7 @@ func gatherRecipe(run string, r *plots.Report) error {
 
 func gatherSkipped(run string, r *plots.Report) error {
 	return readTable(tableOf(run, skippedFile), []string{"path", "status", "reason"}, func(cells map[string]string, _ []string) error {
-		r.Skipped = append(r.Skipped, plots.Skipped{Path: cells["path"], Status: cells["status"], Reason: cells["reason"]})
+		r.Skipped = append(r.Skipped, plots.Skipped{Path: scores.Rearm(cells["path"]), Status: cells["status"], Reason: scores.Rearm(cells["reason"])})
 		return nil
 	})
 }
@@ -198,14 +199,14 @@ func gatherNeighbours(run string, c Config, r *plots.Report) error {
 		at[p.Path] = i
 	}
 	return readTable(tableOf(run, neighboursFile), []string{"path", "neighbour", "label", "distance", "duplicate"}, func(cells map[string]string, _ []string) error {
-		i, ok := at[cells["path"]]
+		i, ok := at[scores.Rearm(cells["path"])]
 		if !ok {
 			return fmt.Errorf("%q is not among the predictions", cells["path"])
 		}
 		cell := cellReader{cells: cells}
 		p := &r.Valid[i]
 		p.Neighbours = append(p.Neighbours, plots.Neighbour{
-			Path: cells["neighbour"], Label: slices.Index(c.Classes, cells["label"]),
+			Path: scores.Rearm(cells["neighbour"]), Label: slices.Index(c.Classes, scores.Rearm(cells["label"])),
 			Distance: cell.float("distance"), Duplicate: cells["duplicate"] == "yes",
 		})
 		return cell.err

@@ -10,6 +10,7 @@ import (
 	"finetune/dataset"
 	"finetune/internal/durable"
 	"finetune/onnx/bodies"
+	"finetune/scores"
 )
 
 // Names of what a run leaves (DESIGN.md, what a run leaves).
@@ -180,7 +181,7 @@ func (r *Run) writePredictions(rows []Prediction, classes []string, multi bool, 
 		if multi {
 			label, predicted = classNames(classes, p.Labels, sep), classNames(classes, above(p.LogProb), sep)
 		}
-		out := []string{p.Split, p.Path, label, predicted}
+		out := []string{p.Split, scores.Disarm(p.Path), scores.Disarm(label), scores.Disarm(predicted)}
 		for _, v := range p.LogProb {
 			out = append(out, strconv.FormatFloat(float64(v), 'g', -1, 32))
 		}
@@ -191,7 +192,7 @@ func (r *Run) writePredictions(rows []Prediction, classes []string, multi bool, 
 func (r *Run) writeSkipped(rows []Skipped) error {
 	return r.table(skippedFile, []string{"split", "path", "status", "reason"}, len(rows), func(i int) []string {
 		s := rows[i]
-		return []string{s.Split, s.Path, s.Status, s.Reason}
+		return []string{s.Split, scores.Disarm(s.Path), s.Status, scores.Disarm(s.Reason)}
 	})
 }
 
@@ -201,7 +202,7 @@ func (r *Run) writeNeighbours(rows []Neighbour, classes []string) error {
 		if n.Duplicate {
 			duplicate = "yes"
 		}
-		return []string{n.Path, strconv.Itoa(n.Rank), n.Neighbour, className(classes, n.Label), digits(n.Distance), duplicate}
+		return []string{scores.Disarm(n.Path), strconv.Itoa(n.Rank), scores.Disarm(n.Neighbour), scores.Disarm(className(classes, n.Label)), digits(n.Distance), duplicate}
 	})
 }
 

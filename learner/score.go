@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"finetune/activations"
@@ -63,6 +64,9 @@ func (c *Classifier) Score(ctx context.Context, items []dataset.Item, o ScoreOpt
 	table, err := scores.NewTable(c.Classes, o.Table)
 	if err != nil {
 		return r, err
+	}
+	if names := scores.Formulas(c.Classes); len(names) > 0 && strings.EqualFold(filepath.Ext(o.Output), ".csv") && !o.Escape {
+		ui.Warn("%s: a spreadsheet would run the class name %q as a formula; --escape-formulas disarms it", o.Output, names[0])
 	}
 	if err := durable.Room(filepath.Dir(o.Output), int64(len(items)*(64+12*len(table.Columns)))); err != nil {
 		return r, fmt.Errorf("learner: %w", err)

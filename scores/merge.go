@@ -30,11 +30,31 @@ import (
 // The first column orders the rows; parts that overlap, or have other columns
 // than the first, are failure.Data.
 func Merge(out string, parts []string) (rows int, err error) {
+	escaped := &apostrophes{}
+	rows, err = merge(out, parts, escaped)
+	if errors.As(err, new(*disorder)) && escaped.undone { // they are the paths' own
+		return merge(out, parts, &apostrophes{own: true})
+	}
+	return rows, err
+}
+
+// apostrophes say how a CSV's paths that begin with one are read. Nothing in the
+// file tells whether Write put it there.
+type apostrophes struct {
+	own    bool // it is part of the path
+	undone bool // one was taken off
+	bare   bool // a formula was seen without one, so none was put anywhere
+}
+
+// disorder is the error of rows that do not follow each other.
+type disorder struct{ error }
+
+func merge(out string, parts []string, a *apostrophes) (rows int, err error) {
 	format, err := FormatOf(out)
 	if err != nil {
 		return 0, err
 	}
-	open, err := opener(format, parts)
+	open, err := opener(format, parts, a)
 	if err != nil {
 		return 0, err
 	}
@@ -56,16 +76,20 @@ func Merge(out string, parts []string) (rows int, err error) {
 				}
 			}
 			err = p.each(func(r Row) error {
-				if rows > 0 && p.key(r) <= last {
-					return failure.Data(fmt.Errorf("scores: %s: row %q does not follow %q of %s; give each part of one scoring once", name, p.key(r), last, lastPart))
+				key := p.key(r)
+				if rows > 0 && key <= last {
+					return failure.Data(&disorder{fmt.Errorf("scores: %s: row %q does not follow %q of %s; give each part of one scoring once", name, key, last, lastPart)})
 				}
-				last, lastPart = p.key(r), name
+				last, lastPart = key, name
 				rows++
 				return sink.write(r)
 			})
 			if err := errors.Join(err, p.close()); err != nil {
 				return err
 			}
+		}
+		if a.undone && a.bare {
+			return failure.Data(&disorder{errors.New("scores: some parts have formulas escaped, others not; score them with the same flags")})
 		}
 		return sink.close()
 	})
@@ -82,7 +106,7 @@ type part interface {
 }
 
 // opener returns what opens a part of the format.
-func opener(format Format, parts []string) (func(name string) (part, error), error) {
+func opener(format Format, parts []string, a *apostrophes) (func(name string) (part, error), error) {
 	if len(parts) == 0 {
 		return nil, failure.Usage(errors.New("scores: no parts to merge"))
 	}
@@ -93,7 +117,7 @@ func opener(format Format, parts []string) (func(name string) (part, error), err
 			return nil, failure.Usage(fmt.Errorf("scores: %s: the parts and the whole have one format, here %s", p, format))
 		}
 	}
-	return map[Format]func(string) (part, error){CSV: openCSV, JSONL: openJSON, Parquet: openParquet}[format], nil
+	return map[Format]func(string) (part, error){CSV: a.openCSV, JSONL: openJSON, Parquet: openParquet}[format], nil
 }
 
 // order sorts parts by their first rows, empty ones first, and compares columns.
@@ -158,14 +182,15 @@ type csvPart struct {
 	f    *os.File
 	in   *csv.Reader
 	head []Column
+	a    *apostrophes
 }
 
-func openCSV(name string) (part, error) {
+func (a *apostrophes) openCSV(name string) (part, error) {
 	f, err := openFile(name)
 	if err != nil {
 		return nil, err
 	}
-	p := &csvPart{f: f, in: csv.NewReader(bufio.NewReaderSize(f, 1<<16))}
+	p := &csvPart{a: a, f: f, in: csv.NewReader(bufio.NewReaderSize(f, 1<<16))}
 	p.in.ReuseRecord = true
 	header, err := p.in.Read()
 	if err != nil {
@@ -189,10 +214,13 @@ func (p *csvPart) sink(w io.Writer) (writer, error) { return newCSVWriter(w, p.h
 
 // key undoes the apostrophe of an escaped formula, which would change the order.
 func (p *csvPart) key(r Row) string {
-	if s, ok := strings.CutPrefix(r[0].Text, "'"); ok && formula(s) {
-		return s
+	s := Rearm(r[0].Text)
+	if p.a.own {
+		return r[0].Text
 	}
-	return r[0].Text
+	p.a.undone = p.a.undone || s != r[0].Text
+	p.a.bare = p.a.bare || formula(r[0].Text)
+	return s
 }
 
 func (p *csvPart) each(yield func(Row) error) error {

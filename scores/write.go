@@ -8,6 +8,8 @@ import (
 	"io"
 	"math"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -105,13 +107,40 @@ func (w *csvWriter) close() error {
 // text disarms what a spreadsheet would run.
 // Source: OWASP, CSV injection.
 func (w *csvWriter) text(s string) string {
-	if w.escape && formula(s) {
+	if w.escape {
+		return Disarm(s)
+	}
+	return s
+}
+
+// Disarm puts an apostrophe before a text that a spreadsheet would take for a
+// formula, or that Rearm would take for one so changed. Numbers stay as they are.
+func Disarm(s string) string {
+	if formula(strings.TrimLeft(s, "'")) {
 		return "'" + s
 	}
 	return s
 }
 
-func formula(s string) bool { return s != "" && strings.IndexByte("=+-@\t\r", s[0]) >= 0 }
+// Rearm undoes Disarm.
+func Rearm(s string) string {
+	if strings.HasPrefix(s, "'") && formula(strings.TrimLeft(s, "'")) {
+		return s[1:]
+	}
+	return s
+}
+
+var plainNumber = regexp.MustCompile(`^[+-][0-9]+([.,][0-9]+)?$`)
+
+// formula reports whether a spreadsheet would run s.
+func formula(s string) bool {
+	return s != "" && strings.IndexByte("=+-@\t\r", s[0]) >= 0 && !plainNumber.MatchString(s)
+}
+
+// Formulas are the names that a spreadsheet would take for formulas.
+func Formulas(names []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(s string) bool { return Disarm(s) == s })
+}
 
 // number has the fewest digits that give the same float32; None is empty.
 func number(v float32) string {

@@ -130,6 +130,44 @@ func TestMergedPartsAreTheWhole(t *testing.T) {
 	}
 }
 
+// Paths that begin with an apostrophe of their own, or with what a formula
+// begins with: whichever way the parts were written, they are the whole.
+func TestMergedPartsOfOddPaths(t *testing.T) {
+	for _, tt := range []struct {
+		escape bool
+		paths  string
+	}{
+		{false, "'=a.jpg '=b.jpg 0.jpg a.jpg"}, {false, "'=a.jpg 0.jpg =a.jpg z.jpg"}, {true, "'=a.jpg 0.jpg =a.jpg z.jpg"},
+		{true, "'a.jpg 0.jpg =b.jpg a.jpg"}, {true, "''=a.jpg '=a.jpg 5.jpg =a.jpg"}, {true, "-1 0 =a b"}, {false, "+x.jpg -1.jpg 0.jpg @.jpg"},
+	} {
+		var list []Result
+		for _, p := range strings.Fields(tt.paths) {
+			list = append(list, Result{Path: p, Status: "empty"})
+		}
+		_, whole := written(t, "whole.csv", list, Options{}, tt.escape)
+		for cut := 1; cut < len(list); cut++ {
+			a, _ := written(t, "a.csv", list[:cut], Options{}, tt.escape)
+			b, _ := written(t, "b.csv", list[cut:], Options{}, tt.escape)
+			out := filepath.Join(t.TempDir(), "out.csv")
+			_, err := Merge(out, []string{b, a})
+			if data, _ := os.ReadFile(out); err != nil || string(data) != whole {
+				t.Errorf("%s, escaped %v, cut at %d: %v\n%s", tt.paths, tt.escape, cut, err, data)
+			}
+		}
+	}
+}
+
+func TestDisarm(t *testing.T) {
+	for text, want := range map[string]string{
+		"=cmd|' /C calc'!A0": "'=cmd|' /C calc'!A0", "@x": "'@x", "+x": "'+x", "-1+cmd": "'-1+cmd", "\tx": "'\tx", "-": "'-",
+		"'=x": "''=x", "''=x": "'''=x", "-1": "-1", "+3.5": "+3.5", "'x": "'x", "": "", "'": "'", "cat": "cat",
+	} {
+		if got := Disarm(text); got != want || Rearm(got) != text {
+			t.Errorf("%q became %q and %q", text, got, Rearm(got))
+		}
+	}
+}
+
 func TestMergeOfDamagedParts(t *testing.T) {
 	for _, ending := range []string{".csv", ".jsonl", ".parquet"} {
 		path, whole := written(t, "part"+ending, many(300), Options{}, false)
@@ -151,11 +189,17 @@ func TestMergeOfDamagedParts(t *testing.T) {
 }
 
 func TestList(t *testing.T) {
-	for name, in := range map[string]string{"lines": "b/2.jpg\r\na/1.jpg\n\nb/2.jpg\n", "NUL": "b/2.jpg\x00a/1.jpg\x00b/2.jpg\x00"} {
+	for name, in := range map[string]string{"lines": "b/2.jpg\r\na/1.jpg\n\nb/2.jpg\n", "NUL": "b/2.jpg\x00a/1.jpg\x00b/2.jpg\x00", "mark": "\xef\xbb\xbfb/2.jpg\na/1.jpg\nb/2.jpg\n"} {
 		items, warnings, err := List(strings.NewReader(in))
 		if err != nil || len(items) != 2 || items[0].Path != "a/1.jpg" || items[1].File != "b/2.jpg" || len(warnings) != 1 {
 			t.Errorf("%s: %v, %v, %v", name, items, warnings, err)
 		}
+	}
+	if _, _, err := List(strings.NewReader("\xff\xfea\x00.\x00")); failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), "UTF-16") {
+		t.Errorf("UTF-16: %v", err)
+	}
+	if items, _, err := List(strings.NewReader("caf\xe9.jpg\n")); err != nil || items[0].Path != `caf\xe9.jpg` || items[0].File != "caf\xe9.jpg" {
+		t.Errorf("bytes: %v %v", items, err)
 	}
 	if _, _, err := List(strings.NewReader("\n")); failure.KindOf(err) != failure.DataKind {
 		t.Errorf("no paths: %v", err)
