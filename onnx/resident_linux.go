@@ -10,15 +10,18 @@ package onnx
 // What onnxruntime_go lacks of ONNX Runtime's C interface: outputs that stay
 // where they were computed. The interface is a table of functions that only
 // ever grows at its end (struct OrtApi), so a place in it is a fact like a name;
-// TestResident calls each of these.
+// TestResident and TestFloats call each of these.
 enum {
 	GET_ERROR_MESSAGE = 2,
 	CREATE_MEMORY_INFO = 68,
+	ALLOCATOR_ALLOC = 75,
 	ALLOCATOR_FREE = 76,
 	GET_DEFAULT_ALLOCATOR = 78,
 	RELEASE_STATUS = 93,
 	RELEASE_MEMORY_INFO = 94,
 	RELEASE_VALUE = 96,
+	CREATE_ALLOCATOR = 131,
+	RELEASE_ALLOCATOR = 132,
 	RUN_WITH_BINDING = 133,
 	CREATE_BINDING = 134,
 	RELEASE_BINDING = 135,
@@ -109,6 +112,25 @@ static char *run_binding(binding *b, size_t nin, char **in_names, void **in, siz
 	((void (*)(void *))b->api[CLEAR_OUTPUTS])(b->binding);
 	return explain(b->api, status);
 }
+
+// host_memory takes size bytes from the session's allocator of the given name.
+static char *host_memory(fn *api, void *session, const char *name, int type, size_t size, void **allocator, void **data) {
+	typedef void *(*memory_info)(const char *, int, int, int, void **);
+	typedef void *(*create)(void *, void *, void **);
+	typedef void *(*alloc)(void *, size_t, void **);
+	void *info = NULL;
+	void *status = ((memory_info)api[CREATE_MEMORY_INFO])(name, 0, 0, type, &info);
+	if (!status) status = ((create)api[CREATE_ALLOCATOR])(session, info, allocator);
+	release(api, RELEASE_MEMORY_INFO, info);
+	if (!status) status = ((alloc)api[ALLOCATOR_ALLOC])(*allocator, size, data);
+	return explain(api, status);
+}
+
+static void free_host(fn *api, void *allocator, void *data) {
+	typedef void *(*allocator_free)(void *, void *);
+	if (data) explain(api, ((allocator_free)api[ALLOCATOR_FREE])(allocator, data));
+	release(api, RELEASE_ALLOCATOR, allocator);
+}
 */
 import "C"
 
@@ -183,6 +205,34 @@ func (b *binding) close() {
 		C.free(unsafe.Pointer(n))
 	}
 	*b = binding{c: C.binding{api: b.c.api}} // resident tensors may be closed later
+}
+
+// hostMemory is the allocator of memory that each provider's device copies from
+// and to by itself, and ORT's number for its kind (OrtMemTypeDefault, OrtMemTypeCPUOutput).
+var hostMemory = map[string]struct {
+	name string
+	kind C.int
+}{"CPU": {"Cpu", 0}, "CUDA": {"CudaPinned", -1}}
+
+// floats is Session.Floats.
+func (s *Session) floats(n int) (*Host, error) {
+	path, where := C.CString(environment.runtime.Path), hostMemory[s.Provider]
+	name := C.CString(where.name)
+	defer C.free(unsafe.Pointer(path))
+	defer C.free(unsafe.Pointer(name))
+	api := C.find_api(path, APIVersion)
+	if api == nil {
+		return nil, errors.New("the library has no OrtGetApiBase")
+	}
+	var allocator, data unsafe.Pointer
+	err := failed(C.host_memory(api, field(s.s, "s", "ortSession"), name, where.kind, C.size_t(4*n), &allocator, &data))
+	if err != nil {
+		C.free_host(api, allocator, data)
+		return nil, err
+	}
+	h := &Host{Data: unsafe.Slice((*float32)(data), n), free: func() { C.free_host(api, allocator, data) }}
+	clear(h.Data)
+	return h, nil
 }
 
 // handles are ONNX Runtime's values of tensors, nil for nil.
