@@ -27,6 +27,10 @@ func (f *filler) runBody(b *imageBatch) error {
 	if !good {
 		return nil
 	}
+	if f.feed.Batch > n {
+		clear(b.images[n*f.pixels:])
+		n = f.feed.Batch
+	}
 	f.bodyRuns(+1)
 	defer f.bodyRuns(-1)
 	if err := f.body.Run(f.ctx, b.images[:n*f.pixels], n, b.features[:n*f.body.Features()]); err != nil {
@@ -63,4 +67,40 @@ func (f *filler) bodyRuns(change int) {
 		f.report.BodySeconds += now.Sub(f.changed).Seconds()
 	}
 	f.running, f.changed = f.running+change, now
+}
+
+// ask lets a Device say how it is fed.
+func (f *filler) ask() error {
+	f.feed = &Feed{}
+	d, ok := f.body.(Device)
+	if !ok {
+		return nil
+	}
+	feed, err := d.Feed(f.ctx)
+	if err != nil {
+		return err
+	}
+	if feed.Batch > 0 {
+		f.o.Batch = feed.Batch
+	}
+	f.feed = &feed
+	return nil
+}
+
+// memory is n floats of a batch, given back by release.
+func (f *filler) memory(b *imageBatch, n int) ([]float32, error) {
+	if f.feed.Memory == nil {
+		return make([]float32, n), nil
+	}
+	data, free, err := f.feed.Memory(n)
+	if err == nil {
+		b.free = append(b.free, free)
+	}
+	return data, err
+}
+
+func (b *imageBatch) release() {
+	for _, free := range b.free {
+		free()
+	}
 }

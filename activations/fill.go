@@ -25,6 +25,25 @@ type Judge interface {
 	Wrong(row []float32) string
 }
 
+// Device is a Body that computes apart from the processors that decode, as a GPU
+// does, and says how it is fed best.
+type Device interface {
+	Body
+	// Feed is called once, when the first image needs the body.
+	Feed(ctx context.Context) (Feed, error)
+}
+
+// Feed is how a Device takes its images.
+type Feed struct {
+	// Batch is the images of a Run. Every Run has as many, the last one padded
+	// with zeros, whose rows nobody reads: a device prepares itself for each size
+	// anew, and may compute differently for another. 0: as FillOptions say.
+	Batch int
+	// Memory returns n floats that the device copies by itself, and frees them.
+	// nil: any memory will do.
+	Memory func(n int) (data []float32, free func(), err error)
+}
+
 // Load turns the bytes of a file into an image [3, S, S] in dst. it.Digest is
 // set: draw augmentation from it, so that equal files give equal rows. Load is
 // called from several goroutines, once for each distinct file that has no row;
@@ -35,7 +54,7 @@ type Load = func(dst []float32, data []byte, it dataset.Item) error
 type FillOptions struct {
 	Workers    int           // goroutines that read and decode; 0: one a core
 	Runs       int           // Body.Runs that go on at once; 0: 1
-	Batch      int           // images a Body.Run; 0: 32
+	Batch      int           // images a Body.Run, unless a Device says; 0: 32
 	ShardRows  int           // rows a shard; 0: about 8 MB
 	FlushEvery time.Duration // longest time between shards; 0: 3 s
 	// Progress is told how many items are settled, of how many, and how many of

@@ -32,6 +32,7 @@ type imageBatch struct {
 	jobs     []*job    // by slot
 	pending  sync.WaitGroup
 	computed chan bool // takes one word when the body is through: whether there are features
+	free     []func()  // what gives its memory back
 }
 
 // filler is one Fill, or one Stream, which has no cache:
@@ -50,6 +51,7 @@ type filler struct {
 	body    Body
 	load    Load
 	o       FillOptions
+	feed    *Feed           // once the first image needs the body
 	ctx     context.Context // ends with the caller's, or at the first failure
 	cancel  context.CancelFunc
 	release func() // the lock, once it is taken
@@ -61,6 +63,7 @@ type filler struct {
 	ready   chan *imageBatch // to compute
 	order   chan *imageBatch // the same, to collect
 	free    chan *imageBatch
+	batches []*imageBatch // all of them
 	buffers sync.Pool
 
 	full  chan *rows // to flush
@@ -105,7 +108,8 @@ func newFiller(ctx context.Context, items []dataset.Item, size int, body Body, l
 	batches := 2*o.Runs + 1 // for each run one in the body and one waiting, and one being filled
 	f.ready, f.order, f.free = make(chan *imageBatch, batches), make(chan *imageBatch, batches), make(chan *imageBatch, batches)
 	for range batches {
-		f.free <- &imageBatch{computed: make(chan bool, 1)}
+		f.batches = append(f.batches, &imageBatch{computed: make(chan bool, 1)})
+		f.free <- f.batches[len(f.batches)-1]
 	}
 	f.full, f.spare = make(chan *rows, 1), make(chan *rows, 2)
 	f.spare <- &rows{}
@@ -133,6 +137,9 @@ func (f *filler) run(ctx context.Context) error {
 	close(f.ready)
 	close(f.order)
 	stages.Wait()
+	for _, b := range f.batches {
+		b.release()
+	}
 	f.tell(true)
 	f.report.DecodeSeconds = time.Duration(f.decodeTime.Load()).Seconds()
 	if f.err != nil {
@@ -184,7 +191,10 @@ func (f *filler) sequence() {
 			case <-f.ctx.Done():
 				return
 			}
-			f.clear(cur)
+			if err := f.clear(cur); err != nil {
+				f.fail(err)
+				return
+			}
 		}
 		f.place(cur, j)
 		if len(cur.jobs) == f.o.Batch {
@@ -203,11 +213,22 @@ func (f *filler) send(b *imageBatch) {
 	f.ready <- b
 }
 
-func (f *filler) clear(b *imageBatch) {
-	if b.images == nil {
-		b.images, b.features = make([]float32, f.o.Batch*f.pixels), make([]float32, f.o.Batch*f.body.Features())
-	}
+// clear makes a batch ready to be filled.
+func (f *filler) clear(b *imageBatch) error {
 	b.jobs = b.jobs[:0]
+	if b.images != nil {
+		return nil
+	}
+	if f.feed == nil {
+		if err := f.ask(); err != nil {
+			return err
+		}
+	}
+	var err error
+	if b.images, err = f.memory(b, f.o.Batch*f.pixels); err == nil {
+		b.features, err = f.memory(b, f.o.Batch*f.body.Features())
+	}
+	return err
 }
 
 // place gives a job the next slot of a batch and has it decoded into it. In a
