@@ -37,7 +37,10 @@ func (m Machine) session() onnx.Options {
 // fill is the options of filling a cache, or a stream, by such runs.
 func (m Machine) fill() activations.FillOptions {
 	o := activations.FillOptions{Workers: m.Workers, Runs: m.sideBySide()}
-	if o.Runs > 1 {
+	switch {
+	case m.apart():
+		o.Runs = runsApart
+	case o.Runs > 1:
 		o.Batch = runPhotos
 	}
 	return o
@@ -57,11 +60,16 @@ type frozenBody struct {
 	single          bool  // runs one photograph at a time: scalesBatches
 	multi           *bool // of an exported file, whose features are log-probabilities: whether of several labels
 
+	fed *fed // nil: as on a processor
+
 	mates     sync.Once // checkMates
 	dependent error     // its answer
 }
 
-var _ activations.Judge = (*frozenBody)(nil)
+var (
+	_ activations.Judge  = (*frozenBody)(nil)
+	_ activations.Device = (*frozenBody)(nil)
+)
 
 // openFrozen loads the body up to its cut with [max ‖ average] pooling behind it.
 func (l *Learner) openFrozen() (*frozenBody, error) {
@@ -77,8 +85,10 @@ func (l *Learner) openFrozen() (*frozenBody, error) {
 	if err != nil {
 		return nil, err
 	}
+	key, features := l.key(""), l.Body.Spec.Features()
 	return &frozenBody{session: s, name: m.Path, precision: cmp.Or(l.Config.Body.Precision, fullPrecision),
-		size: int64(l.Config.Images.Size), features: l.Body.Spec.Features(), single: scalesBatches(m)}, nil
+		size: int64(key.Size), features: features, single: scalesBatches(m),
+		fed: newFed(s, l.Config.Machine, 3*key.Size*key.Size, features, key.Body, key.Cut, key.Precision)}, nil
 }
 
 // featureModel is the body up to its pooled features, in the run's precision.

@@ -142,6 +142,8 @@ type Machine struct {
 	// OneRun has the body run a batch at a time on all threads, for answers that
 	// somebody waits for, and not several at once on one thread each.
 	OneRun bool `json:"-"`
+
+	asDevice bool // a processor is fed as a GPU is; for tests
 }
 
 // slashed is c with / between folders, as every system reads it and all that is written has it.

@@ -82,7 +82,8 @@ func exported(name string, model *graph.Model, m Machine) (*Classifier, error) {
 		c.key.Preprocess = "v1 in the graph, jpeg=" + augment.Decoder
 		c.body = wholeBody{classes: len(c.Classes), pixels: c.pre.Len(), multi: c.Multi}
 	} else {
-		c.body = &frozenBody{session: s, name: name, precision: c.Precision, size: int64(c.Size), features: len(c.Classes), single: scalesBatches(model), multi: &c.Multi}
+		c.body = &frozenBody{session: s, name: name, precision: c.Precision, size: int64(c.Size), features: len(c.Classes), single: scalesBatches(model), multi: &c.Multi,
+			fed: newFed(s, m, c.pre.Len(), len(c.Classes), c.Digest)}
 	}
 	return c, nil
 }

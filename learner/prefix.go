@@ -110,9 +110,10 @@ type prefixBody struct {
 	size    int64
 	cut     string
 	row     artifacts.Named
+	fed     *fed
 }
 
-var _ activations.Body = (*prefixBody)(nil)
+var _ activations.Device = (*prefixBody)(nil)
 
 func (l *Learner) openPrefixModel(path string, row artifacts.Named) (*prefixBody, error) {
 	m, err := graph.Read(path)
@@ -124,7 +125,9 @@ func (l *Learner) openPrefixModel(path string, row artifacts.Named) (*prefixBody
 	if err != nil {
 		return nil, err
 	}
-	return &prefixBody{session: s, size: int64(l.Config.Images.Size), cut: cut, row: row}, nil
+	key := l.key(prefixView)
+	return &prefixBody{session: s, size: int64(key.Size), cut: cut, row: row,
+		fed: newFed(s, l.Config.Machine, l.pre.Len(), row.Len(), key.Body, cut, key.View)}, nil
 }
 
 // Features implements activations.Body.
