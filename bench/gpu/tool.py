@@ -33,7 +33,7 @@ class Tool:
         self.children.append(child)
         return child
 
-    def wait(self, child, code=0, seconds=150):
+    def wait(self, child, code=0, seconds=240):
         """Its standard output, if it ends in time and with the code."""
         try:
             out, _ = child.communicate(timeout=seconds)
@@ -45,7 +45,7 @@ class Tool:
             raise Failure(f"exit code {child.returncode}, not {code}: {' '.join(child.args[1:4])} …; {self.last_line()}")
         return out
 
-    def run(self, *args, device=None, seconds=150):
+    def run(self, *args, device=None, seconds=240):
         return self.wait(self.start(*args, device=device, stdout=subprocess.PIPE), seconds=seconds)
 
     def json(self, *args, **more):
