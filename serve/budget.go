@@ -128,6 +128,13 @@ func (u *upload) all(r io.Reader, size int64) ([]byte, error) {
 	}
 }
 
+// passOver reads the rest of a refused body without keeping it: most clients look
+// for the answer only when they have sent all.
+func (u *upload) passOver() {
+	u.release()
+	_, _ = io.Copy(io.Discard, u) // ends at the limit, the least rate or the time-out
+}
+
 func (u *upload) take(n int64) error {
 	err := u.budget.take(u.client, n)
 	if err == nil {

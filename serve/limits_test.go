@@ -226,6 +226,20 @@ func TestHangingDecoder(t *testing.T) {
 	}
 }
 
+// A client that sends all before it looks for the answer reads why it was refused.
+func TestRefusedClientsReadWhy(t *testing.T) {
+	url, _ := start(t, &fake{}, Options{})
+	body := []byte(`{"images":[` + strings.Repeat(`"",`, 5_000_000) + `""]}`)
+	c := dial(t, url, fmt.Sprintf("POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", len(body)))
+	if _, err := c.Write(body); err != nil {
+		t.Fatalf("cut off while it sent: %v", err)
+	}
+	answer := make([]byte, 12)
+	if _, err := io.ReadFull(c, answer); err != nil || string(answer) != "HTTP/1.1 413" {
+		t.Errorf("%q, %v; want 413", answer, err)
+	}
+}
+
 func TestFormsAreBounded(t *testing.T) {
 	url, _ := start(t, &fake{}, Options{})
 	part := "--b\r\nContent-Disposition: form-data; name=a\r\n\r\n\r\n"

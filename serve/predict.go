@@ -67,6 +67,7 @@ func (s *Server) predict(w http.ResponseWriter, r *http.Request) {
 	defer q.end(ctx)
 	photos, single, err := s.read(r, q.upload)
 	if err != nil {
+		q.upload.passOver()
 		fail(w, err)
 		return
 	}
