@@ -21,6 +21,8 @@ LDFLAGS := -s -w $(if $(VERSION),-X finetune/cli.Version=$(VERSION))
 
 # libjpeg-turbo decodes faster than Go; it is linked in where its static library is (Debian: libturbojpeg0-dev). TAGS= leaves it out.
 TAGS ?= $(shell pkg-config --exists libturbojpeg 2>/dev/null && test -f "$$(pkg-config --variable=libdir libturbojpeg)/libturbojpeg.a" && echo turbojpeg)
+# The modules that carry the decoders of HEIC and AVIF would look for libraries of this machine at every start; pixels should not depend on those.
+ALWAYS := nodynamic
 
 SETUP    := $(GO) run ./internal/fetch/setup
 TOOL     := $(GO) build -C tools -o $(CURDIR)/bin/tools/
@@ -33,7 +35,7 @@ all: gate
 gate: test build
 
 build: # reproducible: the same sources give the same bytes in any folder
-	$(GO) build -trimpath -buildvcs=false -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o $(BIN) .
+	$(GO) build -trimpath -buildvcs=false -tags '$(ALWAYS) $(TAGS)' -ldflags '$(LDFLAGS)' -o $(BIN) .
 
 test: fetch verify fmt vet staticcheck
 	$(GO) test $(PACKAGES)

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/image/bmp"
 
+	"finetune/internal/heif"
 	ownjpeg "finetune/internal/jpeg"
 	"finetune/internal/tiff"
 )
@@ -175,6 +176,7 @@ func (c codec) failed(err error) error {
 	var own ownjpeg.Unsupported
 	var je jpeg.UnsupportedError
 	var pe png.UnsupportedError
+	var he heif.Unsupported
 	var te tiff.Unsupported
 	switch {
 	case errors.As(err, &known):
@@ -183,6 +185,8 @@ func (c codec) failed(err error) error {
 		return err
 	case errors.As(err, &own):
 		return &DecodeError{Unsupported, fmt.Sprintf("%s is not read here; save it again as plain JPEG or PNG", own)}
+	case errors.As(err, &he):
+		return &DecodeError{Unsupported, fmt.Sprintf("%s is not read here; convert it first, for example: heif-convert IN OUT.jpg", he)}
 	case errors.As(err, &te):
 		return &DecodeError{Unsupported, fmt.Sprintf("%s is not read here; save it again as plain JPEG or PNG", te)}
 	case errors.As(err, &je), errors.As(err, &pe), errors.Is(err, bmp.ErrUnsupported):

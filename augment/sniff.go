@@ -46,8 +46,10 @@ func sniff(data []byte) (string, error) {
 		}
 		return "webp", nil
 	}
-	if kind := ftyp(data); kind != "" {
-		return "", unsupported(kind, "heif-convert IN OUT.jpg, or magick IN OUT.jpg")
+	if kind := ftyp(data); kind == "heic" || kind == "avif" {
+		return kind, nil
+	} else if kind != "" {
+		return "", unsupported(kind, convertors[kind])
 	}
 	head := data[:min(len(data), 8)]
 	return "", &DecodeError{Unreadable, fmt.Sprintf("not an image: it starts with %q; remove it from the folder", head)}
@@ -57,19 +59,21 @@ func unsupported(kind, convert string) error {
 	return &DecodeError{Unsupported, fmt.Sprintf("%s files are not read here; convert it first, for example: %s", kind, convert)}
 }
 
-// ftyp recognises the ISO media family (HEIC, AVIF, video) by its brands.
+var convertors = map[string]string{"video": "ffmpeg -i IN OUT-%04d.jpg", "Canon raw": "exiftool -b -PreviewImage IN > OUT.jpg"}
+
+// ftyp tells the ISO media family (HEIC, AVIF, video) by its brands.
 func ftyp(data []byte) string {
 	if len(data) < 12 || string(data[4:8]) != "ftyp" {
 		return ""
 	}
 	brands := string(data[8:min(len(data), 64, max(12, int(data[2])<<8|int(data[3])))])
-	for _, b := range []struct{ brand, kind string }{
-		{"avif", "AVIF"}, {"avis", "AVIF"},
-		{"heic", "HEIC"}, {"heix", "HEIC"}, {"heim", "HEIC"}, {"heis", "HEIC"},
-		{"hevc", "HEIC"}, {"hevx", "HEIC"}, {"mif1", "HEIC"}, {"msf1", "HEIC"},
+	for _, b := range []struct{ brands, kind string }{
+		{"avif avis", "avif"}, {"heic heix heim heis hevc hevx mif1 msf1", "heic"}, {"crx ", "Canon raw"},
 	} {
-		if strings.Contains(brands, b.brand) {
-			return b.kind
+		for brand := range strings.SplitSeq(b.brands, " ") {
+			if len(brand) >= 3 && strings.Contains(brands, brand) {
+				return b.kind
+			}
 		}
 	}
 	return "video"

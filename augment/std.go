@@ -18,6 +18,8 @@ var codecs = map[string]codec{
 	"gif":  {"GIF", std("gif", gif.DecodeConfig, gif.Decode)},
 	"bmp":  {"BMP", std("bmp", bmp.DecodeConfig, bmp.Decode)},
 	"tiff": {"TIFF", openTIFF},
+	"heic": {"HEIC", openHEIF},
+	"avif": {"AVIF", openHEIF},
 	"webp": {"WebP", std("webp", webp.DecodeConfig, webp.Decode)},
 }
 
