@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 
@@ -246,7 +247,12 @@ func (p place) dropFresh(o RunOptions) error {
 		return fmt.Errorf("learner: %w", err)
 	}
 	defer l.Close()
-	if err := removeOwned(p.fresh); err != nil {
+	err = removeOwned(p.fresh)
+	if err != nil && runtime.GOOS == "windows" { // which removes no file that is open, as the lock is
+		l.Close()
+		err = removeOwned(p.fresh)
+	}
+	if err != nil {
 		return err
 	}
 	if entries, err := os.ReadDir(p.fresh); err == nil && len(entries) > 0 {
@@ -411,7 +417,12 @@ func (r *Run) Discard() {
 			return
 		}
 	}
-	if err := removeOwned(r.Dir); err == nil && r.made {
+	err := removeOwned(r.Dir)
+	if err != nil && runtime.GOOS == "windows" { // which removes no file that is open, as the lock is
+		r.Close()
+		err = removeOwned(r.Dir)
+	}
+	if err == nil && r.made {
 		os.Remove(r.Dir) // fails, as it should, where something else is in it
 	}
 }

@@ -113,7 +113,7 @@ func (r *Run) adopt(step string, c Config, seconds Seconds) (*Summary, error) {
 	if err := r.setConfig(c); err != nil {
 		return nil, err
 	}
-	sum.Run, sum.Seconds = r.Name, seconds
+	sum.Run, sum.Seconds = filepath.ToSlash(r.Name), seconds
 	if err := writeJSON(r.Path(summaryFile), sum); err != nil {
 		return nil, err
 	}

@@ -77,7 +77,7 @@ func (l *Learner) finish(ctx context.Context, r *Run, f *Features, t *fit, m *he
 		return nil, err
 	}
 	sum := &Summary{
-		Run: r.Name, Body: l.Config.Body.Name, Classes: l.Set.Classes,
+		Run: filepath.ToSlash(r.Name), Body: l.Config.Body.Name, Classes: l.Set.Classes,
 		TrainImages: len(f.Train.items), ValidImages: len(f.Valid.items), Skipped: len(f.Skipped),
 		Valid: l.score(logp, f.Valid.items), Counts: f.counts(l.Set.Classes), Majority: majority(f.Valid.items, l.Set.Classes, l.Set.Multi),
 	}
@@ -102,7 +102,6 @@ func (l *Learner) finish(ctx context.Context, r *Run, f *Features, t *fit, m *he
 	}
 	s.Total = time.Since(started).Seconds()
 	sum.Seconds = s
-	sum.Run = filepath.ToSlash(sum.Run)
 	if err := writeJSON(r.Path(summaryFile), sum); err != nil {
 		return nil, err
 	}

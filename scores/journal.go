@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 
 	"finetune/internal/durable"
 	"finetune/internal/failure"
@@ -253,5 +254,9 @@ func (j *Journal) Close() error { return j.lock.Close() }
 
 // Remove deletes the journal, once its table is written.
 func (j *Journal) Remove() error {
-	return errors.Join(durable.Remove(j.dir), j.Close())
+	err := durable.Remove(j.dir)
+	if closing := j.Close(); err == nil || runtime.GOOS != "windows" {
+		return errors.Join(err, closing)
+	}
+	return durable.Remove(j.dir) // Windows removes no file that is open, as the lock was
 }

@@ -143,7 +143,7 @@ func Remove(path string) error {
 	if err := Before(Delete, path); err != nil {
 		return fmt.Errorf("remove %s: %w", path, err)
 	}
-	return os.RemoveAll(path)
+	return removeAll(path)
 }
 
 // randomEnd is what renameio adds to a temporary file's name.

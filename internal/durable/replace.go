@@ -79,8 +79,8 @@ func Move(path, from string) error {
 	if _, err := os.Lstat(path); err == nil {
 		return fmt.Errorf("rename %s to %s: %w", from, path, fs.ErrExist)
 	}
-	if err := os.Rename(from, path); err != nil {
-		return err
+	if err := replace(from, path); err != nil {
+		return &os.LinkError{Op: "rename", Old: from, New: path, Err: err}
 	}
 	return syncFolder(path)
 }

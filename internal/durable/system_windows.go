@@ -3,10 +3,12 @@ package durable
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -89,6 +91,26 @@ func replace(from, to string) error {
 			time.Sleep(wait)
 		}
 	}
+}
+
+// removeAll deletes a file or a folder. Where a file system does not know how
+// Go deletes, by POSIX's rules, each file is deleted as Windows always did.
+func removeAll(path string) error {
+	err := os.RemoveAll(path)
+	if err == nil {
+		return nil
+	}
+	var found []string
+	_ = filepath.WalkDir(path, func(p string, _ fs.DirEntry, err error) error { // what cannot be listed stays, and its folder says so
+		found = append(found, p)
+		return nil
+	})
+	for _, p := range slices.Backward(found) {
+		if e := os.Remove(p); e != nil && !errors.Is(e, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // writable takes the read-only mark off a file and reports whether there was one.
