@@ -6,4 +6,4 @@
 #	bench/kill.sh 100
 set -eu
 cd "$(dirname "$0")/.."
-FINETUNE_KILLS="${1:-100}" exec go test ./cli -run 'Killed' -count 1 -timeout 24h -v
+FINETUNE_KILLS="${1:-100}" exec go test ./cli -run 'Killed|Interrupted' -count 1 -timeout 24h -v

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"path/filepath"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -48,7 +49,21 @@ func artifactsCommand(s Streams) *cli.Command {
 	}
 }
 
+// onlyArtifacts refuses a folder whose files of those names came from elsewhere,
+// as a run's checkpoint does.
+func onlyArtifacts(dir string) error {
+	for _, name := range []string{artifacts.TrainingFile, artifacts.EvalFile, artifacts.OptimizerFile, artifacts.CheckpointFile} {
+		if err := beside(filepath.Join(dir, name), func(string) error { _, err := artifacts.ReadManifest(dir); return err }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func runArtifacts(o artifactsOptions, out *console) error {
+	if err := onlyArtifacts(o.output); err != nil {
+		return err
+	}
 	m, err := learner.WriteArtifacts(o.output, o.config, o.classes, o.multi, !o.native, out)
 	if err != nil {
 		return err

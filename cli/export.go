@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"runtime"
 
@@ -9,6 +10,7 @@ import (
 	"golang.org/x/sys/cpu"
 
 	"finetune/learner"
+	"finetune/onnx/weights"
 )
 
 type exportOptions struct {
@@ -38,9 +40,27 @@ func exportCommand(s Streams) *cli.Command {
 	}
 }
 
+// isGolden knows the file of --golden by its metadata.
+func isGolden(path string) error {
+	_, meta, err := weights.ReadSafetensors(path)
+	if err == nil && meta["sha256"] == "" {
+		err = errors.New("it names no model")
+	}
+	return err
+}
+
 func runExport(ctx context.Context, o exportOptions, out *console) error {
 	if filepath.Ext(o.export.Output) != ".onnx" {
 		return usagef("export: %s: the name must end in .onnx", o.export.Output)
+	}
+	var err error
+	if o.export.Output, err = output(o.export.Output); err != nil {
+		return err
+	}
+	if golden := learner.GoldenFile(o.export.Output); o.export.Golden > 0 {
+		if err := beside(golden, isGolden); err != nil {
+			return err
+		}
 	}
 	c, err := learner.OpenClassifier(o.run, o.machine, out)
 	if err != nil {

@@ -9,24 +9,30 @@ import (
 )
 
 func importCommand(s Streams) *cli.Command {
-	var weights, output string
+	var weights, body string
 	var quiet, json bool
 	return &cli.Command{
 		Name: "import", Usage: "build a body from trained weights: NAME is one of " + strings.Join(bodies.Names(), ", "), ArgsUsage: "NAME",
 		Flags: join([]cli.Flag{
 			&cli.PathFlag{Name: "weights", Usage: "state dict `FILE`: .pth (zip or legacy) or .safetensors", Required: true, Destination: &weights},
-			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "`BODY.onnx` to write, with BODY.json beside it", Required: true, Destination: &output},
+			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "`BODY.onnx` to write, with BODY.json beside it", Required: true, Destination: &body},
 		}, outputFlags(&quiet, &json)),
-		Action: func(c *cli.Context) error {
+		Action: func(c *cli.Context) (err error) {
 			if c.NArg() != 1 {
 				return usagef("import takes one NAME: %s", strings.Join(bodies.Names(), ", "))
 			}
 			out := &console{Streams: s, quiet: quiet, json: json}
-			spec, err := bodies.Import(c.Args().First(), weights, output)
+			if body, err = output(body); err != nil {
+				return err
+			}
+			if err := beside(bodies.SpecPath(body), func(path string) error { _, err := bodies.ReadSpec(path); return err }); err != nil {
+				return err
+			}
+			spec, err := bodies.Import(c.Args().First(), weights, body)
 			if err != nil {
 				return err
 			}
-			out.print("%s: %s, digest %s, %d features at %d px; use it with --body %s", output, spec.Name, spec.Digest, spec.Features(), spec.Size, output)
+			out.print("%s: %s, digest %s, %d features at %d px; use it with --body %s", body, spec.Name, spec.Digest, spec.Features(), spec.Size, body)
 			return out.object(spec)
 		},
 	}

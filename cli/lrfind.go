@@ -41,7 +41,17 @@ func lrFindCommand(s Streams) *cli.Command {
 	}
 }
 
-func runLRFind(ctx context.Context, o lrFindOptions, out *console) error {
+func runLRFind(ctx context.Context, o lrFindOptions, out *console) (err error) {
+	table := strings.TrimSuffix(o.output, filepath.Ext(o.output)) + ".csv"
+	if o.output, err = output(o.output); err != nil {
+		return err
+	}
+	if table, err = output(table); err != nil {
+		return err
+	}
+	if err := beside(table, startsWith("step,lr,loss")); err != nil {
+		return err
+	}
 	if err := checkTraining(&o.config.Train); err != nil {
 		return err
 	}
@@ -65,7 +75,6 @@ func runLRFind(ctx context.Context, o lrFindOptions, out *console) error {
 	if err := figure.Write(o.output); err != nil {
 		return err
 	}
-	table := strings.TrimSuffix(o.output, filepath.Ext(o.output)) + ".csv"
 	if err := curve.WriteCSV(table); err != nil {
 		return err
 	}

@@ -7,25 +7,28 @@ import (
 )
 
 func mergeCommand(s Streams) *cli.Command {
-	var output string
+	var into string
 	var quiet, json bool
 	return &cli.Command{
 		Name: "merge", Usage: "join the tables that `finetune score --shard` wrote", ArgsUsage: "PART…",
 		Description: "The parts may come in any order; the result is the file that one run over all photographs writes.",
 		Flags: join([]cli.Flag{
-			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "table `FILE` to write, of the parts' format", Destination: &output},
+			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "table `FILE` to write, of the parts' format", Destination: &into},
 		}, outputFlags(&quiet, &json)),
-		Action: func(c *cli.Context) error {
-			if output == "" || c.NArg() == 0 {
+		Action: func(c *cli.Context) (err error) {
+			if into == "" || c.NArg() == 0 {
 				return usagef("merge takes the parts and -o FILE, as in `finetune merge part-*.csv -o all.csv`")
 			}
 			out := &console{Streams: s, quiet: quiet, json: json}
-			rows, err := scores.Merge(output, c.Args().Slice())
+			if into, err = output(into); err != nil {
+				return err
+			}
+			rows, err := scores.Merge(into, c.Args().Slice())
 			if err != nil {
 				return err
 			}
-			out.say("%s: %d rows of %d parts", output, rows, c.NArg())
-			return out.object(map[string]any{"output": output, "rows": rows, "parts": c.NArg()})
+			out.say("%s: %d rows of %d parts", into, rows, c.NArg())
+			return out.object(map[string]any{"output": into, "rows": rows, "parts": c.NArg()})
 		},
 	}
 }

@@ -39,7 +39,10 @@ func previewCommand(s Streams) *cli.Command {
 	}
 }
 
-func runPreview(ctx context.Context, o previewOptions, out *console) error {
+func runPreview(ctx context.Context, o previewOptions, out *console) (err error) {
+	if o.output, err = output(o.output); err != nil {
+		return err
+	}
 	l, err := learner.Open(ctx, o.config, out)
 	if err != nil {
 		return err

@@ -83,6 +83,10 @@ func runScore(ctx context.Context, o scoreOptions, out *console) error {
 	if o.score.Output == "" {
 		return usagef("score needs -o FILE, which ends in .csv, .jsonl or .parquet")
 	}
+	var err error
+	if o.score.Output, err = output(o.score.Output); err != nil {
+		return err
+	}
 	if _, err := scores.FormatOf(o.score.Output); err != nil {
 		return err
 	}

@@ -265,6 +265,11 @@ func spread(items []dataset.Item, n int) []dataset.Item {
 	return out
 }
 
+// GoldenFile is where the golden inputs of an exported file are kept, beside it.
+func GoldenFile(output string) string {
+	return filepath.Join(filepath.Dir(output), "golden.safetensors")
+}
+
 // write writes the file and, where asked for, its golden inputs.
 func (c *Classifier) write(ctx context.Context, m *graph.Model, file *Classifier, set *dataset.Set, o ExportOptions, r *ExportReport) error {
 	data, err := m.Bytes()
@@ -280,7 +285,7 @@ func (c *Classifier) write(ctx context.Context, m *graph.Model, file *Classifier
 		if err != nil {
 			return err
 		}
-		r.Golden = filepath.Join(filepath.Dir(o.Output), "golden.safetensors")
+		r.Golden = GoldenFile(o.Output)
 		meta := map[string]string{"model": filepath.Base(o.Output), "sha256": file.Digest, "classes": strings.Join(c.Classes, "\n")}
 		if err := writeTensors(r.Golden, tensors, meta); err != nil {
 			return err

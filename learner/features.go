@@ -121,7 +121,7 @@ func (l *Learner) checkSkipped(f *Features) error {
 	const shown = 5
 	for i, s := range f.Skipped {
 		if i == shown {
-			l.ui.Warn("and %d more unreadable photographs, all listed in the run's skipped.csv", len(f.Skipped)-shown)
+			l.ui.Warn("and %d more unreadable photographs, all listed in %s", len(f.Skipped)-shown, l.listSkipped(f.Skipped))
 			break
 		}
 		l.ui.Warn("%s: %s: %s; skipped", s.Path, s.Status, s.Reason)

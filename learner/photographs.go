@@ -12,6 +12,7 @@ import (
 
 	"finetune/dataset"
 	"finetune/internal/failure"
+	"finetune/scores"
 )
 
 // photographsFile lists what a run trains and validates on. A run that goes on
@@ -60,7 +61,7 @@ func (l *Learner) listed(f *Features) []listed {
 			if l.Set.Multi {
 				label = classNames(l.Set.Classes, it.Labels, cmp.Or(l.Config.Data.LabelSep, ";"))
 			}
-			out = append(out, listed{part.name, it.Path, label, it.Digest})
+			out = append(out, listed{part.name, scores.Disarm(it.Path), scores.Disarm(label), it.Digest})
 		}
 	}
 	return out

@@ -33,6 +33,9 @@ func WriteReport(run string) (string, error) {
 		return "", err
 	}
 	dir := filepath.Join(run, reportDir)
+	if info, err := os.Lstat(dir); err == nil && !info.IsDir() {
+		return "", failure.Usage(fmt.Errorf("learner: %s: is no folder but a link or a file; move it away, so that nothing is written elsewhere", dir))
+	}
 	return filepath.Join(dir, "index.html"), plots.WriteReport(dir, r)
 }
 

@@ -189,12 +189,7 @@ func (r *Run) writePredictions(rows []Prediction, classes []string, multi bool, 
 	})
 }
 
-func (r *Run) writeSkipped(rows []Skipped) error {
-	return r.table(skippedFile, []string{"split", "path", "status", "reason"}, len(rows), func(i int) []string {
-		s := rows[i]
-		return []string{s.Split, scores.Disarm(s.Path), s.Status, scores.Disarm(s.Reason)}
-	})
-}
+func (r *Run) writeSkipped(rows []Skipped) error { return writeSkipped(r.Path(skippedFile), rows) }
 
 func (r *Run) writeNeighbours(rows []Neighbour, classes []string) error {
 	return r.table(neighboursFile, []string{"path", "rank", "neighbour", "label", "distance", "duplicate"}, len(rows), func(i int) []string {

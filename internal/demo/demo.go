@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -147,11 +148,32 @@ func layOut(ctx context.Context, cells []cell, dir string) error {
 	}); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(dir); err != nil {
-		return fmt.Errorf("demo: %w", err)
+	if err := onlyOurs(dir, staging); err != nil {
+		return err
 	}
-	if err := durable.Place(dir, staging); err != nil {
+	if err := durable.ReplaceFolder(dir, staging); err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
 	return nil
+}
+
+// onlyOurs refuses a folder with files that the new one does not have: they
+// would be counted as photographs, and are not ours to remove.
+func onlyOurs(dir, staging string) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) && path == dir {
+			return nil
+		}
+		if err != nil || d.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		if _, err := os.Lstat(filepath.Join(staging, rel)); err != nil {
+			return fmt.Errorf("demo: %s: finetune did not lay it out, and the folder lacks other files; move it away", path)
+		}
+		return nil
+	})
 }

@@ -229,10 +229,10 @@ func (it Item) placeFolder(archives []string, dir string) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o777); err != nil {
 		return fmt.Errorf("fetch: %w", err)
 	}
-	if err := os.RemoveAll(dir); err != nil {
+	if err := durable.ReplaceFolder(dir, staging); err != nil {
 		return fmt.Errorf("fetch: %w", err)
 	}
-	return appear(staging, dir)
+	return nil
 }
 
 // writeEntry writes exactly size bytes of r to path and returns their digest.

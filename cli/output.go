@@ -1,0 +1,47 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"finetune/internal/durable"
+	"finetune/internal/failure"
+)
+
+// output is the file that -o names, looked at before any work is done: the one
+// that a symbolic link leads to. Folders, pipes and devices are refused.
+func output(path string) (string, error) {
+	to, err := durable.Target(path)
+	return to, failure.Usage(err)
+}
+
+// beside refuses to replace a file that a command writes beside the one that -o
+// names, and whose name nobody gave, unless ours knows it as one of its own.
+func beside(path string, ours func(path string) error) error {
+	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err := ours(path); err != nil {
+		return failure.Usage(fmt.Errorf("%s would be replaced and is not what this command writes (%w); move it, or give -o another name", path, err))
+	}
+	return nil
+}
+
+// startsWith knows a file by its first bytes.
+func startsWith(text string) func(path string) error {
+	return func(path string) error {
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		head := make([]byte, len(text))
+		if n, err := io.ReadFull(f, head); err != nil || !bytes.Equal(head, []byte(text)) {
+			return fmt.Errorf("it begins with %q, not with %q", head[:n], text)
+		}
+		return nil
+	}
+}
