@@ -29,7 +29,7 @@ TOOL     := $(GO) build -C tools -o $(CURDIR)/bin/tools/
 PACKAGES := ./...
 RACE     := $(patsubst %,./%/...,$(wildcard activations augment dataset internal/fetch learner serve))
 
-.PHONY: all gate fmt vet staticcheck test race verify build fetch demo cuda clean golden proto bench microbench kills faults hostile fuzz mutants sbom vuln
+.PHONY: all gate fmt vet staticcheck test test-runtimes race verify build fetch runtimes demo cuda clean golden proto bench microbench kills faults hostile fuzz mutants sbom vuln
 
 all: gate
 gate: test build
@@ -42,8 +42,18 @@ test: fetch verify fmt vet staticcheck
 	$(if $(TAGS),$(GO) test -tags '$(TAGS)' ./augment)
 	$(GO) test -race -short $(RACE)
 
+# What ONNX Runtime can break: every operator's gradient, bodies, int8, float16, artifacts, optimisers, resume, export, and the commands that use them.
+test-runtimes: fetch runtimes # with the oldest ONNX Runtime that is accepted and with the CUDA build's version
+	@mkdir -p bin; $(SETUP) -paths runtimes >bin/runtimes
+	@while read -r lib; do echo "== $$lib"; export ONNXRUNTIME_LIB="$$lib"; \
+		$(GO) test -short ./onnx/... ./head ./finetuning ./learner && \
+		$(GO) test ./cli -run 'TestScripts/(train|float16|int8|unfreeze)$$|TestHostileModels' || exit 1; done <bin/runtimes
+
 fetch: # once: ONNX Runtime and the default body
 	@$(SETUP) runtime efficientnet-lite0
+
+runtimes: # other versions of ONNX Runtime for the CPU, to test with: 40 MB
+	@$(SETUP) runtimes
 
 demo: fetch build # trains on photographs of solar cells and says where the report is
 	@$(SETUP) solar-cells
