@@ -115,8 +115,21 @@ func (l *Learner) openBody() (err error) {
 		return err
 	}
 	l.ui.Say("body       %s, digest %.12s, %d px", spec.Name, spec.Digest, c.Images.Size)
-	l.ui.Say("runtime    ONNX Runtime %s (API %d), device %s, %d threads", l.Runtime.Version, l.Runtime.API, c.Machine.Device, c.Machine.Threads)
+	l.ui.Say("runtime    ONNX Runtime %s (API %d), device %s, %d threads", l.Runtime.Version, l.Runtime.API, chosenDevice(c.Machine.Device, l.ui), c.Machine.Threads)
 	return nil
+}
+
+// chosenDevice names a device and, of auto, what it chose; it warns where that is
+// the processor although a GPU seems to be there.
+func chosenDevice(device string, ui UI) string {
+	chosen, why := onnx.Chosen(device)
+	if why != nil {
+		ui.Warn("a GPU seems to be here, but the CPU is used: %v", why)
+	}
+	if device == "auto" {
+		return chosen + " (auto)"
+	}
+	return chosen
 }
 
 // usePolicy makes the augmentation that the configuration names the learner's.

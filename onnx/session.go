@@ -92,6 +92,9 @@ func open(name string, in, out []string, read func() (*graph.Model, error), o Op
 	}
 	defer so.Destroy()
 	s, err := create(so)
+	if err != nil && provider == "CUDA" {
+		err = whyNot(environment.runtime.Path, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("onnx: %s: ONNX Runtime %s cannot load it: %w", name, environment.runtime.Version, err)
 	}
@@ -144,19 +147,15 @@ func sessionOptions(o Options) (so *ort.SessionOptions, provider string, err err
 	return so, provider, err
 }
 
-// appendProvider adds the CUDA provider where o.Device asks for it. "auto" falls
-// back to the CPU; "cuda" never does.
+// appendProvider adds the CUDA provider where o.Device asks for it. "auto" may
+// be the CPU; "cuda" never is.
 func appendProvider(so *ort.SessionOptions, o Options) (string, error) {
-	device := o.Device
-	switch device {
-	case "", "cpu":
+	switch device, _ := Chosen(o.Device); device {
+	case "cpu":
 		return "CPU", nil
-	case "auto", "cuda":
+	case "cuda":
 	default:
-		return "", fmt.Errorf("device %q is not known; use auto, cpu or cuda", device)
-	}
-	if device == "auto" && !cudaPossible() {
-		return "CPU", nil
+		return "", fmt.Errorf("device %q is not known; use auto, cpu or cuda", o.Device)
 	}
 	restore := keepSignals()
 	defer restore()
@@ -174,25 +173,16 @@ func appendProvider(so *ort.SessionOptions, o Options) (string, error) {
 	if err == nil {
 		err = so.AppendExecutionProviderCUDA(cuda)
 	}
-	if err == nil {
-		return "CUDA", nil
+	if err != nil {
+		return "", fmt.Errorf("the CUDA provider cannot be used: %w; run `finetune doctor`, or use --device cpu", whyNot(environment.runtime.Path, err))
 	}
-	if device == "auto" {
-		return "CPU", nil
-	}
-	return "", fmt.Errorf("the CUDA provider cannot be used: %s; run `finetune doctor`, or use --device cpu", firstLine(err))
+	return "CUDA", nil
 }
 
-// Accelerated reports whether a session on this device will not compute on the
-// processor, unless the device turns out to be unusable.
+// Accelerated reports whether a session on this device will not compute on the processor.
 func Accelerated(device string) bool {
-	return device == "cuda" || device == "auto" && cudaPossible()
-}
-
-// cudaPossible reports whether the loaded library has a CUDA provider beside it
-// and an NVIDIA driver is present.
-func cudaPossible() bool {
-	return hasCUDA(filepath.Dir(environment.runtime.Path)) && nvidiaDriver()
+	chosen, _ := Chosen(device)
+	return chosen == "cuda"
 }
 
 func firstLine(err error) string {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/cpu"
@@ -18,8 +19,6 @@ import (
 	"finetune/internal/home"
 	"finetune/onnx"
 	"finetune/onnx/bodies"
-	"finetune/onnx/graph"
-	"finetune/onnx/graph/onnxpb"
 )
 
 // folder checks that $FINETUNE_HOME can be written and has a gigabyte free.
@@ -50,6 +49,9 @@ func library() []Finding {
 	}
 	file := Finding{Name: "runtime", Detail: path}
 	for _, name := range []string{"runtime", "cuda"} {
+		if !slices.Contains(fetch.Names(), name) { // not every system has a CUDA build
+			continue
+		}
 		installed, _, err := fetch.Installed(name)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return []Finding{{"runtime", Broken, err.Error(), "`finetune fetch " + name + "`"}}
@@ -86,7 +88,7 @@ func loads(path string) Finding {
 	loaded, err := onnx.Start("")
 	if err == nil {
 		f.Detail = fmt.Sprintf("ONNX Runtime %s, C API %d", loaded.Version, loaded.API)
-		err = runs("cpu")
+		err = onnx.Try("cpu")
 	}
 	if err != nil {
 		f.Status, f.Detail, f.Fix = Broken, err.Error(), fixRuntime
@@ -96,39 +98,10 @@ func loads(path string) Finding {
 		return f
 	}
 	f.Detail += ", provider CPU"
+	if _, why := onnx.Chosen("auto"); why != nil {
+		f.Detail += "; `--device auto` is the CPU, for what is said of the GPU below"
+	}
 	return f
-}
-
-// runs doubles a number on device.
-func runs(device string) error {
-	b := graph.NewBuilder("doctor", 17)
-	x := b.Input("x", int32(onnxpb.TensorProto_FLOAT), 1)
-	b.Node("Add", "y", []string{x, x})
-	b.Output("y", int32(onnxpb.TensorProto_FLOAT), 1)
-	model, err := b.Model().Bytes()
-	if err != nil {
-		return err
-	}
-	s, err := onnx.OpenBytes("a model of one node", model, []string{"x"}, []string{"y"}, onnx.Options{Threads: 1, Device: device})
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	in, out := []float32{21}, []float32{0}
-	tx, errX := onnx.Float32(in, 1)
-	ty, errY := onnx.Float32(out, 1)
-	if err := errors.Join(errX, errY); err != nil {
-		return err
-	}
-	defer tx.Close()
-	defer ty.Close()
-	if err := s.Run([]*onnx.Tensor{tx}, []*onnx.Tensor{ty}); err != nil {
-		return err
-	}
-	if out[0] != 42 {
-		return fmt.Errorf("ONNX Runtime on %s: 21 and 21 make %g", device, out[0])
-	}
-	return nil
 }
 
 // weights checks every body's weights; one of the defaults is needed.

@@ -42,8 +42,7 @@ func Check() []Finding {
 	found := []Finding{folder()}
 	found = append(found, library()...)
 	found = append(found, weights()...)
-	found = append(found, photographs(), cache(), processor())
-	return append(found, cuda()...)
+	return append(found, photographs(), cache(), processor(), cuda())
 }
 
 // Worst is the worst status among findings.

@@ -3,13 +3,13 @@ package doctor
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
-	"slices"
 	"strings"
 	"testing"
+
+	"finetune/onnx"
 )
 
 func named(findings []Finding, name string) Finding {
@@ -97,40 +97,6 @@ absent   NVIDIA GPU  no driver
 	}
 }
 
-// A library with a dependency of its own, built here: present in the folder,
-// then taken away.
-func TestLackingNamesWhatIsMissing(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("ELF libraries are built on Linux only")
-	}
-	dir := t.TempDir()
-	build := func(name string, args ...string) {
-		args = append([]string{"-shared", "-fPIC", "-x", "c", "/dev/null", "-o", filepath.Join(dir, name), "-Wl,-soname," + name}, args...)
-		if out, err := exec.Command("cc", args...).CombinedOutput(); err != nil {
-			t.Skipf("no C compiler to build a library with: %v %s", err, out)
-		}
-	}
-	build("libinner.so.3")
-	build("libouter.so.2", "-Wl,--no-as-needed", "-L"+dir, "-l:libinner.so.3")
-	build(provider, "-Wl,--no-as-needed", "-L"+dir, "-l:libouter.so.2")
-	check := func(want ...string) {
-		t.Helper()
-		missing, err := lacking(filepath.Join(dir, provider), []string{"liblater.so.9"}, searchPath(dir))
-		if err != nil || !slices.Equal(missing, want) {
-			t.Errorf("missing %q, %v; want %q", missing, err, want)
-		}
-	}
-	check("liblater.so.9")
-	os.Remove(filepath.Join(dir, "libinner.so.3"))
-	check("libinner.so.3", "liblater.so.9")
-	os.Remove(filepath.Join(dir, "libouter.so.2"))
-	check("liblater.so.9", "libouter.so.2")
-
-	if _, err := lacking(filepath.Join(dir, "absent.so"), nil, searchPath(dir)); err == nil {
-		t.Error("no error for a file that is not there")
-	}
-}
-
 func TestCheckFindsTheLibrary(t *testing.T) {
 	found := Check()
 	if f := named(found, "runtime"); f.Status == Missing {
@@ -138,5 +104,37 @@ func TestCheckFindsTheLibrary(t *testing.T) {
 	}
 	if f := named(found, "runtime loads"); f.Status != OK || !strings.Contains(f.Detail, "ONNX Runtime 1.") {
 		t.Errorf("%+v", f)
+	}
+}
+
+// TestGPU: what is said of an NVIDIA GPU.
+func TestGPU(t *testing.T) {
+	whole := onnx.CUDA{Provider: "/rt/libonnxruntime_providers_cuda.so", Needs: 13, Driver: 13000}
+	with := func(change func(c *onnx.CUDA)) onnx.CUDA { c := whole; change(&c); return c }
+	works, fails := func() error { return nil }, func() error { return errors.New("out of memory") }
+	for _, c := range []struct {
+		name           string
+		cuda           onnx.CUDA
+		err            error
+		driver, pinned bool
+		try            func() error
+		status         Status
+		says, fix      string
+	}{
+		{"all well", whole, nil, true, true, works, OK, "provider CUDA", ""},
+		{"it fails", whole, nil, true, true, fails, Broken, "out of memory", "--device cpu"},
+		{"nothing at all", onnx.CUDA{}, errors.New("none"), false, true, nil, Absent, "no driver", ""},
+		{"a driver alone", onnx.CUDA{}, errors.New("none"), true, true, nil, Absent, "the CPU is used", "finetune fetch cuda"},
+		{"a driver alone where nothing is pinned", onnx.CUDA{}, errors.New("none"), true, false, nil, Absent, "the CPU is used", "none is pinned"},
+		{"all but a driver", with(func(c *onnx.CUDA) { c.Driver = 0 }), nil, false, true, nil, Absent, "complete but for the driver (libcuda.so.1)", ""},
+		{"no driver and no cuBLAS", with(func(c *onnx.CUDA) { c.Driver, c.Missing = 0, []string{"libcublas.so.13"} }), nil, false, true, nil, Absent, "libcublas.so.13", "finetune fetch cuda"},
+		{"no cuBLAS", with(func(c *onnx.CUDA) { c.Missing = []string{"libcublas.so.13"} }), nil, true, true, nil, Broken, "libcublas.so.13", "finetune fetch cuda"},
+		{"a driver without its library", with(func(c *onnx.CUDA) { c.Driver = 0 }), nil, true, true, nil, Broken, "libcuda.so.1 not found", "driver"},
+		{"a driver too old", with(func(c *onnx.CUDA) { c.Driver = 12020 }), nil, true, true, nil, Broken, "serves CUDA 12.2, this build of ONNX Runtime needs 13", "driver"},
+	} {
+		f := gpu(c.cuda, c.err, c.driver, c.pinned, c.try)
+		if f.Status != c.status || !strings.Contains(f.Detail, c.says) || !strings.Contains(f.Fix, c.fix) || (c.fix == "") != (f.Fix == "") {
+			t.Errorf("%s: %+v, want %s, %q and %q", c.name, f, c.status, c.says, c.fix)
+		}
 	}
 }

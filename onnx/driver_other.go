@@ -1,0 +1,5 @@
+//go:build !linux
+
+package onnx
+
+func driverVersion() int { return 0 }
