@@ -1,6 +1,10 @@
 package activations
 
-import "time"
+import (
+	"time"
+
+	"finetune/internal/failure"
+)
 
 // compute runs the body over batches as they come.
 func (f *filler) compute() {
@@ -33,11 +37,13 @@ func (f *filler) runBody(b *imageBatch) error {
 	}
 	f.bodyRuns(+1)
 	defer f.bodyRuns(-1)
-	if err := f.body.Run(f.ctx, b.images[:n*f.pixels], n, b.features[:n*f.body.Features()]); err != nil {
-		return err
-	}
-	f.judge(b)
-	return nil
+	return failure.Guard(func() error {
+		if err := f.body.Run(f.ctx, b.images[:n*f.pixels], n, b.features[:n*f.body.Features()]); err != nil {
+			return err
+		}
+		f.judge(b)
+		return nil
+	})
 }
 
 // judge marks the images of which the body could make no row.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
@@ -30,12 +31,22 @@ func Main(ctx context.Context, args []string, s Streams) int {
 	defer stop()
 	out := &checked{Writer: s.Out}
 	s.Out = out
-	app := newApp(s)
-	err := app.RunContext(ctx, arrange(app, args))
+	err := failure.Guard(func() error {
+		app := newApp(s)
+		return required(app.RunContext(ctx, arrange(app, args)))
+	})
 	if err == nil {
 		err = out.failed()
 	}
 	return finish(s.Err, err)
+}
+
+// required makes urfave/cli's word for missing flags, whose type is its own, a usage error.
+func required(err error) error {
+	if err != nil && strings.HasPrefix(err.Error(), "Required flag") {
+		return usagef("%w; --help lists them", err)
+	}
+	return err
 }
 
 func interruptible(ctx context.Context, w io.Writer) (context.Context, func()) {
@@ -87,10 +98,10 @@ func newApp(s Streams) *cli.App {
 		},
 	}
 	for _, c := range app.Commands {
-		c.OnUsageError = usageError
+		c.OnUsageError, c.Before = usageError, checkFlags
 		c.HideHelpCommand = true
 		for _, sub := range c.Subcommands {
-			sub.OnUsageError = usageError
+			sub.OnUsageError, sub.Before = usageError, checkFlags
 			sub.HideHelpCommand = true
 		}
 	}

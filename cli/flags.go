@@ -152,6 +152,9 @@ func (n numbers) Set(text string) error {
 	return nil
 }
 
+// Get implements flag.Getter.
+func (n numbers) Get() any { return *n.into }
+
 // String implements flag.Value.
 func (n numbers) String() string { return "" }
 

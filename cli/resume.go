@@ -28,7 +28,10 @@ func (o *trainOptions) reopen(out *console) (*learner.Run, *learner.Summary, err
 	if waiting := run.Waiting(); waiting != "" {
 		out.warn("%s is not finished; it is to take the place of this run: `--resume --overwrite` goes on with it", waiting)
 	}
-	if err := o.sameRun(config); err != nil {
+	if err = checkConfig(o.run, config); err == nil {
+		err = o.sameRun(config)
+	}
+	if err != nil {
 		run.Close()
 		return nil, nil, err
 	}

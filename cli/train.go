@@ -170,6 +170,8 @@ func checkTraining(t *learner.Training) error {
 		return usagef("--lr %g: a learning rate is above 0", t.LR)
 	case t.Schedule == "constant" && t.Epochs < 1:
 		return usagef("--schedule constant needs --epochs N, 1 or more")
+	case t.Schedule == "sgdr" && allEpochs(*t) > mostEpochs:
+		return usagef("--cycles %d, --cycle-len %d and --cycle-mult %d make more than %.0e epochs", t.Cycles, t.CycleLen, t.CycleMult, float64(mostEpochs))
 	case t.Schedule != "constant" && (t.Epochs != 0 || t.Cycles < 1 || t.CycleLen < 1 || t.CycleMult < 1):
 		return usagef("--cycles, --cycle-len and --cycle-mult are 1 or more, and --epochs is for --schedule constant")
 	case strings.HasPrefix(t.Schedule, "clr") && (t.CycleMult != 1 || len(t.CLR) != 2 && len(t.CLR) != 4):
@@ -188,6 +190,21 @@ func checkTraining(t *learner.Training) error {
 		return usagef("--swa keeps an average, --best and --patience one epoch's weights; choose")
 	}
 	return nil
+}
+
+// mostEpochs keeps a course that doubles itself within what can be counted.
+const mostEpochs = 1_000_000
+
+// allEpochs are those of all cycles, or mostEpochs and more.
+func allEpochs(t learner.Training) float64 {
+	n, length := 0.0, float64(t.CycleLen)
+	for range t.Cycles {
+		if n += length; n > mostEpochs {
+			break
+		}
+		length *= float64(t.CycleMult)
+	}
+	return n
 }
 
 // hint adds how to go on after an interruption.

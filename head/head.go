@@ -20,6 +20,9 @@ type Config struct {
 	Seed    uint64    `json:"seed"`    // names the initial weights
 }
 
+// mostWeights is 1 GB of them, and as much each for gradient and momentum.
+const mostWeights = 1 << 28
+
 // withDefaults fills Drop and checks c.
 func (c Config) withDefaults() (Config, error) {
 	if c.Drop == nil {
@@ -34,10 +37,15 @@ func (c Config) withDefaults() (Config, error) {
 	if len(c.Drop) != len(c.Hidden)+1 {
 		return c, fmt.Errorf("head: %d dropout values for %d Linear layers; give one for each", len(c.Drop), len(c.Hidden)+1)
 	}
+	total, in := 0.0, float64(c.In)
 	for _, w := range c.Hidden {
 		if w < 1 {
 			return c, fmt.Errorf("head: hidden width %d; a width is 1 or more", w)
 		}
+		total, in = total+in*float64(w), float64(w)
+	}
+	if total += in * float64(c.Classes); total > mostWeights {
+		return c, fmt.Errorf("head: hidden widths %v for %d features and %d classes make %.2g weights; at most %.2g are trained, so give narrower layers", c.Hidden, c.In, c.Classes, total, float64(mostWeights))
 	}
 	for _, p := range c.Drop {
 		if !(p >= 0 && p < 1) {

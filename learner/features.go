@@ -133,7 +133,7 @@ func (l *Learner) checkSkipped(f *Features) error {
 		}
 	}
 	total := len(l.Set.Train) + len(l.Set.Valid)
-	if share := float64(bad) / float64(max(total, 1)); share > l.Config.Data.MaxBad {
+	if share := float64(bad) / float64(max(total, 1)); bad > 0 && share > l.Config.Data.MaxBad {
 		return failure.Data(fmt.Errorf("learner: %s: %d of %d photographs cannot be read, more than --max-bad %g allows; mend or remove them (%s: %s)",
 			l.Config.Data.name(), bad, total, l.Config.Data.MaxBad, f.Skipped[0].Path, f.Skipped[0].Reason))
 	}

@@ -128,7 +128,7 @@ func (p *photoLoader) decode(ctx context.Context, n int, load func(dst []float32
 		wg.Go(func() {
 			for k := range next {
 				if errs[k] = ctx.Err(); errs[k] == nil {
-					errs[k] = load(images[k*size:(k+1)*size], k)
+					errs[k] = failure.Guard(func() error { return load(images[k*size:(k+1)*size], k) })
 				}
 			}
 		})
