@@ -58,6 +58,6 @@ func runPrecompute(ctx context.Context, o precomputeOptions, out *console) error
 	}
 	out.print("features of %d train, %d valid and %d test photographs are in %s", f.Train.Len(), f.Valid.Len(), f.Test.Len(), l.Config.Machine.Cache)
 	batch, rates := l.Fed()
-	return out.object(map[string]any{"train": f.Train.Len(), "valid": f.Valid.Len(), "test": f.Test.Len(), "skipped": len(f.Skipped), "computed": f.Computed, "seconds": f.Seconds,
+	return out.object(map[string]any{"counts": l.Set.Counts(), "train": f.Train.Len(), "valid": f.Valid.Len(), "test": f.Test.Len(), "skipped": len(f.Skipped), "computed": f.Computed, "seconds": f.Seconds,
 		"decode_seconds": f.Decode, "steady_images_per_second": f.Steady, "body_batch": batch, "body_rates": rates})
 }

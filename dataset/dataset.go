@@ -120,7 +120,7 @@ func Files(root string) (items []Item, warnings []string, err error) {
 		return nil, nil, failure.Data(fmt.Errorf("dataset: %s: %w; name a folder of photographs", root, reason(err)))
 	}
 	if info.Mode().IsRegular() {
-		return []Item{{Path: filepath.Base(root), File: root, Label: -1}}, nil, nil
+		return []Item{{Path: EscapePath(filepath.Base(root)), File: root, Label: -1}}, nil, nil
 	}
 	if !info.IsDir() {
 		return nil, nil, failure.Data(fmt.Errorf("dataset: %s: neither a folder nor a file; name a folder of photographs", root))

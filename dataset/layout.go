@@ -124,10 +124,11 @@ func (r *folders) choose(names []string) (layout, error) {
 	if err != nil {
 		return layout{}, err
 	}
+	alone := !slices.ContainsFunc(list, func(b branch) bool { return b.role > trainRole && b.holds() }) // of all parts
 	switch {
-	case train == nil || len(train.classes) == 0 && train.flat && len(others) >= 2:
+	case train == nil || len(train.classes) == 0 && train.flat && len(others) >= 2 && alone:
 		return r.withoutTrain(list, others)
-	case train.name != "train" && len(others) >= 2 && !slices.ContainsFunc(list, func(b branch) bool { return b.role > trainRole && b.holds() }):
+	case train.name != "train" && len(others) >= 2 && alone:
 		r.say("%s/ is taken as a class, for %s are beside it", train.name, few(namesOf(others), 3))
 		return r.classFolders(names)
 	case len(train.classes) == 0 && train.flat:
@@ -191,12 +192,19 @@ func (r *folders) splits(train branch, list, others []branch) (l layout, err err
 
 // withoutTrain is a root whose folders have names of splits, but for training.
 func (r *folders) withoutTrain(list, others []branch) (layout, error) {
+	parts := 0
 	for _, b := range list {
+		if b.role != noRole && b.holds() {
+			parts++
+		}
+	}
+	for _, b := range list {
+		exact := b.name == "valid" || b.name == "val"
 		switch {
 		case b.role == noRole || b.role == testRole || !b.holds():
-		case len(others) < 2 && (b.role == trainRole || slices.Contains([]string{"valid", "val"}, b.name)):
+		case len(others) < 2 && (b.role == trainRole || exact), exact && parts > 1:
 			return layout{}, r.noTrain(b, list)
-		case len(others) == 0 || len(b.classes) > 0 && (slices.Contains([]string{"valid", "val"}, b.name) || sharesName(b.classes, others)):
+		case len(others) == 0 || len(b.classes) > 0 && (exact || sharesName(b.classes, others)):
 			return layout{}, r.noTrain(b, list)
 		default:
 			r.say("%s/ is taken as a class: it holds %s, and %s are beside it", b.name, b.describe(), few(namesOf(others), 3))
@@ -258,6 +266,9 @@ func namesOf(list []branch) []string {
 func (r *folders) classFolders(names []string) (layout, error) {
 	var l layout
 	var doubtful []string
+	if err := r.looseSplits(names); err != nil {
+		return l, err
+	}
 	for _, name := range names {
 		switch {
 		case !besideClasses(name):
@@ -280,6 +291,27 @@ func (r *folders) classFolders(names []string) (layout, error) {
 	l.tests, r.doubtful = append(l.tests, doubtful...), doubtful
 	slices.Sort(l.tests)
 	return l, nil
+}
+
+// looseSplits refuses folders that all have names of parts, but none that is
+// known: trainA, trainB, testA, testB.
+func (r *folders) looseSplits(names []string) error {
+	has := map[string]bool{}
+	var held []string
+	for _, name := range names {
+		if !r.holds(name, true) {
+			continue
+		}
+		word := looseName.FindStringSubmatch(name)
+		if word == nil {
+			return nil
+		}
+		has[strings.ToLower(word[1])], held = true, append(held, name)
+	}
+	if len(has) < 2 || !has["train"] {
+		return nil
+	}
+	return fmt.Errorf("dataset: %s: its folders (%s) look like splits, but which is which cannot be told; %s", r.root, few(held, 5), layouts)
 }
 
 // within looks for class folders that are not directly in rel but in a folder

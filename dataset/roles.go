@@ -67,6 +67,9 @@ func roleOfWord(word string) role {
 // called "testudo", so only test, test1, test-… and test_… count, and the usual names.
 var testName = regexp.MustCompile(`^test([0-9]+|[-_].*)?$`)
 
+// looseName begins with the name of a part, but not as a part of a longer word.
+var looseName = regexp.MustCompile(`^([Tt]rain|TRAIN|[Vv]al|VAL|[Tt]est|TEST)(?:ing|ING|id|ID|idation|IDATION)?(?:$|[^a-z])`)
+
 // besideClasses reports whether a folder beside class folders is a test set by its name.
 func besideClasses(name string) bool { return roleOf(name) == testRole || testName.MatchString(name) }
 
