@@ -29,7 +29,7 @@ TOOL     := $(GO) build -C tools -o $(CURDIR)/bin/tools/
 PACKAGES := ./...
 RACE     := $(patsubst %,./%/...,$(wildcard activations augment dataset internal/fetch learner serve))
 
-.PHONY: all gate fmt vet staticcheck test test-runtimes race verify build fetch runtimes demo cuda clean golden proto bench microbench kills faults hostile fuzz mutants sbom vuln
+.PHONY: all gate fmt vet staticcheck test test-runtimes race verify build fetch runtimes demo cuda clean golden proto bench microbench kills faults hostile fuzz mutants notices sbom vuln
 
 all: gate
 gate: test build
@@ -108,8 +108,11 @@ hostile: # thousands of files made to break score and precompute
 mutants: # how many small changes of the code its tests notice, by package; an hour. MUTANTS='-n 60 -seed 2 ./scores'
 	$(GO) run ./bench/mutants $(MUTANTS)
 
+notices: # bin/THIRD_PARTY_NOTICES.txt: the licences of all that is linked in, which go with the binary
+	@$(GO) run ./internal/fetch/notices -tags '$(TAGS)' -o bin/THIRD_PARTY_NOTICES.txt
+
 sbom: build # dist/sbom.json: every module and every pinned download, in CycloneDX form
-	$(GO) run ./internal/fetch/sbom -o dist/sbom.json $(BIN)
+	$(GO) run ./internal/fetch/sbom -tags '$(TAGS)' -o dist/sbom.json $(BIN)
 
 vuln: # asks the Go vulnerability database, which needs its network address
 	@$(TOOL) golang.org/x/vuln/cmd/govulncheck

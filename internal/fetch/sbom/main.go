@@ -14,10 +14,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 
 	"finetune/internal/digest"
 	"finetune/internal/durable"
 	"finetune/internal/fetch"
+	"finetune/internal/licences"
 )
 
 type property struct {
@@ -30,6 +32,16 @@ type hash struct {
 	Content string `json:"content"`
 }
 
+// license is CycloneDX's word for one licence or an expression of several.
+type license struct {
+	License    *spdx  `json:"license,omitempty"`
+	Expression string `json:"expression,omitempty"`
+}
+
+type spdx struct {
+	ID string `json:"id"`
+}
+
 type component struct {
 	Type        string     `json:"type"`
 	Name        string     `json:"name"`
@@ -38,6 +50,7 @@ type component struct {
 	Scope       string     `json:"scope,omitempty"`
 	Description string     `json:"description,omitempty"`
 	Hashes      []hash     `json:"hashes,omitempty"`
+	Licenses    []license  `json:"licenses,omitempty"`
 	Properties  []property `json:"properties,omitempty"`
 }
 
@@ -53,18 +66,19 @@ type bom struct {
 
 func main() {
 	out := flag.String("o", "sbom.json", "`FILE` to write")
+	tags := flag.String("tags", "", "build `TAGS` of the binary")
 	flag.Parse()
 	if flag.NArg() != 1 {
 		fmt.Fprintln(os.Stderr, "usage: sbom -o FILE BINARY")
 		os.Exit(2)
 	}
-	if err := run(flag.Arg(0), *out); err != nil {
+	if err := run(flag.Arg(0), *tags, *out); err != nil {
 		fmt.Fprintf(os.Stderr, "sbom: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run(binary, out string) error {
+func run(binary, tags, out string) error {
 	info, err := buildinfo.ReadFile(binary)
 	if err != nil {
 		return err
@@ -74,8 +88,12 @@ func run(binary, out string) error {
 		return err
 	}
 	b := bom{Format: "CycloneDX", Spec: "1.6", Version: 1}
-	b.Metadata.Component = component{Type: "application", Name: info.Main.Path, Hashes: []hash{{"SHA-256", digest}}}
-	b.Components = append(modules(info), downloads()...)
+	b.Metadata.Component = component{Type: "application", Name: info.Main.Path, Hashes: []hash{{"SHA-256", digest}}, Licenses: licensed("Apache-2.0")}
+	known, err := ids(tags)
+	if err != nil {
+		return err
+	}
+	b.Components = append(modules(info, known), downloads()...)
 	data, err := json.MarshalIndent(b, "", "  ")
 	if err != nil {
 		return err
@@ -87,15 +105,38 @@ func run(binary, out string) error {
 	return nil
 }
 
-func modules(info *buildinfo.BuildInfo) []component {
-	list := []component{{Type: "library", Name: "std", Version: info.GoVersion, PURL: "pkg:golang/std@" + info.GoVersion[2:]}}
+// ids are the SPDX names of each module's licences.
+func ids(tags string) (map[string][]string, error) {
+	linked, err := licences.Linked(tags)
+	if err != nil {
+		return nil, err
+	}
+	known := map[string][]string{}
+	for _, m := range linked {
+		known[m.Path] = m.IDs()
+	}
+	return known, nil
+}
+
+func licensed(names ...string) []license {
+	if len(names) == 1 {
+		return []license{{License: &spdx{names[0]}}}
+	}
+	if len(names) > 1 { // CycloneDX wants one expression for several
+		return []license{{Expression: strings.Join(names, " AND ")}}
+	}
+	return nil
+}
+
+func modules(info *buildinfo.BuildInfo, known map[string][]string) []component {
+	list := []component{{Type: "library", Name: "std", Version: info.GoVersion, PURL: "pkg:golang/std@" + info.GoVersion[2:], Licenses: licensed("BSD-3-Clause")}}
 	for _, m := range info.Deps {
 		if m.Replace != nil {
 			m = m.Replace
 		}
 		list = append(list, component{
 			Type: "library", Name: m.Path, Version: m.Version, PURL: "pkg:golang/" + m.Path + "@" + m.Version, Scope: "required",
-			Properties: []property{{"finetune:go.sum", m.Sum}},
+			Licenses: licensed(known[m.Path]...), Properties: []property{{"finetune:go.sum", m.Sum}},
 		})
 	}
 	return list
