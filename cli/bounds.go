@@ -38,6 +38,7 @@ var bounds = map[string]bound{
 	"cycle-mult":      {1, 1000, false, false},
 	"cycles":          {1, 1e6, false, false},
 	"delay":           {0, 60, false, false},
+	"drain":           {0, 86400, false, false},
 	"dropout":         {0, 0.999, false, true},
 	"end":             {0, math.MaxFloat32, true, false},
 	"epochs":          {0, 1e6, false, false},
@@ -50,9 +51,12 @@ var bounds = map[string]bound{
 	"lrs":             {0, math.MaxFloat32, false, false},
 	"max-bad":         {0, 1, false, false},
 	"max-body":        {1, 1 << 40, false, false},
+	"max-images":      {1, 1 << 16, false, false},
 	"max-pixels":      {0, 1 << 31, false, false},
+	"max-uploads":     {1, 1 << 40, false, false},
 	"max-zoom":        {0, 4, false, false},
 	"micro-batch":     {0, 1 << 20, false, false},
+	"min-rate":        {0, 1 << 40, false, false},
 	"minutes":         {0, 1e6, false, false},
 	"momentum":        {0, 0.99999, false, false},
 	"older-than":      {0, 1e10, false, false},
@@ -193,6 +197,9 @@ func checkConfig(run string, c learner.Config) error {
 	for _, part := range parts {
 		v := reflect.ValueOf(part)
 		for i := range v.NumField() {
+			if !v.Type().Field(i).IsExported() {
+				continue
+			}
 			name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
 			flag := strings.ReplaceAll(name, "_", "-")
 			if name == "weight_decay" {
