@@ -29,6 +29,12 @@ type Limits struct {
 	// Context, if not nil, ends a decode that nobody waits for any more. The
 	// error is then the context's.
 	Context context.Context
+	// Depth maps the samples of photographs of more than 8 bits. Preprocess.Load
+	// sets its own.
+	Depth Depth
+	// Narrow, if not nil, is told of a photograph of more than 8 bits whose samples
+	// lie so close together that the high byte makes it all but one colour.
+	Narrow func(min, max float64)
 
 	pure bool // tests: without libjpeg-turbo
 }

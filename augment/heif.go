@@ -20,19 +20,19 @@ func openHEIF(data []byte, l Limits) (*file, error) {
 	if limit := l.pixels(); c.Coded > 2*limit { // tiles may reach over the edges
 		return nil, &DecodeError{TooLarge, fmt.Sprintf("is made of pictures of %d pixels together, more than twice the limit of %d; save it again, or raise --max-pixels", c.Coded, limit)}
 	}
-	f.decode = func(ctx context.Context, _ Limits) (picture, error) {
+	f.decode = func(ctx context.Context, l Limits) (picture, error) {
 		p, err := c.Decode(ctx)
 		if err != nil {
 			return nil, err
 		}
-		return fromHEIF(ctx, c, p)
+		return fromHEIF(ctx, c, p, l)
 	}
 	return f, nil
 }
 
 // fromHEIF makes a picture of what a decoder left. An AVIF file's is turned
 // here; a HEIC file's has been.
-func fromHEIF(ctx context.Context, c *heif.Container, p *heif.Picture) (picture, error) {
+func fromHEIF(ctx context.Context, c *heif.Container, p *heif.Picture, l Limits) (picture, error) {
 	if p.Y != nil {
 		return newVideo(c, p), nil
 	}
@@ -49,6 +49,7 @@ func fromHEIF(ctx context.Context, c *heif.Container, p *heif.Picture) (picture,
 	default:
 		img = &image.NRGBA{Pix: p.RGBA, Stride: p.RowBytes, Rect: r}
 	}
+	l.mapDeep(img)
 	im, err := flatten(ctx, img, p.Width, p.Height)
 	if err != nil || !c.AVIF {
 		return im, err

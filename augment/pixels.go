@@ -55,12 +55,15 @@ func rowConverter(img image.Image) func(dst []uint8, y int) {
 	case *image.NYCbCrA:
 		return vp8Rows(&m.YCbCr, m)
 	}
-	return rows16(img)
-}
-
-// rows16 is the slow and general way.
-func rows16(img image.Image) func(dst []uint8, y int) {
-	b := img.Bounds()
+	if m, ok := img.(*image.Gray16); ok {
+		return func(dst []uint8, y int) {
+			row := m.Pix[m.PixOffset(b.Min.X, y):][:2*b.Dx()]
+			for i := range b.Dx() {
+				v := row[2*i]
+				dst[3*i], dst[3*i+1], dst[3*i+2] = v, v, v
+			}
+		}
+	}
 	return func(dst []uint8, y int) { // 16-bit samples
 		for i := range b.Dx() {
 			c := onWhite(img.At(b.Min.X+i, y))

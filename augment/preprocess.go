@@ -27,6 +27,7 @@ type Preprocess struct {
 	Resample  string // NFNT (also "") or Area
 	Crop      string // one of Crops; "", random and googlenet mean center
 	Pad       int    // shows with the crops no and noop only
+	Depth     Depth  // of photographs of more than 8 bits; Load alone looks at it
 }
 
 // Len returns the number of values of one image, 3*Size*Size.
@@ -35,8 +36,12 @@ func (p Preprocess) Len() int { return 3 * p.Size * p.Size }
 // String is canonical: equal strings make equal tensors. It enters the cache key.
 func (p Preprocess) String() string {
 	p = p.canonical()
-	return fmt.Sprintf("v1 size=%d mean=%v std=%v resample=%s crop=%s pad=%d jpeg=%s",
+	text := fmt.Sprintf("v1 size=%d mean=%v std=%v resample=%s crop=%s pad=%d jpeg=%s",
 		p.Size, p.Mean, p.Std, p.Resample, p.Crop, p.Pad, Decoder)
+	if p.Depth != (Depth{}) { // else the key is that of earlier versions
+		text += " depth=" + p.Depth.String()
+	}
+	return text
 }
 
 func (p Preprocess) canonical() Preprocess {
@@ -106,6 +111,7 @@ func (p Preprocess) Load(dst []float32, data []byte, l Limits) error {
 		return err
 	}
 	p = p.canonical()
+	l.Depth = p.Depth
 	if l.MinSide = 2 * p.Size; p.Resample == Area { // which is exact on the file's own pixels
 		l.MinSide = 0
 	}

@@ -9,7 +9,6 @@ import (
 	"io"
 
 	"golang.org/x/image/bmp"
-	"golang.org/x/image/webp"
 )
 
 var codecs = map[string]codec{
@@ -20,7 +19,7 @@ var codecs = map[string]codec{
 	"tiff": {"TIFF", openTIFF},
 	"heic": {"HEIC", openHEIF},
 	"avif": {"AVIF", openHEIF},
-	"webp": {"WebP", std("webp", webp.DecodeConfig, webp.Decode)},
+	"webp": {"WebP", openWebP},
 }
 
 // std is a codec of the standard library, or of its relatives.
@@ -35,11 +34,12 @@ func std(format string, config func(io.Reader) (image.Config, error), decode fun
 		f.bytes = 11 * pixels // 8 of what is decoded at most, 3 of RGB
 		// Deflate shrinks at most 1,032 times, and a pixel has an eighth of a byte at least.
 		f.short = format == "png" && pixels/8 > 1032*int64(len(data))
-		f.decode = func(ctx context.Context, _ Limits) (picture, error) {
+		f.decode = func(ctx context.Context, l Limits) (picture, error) {
 			img, err := decode(newReader(ctx, data))
 			if err != nil {
 				return nil, err
 			}
+			l.mapDeep(img)
 			return flatten(ctx, img, cfg.Width, cfg.Height)
 		}
 		return f, nil

@@ -27,6 +27,7 @@ func openTIFF(data []byte, l Limits) (*file, error) {
 		if err != nil {
 			return nil, err
 		}
+		l.mapSamples(s)
 		return fromSamples(ctx, s)
 	}
 	return f, nil
@@ -97,6 +98,40 @@ func fromSamples(ctx context.Context, s *tiff.Samples) (*Image, error) {
 		samples8(dst, line, s)
 	}
 	return im, nil
+}
+
+// mapSamples is mapDeep for TIFF. Floating point and 32 bits become 0..s.Full.
+func (l Limits) mapSamples(s *tiff.Samples) {
+	if s.Bytes != nil || !l.deep() {
+		return
+	}
+	colours := s.Channels - (s.Channels+1)%2
+	span, full := newSpan(), float64(0xffff)
+	if s.Floats != nil {
+		full = float64(s.Full)
+	}
+	for i := 0; i < max(len(s.Words), len(s.Floats)); i += s.Channels {
+		for c := i; c < i+colours; c++ {
+			if s.Floats != nil {
+				span.add(float64(s.Floats[c]))
+			} else {
+				span.add(float64(s.Words[c]))
+			}
+		}
+	}
+	black, factor := l.scale(span, full)
+	if black == 0 && factor == 1 {
+		return
+	}
+	for i := 0; i < max(len(s.Words), len(s.Floats)); i += s.Channels {
+		for c := i; c < i+colours; c++ {
+			if s.Floats != nil {
+				s.Floats[c] = float32((float64(s.Floats[c]) - black) * factor)
+			} else {
+				s.Words[c] = uint16(max(0, min((float64(s.Words[c])-black)*factor+0.5, 0xffff)))
+			}
+		}
+	}
 }
 
 // samples8 composites a row of 8-bit samples on white.

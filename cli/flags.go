@@ -39,6 +39,7 @@ func imageFlags(c *learner.Config) []cli.Flag {
 		&cli.StringFlag{Name: "body", Category: "Body", Usage: "frozen body: a `NAME` (resnet18/34/50, efficientnet-lite0/1/2) or FILE.onnx; default resnet34 where installed, else efficientnet-lite0", Destination: &c.Body.Name},
 		&cli.IntFlag{Name: "size", Category: "Images", Usage: "side in `PIXELS` that photographs are scaled and cropped to (default: the body's own)", Destination: &c.Images.Size},
 		&cli.StringFlag{Name: "resample", Category: "Images", Usage: "`METHOD` of scaling: nfnt (bilinear) or area", Value: "nfnt", Destination: &c.Images.Resample},
+		&cli.StringFlag{Name: "depth-range", Category: "Images", Usage: "samples `MIN,MAX` of photographs of 16 bits that become black and white, or auto: each photograph's own (default: the high byte is kept)", Destination: &c.Images.DepthRange},
 		&cli.StringFlag{Name: "crop", Category: "Images", Usage: "`KIND` of crop: random (centre when validating), center, no (squash), googlenet", Value: "random", Destination: &c.Images.Crop},
 	)
 }

@@ -43,6 +43,8 @@ type Classifier struct {
 	Runtime   onnx.Runtime
 	Machine   Machine
 
+	narrow narrowPhotos
+
 	pre      augment.Preprocess
 	policy   augment.Policy  // of test-time augmentation
 	key      activations.Key // of the cached rows, without its View
@@ -261,7 +263,10 @@ func (b *directBody) Wrong(row []float32) string { return notProbabilities(b.c.M
 // load makes one view of a photograph: the centre for k < 0, else augmented
 // view k as Learner.TTA draws it.
 func (c *Classifier) load(ctx context.Context, k int) activations.Load {
-	limits := c.Machine.limits(ctx)
+	limits := c.limits(ctx)
+	if k < 0 {
+		limits.Narrow = c.narrow.note
+	}
 	return func(dst []float32, data []byte, it dataset.Item) error {
 		if k < 0 {
 			return c.Load(dst, data, limits)

@@ -63,6 +63,8 @@ type Images struct {
 	Pad      int     `json:"pad,omitempty"`
 	Crop     string  `json:"crop"`
 	Views    int     `json:"views,omitempty"`
+
+	DepthRange string `json:"depth_range,omitempty"` // of samples of more than 8 bits, as augment.ParseDepth reads it
 }
 
 // Training says how the head, or with Unfreeze the whole network, learns.

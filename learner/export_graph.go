@@ -46,6 +46,7 @@ type exportedImages struct {
 	MaxZoom    float64    `json:"max_zoom"`
 	Pad        int        `json:"pad"`
 	RandomCrop string     `json:"random_crop"`
+	DepthRange string     `json:"depth_range,omitempty"`
 }
 
 func (c *Classifier) exportedImages(whole bool) exportedImages {
@@ -53,6 +54,7 @@ func (c *Classifier) exportedImages(whole bool) exportedImages {
 		Input: fmt.Sprintf("float32 [batch, 3, %d, %d] RGB 0..1", c.Size, c.Size), Whole: whole, Size: c.Size,
 		Resample: c.pre.Resample, Crop: c.pre.Crop, Mean: c.pre.Mean, Std: c.pre.Std,
 		Augment: c.policy.Name, MaxZoom: c.policy.MaxZoom, Pad: c.policy.Pad, RandomCrop: c.policy.Crop,
+		DepthRange: c.pre.Depth.String(),
 	}
 	if whole {
 		e.Input = "uint8 [1, height, width, 3] RGB"

@@ -71,6 +71,9 @@ func exported(name string, model *graph.Model, m Machine) (*Classifier, error) {
 	}
 	c.Source, c.Machine, c.pre, c.Size, c.closers = name, m, images.preprocess(), images.Size, []func() error{s.Close}
 	if c.policy, err = augment.ParsePolicy(images.Augment, images.MaxZoom, images.Pad, images.RandomCrop); err == nil {
+		c.pre.Depth, err = augment.ParseDepth(images.DepthRange)
+	}
+	if err == nil {
 		err = c.pre.Check()
 	}
 	if err != nil {
@@ -80,6 +83,9 @@ func exported(name string, model *graph.Model, m Machine) (*Classifier, error) {
 	if images.Whole {
 		c.whole = s
 		c.key.Preprocess = "v1 in the graph, jpeg=" + augment.Decoder
+		if c.pre.Depth != (augment.Depth{}) {
+			c.key.Preprocess += " depth=" + c.pre.Depth.String()
+		}
 		c.body = wholeBody{classes: len(c.Classes), pixels: c.pre.Len(), multi: c.Multi}
 	} else {
 		c.body = &frozenBody{session: s, name: name, precision: c.Precision, size: int64(c.Size), features: len(c.Classes), single: scalesBatches(model), multi: &c.Multi,
@@ -156,6 +162,7 @@ func (b wholeBody) Run(_ context.Context, images []float32, n int, out []float32
 // loadWhole runs a model that scales and crops itself on one photograph, and
 // leaves the log-probabilities at the start of dst.
 func (c *Classifier) loadWhole(dst []float32, data []byte, l augment.Limits) error {
+	l.Depth = c.pre.Depth
 	im, err := augment.Decode(data, l)
 	if err != nil {
 		return err

@@ -119,9 +119,9 @@ func (c *Classifier) SelfTest(ctx context.Context) error {
 // returns it as a tensor, where the file takes photographs whole.
 func (c *Classifier) goldenImage(x []float32, data []byte, number int) (weights.Tensor, error) {
 	if c.whole == nil {
-		return weights.Tensor{}, c.Load(x, data, c.Machine.limits(context.Background()))
+		return weights.Tensor{}, c.Load(x, data, c.limits(context.Background()))
 	}
-	im, err := augment.Decode(data, c.Machine.limits(context.Background()))
+	im, err := augment.Decode(data, c.limits(context.Background()))
 	if err != nil {
 		return weights.Tensor{}, err
 	}

@@ -76,6 +76,7 @@ func (l *Learner) Precompute(ctx context.Context) (*Features, error) {
 		}
 	}
 	l.tell(report, len(all), len(f.Skipped))
+	l.narrow.tell(l.ui)
 	if err := l.checkSkipped(f); err != nil {
 		return f, err
 	}
@@ -205,7 +206,10 @@ func (l *Learner) key(view string) activations.Key {
 
 // loader decodes a photograph and makes the tensor of one view.
 func (l *Learner) loader(ctx context.Context, draw func(digest string) *rng.Stream) activations.Load {
-	limits := l.Config.Machine.limits(ctx)
+	limits := l.limits(ctx)
+	if draw == nil {
+		limits.Narrow = l.narrow.note
+	}
 	return func(dst []float32, data []byte, it dataset.Item) error {
 		if draw == nil {
 			return l.pre.Load(dst, data, limits)

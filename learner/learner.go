@@ -47,6 +47,7 @@ type Learner struct {
 	cachedOnly bool   // the body is not run: errNotCached instead
 	int8       string // path of the int8 form of the body, where it is used
 	pre        augment.Preprocess
+	narrow     *narrowPhotos
 	policy     augment.Policy // of augmented views
 	ui         UI
 	frozen     *frozenBody // opened when the first photograph needs it
@@ -111,6 +112,10 @@ func (l *Learner) openBody() (err error) {
 	}
 	c.Machine = c.Machine.withDefaults()
 	l.pre = augment.Preprocess{Size: c.Images.Size, Mean: spec.Mean, Std: spec.Std, Resample: c.Images.Resample, Crop: c.Images.Crop}
+	l.narrow = &narrowPhotos{}
+	if l.pre.Depth, err = augment.ParseDepth(c.Images.DepthRange); err != nil {
+		return failure.Usage(err)
+	}
 	if err := l.usePolicy(); err != nil {
 		return err
 	}

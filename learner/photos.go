@@ -60,7 +60,7 @@ func (p *photoLoader) batch(ctx context.Context, epoch int, index []int) func() 
 	}
 	seed := p.l.Config.Train.Seed
 	return p.decode(ctx, len(index), func(dst []float32, k int) error {
-		limits := p.l.Config.Machine.limits(ctx)
+		limits := p.l.limits(ctx)
 		limits.MinSide = p.l.policy.MinSide(p.l.Config.Images.Size)
 		im, err := p.open(p.items[index[k]], limits)
 		if err != nil {
@@ -80,7 +80,7 @@ func (p *photoLoader) centre(ctx context.Context, items []dataset.Item) func() (
 		if err != nil {
 			return gone(items[k], err)
 		}
-		if err := p.l.pre.Load(dst, data, p.l.Config.Machine.limits(ctx)); err != nil {
+		if err := p.l.pre.Load(dst, data, p.l.limits(ctx)); err != nil {
 			return gone(items[k], err)
 		}
 		return nil

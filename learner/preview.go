@@ -23,7 +23,7 @@ func (l *Learner) Preview(path string, n int) ([]image.Image, dataset.Item, erro
 	if err != nil {
 		return nil, it, failure.Data(fmt.Errorf("learner: %w", err))
 	}
-	photo, err := augment.Decode(data, l.Config.Machine.limits(context.Background()))
+	photo, err := augment.Decode(data, l.limits(context.Background()))
 	if err != nil {
 		return nil, it, failure.Data(fmt.Errorf("learner: %s: %w", it.File, err))
 	}

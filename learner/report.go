@@ -238,7 +238,8 @@ func opener(c Config) func(path string) (image.Image, error) {
 			return nil, err
 		}
 		limits := c.Machine.limits(context.Background())
-		limits.MinSide = 200 // enough for a gallery's card
+		limits.Depth, _ = augment.ParseDepth(c.Images.DepthRange) // checked when the run began
+		limits.MinSide = 200                                      // enough for a gallery's card
 		im, err := augment.Decode(data, limits)
 		if err != nil {
 			return nil, err

@@ -96,6 +96,7 @@ func (c *Classifier) Score(ctx context.Context, items []dataset.Item, o ScoreOpt
 	if err := s.finish(); err != nil {
 		return r, err
 	}
+	c.narrow.tell(ui)
 	r.Seconds = time.Since(start).Seconds()
 	return r, journal.Remove()
 }
