@@ -29,7 +29,7 @@ TOOL     := $(GO) build -C tools -o $(CURDIR)/bin/tools/
 PACKAGES := ./...
 RACE     := $(patsubst %,./%/...,$(wildcard activations augment dataset internal/fetch learner serve))
 
-.PHONY: all gate fmt vet staticcheck test test-runtimes race verify build fetch runtimes demo cuda clean golden proto bench microbench kills faults hostile fuzz mutants notices sbom vuln
+.PHONY: all gate fmt vet staticcheck test test-runtimes race verify build fetch runtimes demo cuda clean golden proto bench microbench kills faults hostile corpus fuzz mutants notices sbom vuln
 
 all: gate
 gate: test build
@@ -102,6 +102,14 @@ kills: # 100 processes killed at random moments end in the same bytes as undistu
 faults: # every step of every write goes wrong once; a quarter of an hour
 	FINETUNE_FAULTS=all $(GO) test ./cli -run 'TestFaults|TestBitRot' -count 1 -timeout 2h -v
 
+CORPUS ?= dist/corpus
+PYTHON ?= python3
+
+corpus: # hundreds of files of every kind beside Pillow, in both builds; PYTHON needs Pillow, tifffile, imagecodecs, pillow-heif; cjpeg
+	$(PYTHON) bench/corpus/make.py $(CORPUS)
+	$(GO) run -tags '$(ALWAYS)' ./bench/corpus -rows $(CORPUS)-go $(CORPUS)
+	$(if $(TAGS),$(GO) run -tags '$(ALWAYS) $(TAGS)' ./bench/corpus -against $(CORPUS)-go $(CORPUS))
+
 hostile: # thousands of files made to break score and precompute
 	$(GO) run ./bench/hostile -n $(HOSTILE)
 
@@ -109,7 +117,7 @@ mutants: # how many small changes of the code its tests notice, by package; an h
 	$(GO) run ./bench/mutants $(MUTANTS)
 
 notices: # bin/THIRD_PARTY_NOTICES.txt: the licences of all that is linked in, which go with the binary
-	@$(GO) run ./internal/fetch/notices -tags '$(TAGS)' -o bin/THIRD_PARTY_NOTICES.txt
+	@$(GO) run ./internal/fetch/notices -tags '$(ALWAYS) $(TAGS)' -o bin/THIRD_PARTY_NOTICES.txt
 
 sbom: build # dist/sbom.json: every module and every pinned download, in CycloneDX form
 	$(GO) run ./internal/fetch/sbom -tags '$(TAGS)' -o dist/sbom.json $(BIN)

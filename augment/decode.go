@@ -8,8 +8,7 @@ import (
 	"image/png"
 	"io"
 
-	"golang.org/x/image/bmp"
-
+	"finetune/internal/bmp"
 	"finetune/internal/heif"
 	ownjpeg "finetune/internal/jpeg"
 	"finetune/internal/tiff"
@@ -183,6 +182,7 @@ func (c codec) failed(err error) error {
 	var je jpeg.UnsupportedError
 	var pe png.UnsupportedError
 	var he heif.Unsupported
+	var be bmp.Unsupported
 	var te tiff.Unsupported
 	switch {
 	case errors.As(err, &known):
@@ -193,9 +193,11 @@ func (c codec) failed(err error) error {
 		return &DecodeError{Unsupported, fmt.Sprintf("%s is not read here; save it again as plain JPEG or PNG", own)}
 	case errors.As(err, &he):
 		return &DecodeError{Unsupported, fmt.Sprintf("%s is not read here; convert it first, for example: heif-convert IN OUT.jpg", he)}
+	case errors.As(err, &be):
+		return &DecodeError{Unsupported, fmt.Sprintf("%s is not read here; save it again as plain JPEG or PNG", be)}
 	case errors.As(err, &te):
 		return &DecodeError{Unsupported, fmt.Sprintf("%s is not read here; save it again as plain JPEG or PNG", te)}
-	case errors.As(err, &je), errors.As(err, &pe), errors.Is(err, bmp.ErrUnsupported):
+	case errors.As(err, &je), errors.As(err, &pe):
 		return &DecodeError{Unsupported, fmt.Sprintf("%s with a feature that is not read here (%v); save it again as plain JPEG or PNG", c.name, err)}
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), err == jpeg.FormatError("short Huffman data"):
 		return &DecodeError{Unreadable, fmt.Sprintf("truncated %s file: it ends before the picture does", c.name)}

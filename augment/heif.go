@@ -61,6 +61,7 @@ func fromHEIF(ctx context.Context, c *heif.Container, p *heif.Picture, l Limits)
 type video struct {
 	planes
 	grey          bool
+	h, v          int   // pixels to a sample of colour
 	black         int32 // Y of black
 	y, rv, gu, gv int32 // what Y, Cr and Cb add to the channels, 16 bits behind the point
 	bu            int32
@@ -74,7 +75,7 @@ func newVideo(c *heif.Container, p *heif.Picture) *video {
 	case p.H == 2:
 		ratio = image.YCbCrSubsampleRatio422
 	}
-	v := &video{grey: p.Cb == nil}
+	v := &video{grey: p.Cb == nil, h: p.H, v: p.V}
 	v.planes.YCbCr = &image.YCbCr{Y: p.Y, Cb: p.Cb, Cr: p.Cr, YStride: p.Stride, CStride: p.ChromaStride,
 		SubsampleRatio: ratio, Rect: image.Rect(0, 0, p.Width, p.Height)}
 	kr, kb := 0.299, 0.114 // BT.601
@@ -106,11 +107,12 @@ func (v *video) pack(dst []uint64, y, x0 int) {
 		}
 		return
 	}
-	cbs, crs := v.chroma(y)
-	cbs, crs = cbs[x0:][:len(dst)], crs[x0:][:len(dst)]
+	from := y / v.v * v.CStride // samples of colour are repeated, as libheif does
+	cbs, crs := v.Cb[from:], v.Cr[from:]
 	for i, l := range ys {
 		l := (int32(l)-v.black)*v.y + 1<<15
-		cb, cr := int32(cbs[i])-128, int32(crs[i])-128
+		c := (x0 + i) / v.h
+		cb, cr := int32(cbs[c])-128, int32(crs[c])-128
 		r, g, b := l+v.rv*cr, l-v.gu*cb-v.gv*cr, l+v.bu*cb
 		dst[i] = rgb(uint8(clip24(r)>>16), uint8(clip24(g)>>16), uint8(clip24(b)>>16))
 	}

@@ -101,7 +101,8 @@ func suitsGo(h *jpeg.Header) bool {
 	case first.H == 3 || first.V > 2 || first.H%second.H != 0 || first.V%second.V != 0:
 		return false
 	}
-	return second.H == third.H && second.V == third.V
+	single := second.H == 1 && second.V == 1 || !h.Progressive() && h.Scans == 1 // it miscounts others in scans of one component
+	return single && second.H == third.H && second.V == third.V
 }
 
 // samples is a JPEG as internal/jpeg leaves it.

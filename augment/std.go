@@ -9,13 +9,15 @@ import (
 	"io"
 
 	"golang.org/x/image/bmp"
+
+	ownbmp "finetune/internal/bmp"
 )
 
 var codecs = map[string]codec{
 	"jpeg": {"JPEG", openJPEG},
 	"png":  {"PNG", std("png", png.DecodeConfig, png.Decode)},
 	"gif":  {"GIF", std("gif", gif.DecodeConfig, gif.Decode)},
-	"bmp":  {"BMP", std("bmp", bmp.DecodeConfig, bmp.Decode)},
+	"bmp":  {"BMP", openBMP},
 	"tiff": {"TIFF", openTIFF},
 	"heic": {"HEIC", openHEIF},
 	"avif": {"AVIF", openHEIF},
@@ -44,4 +46,25 @@ func std(format string, config func(io.Reader) (image.Config, error), decode fun
 		}
 		return f, nil
 	}
+}
+
+// openBMP reads what golang.org/x/image/bmp does not in internal/bmp.
+func openBMP(data []byte, l Limits) (*file, error) {
+	f, err := std("bmp", bmp.DecodeConfig, bmp.Decode)(data, l)
+	if err != bmp.ErrUnsupported {
+		return f, err
+	}
+	w, h, err := ownbmp.Config(data)
+	if err != nil {
+		return nil, err
+	}
+	f = &file{width: w, height: h, bytes: 7 * int64(w) * int64(h)}
+	f.decode = func(ctx context.Context, _ Limits) (picture, error) {
+		img, err := ownbmp.Decode(data)
+		if err != nil {
+			return nil, err
+		}
+		return flatten(ctx, img, w, h)
+	}
+	return f, nil
 }

@@ -215,9 +215,10 @@ func (c *Container) runHEIC(p *sandbox, in, n, v uint64) *Picture {
 	if !c.fits(p, o.Width, o.Height) {
 		return nil
 	}
-	aligned := func(n int) int { return (n + 15) &^ 15 } // rows of libheif
+	// Planes of libheif are 64 samples wide at least, an even number, and rows 16 bytes or a multiple.
+	aligned := func(n, size int) int { return (max((n+1)&^1, 64)*size + 15) &^ 15 }
 	space, chroma := p.number(v+8), p.number(v+12)
-	o.Stride, o.RowBytes = aligned(o.Width), aligned(4*o.Width)
+	o.Stride, o.RowBytes = aligned(o.Width, 1), aligned(o.Width, 4)
 	luma := o.Stride * o.Height
 	size, colour := luma, 0
 	switch space {
@@ -230,7 +231,7 @@ func (c *Container) runHEIC(p *sandbox, in, n, v uint64) *Picture {
 		if chroma == chroma420 {
 			o.V = 2
 		}
-		o.ChromaStride = aligned((o.Width + o.H - 1) / o.H)
+		o.ChromaStride = aligned((o.Width+o.H-1)/o.H, 1)
 		colour = o.ChromaStride * ((o.Height + o.V - 1) / o.V)
 		size += 2 * colour
 	}
