@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"finetune/internal/failure"
 )
 
 // want: Python's pickle.decode_long of the same bytes.
@@ -62,6 +64,17 @@ func TestCallsWithOtherArguments(t *testing.T) {
 	}
 	if v, err := construct(rebuildTensor, tuple{s, int64(0), make(tuple, maxDims+1), one}); err == nil {
 		t.Errorf("a shape of %d sizes gives %v", maxDims+1, v)
+	}
+	if v, err := construct(rebuildTensor, tuple{s, int64(0), tuple{"1"}, tuple{"1"}}); err == nil {
+		t.Errorf("sizes and strides of text give %v", v)
+	}
+	for n := range 4 {
+		if v, err := construct(rebuildTensor, good[:n]); err == nil {
+			t.Errorf("%d arguments give %v", n, v)
+		}
+	}
+	if v, err := construct(rebuildParameter, good); err == nil {
+		t.Errorf("a parameter of a storage gives %v", v)
 	}
 	for _, bad := range []any{nil, "a", s, tuple{}} {
 		if v, err := construct(rebuildParameter, tuple{bad}); err == nil {
@@ -139,9 +152,12 @@ func TestGlobalsOfTheStack(t *testing.T) {
 // zipped is a .pth of one float32 tensor w = [1, -2], its storage in the given order. order "" leaves the entry out, as
 // PyTorch before 2.1 did.
 func zipped(t *testing.T, order string) []byte {
+	return zippedState(t, order, "\x80\x02}U\x01wctorch._utils\n_rebuild_tensor_v2\n((U\x07storagectorch\nFloatStorage\nU\x010U\x03cpuK\x02tQ" +
+		"K\x00K\x02\x85K\x01\x85\x89NtRs.")
+}
+
+func zippedState(t *testing.T, order, pickle string) []byte {
 	t.Helper()
-	pickle := "\x80\x02}U\x01wctorch._utils\n_rebuild_tensor_v2\n((U\x07storagectorch\nFloatStorage\nU\x010U\x03cpuK\x02tQ" +
-		"K\x00K\x02\x85K\x01\x85\x89NtRs."
 	var bytesOf binary.AppendByteOrder = binary.LittleEndian
 	if order == "big" {
 		bytesOf = binary.BigEndian
@@ -274,7 +290,7 @@ func rawHeader(name, content string) *zip.FileHeader {
 // Programs that take from an empty stack, or give the wrong kind of value, end with the cause.
 func TestWhatAProgramMayNotDo(t *testing.T) {
 	for _, tt := range []struct{ program, want string }{
-		{"Q.", "stack is empty"}, {"b.", "stack is empty"}, {"Nb.", "stack is empty"}, {"NNb.", "attributes for a <nil>"},
+		{"U\x01", "ends early"}, {"q", "ends early"}, {"h", "ends early"}, {"Q.", "stack is empty"}, {"b.", "stack is empty"}, {"Nb.", "stack is empty"}, {"NNb.", "attributes for a <nil>"},
 		{"K\x01}b.", "attributes for a int64"}, {"NK\x01a.", "append to a <nil>"}, {"}K\x01a.", "append to a"}, {"a.", "stack is empty"},
 		{"N(K\x01e.", "append to a"}, {"N(K\x01K\x02u.", "2 keys and values for a <nil>"}, {"}(K\x01u.", "1 keys and values"},
 		{"e.", "no mark"}, {"u.", "no mark"}, {"q\x01.", "stack is empty"}, {"\x94.", "stack is empty"},
@@ -313,13 +329,14 @@ func TestOneStorageOfTwoTypes(t *testing.T) {
 // failingAt is a disk that cannot read one of its bytes.
 type failingAt struct {
 	*bytes.Reader
-	bad int64
+	bad  int64
+	most int // longer reads succeed, as from a disk whose error passes
 }
 
 var errDisk = errors.New("input/output error")
 
 func (f failingAt) ReadAt(p []byte, at int64) (int, error) {
-	if at <= f.bad && f.bad < at+int64(len(p)) {
+	if at <= f.bad && f.bad < at+int64(len(p)) && len(p) <= f.most {
 		return 0, errDisk
 	}
 	return f.Reader.ReadAt(p, at)
@@ -332,18 +349,20 @@ func TestDiskErrorsAreReported(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		reached := 0
 		for bad := 0; bad < len(whole); bad += 5 {
-			got, err := parse(failingAt{bytes.NewReader(whole), int64(bad)}, int64(len(whole)))
-			if errors.Is(err, errDisk) {
-				reached++
-			} else if err == nil && file != "weights_zip.pth" {
+			got, err := parse(failingAt{bytes.NewReader(whole), int64(bad), len(whole)}, int64(len(whole)))
+			if err == nil && file != "weights_zip.pth" {
 				t.Errorf("%s: byte %d cannot be read, and %d tensors are", file, bad, len(got))
 			}
 		}
-		if reached == 0 {
-			t.Errorf("%s: no read failed", file)
-		}
+	}
+	whole, err := os.ReadFile(reference + "weights_legacy.pth")
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := failingAt{bytes.NewReader(whole), int64(len(whole) - 1), len(whole) - 1}
+	if got, err := parse(last, int64(len(whole))); !errors.Is(err, errDisk) {
+		t.Errorf("the last storage cannot be read: %d tensors, error %v", len(got), err)
 	}
 }
 
@@ -367,6 +386,28 @@ func TestFilesAreClosed(t *testing.T) {
 	}
 	if after := open(); after > before+5 {
 		t.Errorf("%d files are open, %d were", after, before)
+	}
+}
+
+// What cannot be read is an error of ReadSafetensors too, and a zip archive of something else one of Read.
+func TestReadersReturnTheirErrors(t *testing.T) {
+	if _, _, err := ReadSafetensors("weights.go"); failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), "weights.go") {
+		t.Errorf("a Go file as safetensors: %v", err)
+	}
+	damaged := zipped(t, "little")
+	damaged[bytes.Index(damaged, []byte("FloatStorage"))] ^= 1
+	for want, file := range map[string][]byte{"not a state dict": zippedState(t, "little", "\x80\x02K\x01."), "checksum": damaged} {
+		if got, err := parse(bytes.NewReader(file), int64(len(file))); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("an archive gives %v, error %v; want one with %q", got, err, want)
+		}
+	}
+}
+
+// A module without a name is no name.
+func TestEmptyLine(t *testing.T) {
+	m := &machine{data: []byte("c\n\n."), knows: func(g global) bool { return g != "." }}
+	if v, err := m.load(); err == nil || strings.Contains(err.Error(), "early") {
+		t.Errorf("a global without letters gives %v, %v", v, err)
 	}
 }
 
