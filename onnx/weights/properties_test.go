@@ -152,7 +152,7 @@ func TestGlobalsOfTheStack(t *testing.T) {
 // zipped is a .pth of one float32 tensor w = [1, -2], its storage in the given order. order "" leaves the entry out, as
 // PyTorch before 2.1 did.
 func zipped(t *testing.T, order string) []byte {
-	return zippedState(t, order, "\x80\x02}U\x01wctorch._utils\n_rebuild_tensor_v2\n((U\x07storagectorch\nFloatStorage\nU\x010U\x03cpuK\x02tQ" +
+	return zippedState(t, order, "\x80\x02}U\x01wctorch._utils\n_rebuild_tensor_v2\n((U\x07storagectorch\nFloatStorage\nU\x010U\x03cpuK\x02tQ"+
 		"K\x00K\x02\x85K\x01\x85\x89NtRs.")
 }
 
