@@ -175,6 +175,10 @@ func (it Item) download(ctx context.Context, o Options) error {
 
 // accept places a file that the user brought, if its digest is one of the item's.
 func (it Item) accept(file string) error {
+	const most = 16 << 30 // far above the largest item
+	if info, err := os.Stat(file); err == nil && (!info.Mode().IsRegular() || info.Size() > most) {
+		return failure.Usage(fmt.Errorf("fetch: --from %s: not a file of at most %d GB; name the file that was downloaded", file, most>>30))
+	}
 	got, err := digest.File(file)
 	if err != nil {
 		return failure.Data(fmt.Errorf("fetch: %w", err))

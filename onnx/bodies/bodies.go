@@ -102,6 +102,7 @@ type net struct {
 	params []weights.Tensor // asked for so far: names and shapes
 
 	missing, misshapen []string
+	numberless         []string // with weights that are no numbers
 }
 
 func newNet(name string, state []weights.Tensor) *net {
@@ -121,6 +122,9 @@ func (n *net) param(name string, shape ...int64) string {
 	case !slices.Equal(t.Shape, shape) || int64(len(t.Data)) != product(shape):
 		n.misshapen = append(n.misshapen, fmt.Sprintf("%s is %v instead of %v", name, t.Shape, shape))
 		return name
+	}
+	if i := slices.IndexFunc(t.Data, func(v float32) bool { return v-v != 0 }); i >= 0 {
+		n.numberless = append(n.numberless, fmt.Sprintf("%s holds %g", name, t.Data[i]))
 	}
 	return n.b.Init(name, shape, t.Data)
 }
@@ -153,6 +157,9 @@ func (n *net) misfit() error {
 		if len(p.names) > 0 {
 			parts = append(parts, p.what+" "+some(p.names))
 		}
+	}
+	if parts == nil && n.numberless != nil {
+		return fmt.Errorf("weights that are no numbers, as training that diverged leaves them: %s; take another checkpoint", some(n.numberless))
 	}
 	if parts == nil {
 		return nil

@@ -2,6 +2,7 @@ package bodies
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -154,6 +155,23 @@ func TestLiteNormalisesBytes(t *testing.T) {
 		got, want := (v/255-float64(a.mean[0]))/float64(a.std[0]), (v-127)/128
 		if math.Abs(got-want) > 1e-6 { // float32 constants
 			t.Errorf("byte %g becomes %g, published as %g", v, got, want)
+		}
+	}
+}
+
+// Weights of a training that diverged make no body.
+func TestWeightsThatAreNoNumbers(t *testing.T) {
+	for _, v := range []float64{math.NaN(), math.Inf(-1)} {
+		state, err := Seeded("resnet18", 7)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data := slices.Clone(state[3].Data)
+		data[1] = float32(v)
+		state[3].Data = data
+		_, _, err = Build("resnet18", state)
+		if err == nil || failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), state[3].Name) {
+			t.Errorf("%v: %v, want an error that names %s", v, err, state[3].Name)
 		}
 	}
 }

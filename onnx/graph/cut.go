@@ -40,7 +40,23 @@ func (m *Model) FindCut() (tensor string, channels int64, err error) {
 		}
 		return c.tensor, shape[1], nil
 	}
+	if v.attends() {
+		return "", 0, m.badf("a transformer: it ends in tokens, not in a map of the picture; such networks are not supported, so use a convolutional one")
+	}
 	return "", 0, m.badf("no global pooling that all data passes through; name the tensor to cut at with --cut, one of: %s", strings.Join(v.suggestions(), ", "))
+}
+
+// attends reports whether the graph computes attention: a product with a softmax.
+func (v *view) attends() bool {
+	return slices.ContainsFunc(v.nodes, func(n *onnxpb.NodeProto) bool {
+		switch n.GetOpType() {
+		case "Attention", "MultiHeadAttention":
+			return true
+		case "MatMul":
+			return v.maker[firstInput(n)].GetOpType() == "Softmax"
+		}
+		return false
+	})
 }
 
 // view is a graph with its shapes and the maker of each tensor at hand.
