@@ -52,9 +52,9 @@ var named = regexp.MustCompile(`(?i)^(licen[sc]e|copying|notice|patents|ftl)([-.
 
 // signs are sentences of each licence, the more particular first.
 var signs = []struct{ id, sentence string }{
+	{"LGPL-3.0-only", "GNU LESSER GENERAL PUBLIC LICENSE Version 3"},
 	{"GPL-3.0-only", "GNU GENERAL PUBLIC LICENSE Version 3"},
 	{"GPL-2.0-only", "GNU GENERAL PUBLIC LICENSE Version 2"},
-	{"LGPL-3.0-only", "GNU LESSER GENERAL PUBLIC LICENSE Version 3"},
 	{"LGPL-2.1-only", "GNU LESSER GENERAL PUBLIC LICENSE Version 2.1"},
 	{"MPL-2.0", "Mozilla Public License Version 2.0"},
 	{"OFL-1.1", "SIL OPEN FONT LICENSE Version 1.1"},
@@ -142,8 +142,10 @@ func gather(modules map[string]*Module, p listed) error {
 	if m == nil {
 		m = &Module{Path: path, Version: version}
 		modules[path] = m
-		if err := m.add(root, filepath.Join(root, "licenses")); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
+		for _, sub := range []string{"licenses", "lib"} { // gen2brain's modules keep those of what they carry in lib
+			if err := m.add(root, filepath.Join(root, sub)); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return err
+			}
 		}
 	}
 	for dir := p.Dir; ; dir = filepath.Dir(dir) {
