@@ -17,6 +17,42 @@ type device struct {
 	add   *onnx.Session      // adds gradients
 	sums  map[string]*buffer // by parameter
 	newer bool               // than Go memory
+	masks chan drawn         // of the step to come, being drawn; nil: nobody draws
+}
+
+// drawn are dropout masks that were drawn ahead.
+type drawn struct {
+	n, step int
+	masks   [][]float32
+}
+
+// takeMasks are the masks of this step for n images. For a device those of the
+// next step are drawn while it computes, so that it need not wait for them.
+func (t *Trainer) takeMasks(n int) [][]float32 {
+	if t.device == nil {
+		return t.masks(n, t.steps)
+	}
+	var got drawn
+	if t.device.masks != nil {
+		got = <-t.device.masks
+	}
+	if got.n != n || got.step != t.steps {
+		got.masks = t.masks(n, t.steps)
+	}
+	ready := make(chan drawn, 1)
+	t.device.masks = ready
+	go func(step int) { ready <- drawn{n, step, t.masks(n, step)} }(t.steps + 1)
+	return got.masks
+}
+
+// Memory returns n floats for batches, in memory that the device copies by
+// itself; nil for a trainer on a processor, which copies nothing. Owned by the
+// caller, who closes it before the Trainer.
+func (t *Trainer) Memory(n int) (*onnx.Host, error) {
+	if t.device == nil {
+		return nil, nil
+	}
+	return t.training.Floats(n)
 }
 
 func (t *Trainer) newDevice(o onnx.Options) (*device, error) {

@@ -23,6 +23,13 @@ func TestResident(t *testing.T) {
 		step := func(k, n int) {
 			t.Helper()
 			x, y := batch(uint64(k), n)
+			if h, err := tr.Memory(len(x)); err != nil || (h != nil) != (tr.device != nil) {
+				t.Fatal(h, err)
+			} else if h != nil { // as learner's batches are
+				defer h.Close()
+				copy(h.Data, x)
+				x = h.Data
+			}
 			loss, logits, err := tr.Step(x, y, Rates{Rates: []float64{1e-4, 1e-3, 1e-3}, Momentum: 0.9, Clip: 1})
 			if err != nil {
 				t.Fatal(err)

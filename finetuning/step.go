@@ -48,7 +48,7 @@ func (t *Trainer) Step(images []float32, labels Labels, r Rates) (loss float64, 
 	}
 	logits = make([]float32, n*t.Manifest.Classes)
 	parts := t.parts(n)
-	masks := t.masks(n)
+	masks := t.takeMasks(n)
 	total := t.weight(labels, 0, n)
 	for k, part := range parts {
 		scale := t.weight(labels, part.lo, part.hi) / total
@@ -131,11 +131,11 @@ func (t *Trainer) batch(images []float32, labels Labels) (int, error) {
 
 // masks draws the dropout masks of a batch, named by seed, mask and step, so
 // that they depend neither on the parts nor on where a run was resumed.
-func (t *Trainer) masks(n int) [][]float32 {
+func (t *Trainer) masks(n, step int) [][]float32 {
 	all := make([][]float32, len(t.Manifest.Masks))
 	for i, m := range t.Manifest.Masks {
 		all[i] = make([]float32, n*row(m))
-		s := rng.New(t.o.Seed, rng.Text(m.Name), uint64(t.steps))
+		s := rng.New(t.o.Seed, rng.Text(m.Name), uint64(step))
 		keep := 1 - float64(m.Rate)
 		for j := range all[i] {
 			if s.Float64() < keep {

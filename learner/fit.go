@@ -170,22 +170,23 @@ func (f *fit) step(ctx context.Context, step int) (float64, error) {
 	return f.model.step(ctx, epoch, f.order[lo:hi], f.rates(step))
 }
 
-// announce tells a model that loads photographs which ones the next step takes.
+// announce tells a model that loads photographs which ones the next steps take.
 func (f *fit) announce(step int) {
-	p, ok := f.model.(interface{ prefetch(epoch int, index []int) })
+	p, ok := f.model.(interface{ prefetch(next []upcoming) })
 	if !ok {
 		return
 	}
-	if step >= f.sched.Steps() {
-		p.prefetch(0, nil)
-		return
+	var next []upcoming
+	order, of := f.order, f.shuffled
+	for ; len(next) < stepsAhead && step < f.sched.Steps(); step++ {
+		epoch := step / f.batches
+		if epoch != of {
+			order, of = f.epochOrder(epoch), epoch
+		}
+		lo, hi := head.Bounds(len(order), f.config.BatchSize, step%f.batches)
+		next = append(next, upcoming{epoch, order[lo:hi]})
 	}
-	order, epoch := f.order, step/f.batches
-	if epoch != f.shuffled {
-		order = f.epochOrder(epoch)
-	}
-	lo, hi := head.Bounds(len(order), f.config.BatchSize, step%f.batches)
-	p.prefetch(epoch, order[lo:hi])
+	p.prefetch(next)
 }
 
 func (f *fit) rates(step int) rates {

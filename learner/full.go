@@ -39,8 +39,7 @@ type fullModel struct {
 	classes      int
 	multi        bool
 
-	upcoming      []int // what the step after this one takes
-	upcomingEpoch int
+	next []upcoming // what the steps after this one take
 }
 
 var _ model = (*fullModel)(nil)
@@ -50,9 +49,8 @@ func (m *fullModel) step(ctx context.Context, epoch int, index []int, r rates) (
 	if err != nil {
 		return 0, err
 	}
-	if m.upcoming != nil {
-		m.photos.start(m.upcomingEpoch, m.upcoming)
-	}
+	defer m.photos.give(images)
+	m.photos.start(m.next)
 	decay := make([]float64, len(r.LR))
 	for i := range decay {
 		decay[i] = r.Decay
@@ -61,8 +59,8 @@ func (m *fullModel) step(ctx context.Context, epoch int, index []int, r rates) (
 	return loss, err
 }
 
-// prefetch names the photographs that the step after the current one takes.
-func (m *fullModel) prefetch(epoch int, index []int) { m.upcomingEpoch, m.upcoming = epoch, index }
+// prefetch names the photographs that the steps after the current one take.
+func (m *fullModel) prefetch(next []upcoming) { m.next = next }
 
 func (m *fullModel) labels(index []int) finetuning.Labels {
 	if m.multi {
@@ -89,6 +87,7 @@ func (m *fullModel) predict(ctx context.Context) ([]float32, error) {
 			next = m.photos.centre(ctx, m.valid[hi:min(hi+batch, len(m.valid))])
 		}
 		logits, err := m.trainer.Predict(images)
+		m.photos.give(images)
 		if err != nil {
 			return nil, err
 		}
@@ -134,6 +133,7 @@ func (m *fullModel) setOptimiser(list []weights.Tensor) error {
 // stay and the running statistics become the mean of the batches', as PyTorch's
 // swa_utils.update_bn has it.
 func (m *fullModel) reestimate(ctx context.Context, batches [][]int) error {
+	m.next = nil // no step follows
 	still := rates{LR: make([]float64, len(m.groups()))}
 	sums := map[string][]float64{}
 	stats, err := m.trainer.Stats()
@@ -172,10 +172,8 @@ func (m *fullModel) reestimate(ctx context.Context, batches [][]int) error {
 
 // Close frees the trainer and the cache of the prefix.
 func (m *fullModel) Close() {
+	m.photos.Close()
 	m.trainer.Close()
-	if m.photos.prefix != nil {
-		_ = m.photos.prefix.Close() // it was only read
-	}
 }
 
 func (m *fullModel) groups() []string { return m.trainer.Groups() }
@@ -202,7 +200,7 @@ func (l *Learner) newFullFit(ctx context.Context, f *Features, dir string, fresh
 	}
 	m := &fullModel{
 		l: l, trainer: t, train: f.Train.items, valid: f.Valid.items, classes: len(l.Set.Classes), multi: l.Set.Multi,
-		photos: newPhotoLoader(l, f.Train.items, nil),
+		photos: newPhotoLoader(l, f.Train.items, t.Memory),
 	}
 	if m.photos.prefix, err = l.openPrefix(ctx, dir, t.Manifest, slices.Concat(m.train, m.valid)); err != nil {
 		t.Close()

@@ -13,39 +13,129 @@ import (
 	"finetune/internal/failure"
 	"finetune/internal/reading"
 	"finetune/internal/rng"
+	"finetune/onnx"
 )
 
 // photoLoader decodes batches of photographs on several goroutines, the next
-// training batch while the network works on this one.
+// training batches while the network works on this one.
 type photoLoader struct {
 	l     *Learner
 	items []dataset.Item // to train on
 
 	prefix *activations.Cache // what the network's frozen prefix makes of the centre views; nil: photographs are decoded
 
+	depth  int                             // batches decoded ahead
+	memory func(n int) (*onnx.Host, error) // that the network's device copies by itself; nil, or nil from it: Go's
+	ahead  []pending                       // in the order of their steps
+	mu     sync.Mutex                      // guards what follows
+	hosts  []*onnx.Host
+	spare  [][]float32 // of batches that nobody needs any more
+
+	ctx    context.Context // of what is decoded ahead; ends with the loader
+	cancel context.CancelFunc
+	busy   sync.WaitGroup // the goroutines that decode
+}
+
+// upcoming names the photographs of a step.
+type upcoming struct {
 	epoch int
 	index []int
-	next  func() ([]float32, error) // of the batch that start began
 }
 
-func newPhotoLoader(l *Learner, items []dataset.Item, prefix *activations.Cache) *photoLoader {
-	return &photoLoader{l: l, items: items, prefix: prefix}
+// pending is a batch that is being decoded.
+type pending struct {
+	upcoming
+	wait func() ([]float32, error)
 }
 
-// start begins to decode a training batch.
-func (p *photoLoader) start(epoch int, index []int) {
-	p.epoch, p.index = epoch, slices.Clone(index)
-	p.next = p.batch(context.Background(), epoch, p.index)
+func newPhotoLoader(l *Learner, items []dataset.Item, memory func(n int) (*onnx.Host, error)) *photoLoader {
+	p := &photoLoader{l: l, items: items, depth: 1, memory: memory}
+	if l.Config.Machine.apart() {
+		p.depth = stepsAhead
+	}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	return p
+}
+
+// stepsAhead is how many batches are decoded ahead for a device: it takes one in
+// less time than a slow photograph can need.
+const stepsAhead = 2
+
+// start begins to decode the next training batches, as many as the depth allows.
+func (p *photoLoader) start(next []upcoming) {
+	for i, u := range next[:min(len(next), p.depth)] {
+		if i < len(p.ahead) {
+			continue // begun a step ago
+		}
+		u.index = slices.Clone(u.index)
+		p.ahead = append(p.ahead, pending{u, p.batch(p.ctx, u.epoch, u.index)})
+	}
 }
 
 // take returns a training batch [len(index), 3, size, size], or the rows of the
-// prefix, the one that start began or, if that was another, one decoded now.
+// prefix, the one that start began or, if that was another, one decoded now. Give
+// it back.
 func (p *photoLoader) take(ctx context.Context, epoch int, index []int) ([]float32, error) {
-	next := p.next
-	if p.next = nil; next == nil || epoch != p.epoch || !slices.Equal(index, p.index) {
-		next = p.batch(ctx, epoch, index)
+	if len(p.ahead) > 0 && p.ahead[0].epoch == epoch && slices.Equal(p.ahead[0].index, index) {
+		next := p.ahead[0]
+		p.ahead = p.ahead[1:]
+		return next.wait()
 	}
-	return next()
+	p.drop()
+	return p.batch(ctx, epoch, index)()
+}
+
+// drop lets go of what is decoded ahead.
+func (p *photoLoader) drop() {
+	for _, a := range p.ahead {
+		if images, err := a.wait(); err == nil {
+			p.give(images)
+		}
+	}
+	p.ahead = nil
+}
+
+// room is memory for n floats.
+func (p *photoLoader) room(n int) []float32 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i := slices.IndexFunc(p.spare, func(s []float32) bool { return cap(s) >= n }); i >= 0 {
+		found := p.spare[i][:n]
+		p.spare = slices.Delete(p.spare, i, i+1)
+		return found
+	}
+	if p.memory != nil {
+		if h, err := p.memory(n); err == nil && h != nil {
+			p.hosts = append(p.hosts, h)
+			return h.Data
+		}
+	}
+	return make([]float32, n)
+}
+
+// give takes a batch back whose network is through with it.
+func (p *photoLoader) give(images []float32) {
+	if p.prefix != nil {
+		return // rows of the cache, copied by it
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.spare = append(p.spare, images)
+}
+
+// Close frees the memory, once nothing is decoded into it any more, and the
+// prefix's cache. The network must not need it any more.
+func (p *photoLoader) Close() {
+	p.cancel()
+	p.busy.Wait()
+	p.ahead = nil
+	for _, h := range p.hosts {
+		h.Close()
+	}
+	p.hosts, p.spare = nil, nil
+	if p.prefix != nil {
+		_ = p.prefix.Close() // it was only read
+	}
 }
 
 // batch decodes training photographs as the epoch's augmentation draws them,
@@ -117,7 +207,7 @@ func gone(it dataset.Item, err error) error {
 // wait for them.
 func (p *photoLoader) decode(ctx context.Context, n int, load func(dst []float32, k int) error) func() ([]float32, error) {
 	size := p.l.pre.Len()
-	images, errs := make([]float32, n*size), make([]error, n)
+	images, errs := p.room(n*size), make([]error, n)
 	next := make(chan int, n)
 	for k := range n {
 		next <- k
@@ -125,7 +215,9 @@ func (p *photoLoader) decode(ctx context.Context, n int, load func(dst []float32
 	close(next)
 	var wg sync.WaitGroup
 	for range min(p.l.Config.Machine.Workers, n) {
+		p.busy.Add(1)
 		wg.Go(func() {
+			defer p.busy.Done()
 			for k := range next {
 				if errs[k] = ctx.Err(); errs[k] == nil {
 					errs[k] = failure.Guard(func() error { return load(images[k*size:(k+1)*size], k) })
