@@ -4,10 +4,14 @@ ResNet has torchvision's names and initialisation, so its state dict is what `fi
 """
 import os
 import time
+import warnings
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+
+warnings.filterwarnings("ignore")  # PyTorch's about the names of its switches for TF32
 
 
 class Block(nn.Module):
