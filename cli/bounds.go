@@ -206,10 +206,10 @@ func checkConfig(run string, c learner.Config) error {
 				flag = "wd"
 			}
 			b, ok := bounds[flag]
-			numbers, err := numbersIn(v.Field(i).Interface(), b.list)
-			if !ok {
+			if !ok || !v.Type().Field(i).IsExported() {
 				continue
 			}
+			numbers, err := numbersIn(v.Field(i).Interface(), b.list)
 			for _, n := range numbers {
 				if n != 0 && !b.fits(n) { // 0: left out
 					err = fmt.Errorf("it lies %s", b)

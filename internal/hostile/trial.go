@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode/utf8"
 )
 
 // Trial runs a finetune program over hostile files.
@@ -91,11 +92,26 @@ func (r *Result) complain(command, out string, err error) {
 	}
 }
 
+// asText is a name as tables have it: \xHH for each byte that is no UTF-8.
+func asText(name string) string {
+	var b strings.Builder
+	for len(name) > 0 {
+		r, n := utf8.DecodeRuneInString(name)
+		if r == utf8.RuneError && n == 1 {
+			fmt.Fprintf(&b, `\x%02x`, name[0])
+		} else {
+			b.WriteString(name[:n])
+		}
+		name = name[n:]
+	}
+	return b.String()
+}
+
 // rows checks that the table has one row for each path and no other.
 func (r *Result) rows(table string, paths []string) {
 	want := map[string]int{}
 	for _, p := range paths {
-		want[string([]rune(p))]++ // as JSON has it: U+FFFD for each byte that is no UTF-8
+		want[asText(p)]++
 	}
 	f, err := os.Open(table)
 	if err != nil {
