@@ -176,6 +176,9 @@ func (s *Spec) agrees(in graph.Input) error {
 	if in.Layout != "" && in.Layout != s.Layout {
 		return fmt.Errorf("input %q %v is %s, not %s; correct --layout or BODY.json", in.Name, in.Shape, in.Layout, s.Layout)
 	}
+	if c := in.Channels(s.Layout); c > 0 && c != 3 {
+		return fmt.Errorf("input %q %v takes images of %d channels; a body takes three, red, green and blue: put a layer in front that makes %d of them, and export again", in.Name, in.Shape, c, c)
+	}
 	if h, w := in.Size(); h > 0 && h != int64(s.Size) || w > 0 && w != int64(s.Size) {
 		return fmt.Errorf("input %q %v takes images of %dx%d, not %d; correct --size, or export it with open height and width", in.Name, in.Shape, h, w, s.Size)
 	}

@@ -327,3 +327,24 @@ func FuzzSpec(f *testing.F) {
 		}
 	})
 }
+
+// A body of grey pictures is told before any photograph is looked at.
+func TestBodiesOfOneChannel(t *testing.T) {
+	for layout, shape := range map[string][]any{NCHW: {"N", 1, 8, 8}, NHWC: {"N", 8, 8, 1}} {
+		b := graph.NewBuilder("grey", 17)
+		x := b.Input("image", graph.Float32, shape...)
+		if layout == NHWC {
+			x = b.Node("Transpose", "nchw", []string{x}, graph.Ints("perm", 0, 3, 1, 2))
+		}
+		x = b.Node("Conv", "map", []string{x, b.Init("w", []int64{2, 1, 1, 1}, []float32{1, 2})})
+		b.Output(b.Node("GlobalAveragePool", "pool", []string{x}), graph.Float32, "N", 2, 1, 1)
+		path := filepath.Join(t.TempDir(), "grey.onnx")
+		if err := b.Model().Write(path); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Resolve(path, Override{Size: 8, Mean: []float32{0, 0, 0}, Std: []float32{1, 1, 1}})
+		if err == nil || failure.KindOf(err) != failure.UsageKind || !strings.Contains(err.Error(), "1 channels") {
+			t.Errorf("%s: %v", layout, err)
+		}
+	}
+}

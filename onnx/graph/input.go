@@ -78,6 +78,17 @@ func (in Input) Size() (height, width int64) {
 	return in.Shape[2], in.Shape[3]
 }
 
+// Channels is the number of colours an image input of a layout asks for, -1 where open.
+func (in Input) Channels(layout string) int64 {
+	switch {
+	case len(in.Shape) != 4:
+		return -1
+	case layout == "NHWC":
+		return in.Shape[3]
+	}
+	return in.Shape[1]
+}
+
 // Batch is the number of images an input asks for, -1 where open.
 func (in Input) Batch() int64 {
 	if len(in.Shape) == 0 {
