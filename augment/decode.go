@@ -75,10 +75,10 @@ func (e *DecodeError) Error() string { return string(e.Status) + ": " + e.Reason
 // DecodeStatus returns the two parts, as activations.Fill asks for them.
 func (e *DecodeError) DecodeStatus() (status, reason string) { return string(e.Status), e.Reason }
 
-// Decode reads a JPEG (progressive, CMYK and grey too), PNG, GIF (first frame),
-// BMP, TIFF (first page) or WebP file, told by content, not by name. 16-bit
-// samples keep their high byte. Chroma of JPEG and WebP is interpolated as
-// libjpeg does, where Go's own conversion repeats samples.
+// Decode reads a JPEG (progressive, CMYK and grey too), PNG, GIF and WebP (first
+// frame), BMP, TIFF (first page), HEIC or AVIF file, told by content, not by name.
+// 16-bit samples keep their high byte, unless l.Depth maps them. Chroma of JPEG and
+// WebP is interpolated as libjpeg does, where Go's own conversion repeats samples.
 //
 // Errors: a *DecodeError, or that of l.Context. data is only read; the Image
 // shares nothing with it.
