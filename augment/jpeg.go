@@ -64,13 +64,12 @@ func decodeJPEG(ctx context.Context, data []byte, h *jpeg.Header, l Limits) (pic
 		}
 	}
 	if !suitsGo(h) {
-		planes, err := jpeg.Decode(ctx, data, h)
-		if err != nil {
-			return nil, err
-		}
-		return newSamples(planes, h), nil
+		return ownJPEG(ctx, data, h)
 	}
 	img, err := stdjpeg.Decode(newReader(ctx, data))
+	if err == stdjpeg.FormatError("bad RST marker") { // a wrong number: libjpeg goes on with the next block, and so does this
+		return ownJPEG(ctx, data, h)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -78,6 +77,14 @@ func decodeJPEG(ctx context.Context, data []byte, h *jpeg.Header, l Limits) (pic
 		return &planes{YCbCr: ycc}, nil
 	}
 	return flatten(ctx, img, h.Width, h.Height)
+}
+
+func ownJPEG(ctx context.Context, data []byte, h *jpeg.Header) (picture, error) {
+	planes, err := jpeg.Decode(ctx, data, h)
+	if err != nil {
+		return nil, err
+	}
+	return newSamples(planes, h), nil
 }
 
 // suitsGo reports whether image/jpeg reads a file as libjpeg does.

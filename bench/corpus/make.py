@@ -92,6 +92,8 @@ put("JPEG colours", "cmyk_420.jpg", enc(rgb.convert("CMYK"), format="JPEG", qual
 put("JPEG colours", "rgb.jpg", run(ppm(rgb), "cjpeg", "-quality", "92", "-rgb")); put("JPEG colours", "rgb_adobe.jpg", enc(rgb, format="JPEG", quality=92, keep_rgb=True))
 put("JPEG oddities", "motion.jpg", drop(enc(rgb, format="JPEG", quality=90), 0xC4), ref=on_white(Image.open(io.BytesIO(enc(rgb, format="JPEG", quality=90)))), keep=True)
 put("JPEG oddities", "fill_bytes.jpg", jpg[:2] + b"".join(b"\xff\xff" + s for _, s in segments(jpg))); put("JPEG oddities", "trailing.jpg", jpg + bytes(range(256)) * 9)
+rst = enc(rgb, format="JPEG", quality=92, restart_marker_rows=1)
+put("JPEG oddities", "wrong_restart.jpg", rst.replace(b"\xff\xd1", b"\xff\xd3", 1), ref=on_white(Image.open(io.BytesIO(rst))), keep=True)
 put("JPEG oddities", "tables_16_bit.jpg", run(ppm(rgb), "cjpeg", "-quality", "1"))
 put("named unsupported", "arithmetic.jpg", run(ppm(rgb), "cjpeg", "-arithmetic"), status="unsupported"); put("named unsupported", "lossless.jpg", jpg.replace(b"\xff\xc0", b"\xff\xc3", 1), status="unsupported", keep=True)
 put("named unsupported", "twelve_bits.jpg", jpg.replace(b"\xff\xc0\x00\x11\x08", b"\xff\xc1\x00\x11\x0c", 1), status="unsupported")
