@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -141,5 +142,32 @@ func TestOpenRepairsKeyAndSweeps(t *testing.T) {
 	}
 	if _, err := os.Stat(fresh); err != nil {
 		t.Error("another process's temporary file was removed")
+	}
+}
+
+// A folder that happens to have a key.json in it belongs to somebody else.
+func TestPruneLeavesOthersFolders(t *testing.T) {
+	dir := t.TempDir()
+	c := open(t, dir, 8)
+	write(t, filepath.Join(c.Dir(), "lock-smith.txt"), "of mine")
+	for _, name := range []string{"keys", strings.Repeat("a", 31), strings.Repeat("A", 32)} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, name, "key.json"), "{}")
+	}
+	if removed, err := Prune(dir, PruneOptions{OlderThan: 1}); err == nil || !strings.Contains(err.Error(), "files of others") {
+		t.Errorf("%v, %v", removed, err)
+	}
+	for _, name := range []string{"keys/key.json", strings.Repeat("a", 31) + "/key.json", strings.Repeat("A", 32) + "/key.json"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(c.Dir(), "lock-smith.txt")); err != nil {
+		t.Error(err)
+	}
+	if Holds(filepath.Join(dir, "keys")) || !Holds(func() string { open(t, dir, 8); return dir }()) {
+		t.Error("what is a cache and what is none")
 	}
 }

@@ -143,6 +143,28 @@ func TestReportOfAnyShape(t *testing.T) {
 }
 
 // A report written again with fewer classes keeps no gallery of the others.
+// What a report writes it knows as its own, and nothing else.
+func TestOwnFiles(t *testing.T) {
+	dir := t.TempDir()
+	if err := WriteReport(dir, run(3, 60)); err != nil {
+		t.Fatal(err)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) < 10 {
+		t.Fatal(files, err)
+	}
+	for _, f := range files {
+		if !OwnFile(f.Name()) {
+			t.Errorf("%s is not known", f.Name())
+		}
+	}
+	for _, name := range []string{"thesis.txt", "most-correct-of-all.png", "figure.png", "index.html.bak", "confusion.jpg"} {
+		if OwnFile(name) {
+			t.Errorf("%s is taken for one of ours", name)
+		}
+	}
+}
+
 func TestReportWrittenAgain(t *testing.T) {
 	dir := t.TempDir()
 	mine := filepath.Join(dir, "notes.png")

@@ -224,3 +224,37 @@ func TestRealArchive(t *testing.T) {
 		}
 	}
 }
+
+// Photographs that somebody put among ours are named, and not removed to lay
+// out the others again.
+func TestLayOutLeavesOthersPhotographs(t *testing.T) {
+	dir := prepared(t, 32)
+	cells, err := readCells(archive(t, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	split(cells)
+	lost := filepath.Join(dir, cells[0].part, cells[0].class(), filepath.Base(cells[0].file))
+	if err := os.Remove(lost); err != nil {
+		t.Fatal(err)
+	}
+	mine := filepath.Join(dir, "train", "defective", "mine.png")
+	if err := os.WriteFile(mine, []byte("of mine"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := layOut(t.Context(), cells, dir); err == nil || !strings.Contains(err.Error(), mine) {
+		t.Errorf("error %v does not name %s", err, mine)
+	}
+	if _, err := os.Stat(mine); err != nil {
+		t.Error(err)
+	}
+	if err := os.Remove(mine); err != nil {
+		t.Fatal(err)
+	}
+	if err := layOut(t.Context(), cells, dir); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(lost); err != nil {
+		t.Error(err)
+	}
+}

@@ -88,3 +88,30 @@ func TestTarget(t *testing.T) {
 		}
 	}
 }
+
+// What the new folder lacks is not lost, and a process that was killed in the
+// middle is made up for.
+func TestReplaceFolder(t *testing.T) {
+	for _, killed := range []bool{false, true} {
+		dir := t.TempDir()
+		in := func(name string) string { return filepath.Join(dir, name) }
+		put(t, in("lib/a.so"), "old")
+		put(t, in("lib/mine/notes.txt"), "of mine")
+		put(t, in("fresh/a.so"), "new")
+		if killed {
+			put(t, in("lib.replaced/a.so"), "older")
+			put(t, in("lib.replaced/also.txt"), "of mine")
+		}
+		if err := ReplaceFolder(in("lib"), in("fresh")); err != nil {
+			t.Fatal(err)
+		}
+		holds(t, in("lib/a.so"), "new")
+		holds(t, in("lib/mine/notes.txt"), "of mine")
+		if killed {
+			holds(t, in("lib/also.txt"), "of mine")
+		}
+		if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+			t.Errorf("left beside it: %v, %v", entries, err)
+		}
+	}
+}
