@@ -117,7 +117,7 @@ func (r *Run) adopt(step string, c Config, seconds Seconds) (*Summary, error) {
 	if err := writeJSON(r.Path(summaryFile), sum); err != nil {
 		return nil, err
 	}
-	return &sum, r.writeSums(append(files, configFile, summaryFile)...)
+	return &sum, r.writeSums(append(files, configFile, photographsFile, summaryFile)...)
 }
 
 // Path joins a name to the run's folder.

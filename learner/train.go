@@ -105,7 +105,7 @@ func (l *Learner) finish(ctx context.Context, r *Run, f *Features, t *fit, m *he
 	if err := writeJSON(r.Path(summaryFile), sum); err != nil {
 		return nil, err
 	}
-	return sum, r.writeSums(configFile, historyFile, stepsFile, predictionsFile, skippedFile, neighboursFile, headFile, stateFile, summaryFile, int8File)
+	return sum, r.writeSums(configFile, photographsFile, historyFile, stepsFile, predictionsFile, skippedFile, neighboursFile, headFile, stateFile, summaryFile, int8File)
 }
 
 // writePredictions writes what the head says of every photograph, what could
