@@ -10,7 +10,7 @@ import (
 	"finetune/onnx/graph"
 )
 
-// Metadata of an exported file (DESIGN.md, model.onnx).
+// Keys of the metadata of an exported file.
 const (
 	metaClasses    = "finetune.classes"     // JSON list
 	metaSize       = "finetune.size"        // pixels a side

@@ -13,7 +13,7 @@ import (
 	"finetune/scores"
 )
 
-// Names of what a run leaves (DESIGN.md, what a run leaves).
+// Names of what a run leaves (DESIGN.md, Files).
 const (
 	historyFile     = "history.csv"
 	stepsFile       = "steps.csv"

@@ -13,7 +13,7 @@ import (
 // Kind says what an error means to the person at the command line.
 type Kind int
 
-// Kinds and their exit codes (DESIGN.md, exit codes).
+// Kinds and their exit codes (README.md, Commands).
 const (
 	Other       Kind = 1   // something failed
 	UsageKind   Kind = 2   // a flag or an argument is wrong

@@ -43,7 +43,7 @@ func TestGroupsSplitAtNamedNodes(t *testing.T) {
 	if g, err := m.Groups(); err != nil || len(g) != 1 || g[0].Name != "body" || g[0].Count != 216 {
 		t.Errorf("%+v, %v", g, err)
 	}
-	if _, err := m.Groups("absent"); err == nil || !strings.Contains(err.Error(), "--split") {
+	if _, err := m.Groups("absent"); err == nil || !strings.Contains(err.Error(), "node or one of its outputs") {
 		t.Errorf("unknown node: %v", err)
 	}
 	if _, err := m.Groups("both"); err == nil || !strings.Contains(err.Error(), "no weights") {

@@ -41,7 +41,7 @@ func (m *Model) Groups(splits ...string) ([]Group, error) {
 	groups := m.collect(nodes, level, len(splits)+1)
 	for k, g := range groups {
 		if len(g.Parameters) == 0 {
-			return nil, m.badf("layer group %d of %d has no weights of its own; name other nodes with --split", k+1, len(groups))
+			return nil, m.badf("layer group %d of %d has no weights of its own; split at other nodes", k+1, len(groups))
 		}
 	}
 	return named(groups), nil
@@ -109,7 +109,7 @@ func (m *Model) splitLevels(nodes []*onnxpb.NodeProto, splits []string) ([]int, 
 	level := spread(nodes, func(n *onnxpb.NodeProto, before int) int { return max(before, own(n)) })
 	for i, ok := range found {
 		if !ok {
-			return nil, m.badf("no node or tensor is called %q; see `finetune inspect` for names to give to --split", splits[i])
+			return nil, m.badf("no node or tensor is called %q; a split names a node or one of its outputs, as `finetune inspect` lists them", splits[i])
 		}
 	}
 	return level, nil
