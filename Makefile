@@ -29,7 +29,7 @@ TOOL     := $(GO) build -C tools -o $(CURDIR)/bin/tools/
 PACKAGES := ./...
 RACE     := $(patsubst %,./%/...,$(wildcard activations augment dataset internal/fetch learner serve))
 
-.PHONY: all gate fmt vet staticcheck test test-runtimes race verify build fetch runtimes demo cuda clean golden proto bench microbench kills faults hostile corpus fuzz mutants notices sbom vuln
+.PHONY: all gate fmt vet staticcheck test test-runtimes race verify build fetch runtimes demo cuda cross wine arm64 clean golden proto bench microbench kills faults hostile corpus fuzz mutants notices sbom vuln
 
 all: gate
 gate: test build
@@ -61,6 +61,26 @@ demo: fetch build # trains on photographs of solar cells and says where the repo
 
 cuda: # ONNX Runtime for NVIDIA GPUs, about 2 GB
 	@$(SETUP) cuda
+
+# Other systems, built here. PURE are the packages whose tests need no ONNX Runtime.
+WINDOWS := CGO_ENABLED=1 GOOS=windows GOARCH=amd64 CC=x86_64-w64-mingw32-gcc
+ARM64   := CGO_ENABLED=1 GOOS=linux GOARCH=arm64 CC=aarch64-linux-gnu-gcc
+PURE    ?= $(addprefix ./,activations dataset head metrics schedule scores internal/digest internal/durable internal/home internal/rng)
+FOREIGN := -trimpath -buildvcs=false -tags '$(ALWAYS)' -ldflags '$(LDFLAGS)'
+
+cross: # for Windows x86-64 and Linux arm64, into bin/; needs Debian's gcc-mingw-w64-x86-64 and gcc-aarch64-linux-gnu
+	$(WINDOWS) $(GO) build $(FOREIGN) -o bin/windows-x64/finetune.exe .
+	$(WINDOWS) $(GO) vet $(PACKAGES)
+	$(ARM64) $(GO) build $(FOREIGN) -o bin/linux-arm64/finetune .
+
+wine: # the tests of PURE for Windows, under wine; ARGS=-v lists them
+	@if v=$$(.ci/wine); then echo "== $$v"; $(WINDOWS) $(GO) test -short -vet=off -overlay $$(.ci/wine overlay) -exec '$(CURDIR)/.ci/wine' $(ARGS) $(PURE); \
+	else [ $$? = 77 ]; fi
+
+arm64: # the tests of PURE for Linux arm64, under qemu
+	@if q=$$(command -v qemu-aarch64-static qemu-aarch64 | head -n 1) && [ -n "$$q" ]; then $$q --version | head -n 1; \
+	$(ARM64) $(GO) test -short -vet=off -exec "$$q -L /usr/aarch64-linux-gnu" $(ARGS) $(PURE); \
+	else echo "skipped: no qemu-aarch64 here (Debian: qemu-user-static)"; fi
 
 verify:
 	@$(GO) mod verify
