@@ -66,7 +66,8 @@ cuda: # ONNX Runtime for NVIDIA GPUs, about 2 GB
 WINDOWS := CGO_ENABLED=1 GOOS=windows GOARCH=amd64 CC=x86_64-w64-mingw32-gcc
 ARM64   := CGO_ENABLED=1 GOOS=linux GOARCH=arm64 CC=aarch64-linux-gnu-gcc
 PURE    ?= $(addprefix ./,activations dataset head metrics schedule scores internal/digest internal/durable internal/home internal/rng)
-STARTS  := ^(TestKilledTenTimes|TestProcessesWithEqualItemsComputeOnce)$$ # these start their own binary, which qemu is not asked to run
+# These tests start their own binary, which qemu is not asked to run.
+STARTS  := ^(TestKilledTenTimes|TestProcessesWithEqualItemsComputeOnce)$$
 FOREIGN := -trimpath -buildvcs=false -tags '$(ALWAYS)' -ldflags '$(LDFLAGS)'
 
 cross: # for Windows x86-64 and Linux arm64, into bin/; needs Debian's gcc-mingw-w64-x86-64 and gcc-aarch64-linux-gnu
