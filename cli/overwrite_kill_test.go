@@ -116,7 +116,7 @@ func (k *killer) nothingBeside(i int) {
 		}
 	}
 	for _, name := range []string{"notes.txt", "report/thesis.txt", "mine/a.txt"} {
-		if got, err := os.ReadFile(filepath.Join(k.dir, "run", name)); err != nil || fmt.Sprintf("%s", got) != "of mine" {
+		if got, err := os.ReadFile(filepath.Join(k.dir, "run", name)); err != nil || string(got) != "of mine" {
 			k.t.Errorf("%d: run/%s: %q, %v", i, name, got, err)
 		}
 	}
