@@ -91,7 +91,8 @@ func open(name string, in, out []string, read func() (*graph.Model, error), o Op
 		return nil, fmt.Errorf("onnx: %s: %w", name, err)
 	}
 	defer so.Destroy()
-	s, err := create(so)
+	var s *ort.DynamicAdvancedSession
+	err = flushed(func() (err error) { s, err = create(so); return err }) // which leaves the thread so, and those it makes
 	if err != nil && provider == "CUDA" {
 		err = whyNot(environment.runtime.Path, err)
 	}
@@ -199,7 +200,7 @@ func (s *Session) Run(in, out []*Tensor) error {
 		return fmt.Errorf("onnx: %s: %w", s.name, err)
 	}
 	if s.bound != nil {
-		if err := s.bound.run(in, out); err != nil {
+		if err := flushed(func() error { return s.bound.run(in, out) }); err != nil {
 			return fmt.Errorf("onnx: %s: %w", s.name, err)
 		}
 		return nil
@@ -216,7 +217,7 @@ func (s *Session) Run(in, out []*Tensor) error {
 			outputs[i] = t.value
 		}
 	}
-	if err := s.s.Run(inputs, outputs); err != nil {
+	if err := flushed(func() error { return s.s.Run(inputs, outputs) }); err != nil {
 		return fmt.Errorf("onnx: %s: %w", s.name, err)
 	}
 	for i, t := range out {
