@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -88,6 +89,9 @@ func TestCSVErrors(t *testing.T) {
 		if err := os.Symlink(outside, filepath.Join(root, "out.jpg")); err != nil {
 			t.Skip(err)
 		}
+		if _, err := os.Lstat(filepath.Join(root, "out.jpg")); err != nil { // wine says that it made one
+			t.Skip(err)
+		}
 		_, err := Open(root, Options{Labels: csv})
 		if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.HasPrefix(err.Error(), "dataset: ") {
 			t.Errorf("%s: %v, want %q", name, err, tt.want)
@@ -130,7 +134,7 @@ func TestCSVDialects(t *testing.T) {
 		"id, breed":     {labelled("id,breed\n", func(p, l string) string { return plain(bare(p), l) }), "6 paths are without an ending"},
 		"other words":   {labelled("Image,What it is\n", plain), `"What it is" the label`},
 		"one-hot":       {labelled("path,bees,ants\n", func(p, l string) string { return p + map[string]string{"ants": ",0,1\n", "bees": ",1.0,0.0\n"}[l] }), "2 other columns are the classes"},
-		"backslashes":   {labelled("path,label\n", func(p, l string) string { return plain(strings.ReplaceAll(p, "/", `\`), l) }), "6 paths are with backslashes"},
+		"backslashes":   {labelled("path,label\n", func(p, l string) string { return plain(strings.ReplaceAll(p, "/", `\`), l) }), map[bool]string{true: "6 paths are with backslashes"}[runtime.GOOS != "windows"]},
 		"absolute":      {labelled("path,label\n", func(p, l string) string { return plain(filepath.Join(root, p), l) }), "6 paths are absolute"},
 		"blanks":        {labelled("path,label\n", func(p, l string) string { return plain(" "+p+" ", " "+l) }), "with blanks around"},
 		"empty rows":    {labelled("path,label,,\n", func(p, l string) string { return p + "," + l + ",,\n" }) + ",,,\n  \n \t,,,\n", ""},
@@ -150,9 +154,11 @@ func TestCSVDialects(t *testing.T) {
 			t.Errorf("%s: warnings %q", name, set.Warnings)
 		}
 	}
-	set := open(labelled("path,label\n", func(p, l string) string { return plain("p/"+strings.ToUpper(p[2:]), l) }), root)
-	equal(t, "letters", paths(set.Train), paths(want.Train))
-	set = open(labelled("path,label\n", func(p, l string) string { return plain(p[2:], l) }), filepath.Join(root, "p"))
+	if runtime.GOOS != "windows" { // which finds a file by other letters itself
+		set := open(labelled("path,label\n", func(p, l string) string { return plain("p/"+strings.ToUpper(p[2:]), l) }), root)
+		equal(t, "letters", paths(set.Train), paths(want.Train))
+	}
+	set := open(labelled("path,label\n", func(p, l string) string { return plain(p[2:], l) }), filepath.Join(root, "p"))
 	equal(t, "relative to DATA", []any{set.Root, len(set.Train) + len(set.Valid), set.Train[0].File}, []any{filepath.Join(root, "p"), 6, filepath.Join(root, "p", set.Train[0].Path)})
 	set = open("path,label,is_valid\np/1.jpg,a,False\np/2.jpg,b,0\np/3.jpg,a,True\np/4.jpg,b,1\n", root)
 	equal(t, "is_valid", paths(set.Valid), "p/3.jpg=0 p/4.jpg=1")

@@ -3,6 +3,8 @@ package dataset
 import (
 	"os"
 	"path/filepath"
+	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -141,6 +143,8 @@ func TestClassesCalledLikeSplits(t *testing.T) {
 	equal(t, "inside train", set.Classes, "[test train val]")
 }
 
+var inRoot = regexp.MustCompile(`ROOT[\w/.]*`)
+
 func TestLayoutErrorsSayWhatTheySee(t *testing.T) {
 	for name, tt := range map[string]struct {
 		files []string
@@ -166,7 +170,8 @@ func TestLayoutErrorsSayWhatTheySee(t *testing.T) {
 	} {
 		root := flat(t, tt.files...)
 		_, err := Open(root, Options{Fallback: 0.2})
-		if want := strings.ReplaceAll(tt.want, "ROOT", root); err == nil || !strings.Contains(err.Error(), want) {
+		want := inRoot.ReplaceAllStringFunc(tt.want, func(p string) string { return root + filepath.FromSlash(p[len("ROOT"):]) })
+		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v\nwant %s", name, err, want)
 		}
 	}
@@ -197,6 +202,9 @@ func TestNamesOfClasses(t *testing.T) {
 	for _, tt := range []struct{ names, want string }{
 		{"Ants ants", `classes "Ants", "ants" differ in case or blanks alone`}, {"0 0.0", `classes "0", "0.0" are the same number`}, {"nan b", `class "nan" looks like a missing value`},
 	} {
+		if runtime.GOOS == "windows" && strings.EqualFold(strings.Fields(tt.names)[0], strings.Fields(tt.names)[1]) {
+			continue // one folder there
+		}
 		var files []string
 		for _, n := range strings.Fields(tt.names) {
 			files = append(files, n+"/1.jpg", n+"/2.jpg", n+"/3.jpg")

@@ -346,11 +346,17 @@ func gaveUp(name string, err *error) {
 }
 
 func openParquet(name string) (opened part, err error) {
-	defer gaveUp(name, &err)
-	if _, err := os.Stat(name); err != nil {
-		return nil, failure.Usage(fmt.Errorf("scores: %w", err))
+	in, err := openFile(name)
+	if err != nil {
+		return nil, err
 	}
-	f, err := file.OpenParquetFile(name, false)
+	defer func() {
+		if err != nil { // also after a panic, which leaves nobody else to close it
+			in.Close()
+		}
+	}()
+	defer gaveUp(name, &err)
+	f, err := file.NewParquetReader(in)
 	if err != nil {
 		return nil, damaged(name, err)
 	}
@@ -359,7 +365,7 @@ func openParquet(name string) (opened part, err error) {
 		err = p.readHead()
 	}
 	if err != nil {
-		return nil, errors.Join(damaged(name, err), f.Close())
+		return nil, damaged(name, err)
 	}
 	return p, nil
 }
