@@ -6,6 +6,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,11 +14,13 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"finetune/internal/failure"
 	"finetune/internal/home"
+	"finetune/onnx"
 )
 
 // Version is set when the binary is built.
@@ -67,6 +70,22 @@ func interruptible(ctx context.Context, w io.Writer) (context.Context, func()) {
 	return ctx, func() { signal.Stop(signals); close(signals); cancel(nil) }
 }
 
+// patience is how long a network may go on computing after a signal.
+const patience = 5 * time.Second
+
+// endRuns stops networks that compute on, as one that loops without end does, some
+// time after a signal has cancelled the work.
+func endRuns(ctx context.Context) {
+	context.AfterFunc(ctx, func() {
+		if !errors.As(context.Cause(ctx), new(signalled)) {
+			return
+		}
+		for time.Sleep(patience); ; time.Sleep(patience / 5) {
+			onnx.Terminate()
+		}
+	})
+}
+
 // signalled is the cause of a cancelled context: the signal that came.
 type signalled struct{ os.Signal }
 
@@ -99,6 +118,9 @@ func newApp(s Streams) *cli.App {
 	}
 	for _, c := range app.Commands {
 		c.OnUsageError, c.Before = usageError, checkFlags
+		if c.Name != "serve" { // which ends its requests by itself
+			c.Before = func(c *cli.Context) error { endRuns(c.Context); return checkFlags(c) }
+		}
 		c.HideHelpCommand = true
 		for _, sub := range c.Subcommands {
 			sub.OnUsageError, sub.Before = usageError, checkFlags

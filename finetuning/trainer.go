@@ -148,7 +148,7 @@ func (t *Trainer) open(dir string) error {
 		}
 		t.fixed = append(t.fixed, tensor)
 	}
-	options := onnx.Options{Threads: t.o.Threads, Device: t.o.Device, Spin: true, Exact: t.o.Exact}
+	options := onnx.Options{Threads: t.o.Threads, Device: t.o.Device, Spin: true, Finish: true, Exact: t.o.Exact}
 	options.Resident = resident
 	if resident {
 		if t.device, err = t.newDevice(options); err != nil {

@@ -24,6 +24,7 @@ type Options struct {
 	// Resident leaves the outputs that Run allocates in the device's memory, from
 	// where later runs take them: only sessions read them.
 	Resident bool
+	Finish   bool // Terminate does not end its runs, which write in place
 	Exact    bool // on a GPU: float32 products with all 24 bits, not TF32's 11
 }
 
@@ -33,6 +34,7 @@ type Session struct {
 	name     string
 	s        *ort.DynamicAdvancedSession
 	bound    *binding // Resident
+	finish   bool
 	in, out  []port
 	Provider string // "CPU" or "CUDA": what it runs on
 }
@@ -99,7 +101,7 @@ func open(name string, in, out []string, read func() (*graph.Model, error), o Op
 	if err != nil {
 		return nil, fmt.Errorf("onnx: %s: ONNX Runtime %s cannot load it: %w", name, environment.runtime.Version, err)
 	}
-	opened := &Session{name: name, s: s, Provider: provider}
+	opened := &Session{name: name, s: s, finish: o.Finish, Provider: provider}
 	if o.Resident {
 		if opened.bound, err = newBinding(s, memory[provider], in, out); err != nil {
 			opened.Close()
@@ -217,7 +219,16 @@ func (s *Session) Run(in, out []*Tensor) error {
 			outputs[i] = t.value
 		}
 	}
-	if err := flushed(func() error { return s.s.Run(inputs, outputs) }); err != nil {
+	run := func(o *ort.RunOptions) error {
+		return flushed(func() error { return s.s.RunWithOptions(inputs, outputs, o) })
+	}
+	var err error
+	if s.finish {
+		err = run(nil)
+	} else {
+		err = interruptible(run)
+	}
+	if err != nil {
 		return fmt.Errorf("onnx: %s: %w", s.name, err)
 	}
 	for i, t := range out {
