@@ -2,13 +2,13 @@ package scores
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -76,7 +76,7 @@ func (j *Journal) open(key any) error {
 	}
 	have, err := os.ReadFile(filepath.Join(j.dir, "key.json"))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("scores: %w", err)
+		return unreadable(err, j.dir)
 	}
 	if string(have) != string(want) {
 		if err := j.empty(); err != nil {
@@ -90,6 +90,9 @@ func (j *Journal) open(key any) error {
 		if errors.Is(err, os.ErrNotExist) {
 			return nil
 		}
+		if p := new(fs.PathError); errors.As(err, &p) { // its rows may be sound
+			return unreadable(p, j.dir)
+		}
 		if err != nil { // damaged: it and what follows are done again
 			return j.drop(len(j.rows))
 		}
@@ -97,8 +100,14 @@ func (j *Journal) open(key any) error {
 	}
 }
 
-// chunkName is the name of a chunk of rows.
-var chunkName = regexp.MustCompile(`^rows-[0-9]{9}$`)
+// unreadable is the error of a journal that may be sound, and so is not emptied.
+func unreadable(err error, dir string) error {
+	return fmt.Errorf("scores: rows that are scored already cannot be read: %w; run the command again, or remove %s to score all files anew", err, dir)
+}
+
+// ownName is the name of a file of a journal. A chunk's temporary file ends in
+// the digits of both, which durable.Temporary cannot tell apart.
+var ownName = regexp.MustCompile(`^(lock|key\.json|\.key\.json[0-9]+|rows-[0-9]{9}|\.rows-[0-9]{10,})$`)
 
 // checkOwn refuses a folder in which there is anything but a journal.
 func (j *Journal) checkOwn() error {
@@ -107,8 +116,7 @@ func (j *Journal) checkOwn() error {
 		return failure.Usage(fmt.Errorf("scores: %w; name another file", err))
 	}
 	for _, e := range entries {
-		name := cmp.Or(durable.Temporary(e.Name()), e.Name())
-		if !e.Type().IsRegular() || name != "lock" && name != "key.json" && !chunkName.MatchString(name) {
+		if !e.Type().IsRegular() || !ownName.MatchString(e.Name()) {
 			return failure.Usage(fmt.Errorf("scores: %s: holds %s, which is no part of a journal; move it, or name another file", j.dir, e.Name()))
 		}
 	}

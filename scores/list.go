@@ -19,12 +19,17 @@ const maxList = 1 << 30
 // List reads paths to score, one a line, or ended by NUL bytes as `find -print0`
 // writes them, and sorts them. A path given twice is scored once, with a warning.
 func List(r io.Reader) (items []dataset.Item, warnings []string, err error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxList+1))
+	return list(r, maxList)
+}
+
+// list is List of at most limit bytes.
+func list(r io.Reader, limit int64) (items []dataset.Item, warnings []string, err error) {
+	data, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err != nil {
 		return nil, nil, fmt.Errorf("scores: standard input: %w", err)
 	}
-	if len(data) > maxList {
-		return nil, nil, failure.Usage(fmt.Errorf("scores: standard input: more than %d MB of paths; score it in parts", maxList>>20))
+	if int64(len(data)) > limit {
+		return nil, nil, failure.Usage(fmt.Errorf("scores: standard input: more than %d MB of paths; score it in parts", limit>>20))
 	}
 	if data, err = withoutMark(data); err != nil {
 		return nil, nil, err

@@ -33,7 +33,10 @@ func Merge(out string, parts []string) (rows int, err error) {
 	escaped := &apostrophes{}
 	rows, err = merge(out, parts, escaped)
 	if errors.As(err, new(*disorder)) && escaped.undone { // they are the paths' own
-		return merge(out, parts, &apostrophes{own: true})
+		n, again := merge(out, parts, &apostrophes{own: true})
+		if !errors.As(again, new(*disorder)) {
+			return n, again
+		}
 	}
 	return rows, err
 }
