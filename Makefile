@@ -38,15 +38,15 @@ build: # reproducible: the same sources give the same bytes in any folder
 	$(GO) build -trimpath -buildvcs=false -tags '$(ALWAYS) $(TAGS)' -ldflags '$(LDFLAGS)' -o $(BIN) .
 
 test: fetch verify fmt vet staticcheck
-	$(GO) test $(PACKAGES)
+	$(GO) test -timeout 30m $(PACKAGES)
 	$(if $(TAGS),$(GO) test -tags '$(TAGS)' ./augment)
-	$(GO) test -race -short $(RACE)
+	$(GO) test -race -short -timeout 30m $(RACE)
 
 # What ONNX Runtime can break: every operator's gradient, bodies, int8, float16, artifacts, optimisers, resume, export, and the commands that use them.
 test-runtimes: fetch runtimes # with the oldest ONNX Runtime that is accepted and with the CUDA build's version
 	@mkdir -p bin; $(SETUP) -paths runtimes >bin/runtimes
 	@while read -r lib; do echo "== $$lib"; export ONNXRUNTIME_LIB="$$lib"; \
-		$(GO) test -short ./onnx/... ./head ./finetuning ./learner && \
+		$(GO) test -short -timeout 30m ./onnx/... ./head ./finetuning ./learner && \
 		$(GO) test ./cli -run 'TestScripts/(train|float16|int8|unfreeze)$$|TestHostileModels' || exit 1; done <bin/runtimes
 
 fetch: # once: ONNX Runtime and the default body

@@ -26,7 +26,7 @@ var others = map[string]string{
 var (
 	flagIn    = regexp.MustCompile(`(?:^|[\s\x60"'(])(--[a-z][a-z0-9-]*)`)
 	commandIn = regexp.MustCompile(`(?:\x60|bin/)finetune ([a-z][a-z-]*)((?:[ ][^\x60#\n]*)?)`)
-	makeIn    = regexp.MustCompile(`\x60make ([a-z][a-z-]*)`)
+	makeIn    = regexp.MustCompile(`\x60make ([a-z][a-z0-9-]*)`)
 	pageIn    = regexp.MustCompile(`(?:^|[\s(\x60])([A-Za-z][\w/-]*\.md)\b`)
 )
 
@@ -61,7 +61,7 @@ func names(t *testing.T) known {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range regexp.MustCompile(`(?m)^([a-z][a-z-]*):`).FindAllStringSubmatch(string(text), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^([a-z][a-z0-9-]*):`).FindAllStringSubmatch(string(text), -1) {
 		k.targets[m[1]] = true
 	}
 	return k
