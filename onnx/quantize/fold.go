@@ -117,7 +117,8 @@ func (e *editor) finish() (*graph.Model, error) {
 //
 //	gamma (w*x + b - mean)/s + beta = (w gamma/s)*x + (b - mean) gamma/s + beta, s = sqrt(variance+eps)
 //
-// One that follows anything else, or a Conv that others read too, stays.
+// One that follows anything else, or a Conv that others read too, or that takes
+// its statistics from the batch, stays.
 func Fold(m *graph.Model) (*graph.Model, error) {
 	if err := flat(m); err != nil {
 		return nil, err
@@ -125,11 +126,11 @@ func Fold(m *graph.Model) (*graph.Model, error) {
 	e := edit(m)
 	gone := map[*onnxpb.NodeProto]bool{}
 	for _, n := range e.g.Node {
-		if n.GetOpType() != "BatchNormalization" || len(n.Input) != 5 {
+		if n.GetOpType() != "BatchNormalization" || len(n.Input) != 5 || len(n.Output) != 1 || graph.FindInt(n, "training_mode", 0) != 0 {
 			continue
 		}
 		conv := e.maker[n.Input[0]]
-		if conv == nil || conv.GetOpType() != "Conv" || len(e.uses[conv.Output[0]]) != 1 || e.isOutput(conv.Output[0]) {
+		if conv == nil || conv.GetOpType() != "Conv" || len(conv.Input) < 2 || len(e.uses[conv.Output[0]]) != 1 || e.isOutput(conv.Output[0]) {
 			continue
 		}
 		if ok, err := e.foldInto(conv, n); err != nil {
@@ -147,6 +148,9 @@ func (e *editor) foldInto(conv, norm *onnxpb.NodeProto) (bool, error) {
 	w, gamma, beta, mean, variance := e.floats(conv.Input[1]), e.floats(norm.Input[1]), e.floats(norm.Input[2]), e.floats(norm.Input[3]), e.floats(norm.Input[4])
 	if w == nil || gamma == nil || beta == nil || mean == nil || variance == nil {
 		return false, nil
+	}
+	if len(w) == 0 || len(shape) == 0 {
+		return false, nil // ONNX Runtime refuses such a Conv with its own words
 	}
 	channels := int(shape[0])
 	bias := make([]float32, channels)

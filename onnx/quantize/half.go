@@ -146,16 +146,34 @@ func (e *editor) narrow(n *onnxpb.NodeProto) error {
 		case n.GetOpType() == "Cast" && a.GetName() == "to" && a.GetI() == int64(graph.Float32):
 			n.Attribute = slices.Clone(n.Attribute)
 			n.Attribute[i] = graph.Int("to", int64(graph.Float16))
-		case a.GetT().GetDataType() == graph.Float32:
-			h, err := halves(a.GetT().GetName(), a.GetT())
+		case tensorOf(n, a).GetDataType() == graph.Float32:
+			h, err := halves(a.GetT().GetName(), tensorOf(n, a))
 			if err != nil {
 				return failure.Usage(fmt.Errorf("quantize: %s: node %q: %w", e.model.Path, n.GetName(), err))
 			}
 			n.Attribute = slices.Clone(n.Attribute)
-			n.Attribute[i] = graph.Tensor(a.GetName(), h)
+			name := a.GetName()
+			if a.GetT() == nil {
+				name = "value"
+			}
+			n.Attribute[i] = graph.Tensor(name, h)
 		}
 	}
 	return nil
+}
+
+// tensorOf is the tensor that an attribute holds, nil if it is something else.
+// A Constant may hold one or more plain numbers, which are float32.
+func tensorOf(n *onnxpb.NodeProto, a graph.Attr) *onnxpb.TensorProto {
+	if n.GetOpType() == "Constant" {
+		switch a.GetName() {
+		case "value_float":
+			return graph.FloatTensor("", nil, []float32{a.GetF()})
+		case "value_floats":
+			return graph.FloatTensor("", []int64{int64(len(a.GetFloats()))}, a.GetFloats())
+		}
+	}
+	return a.GetT()
 }
 
 func halves(name string, t *onnxpb.TensorProto) (*onnxpb.TensorProto, error) {

@@ -74,20 +74,23 @@ func newPlan(e *editor) *plan {
 }
 
 func (e *editor) suits(n *onnxpb.NodeProto, shapes map[string][]int64) bool {
-	if n.GetDomain() != "" {
+	if n.GetDomain() != "" || len(n.Input) < arity[n.GetOpType()] || len(n.Output) != 1 {
 		return false
 	}
 	switch n.GetOpType() {
 	case "Conv":
 		t := e.inits[n.Input[1]]
-		return t != nil && len(t.GetDims()) == 4 && t.GetDataType() == graph.Float32 && (len(n.Input) < 3 || n.Input[2] == "" || e.inits[n.Input[2]] != nil)
+		return t != nil && len(t.GetDims()) == 4 && t.GetDims()[0] > 0 && t.GetDataType() == graph.Float32 && (len(n.Input) < 3 || n.Input[2] == "" || e.inits[n.Input[2]] != nil)
 	case "Add": // not of sizes, which exporters compute too, nor of a constant
 		return len(shapes[n.Input[0]]) == 4 && len(shapes[n.Input[1]]) == 4 && e.maker[n.Input[0]] != nil && e.maker[n.Input[1]] != nil
 	case "MaxPool":
-		return len(n.Output) == 1
+		return len(n.Input) == 1
 	}
 	return false
 }
+
+// arity is the least number of inputs; a damaged model may have fewer.
+var arity = map[string]int{"Conv": 2, "Add": 2, "MaxPool": 1}
 
 // follower is the Relu, or Clip from 0, that alone reads a node's output. Where
 // the output is quantised, the smallest and the largest integer do its work.
@@ -182,8 +185,10 @@ func (p *plan) steps(ranges map[string]Range) (map[string]step, error) {
 		}
 		n := p.maker[name]
 		if n != nil && p.integer[n] && n.GetOpType() == "MaxPool" {
-			steps[name] = steps[n.Input[0]]
-			continue
+			if s, ok := steps[n.Input[0]]; ok { // an output of the model has none
+				steps[name] = s
+				continue
+			}
 		}
 		if n != nil && p.fused[n] != nil {
 			r.Lo = 0
@@ -229,11 +234,20 @@ func (p *plan) weights(n *onnxpb.NodeProto, input float32) error {
 	t := p.inits[n.Input[1]]
 	w := p.floats(n.Input[1])
 	channels := int(t.GetDims()[0])
+	var bias []float32
+	if len(n.Input) > 2 && n.Input[2] != "" {
+		if bias = p.floats(n.Input[2]); len(bias) != channels {
+			return failure.Data(fmt.Errorf("quantize: %s: node %q: a bias of %d values for %d channels", p.model.Path, n.GetName(), len(bias), channels))
+		}
+	}
 	scales, q := make([]float32, channels), make([]byte, len(w))
 	each := len(w) / channels
 	for c := range channels {
 		part := w[c*each : (c+1)*each]
 		scales[c] = max(largest(part)/maxWeight, 1e-12)
+		if bias != nil { // weights so small beside their bias, 0 say, do not matter, but the bias has to fit in 32 bits
+			scales[c] = max(scales[c], float32(math.Abs(float64(bias[c]))/float64(input)/math.MaxInt32))
+		}
 		for i, v := range part {
 			q[c*each+i] = byte(int8(clampRound(float64(v)/float64(scales[c]), maxWeight)))
 		}
@@ -243,12 +257,8 @@ func (p *plan) weights(n *onnxpb.NodeProto, input float32) error {
 		p.add(bytesTensor(name+"/values", graph.Int8, t.GetDims(), q)),
 		p.add(graph.FloatTensor(name+"/scale", perChannel, scales)),
 		p.add(bytesTensor(name+"/zero", graph.Int8, perChannel, make([]byte, channels)))}, graph.Int("axis", 0))
-	if len(n.Input) < 3 || n.Input[2] == "" {
+	if bias == nil {
 		return nil
-	}
-	bias := p.floats(n.Input[2])
-	if len(bias) != channels {
-		return failure.Data(fmt.Errorf("quantize: %s: node %q: a bias of %d values for %d channels", p.model.Path, n.GetName(), len(bias), channels))
 	}
 	raw, products := make([]byte, 0, 4*channels), make([]float32, channels)
 	for c, v := range bias {

@@ -3,12 +3,14 @@ package quantize
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/proto"
 
+	"finetune/internal/failure"
 	"finetune/onnx"
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
@@ -27,6 +29,9 @@ type Images struct {
 // result does not depend on how many.
 func Observe(m *graph.Model, images Images, o onnx.Options) (map[string]Range, error) {
 	names, beside := Activations(m), o.Threads
+	if len(names) == 0 {
+		return nil, failure.Usage(fmt.Errorf("quantize: %s: no convolution, sum or pooling that 8-bit integers could compute; use float32", m.Path))
+	}
 	if beside == 0 {
 		beside = runtime.NumCPU()
 	}
