@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+	"time"
 
 	"github.com/gofrs/flock"
 )
@@ -21,15 +22,17 @@ var ErrBusy = errors.New("another process holds the lock")
 type Lock struct{ file *flock.Flock }
 
 // Take locks the file at path, which it creates for everybody whom the umask
-// lets write, and does not wait. what names the thing that the lock protects. On
-// a file system without locks it fails, or with without goes on unlocked.
+// lets write. It waits a moment: a process that was killed holds its locks until
+// its memory is freed, and the next one may start before that. what names the
+// thing that the lock protects. On a file system without locks it fails, or with
+// without goes on unlocked.
 //
 // Errors: ErrBusy, or one that names path and says how to go on.
 func Take(path, what string, without bool) (*Lock, error) {
 	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() { // it would be made elsewhere, or wait for ever
 		return nil, fmt.Errorf("lock %s: it is no plain file; remove it", path)
 	}
-	for range 100 {
+	for end := time.Now().Add(moment); ; {
 		l := flock.New(path, flock.SetPermissions(0o666))
 		ok, err := l.TryLock()
 		switch {
@@ -37,15 +40,19 @@ func Take(path, what string, without bool) (*Lock, error) {
 			return &Lock{}, nil
 		case err != nil:
 			return nil, Explain(err, path, what)
-		case !ok:
-			return nil, ErrBusy
-		case current(l):
+		case ok && current(l):
 			return &Lock{l}, nil
 		}
-		_ = l.Close() // the file was removed or replaced while we took its lock
+		_ = l.Close() // of a file that was removed or replaced while we took its lock
+		if time.Now().After(end) {
+			return nil, ErrBusy
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
-	return nil, ErrBusy
 }
+
+// moment is how long a killed process may take to go.
+const moment = 3 * time.Second
 
 // current reports whether the locked file is still the one at its path.
 func current(l *flock.Flock) bool {

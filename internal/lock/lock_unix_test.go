@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func TestASecondTakerIsTold(t *testing.T) {
@@ -29,6 +30,21 @@ func TestASecondTakerIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
+}
+
+// A process that is on its way out is waited for.
+func TestTheNextTakerWaitsAMoment(t *testing.T) {
+	path := filepath.Join(t.TempDir(), ".lock")
+	a, err := Take(path, "it", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(200*time.Millisecond, func() { a.Close() })
+	b, err := Take(path, "it", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
 }
 
 // Others of a group, whom the umask lets in, can take the lock as well.
