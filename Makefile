@@ -80,9 +80,8 @@ wine: # the tests of PURE for Windows, under wine; ARGS=-v lists them
 	else [ $$? = 77 ]; fi
 
 arm64: # the tests of PURE for Linux arm64, under qemu
-	@if q=$$(command -v qemu-aarch64-static qemu-aarch64 | head -n 1) && [ -n "$$q" ]; then $$q --version | head -n 1; \
-	$(ARM64) FINETUNE_HOME=/none $(GO) test -short -vet=off -skip '$(STARTS)' -exec "$$q -L /usr/aarch64-linux-gnu" $(ARGS) $(PURE); \
-	else echo "skipped: no qemu-aarch64 here (Debian: qemu-user-static)"; fi
+	@if v=$$(.ci/arm64); then echo "== $$v"; $(ARM64) FINETUNE_HOME=/none $(GO) test -short -vet=off -skip '$(STARTS)' -exec '$(CURDIR)/.ci/arm64' $(ARGS) $(PURE); \
+	else [ $$? = 77 ]; fi
 
 verify:
 	@$(GO) mod verify
