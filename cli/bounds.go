@@ -27,7 +27,7 @@ type bound struct {
 // seconds. The upper bounds are far beyond use: they keep a slip of the finger
 // from ending in a machine without memory.
 var bounds = map[string]bound{
-	"batch":           {1, 4096, false, false},
+	"batch":           {1, 1024, false, false},
 	"batch-size":      {1, 1 << 20, false, false},
 	"bn-momentum":     {0, 1, false, false},
 	"classes":         {1, 1 << 16, false, false},
@@ -52,11 +52,11 @@ var bounds = map[string]bound{
 	"max-bad":         {0, 1, false, false},
 	"max-body":        {1, 1 << 40, false, false},
 	"max-images":      {1, 1 << 16, false, false},
-	"max-pixels":      {0, 1 << 31, false, false},
+	"max-pixels":      {1, 1 << 31, false, false},
 	"max-uploads":     {1, 1 << 40, false, false},
 	"max-zoom":        {0, 4, false, false},
 	"micro-batch":     {0, 1 << 20, false, false},
-	"min-rate":        {0, 1 << 40, false, false},
+	"min-rate":        {1, 1 << 40, false, false},
 	"minutes":         {0, 1e6, false, false},
 	"momentum":        {0, 0.99999, false, false},
 	"older-than":      {0, 1e10, false, false},
@@ -206,7 +206,7 @@ func checkConfig(run string, c learner.Config) error {
 				flag = "wd"
 			}
 			b, ok := bounds[flag]
-			if !ok || !v.Type().Field(i).IsExported() {
+			if !ok {
 				continue
 			}
 			numbers, err := numbersIn(v.Field(i).Interface(), b.list)

@@ -66,13 +66,7 @@ func inferenceFlags(m *learner.Machine) []cli.Flag {
 
 // pixelsFlag goes with every command that decodes.
 func pixelsFlag(m *learner.Machine) cli.Flag {
-	return &cli.Int64Flag{Name: "max-pixels", Category: "Machine", Usage: "largest photograph that is decoded, in `PIXELS`", DefaultText: "200 million",
-		Destination: &m.MaxPixels, Action: func(_ *cli.Context, n int64) error {
-			if n < 1 {
-				return usagef("--max-pixels %d; give a number of pixels, such as 200000000", n)
-			}
-			return nil
-		}}
+	return &cli.Int64Flag{Name: "max-pixels", Category: "Machine", Usage: "largest photograph that is decoded, in `PIXELS`", DefaultText: "200 million", Destination: &m.MaxPixels}
 }
 
 func tf32Flag(m *learner.Machine) cli.Flag {

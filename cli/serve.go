@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log"
 	"log/slog"
 	"net"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"finetune/internal/reading"
 	"finetune/learner"
 	"finetune/serve"
 )
@@ -74,16 +74,11 @@ func serveLimits(v *serve.Options) []cli.Flag {
 // check refuses limits that are none, and an open door.
 func (o *serveOptions) check() error {
 	v := o.serve
-	for _, limit := range []struct {
-		flag string
-		ok   bool
-	}{
-		{"batch", v.Batch > 0 && v.Batch <= 1024}, {"delay", v.Delay >= 0 && v.Delay <= time.Minute}, {"max-body", v.MaxBody > 0}, {"max-images", v.MaxImages > 0},
-		{"max-uploads", v.Uploads >= 2*v.MaxBody}, {"min-rate", v.MinRate > 0}, {"timeout", v.Timeout > 0}, {"drain", o.drain >= 0},
-	} {
-		if !limit.ok {
-			return usagef("serve: --%s is out of bounds; `finetune serve --help` says what it limits (--max-uploads is at least twice --max-body, --batch at most 1024)", limit.flag)
-		}
+	if err := errors.Join(checkFlag("serve", "batch", v.Batch), checkFlag("serve", "max-body", v.MaxBody), checkFlag("serve", "drain", o.drain)); err != nil {
+		return err
+	}
+	if v.Uploads < 2*v.MaxBody {
+		return usagef("--max-uploads %d: it is at least twice --max-body, %d", v.Uploads, v.MaxBody)
 	}
 	if len(o.serve.Tokens) > 0 || o.anonymous || loopback(o.addr) {
 		return nil
@@ -108,7 +103,7 @@ const (
 func tokens(file, variable string) ([]string, error) {
 	text, from := variable, tokenVariable
 	if file != "" {
-		data, err := readSmall(file, maxTokens)
+		data, err := reading.File(file, maxTokens)
 		if err != nil {
 			return nil, usagef("serve: --token-file: %w", err)
 		}
@@ -128,17 +123,6 @@ func tokens(file, variable string) ([]string, error) {
 		return nil, usagef("serve: %s: no token in it; %s", file, tokenAdvice)
 	}
 	return list, nil
-}
-
-func readSmall(file string, most int64) ([]byte, error) {
-	info, err := os.Stat(file)
-	if err == nil && info.Size() > most {
-		err = fmt.Errorf("%s: more than %d bytes", file, most)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return os.ReadFile(file)
 }
 
 func runServe(ctx context.Context, o serveOptions, out *console) (err error) {

@@ -57,7 +57,7 @@ func File(path string, limit int64) (data []byte, err error) {
 			return err
 		}
 		if int64(len(data)) > limit {
-			return fmt.Errorf("%s: more than %d MB", path, limit>>20)
+			return fmt.Errorf("%s: more than %d bytes", path, limit)
 		}
 		return nil
 	})
