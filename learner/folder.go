@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 
@@ -37,26 +36,6 @@ type Run struct {
 
 // replaces reports whether the run is still to take another one's place.
 func (r *Run) replaces() bool { return r.place.fresh != "" && r.Dir == r.place.fresh }
-
-// place is a run's folder and what stands beside it while it is replaced:
-//
-//	RUN.new       the run that is trained, with the file .new-run in it
-//	RUN.replaced  the run that was, until what is not finetune's has moved
-//
-// RUN is the old run, whole, until the new one is finished. Then the two change
-// names, in one step on Linux. A RUN with .new-run in it has just taken its
-// place: what others had put into the old one moves over, and .new-run goes last.
-type place struct{ run, fresh, aside string }
-
-func placeOf(dir string) (place, error) {
-	run := filepath.Clean(dir)
-	if info, err := os.Lstat(run); err == nil && info.Mode()&fs.ModeSymlink != 0 { // what it leads to is replaced, not the link
-		if run, err = filepath.EvalSymlinks(run); err != nil {
-			return place{}, failure.Usage(fmt.Errorf("learner: %w; name another --run", err))
-		}
-	}
-	return place{run, run + ".new", run + ".replaced"}, nil
-}
 
 func there(path string) bool { _, err := os.Lstat(path); return err == nil }
 
@@ -212,55 +191,6 @@ func (r *Run) beside(o RunOptions) error {
 	return durable.WriteFile(r.Path(newFile), []byte("This run is to take the place of "+filepath.Base(r.place.run)+" when it is finished; until then that one is whole.\n"))
 }
 
-// replaceable refuses early what could not be renamed in the end.
-func (p place) replaceable() error {
-	run, err := filepath.Abs(p.run)
-	if err != nil {
-		return err
-	}
-	if here, err := os.Getwd(); err == nil && (here == run || strings.HasPrefix(here, run+string(filepath.Separator))) {
-		return errors.New("the command runs inside this folder, which is to be replaced")
-	}
-	if durable.Mounted(run) {
-		return errors.New("a disk is mounted here, so that the folder itself cannot be replaced")
-	}
-	if there(p.aside) {
-		return fmt.Errorf("%s is in the way; move it", p.aside)
-	}
-	return nil
-}
-
-// dropFresh removes a run that was to take another one's place and was given up.
-func (p place) dropFresh(o RunOptions) error {
-	if !there(p.fresh) {
-		return nil
-	}
-	if what, err := look(p.fresh); err != nil {
-		return err
-	} else if what == others || what == aRun && !there(filepath.Join(p.fresh, newFile)) {
-		return failure.Usage(fmt.Errorf("learner: %s: is in the way, where the new run is to be made; move it, or name another --run", p.fresh))
-	}
-	l, err := lock.Take(filepath.Join(p.fresh, lockFile), "a run", o.NoLock)
-	if errors.Is(err, lock.ErrBusy) {
-		return failure.Usage(fmt.Errorf("learner: %s: another process works on this run; wait for it, or name another --run", p.fresh))
-	} else if err != nil {
-		return fmt.Errorf("learner: %w", err)
-	}
-	defer l.Close()
-	err = removeOwned(p.fresh)
-	if err != nil && runtime.GOOS == "windows" { // which removes no file that is open, as the lock is
-		l.Close()
-		err = removeOwned(p.fresh)
-	}
-	if err != nil {
-		return err
-	}
-	if entries, err := os.ReadDir(p.fresh); err == nil && len(entries) > 0 {
-		return failure.Usage(fmt.Errorf("learner: %s: holds %s, which finetune did not make; move it, or name another --run", p.fresh, entries[0].Name()))
-	}
-	return nil
-}
-
 // OpenRun takes the run in dir to go on with it, or with o.Overwrite the one
 // that is to take its place. The summary is that of a run that is finished and
 // whole, else nil. The run is nil where there is none yet.
@@ -274,7 +204,6 @@ func OpenRun(dir string, o RunOptions) (r *Run, c Config, done *Summary, err err
 	if r.place, err = placeOf(dir); err != nil {
 		return r, c, nil, err
 	}
-	o.Number = false
 	what, err := r.allowed(RunOptions{Overwrite: true})
 	if err != nil {
 		return r, c, nil, err
@@ -337,18 +266,27 @@ func (r *Run) Waiting() string {
 
 // hold takes the lock of a folder and removes what a killed process left half written in it.
 func (r *Run) hold(dir string, o RunOptions) error {
-	l, err := lock.Take(filepath.Join(dir, lockFile), "a run", o.NoLock)
-	switch {
-	case errors.Is(err, lock.ErrBusy):
-		return failure.Usage(fmt.Errorf("learner: %s: another process works on this run; wait for it, or name another --run", r.Name))
-	case lock.Unsupported(err):
-		return fmt.Errorf("learner: %w; or add --no-lock and see to it that no other process uses this run", err)
-	case err != nil:
-		return fmt.Errorf("learner: %w", err)
+	l, err := takeLock(dir, r.Name, o)
+	if err != nil {
+		return err
 	}
 	r.locks = append(r.locks, l)
 	sweep(dir)
 	return nil
+}
+
+// takeLock takes the lock of a run's folder, which errors call name.
+func takeLock(dir, name string, o RunOptions) (*lock.Lock, error) {
+	l, err := lock.Take(filepath.Join(dir, lockFile), "a run", o.NoLock)
+	switch {
+	case errors.Is(err, lock.ErrBusy):
+		return nil, failure.Usage(fmt.Errorf("learner: %s: another process works on this run; wait for it, or name another --run", name))
+	case lock.Unsupported(err):
+		return nil, fmt.Errorf("learner: %w; or add --no-lock and see to it that no other process uses this run", err)
+	case err != nil:
+		return nil, fmt.Errorf("learner: %w", err)
+	}
+	return l, nil
 }
 
 // Close releases the run for other processes. Twice is fine.
@@ -377,37 +315,6 @@ func (r *Run) Install() error {
 	return r.place.settle()
 }
 
-// settle ends a replacement that a kill cut short.
-func (p place) settle() error {
-	if !there(p.run) && there(p.aside) { // between the two renames of a system that cannot exchange names
-		from := p.aside
-		if there(filepath.Join(p.fresh, newFile)) {
-			from = p.fresh
-		}
-		if err := durable.Move(p.run, from); err != nil {
-			return fmt.Errorf("learner: %w", err)
-		}
-	}
-	mark := filepath.Join(p.run, newFile)
-	if !there(mark) {
-		return nil
-	}
-	if there(p.fresh) && !there(filepath.Join(p.fresh, newFile)) {
-		if err := durable.Move(p.aside, p.fresh); err != nil {
-			return fmt.Errorf("learner: %w", err)
-		}
-	}
-	if there(p.aside) {
-		if err := carry(p.run, p.aside); err != nil {
-			return fmt.Errorf("learner: what is not finetune's in %s: %w", p.aside, err)
-		}
-	}
-	if err := durable.Remove(mark); err != nil {
-		return fmt.Errorf("learner: %w", err)
-	}
-	return nil
-}
-
 // Discard removes a run in which nothing was trained yet, so that a mistaken
 // flag does not leave a folder in the way of the next try. A run that it was to
 // replace stays.
@@ -417,11 +324,7 @@ func (r *Run) Discard() {
 			return
 		}
 	}
-	err := removeOwned(r.Dir)
-	if err != nil && runtime.GOOS == "windows" { // which removes no file that is open, as the lock is
-		r.Close()
-		err = removeOwned(r.Dir)
-	}
+	err := giveUp(r.Dir, r.Close)
 	if err == nil && r.made {
 		os.Remove(r.Dir) // fails, as it should, where something else is in it
 	}

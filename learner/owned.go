@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -151,6 +152,17 @@ func removeOwned(dir string) error {
 		}
 	}
 	return nil
+}
+
+// giveUp is removeOwned of a folder that this process holds. release lets go of
+// it where the system, as Windows does, removes no file that is open.
+func giveUp(dir string, release func() error) error {
+	err := removeOwned(dir)
+	if err != nil && runtime.GOOS == "windows" {
+		release()
+		err = removeOwned(dir)
+	}
+	return err
 }
 
 func isLink(path string) bool {
