@@ -28,7 +28,7 @@ func Chosen(device string) (string, error) {
 	case "auto":
 		automatic.Do(func() {
 			automatic.device, automatic.why = "cpu", nil
-			if hasCUDA(filepath.Dir(environment.runtime.Path)) && nvidiaDriver() {
+			if hasCUDA(filepath.Dir(environment.runtime.Path)) && NVIDIADriver() {
 				automatic.device, automatic.why = usable(environment.runtime.Path)
 			}
 		})

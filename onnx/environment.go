@@ -111,7 +111,7 @@ func FindLibrary(device string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if p, err := choose(device, nvidiaDriver(), folders, systemFolders); p != "" || err != nil {
+	if p, err := choose(device, NVIDIADriver(), folders, systemFolders); p != "" || err != nil {
 		return p, err
 	}
 	if device == "cuda" {
@@ -161,8 +161,8 @@ func subfolders(dir string) (folders []string, err error) {
 	return folders, nil
 }
 
-// nvidiaDriver reports whether an NVIDIA driver is loaded.
-func nvidiaDriver() bool {
+// NVIDIADriver reports whether an NVIDIA driver is loaded.
+func NVIDIADriver() bool {
 	for _, p := range []string{"/dev/nvidiactl", "/dev/dxg"} {
 		if _, err := os.Stat(p); err == nil {
 			return true

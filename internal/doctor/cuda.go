@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"os"
 	"runtime"
 	"slices"
 
@@ -22,12 +21,7 @@ func cuda() Finding {
 	if err == nil {
 		c, err = onnx.InspectCUDA(path)
 	}
-	return gpu(c, err, driverPresent(), slices.Contains(fetch.Names(), "cuda"), func() error { return onnx.Try("cuda") })
-}
-
-func driverPresent() bool {
-	_, err := os.Stat("/dev/nvidiactl")
-	return err == nil
+	return gpu(c, err, onnx.NVIDIADriver(), slices.Contains(fetch.Names(), "cuda"), func() error { return onnx.Try("cuda") })
 }
 
 // gpu is the finding on a CUDA provider c, or on the error that there is none:
