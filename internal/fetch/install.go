@@ -175,7 +175,7 @@ func (it Item) verifyFolder(dir string) (path, sum string, err error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(record)) {
 		want := record[name]
-		if pin := libraries()[filepath.Base(dir)+"/"+name]; pin != "" {
+		if pin := pinOf(dir, name); pin != "" {
 			want = pin
 		}
 		if err := compare(filepath.Join(dir, name), want); errors.Is(err, os.ErrNotExist) {

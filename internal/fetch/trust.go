@@ -47,6 +47,9 @@ var libraries = sync.OnceValue(func() map[string]string {
 	return known
 })
 
+// pinOf is the digest pinned for a file of a folder under runtime/, "" for none.
+func pinOf(folder, name string) string { return libraries()[filepath.Base(folder)+"/"+name] }
+
 // CheckLibrary is asked before the library at path is loaded. One in
 // $FINETUNE_HOME/runtime must have the digest that is pinned for it or, where
 // this program knows none, the one that was recorded beside it. A library there
@@ -59,7 +62,7 @@ func CheckLibrary(path string) (Trust, error) {
 		return Unchecked, nil
 	}
 	name := behindLink(path)
-	if want := libraries()[filepath.Base(folder)+"/"+name]; want != "" {
+	if want := pinOf(folder, name); want != "" {
 		return Pinned, remembered(folder, map[string]string{name: want})
 	}
 	if err := home.Open(path); err != nil {
@@ -118,7 +121,7 @@ func CheckBeside(path string) error {
 		return err
 	}
 	for name := range record {
-		if pin := libraries()[filepath.Base(folder)+"/"+name]; pin != "" {
+		if pin := pinOf(folder, name); pin != "" {
 			record[name] = pin
 		}
 	}
