@@ -44,13 +44,14 @@ func classLines(counts []dataset.Count, test bool) []string {
 		return manyClasses(counts)
 	}
 	width := 0
+	test = test && slices.ContainsFunc(counts, func(c dataset.Count) bool { return c.Test > 0 })
 	for _, c := range counts {
 		width = max(width, len([]rune(plainName(c.Class))))
 	}
 	lines := make([]string, len(counts))
 	for i, c := range counts {
 		lines[i] = fmt.Sprintf("%-*s %6d train %6d valid", width, plainName(c.Class), c.Train, c.Valid)
-		if test && slices.ContainsFunc(counts, func(c dataset.Count) bool { return c.Test > 0 }) {
+		if test {
 			lines[i] += fmt.Sprintf(" %6d test", c.Test)
 		}
 	}

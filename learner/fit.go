@@ -92,7 +92,7 @@ func (f *fit) checkWeights() error {
 	}
 	for _, t := range list {
 		for _, v := range t.Data {
-			if v-v != 0 {
+			if !finite(float64(v)) {
 				return f.diverged(fmt.Sprintf("the weight %s holds %g after step %d", t.Name, v, f.Step))
 			}
 		}

@@ -18,7 +18,7 @@ const StatusFailed = "failed"
 // notNumbers says what is wrong with a row of features, "" if nothing is.
 func notNumbers(row []float32) string {
 	for _, v := range row {
-		if v-v != 0 {
+		if !finite(float64(v)) {
 			return fmt.Sprintf("not a number: the network gives %g for this photograph", v)
 		}
 	}
@@ -92,7 +92,7 @@ func (b *frozenBody) checkItself(ctx context.Context) error {
 	}
 	worst := row[0]
 	for _, v := range row {
-		if v-v != 0 {
+		if !finite(float64(v)) {
 			worst = v
 		}
 	}
