@@ -40,23 +40,14 @@ type known struct {
 func names(t *testing.T) known {
 	t.Helper()
 	k := known{map[string]bool{"--help": true, "--version": true}, map[string]map[string]bool{}, map[string]bool{}}
-	var walk func(top string, list []*cli.Command)
-	walk = func(top string, list []*cli.Command) {
-		for _, c := range list {
-			name := top
-			if name == "" {
-				name = c.Name
-				k.commands[name] = map[string]bool{"--help": true}
-			}
-			for _, f := range c.Flags {
-				for _, n := range f.Names() {
-					k.flags["--"+n], k.commands[name]["--"+n] = true, true
-				}
-			}
-			walk(name, c.Subcommands)
-		}
+	for _, c := range newApp(Streams{Out: io.Discard, Err: io.Discard}).Commands {
+		k.commands[c.Name] = map[string]bool{"--help": true}
 	}
-	walk("", newApp(Streams{Out: io.Discard, Err: io.Discard}).Commands)
+	everyFlag(func(command []string, f cli.Flag, _ []string) {
+		for _, n := range f.Names() {
+			k.flags["--"+n], k.commands[command[0]]["--"+n] = true, true
+		}
+	})
 	text, err := os.ReadFile("../Makefile")
 	if err != nil {
 		t.Fatal(err)

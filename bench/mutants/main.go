@@ -15,6 +15,8 @@ import (
 	"cmp"
 	"flag"
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
@@ -137,8 +139,8 @@ func choose(all []*mutant, c config, known map[string]bool) []*mutant {
 		c.n = len(all)
 	}
 	var chosen []*mutant
-	kinds := slices.Sorted(keys(byKind))
-	random := newRandom(c.seed)
+	kinds := slices.Sorted(maps.Keys(byKind))
+	random := rand.New(rand.NewPCG(c.seed, 0))
 	for _, k := range kinds {
 		random.Shuffle(len(byKind[k]), func(i, j int) { byKind[k][i], byKind[k][j] = byKind[k][j], byKind[k][i] })
 	}

@@ -5,9 +5,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"iter"
-	"maps"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -44,10 +41,6 @@ func (m *mutant) String() string { return fmt.Sprintf("%-8s %d %s", m.verdict, m
 
 // squeeze writes text on one line.
 func squeeze(text string) string { return strings.Join(strings.Fields(text), " ") }
-
-func keys[K comparable, V any](m map[K]V) iter.Seq[K] { return maps.Keys(m) }
-
-func newRandom(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }
 
 // collect parses a package's files and lists the mutants on lines that its tests run.
 func collect(pkg string) ([]*mutant, error) {
