@@ -94,8 +94,7 @@ func (c *Cache) sweep() {
 
 // temporary knows the names that durable writes under before it renames.
 func temporary(name string) bool {
-	name = durable.Temporary(name)
-	return name == "key.json" || shardName.MatchString(name)
+	return durable.Temporary(name, func(name string) bool { return name == "key.json" || shardName.MatchString(name) })
 }
 
 // refresh reads the shards that appeared since the last call, on all cores.

@@ -1,7 +1,6 @@
 package learner
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -58,9 +57,10 @@ func look(dir string) (content, error) {
 	case isRun(dir):
 		return aRun, nil
 	}
+	begun := func(name string) bool { return name == lockFile || name == newFile }
+	half := func(name string) bool { return begun(name) || name == configFile }
 	for _, e := range entries {
-		name := cmp.Or(durable.Temporary(e.Name()), e.Name())
-		if name != lockFile && name != newFile && (name != configFile || e.Name() == configFile) {
+		if !begun(e.Name()) && !durable.Temporary(e.Name(), half) {
 			return others, nil
 		}
 	}

@@ -100,8 +100,7 @@ func below(dir, folder string, ours func(name string) bool) (out []string) {
 	}
 	entries, _ := os.ReadDir(filepath.Join(dir, folder))
 	for _, e := range entries {
-		half := durable.Temporary(e.Name())
-		if e.Type().IsRegular() && (ours(e.Name()) || half != "" && ours(half)) {
+		if e.Type().IsRegular() && (ours(e.Name()) || durable.Temporary(e.Name(), ours)) {
 			out = append(out, filepath.Join(folder, e.Name()))
 		}
 	}

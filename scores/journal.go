@@ -105,9 +105,8 @@ func unreadable(err error, dir string) error {
 	return fmt.Errorf("scores: rows that are scored already cannot be read: %w; run the command again, or remove %s to score all files anew", err, dir)
 }
 
-// ownName is the name of a file of a journal. A chunk's temporary file ends in
-// the digits of both, which durable.Temporary cannot tell apart.
-var ownName = regexp.MustCompile(`^(lock|key\.json|\.key\.json[0-9]+|rows-[0-9]{9}|\.rows-[0-9]{10,})$`)
+// ownName is the name of a file of a journal.
+var ownName = regexp.MustCompile(`^(lock|key\.json|rows-[0-9]{9})$`)
 
 // checkOwn refuses a folder in which there is anything but a journal.
 func (j *Journal) checkOwn() error {
@@ -116,7 +115,8 @@ func (j *Journal) checkOwn() error {
 		return failure.Usage(fmt.Errorf("scores: %w; name another file", err))
 	}
 	for _, e := range entries {
-		if !e.Type().IsRegular() || !ownName.MatchString(e.Name()) {
+		own := ownName.MatchString(e.Name()) || durable.Temporary(e.Name(), ownName.MatchString)
+		if !own || !e.Type().IsRegular() {
 			return failure.Usage(fmt.Errorf("scores: %s: holds %s, which is no part of a journal; move it, or name another file", j.dir, e.Name()))
 		}
 	}

@@ -14,7 +14,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 )
 
@@ -146,17 +145,21 @@ func Remove(path string) error {
 	return removeAll(path)
 }
 
-// randomEnd is what renameio adds to a temporary file's name.
-var randomEnd = regexp.MustCompile(`[0-9]{10,}$`)
+// randomDigits is the least number of digits that a temporary file's name ends in.
+const randomDigits = 10
 
-// Temporary is the name of the file that a temporary one was to become, "" for
-// a name that is not one of ours.
-func Temporary(name string) string {
-	stem := randomEnd.ReplaceAllString(name, "")
-	if stem == name || !strings.HasPrefix(stem, ".") {
-		return ""
+// Temporary reports whether name is one that a file had before it became one that
+// ours knows by name: .NAME and random digits. NAME may end in digits of its own.
+func Temporary(name string, ours func(name string) bool) bool {
+	if !strings.HasPrefix(name, ".") {
+		return false
 	}
-	return stem[1:]
+	for end := len(strings.TrimRight(name, "0123456789")); end <= len(name)-randomDigits; end++ {
+		if end > 1 && ours(name[1:end]) {
+			return true
+		}
+	}
+	return false
 }
 
 // Sweep removes what killed processes left half written in dir, of the files
@@ -168,7 +171,7 @@ func Sweep(dir string, ours func(name string) bool) {
 	}
 	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {
-		if name := Temporary(e.Name()); name != "" && e.Type().IsRegular() && ours(name) {
+		if e.Type().IsRegular() && Temporary(e.Name(), ours) {
 			_ = os.Remove(filepath.Join(dir, e.Name())) // no harm if it stays
 		}
 	}
