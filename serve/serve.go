@@ -48,38 +48,22 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	set := func(v *int, d int) {
-		if *v <= 0 {
-			*v = d
-		}
-	}
-	set(&o.MaxImages, 64)
-	set(&o.Batch, 16)
-	set(&o.Decoders, runtime.GOMAXPROCS(0))
-	if o.MaxBody <= 0 {
-		o.MaxBody = 32 << 20
-	}
-	if o.Uploads <= 0 {
-		o.Uploads = 512 << 20
-	}
-	o.Uploads = max(o.Uploads, 2*o.MaxBody) // a buffer and the larger one it moves to
-	if o.Share <= 0 {
-		o.Share = o.Uploads / 2
-	}
-	o.Share = min(max(o.Share, 2*o.MaxBody), o.Uploads)
-	if o.MinRate <= 0 {
-		o.MinRate = 16 << 10
-	}
-	if o.Probe <= 0 {
-		o.Probe = probing
-	}
-	if o.Delay <= 0 {
-		o.Delay = 2 * time.Millisecond
-	}
-	if o.Timeout <= 0 {
-		o.Timeout = 30 * time.Second
-	}
+	o.MaxImages, o.Batch = orElse(o.MaxImages, 64), orElse(o.Batch, 16)
+	o.Decoders = orElse(o.Decoders, runtime.GOMAXPROCS(0))
+	o.MaxBody, o.MinRate = orElse(o.MaxBody, 32<<20), orElse(o.MinRate, 16<<10)
+	o.Uploads = max(orElse(o.Uploads, 512<<20), 2*o.MaxBody) // a buffer and the larger one it moves to
+	o.Share = min(max(orElse(o.Share, o.Uploads/2), 2*o.MaxBody), o.Uploads)
+	o.Probe, o.Delay = orElse(o.Probe, probing), orElse(o.Delay, 2*time.Millisecond)
+	o.Timeout = orElse(o.Timeout, 30*time.Second)
 	return o
+}
+
+// orElse is v, or where it was left out otherwise.
+func orElse[T int | int64 | time.Duration](v, otherwise T) T {
+	if v <= 0 {
+		return otherwise
+	}
+	return v
 }
 
 // Server serves one classifier.
