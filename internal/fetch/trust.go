@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -141,9 +142,9 @@ func remembered(folder string, want map[string]string) error {
 		_ = json.Unmarshal(data, &seen) // a damaged one is made anew
 	}
 	var wg sync.WaitGroup
-	var mu sync.Mutex
+	var mu sync.Mutex // guards failed and right; seen is only read meanwhile
 	var failed error
-	changed := false
+	right := map[string]string{}
 	for name, sum := range want {
 		file := filepath.Join(folder, name)
 		is := stamp(file)
@@ -157,14 +158,15 @@ func remembered(folder string, want map[string]string) error {
 			if err != nil {
 				failed = err
 			} else if is != "" && is == stamp(file) {
-				changed, seen[name] = true, sum+" "+is
+				right[name] = sum + " " + is
 			}
 		})
 	}
 	wg.Wait()
-	if failed != nil || !changed {
+	if failed != nil || len(right) == 0 {
 		return failed
 	}
+	maps.Copy(seen, right)
 	if text, err := json.Marshal(seen); err == nil {
 		_ = durable.WriteFile(filepath.Join(folder, memory), text) // where it may not be written, all is read each time
 	}
