@@ -169,6 +169,9 @@ func TestJournalLeavesWhatIsNotItsOwn(t *testing.T) {
 		if err := errors.Join(os.Mkdir(dir, 0o777), make(dir)); err != nil {
 			t.Fatal(err)
 		}
+		if info, err := os.Lstat(filepath.Join(dir, "key.json")); name == "a link" && (err != nil || info.Mode().IsRegular()) {
+			continue // wine makes links that it does not show
+		}
 		if _, err := OpenJournal(out, journalColumns, "key", false); failure.KindOf(err) != failure.UsageKind || !strings.Contains(err.Error(), dir) {
 			t.Errorf("%s: %v", name, err)
 		}
