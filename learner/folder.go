@@ -48,7 +48,7 @@ const (
 )
 
 func look(dir string) (content, error) {
-	entries, err := os.ReadDir(dir)
+	entries, err := durable.Entries(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nothing, nil

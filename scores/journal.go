@@ -110,10 +110,7 @@ var ownName = regexp.MustCompile(`^(lock|key\.json|rows-[0-9]{9})$`)
 
 // checkOwn refuses a folder in which there is anything but a journal.
 func (j *Journal) checkOwn() error {
-	if info, err := os.Stat(j.dir); err == nil && !info.IsDir() { // Windows says of it that it does not exist
-		return failure.Usage(fmt.Errorf("scores: %s: a file, where the folder of rows that are scored already goes; move it, or name another file", j.dir))
-	}
-	entries, err := os.ReadDir(j.dir)
+	entries, err := durable.Entries(j.dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return failure.Usage(fmt.Errorf("scores: %w; name another file", err))
 	}

@@ -162,6 +162,15 @@ func Temporary(name string, ours func(name string) bool) bool {
 	return false
 }
 
+// Entries lists a folder. A file in its place is no folder that is missing, as it
+// is in Windows' words.
+func Entries(dir string) ([]os.DirEntry, error) {
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return nil, fmt.Errorf("%s: a file, not a folder", dir)
+	}
+	return os.ReadDir(dir)
+}
+
 // Sweep removes what killed processes left half written in dir, of the files
 // that ours knows by name. A dir that is a symbolic link is left alone. The
 // caller keeps other writers out by a lock.
