@@ -99,8 +99,9 @@ staticcheck:
 race:
 	$(GO) test -race $(RACE)
 
-golden: # rewrites the pictures that plots and images are compared with
+golden: # rewrites the pictures and the help texts that tests compare with
 	GOLDEN_UPDATE=1 $(GO) test ./plots/... ./augment/...
+	GOLDEN_UPDATE=1 $(GO) test ./cli -run TestHelp
 
 proto: # rewrites onnx/graph/onnxpb from onnx.proto; PROTOC='python3 -m grpc_tools.protoc' does as well
 	@$(TOOL) google.golang.org/protobuf/cmd/protoc-gen-go

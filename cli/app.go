@@ -98,7 +98,7 @@ func newApp(s Streams) *cli.App {
 	app := &cli.App{
 		Name:                   "finetune",
 		Usage:                  "train an image classifier on folders of photographs",
-		Description:            "A frozen ONNX body turns photographs into activations once, a head trains on them in seconds.\nStart with `finetune demo`, or `finetune train FOLDER`.",
+		Description:            "A frozen ONNX body turns photographs into activations once, a head trains on them in seconds.\nStart with `finetune demo`, or `finetune train FOLDER`.\n\n" + exits,
 		Version:                Version,
 		Writer:                 s.Out,
 		ErrWriter:              s.Err,
@@ -117,6 +117,7 @@ func newApp(s Streams) *cli.App {
 		},
 	}
 	for _, c := range app.Commands {
+		document(c)
 		c.OnUsageError, c.Before = usageError, checkFlags
 		if c.Name != "serve" { // which ends its requests by itself
 			c.Before = func(c *cli.Context) error { endRuns(c.Context); return checkFlags(c) }

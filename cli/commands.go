@@ -11,8 +11,10 @@ import (
 
 func commands(s Streams) []*cli.Command {
 	return []*cli.Command{
-		trainCommand(s), recipeCommand(s), reportCommand(s), precomputeCommand(s), lrFindCommand(s), previewCommand(s), artifactsCommand(s), fetchCommand(s), doctorCommand(s), demoCommand(s), inspectCommand(s), importCommand(s), cacheCommand(s),
-		scoreCommand(s), exportCommand(s), mergeCommand(s), evaluateCommand(s), serveCommand(s),
+		demoCommand(s), doctorCommand(s), fetchCommand(s), importCommand(s),
+		trainCommand(s), recipeCommand(s), lrFindCommand(s), precomputeCommand(s), artifactsCommand(s),
+		scoreCommand(s), mergeCommand(s), evaluateCommand(s), exportCommand(s), serveCommand(s),
+		reportCommand(s), previewCommand(s), inspectCommand(s), cacheCommand(s),
 	}
 }
 

@@ -70,7 +70,7 @@ func machineFlags(c *learner.Config) []cli.Flag {
 // augmentFlags have the policy that a command starts from.
 func augmentFlags(c *learner.Config, policy string) []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "augment", Category: "Images", Usage: "random changes in training: none, flips, basic, side-on or top-down", Value: policy, Destination: &c.Images.Augment},
+		&cli.StringFlag{Name: "augment", Category: "Images", Usage: "random changes in training, by `POLICY`: none, flips, basic, side-on or top-down", Value: policy, Destination: &c.Images.Augment},
 		&cli.Float64Flag{Name: "max-zoom", Category: "Images", Usage: "largest random `ZOOM`", Value: 1.1, Destination: &c.Images.MaxZoom},
 		&cli.IntFlag{Name: "pad", Category: "Images", Usage: "reflected border of `PIXELS` before rotation", Destination: &c.Images.Pad},
 		&cli.IntFlag{Name: "views", Category: "Images", Usage: "`K` cached augmented views of each photograph", Value: 8, Destination: &c.Images.Views},
@@ -94,7 +94,7 @@ func trainingFlags(c *learner.Config) []cli.Flag {
 		&cli.BoolFlag{Name: "norm-wd", Usage: "divide the decay by the root of the cycle's steps", Destination: &t.NormDecay},
 		&cli.Float64Flag{Name: "clip", Usage: "largest global gradient `NORM`, 0 for none", Destination: &t.Clip},
 		&cli.Float64Flag{Name: "label-smoothing", Usage: "share `S` of the target spread over all classes", Destination: &t.Smoothing},
-		&cli.StringFlag{Name: "balance", Usage: "for classes of unequal size: none, weights (of the loss) or sampling", Value: "none", Destination: &t.Balance},
+		&cli.StringFlag{Name: "balance", Usage: "`WAY` to treat classes of unequal size: none, weights (of the loss) or sampling", Value: "none", Destination: &t.Balance},
 		&cli.BoolFlag{Name: "best", Usage: "keep the weights of the best epoch instead of the last", Destination: &t.Best},
 		&cli.IntFlag{Name: "patience", Usage: "stop after `N` epochs without a better one, and keep the best", Destination: &t.Patience},
 		&cli.IntFlag{Name: "swa", Usage: "average the weights from epoch `N` on (counted from 1)", Destination: &t.SWA},
@@ -103,7 +103,7 @@ func trainingFlags(c *learner.Config) []cli.Flag {
 		&cli.StringFlag{Name: "hidden", Usage: "`WIDTHS` of the head's hidden layers, such as 512", Value: "512", Destination: &t.Hidden},
 		&cli.StringFlag{Name: "dropout", Usage: "dropout `SHARES` of the head, one a linear layer", Value: "0.25,0.5", Destination: &t.Dropout},
 		&cli.BoolFlag{Name: "unfreeze", Usage: "train the whole network, not the head alone", Destination: &t.Unfreeze},
-		numbersFlag("lrs", "with --unfreeze, a `RATE` for each layer group, such as 1e-4,1e-3,1e-2 (default: from a hundredth to a tenth of --lr for the body, --lr for the head)", &t.LRs),
+		numbersFlag("lrs", "with --unfreeze, `RATES` of the layer groups, first to last, such as 1e-4,1e-3,1e-2 (default: from a hundredth to a tenth of --lr for the body, --lr for the head)", &t.LRs),
 		&cli.IntFlag{Name: "freeze-to", Usage: "with --unfreeze, keep the first `N` layer groups as they are; without augmentation their outputs are cached", Destination: &t.FreezeTo},
 		&cli.BoolFlag{Name: "bn-freeze", Usage: "with --unfreeze, keep the body's batch statistics as they are", Destination: &t.BNFreeze},
 		&cli.Float64Flag{Name: "bn-momentum", Usage: "with --unfreeze, the `SHARE` of a batch in the running batch statistics", Value: 0.1, Destination: &t.BNMomentum},

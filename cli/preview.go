@@ -20,7 +20,7 @@ type previewOptions struct {
 func previewCommand(s Streams) *cli.Command {
 	var o previewOptions
 	return &cli.Command{
-		Name: "preview", Usage: "show a photograph as augmented training sees it", ArgsUsage: "DATA",
+		Name: "preview", Usage: "show one photograph as augmented training sees it", ArgsUsage: "DATA",
 		Flags: join([]cli.Flag{
 			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "picture `FILE.png` to write", Value: "preview.png", Destination: &o.output},
 			&cli.StringFlag{Name: "photo", Usage: "`PATH` of the photograph within DATA (default: the second one held out)", Destination: &o.photo},

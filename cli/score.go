@@ -34,7 +34,7 @@ func scoreCommand(s Streams) *cli.Command {
 			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "table `FILE` to write, .csv, .jsonl or .parquet", Destination: &o.score.Output},
 			&cli.IntFlag{Name: "tta", Usage: "average over `N` augmented views and the centre view (4 is usual)", Destination: &o.score.TTA},
 			&cli.IntFlag{Name: "top", Usage: "columns for the `K` most probable classes instead of one a class", Destination: &t.Top},
-			&cli.Float64Flag{Name: "threshold", Usage: "leave `predicted` empty below probability `P`; with several labels, name those above it (default there: 0.5)", Destination: &t.Threshold},
+			&cli.Float64Flag{Name: "threshold", Usage: "leave the column predicted empty below probability `P`; with several labels, name those above it (default there: 0.5)", Destination: &t.Threshold},
 			&cli.StringFlag{Name: "kaggle", Usage: "write id,label, where label is the probability of `CLASS`", Destination: &t.Kaggle},
 			&cli.BoolFlag{Name: "strict", Usage: "exit with 3 if a photograph could not be read", Destination: &o.strict},
 			&cli.StringFlag{Name: "shard", Usage: "score part `I/N` of the sorted paths, counted from 0; /N in a job array (SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX)", Destination: &o.shard},

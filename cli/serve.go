@@ -32,7 +32,7 @@ func serveCommand(s Streams) *cli.Command {
 	var o serveOptions
 	return &cli.Command{
 		Name: "serve", Usage: "answer photographs over HTTP: POST /predict, GET /readyz, /livez, /healthz, /metrics", ArgsUsage: "MODEL.onnx|RUN",
-		Description: "curl --data-binary @photo.jpg http://127.0.0.1:8080/predict\nOn an address that others can reach a token is asked for: docs/serving.md has limits, probes and a systemd unit.",
+		Description: "On an address that others can reach a token is asked for: docs/serving.md has limits, probes and a systemd unit.",
 		Flags:       join(serveFlags(&o), serveLimits(&o.serve), inferenceFlags(&o.machine), outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 1 {

@@ -1,4 +1,4 @@
-// Package golden compares pictures that a test made with pictures on file.
+// Package golden compares pictures and texts that a test made with those on file.
 //
 //	golden.PNG(t, "loss-by-step", figure.PNG) // testdata/plots/loss-by-step.png at the module root
 //
@@ -30,19 +30,8 @@ var update = flag.Bool("update", os.Getenv("GOLDEN_UPDATE") != "", "rewrite gold
 // addition, so there a value may differ by 2 of 255.
 func PNG(t testing.TB, name string, got []byte) {
 	t.Helper()
-	path, err := file(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if *update {
-		if err := durable.WriteFile(path, got); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Errorf("golden: %s: %v; make golden writes it", name, err)
+	want := onFile(t, name+".png", got)
+	if want == nil {
 		return
 	}
 	tolerance := 0
@@ -54,6 +43,45 @@ func PNG(t testing.TB, name string, got []byte) {
 	}
 }
 
+// Text fails the test unless got is testdata/PACKAGE/name.txt at the module root.
+func Text(t testing.TB, name, got string) {
+	t.Helper()
+	want := onFile(t, name+".txt", []byte(got))
+	if want == nil || string(want) == got {
+		return
+	}
+	g, w := strings.Split(got, "\n"), strings.Split(string(want), "\n")
+	at := 0
+	for at < min(len(g), len(w)) && g[at] == w[at] {
+		at++
+	}
+	line := func(lines []string) string { return strings.Join(lines[at:min(at+1, len(lines))], "") }
+	t.Errorf("golden: %s: line %d is\n%s\nwant\n%s\nmake golden rewrites it", name, at+1, line(g), line(w))
+}
+
+// onFile is the golden file's content, nil where there is none or it was rewritten.
+func onFile(t testing.TB, name string, got []byte) []byte {
+	t.Helper()
+	path, err := file(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := durable.WriteFile(path, got); err != nil {
+			t.Fatal(err)
+		}
+		return nil
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Errorf("golden: %s: %v; make golden writes it", name, err)
+	}
+	return want
+}
+
 // file is the golden file's path, found from the folder of the running test.
 func file(name string) (string, error) {
 	dir, err := os.Getwd()
@@ -62,7 +90,7 @@ func file(name string) (string, error) {
 	}
 	for root := dir; root != filepath.Dir(root); root = filepath.Dir(root) {
 		if _, err := os.Stat(filepath.Join(root, "go.mod")); err == nil {
-			return filepath.Join(root, "testdata", filepath.Base(dir), name+".png"), nil
+			return filepath.Join(root, "testdata", filepath.Base(dir), name), nil
 		}
 	}
 	return "", fmt.Errorf("golden: %s: no go.mod above it", dir)

@@ -1,0 +1,83 @@
+package cli
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+func init() {
+	cli.FlagStringer = describeFlag(cli.FlagStringer)
+	cli.CommandHelpTemplate = groupHeading.ReplaceAllString(cli.CommandHelpTemplate, "")
+	cli.SubcommandHelpTemplate = groupHeading.ReplaceAllString(cli.SubcommandHelpTemplate, "")
+}
+
+var (
+	addedDefault = regexp.MustCompile(` \(default: [^()]*\)$`)
+	// A command's group orders the list of commands and says nothing in the command's own help.
+	groupHeading = regexp.MustCompile(`\{\{if \.Category\}\}\s+CATEGORY:\s+\{\{\.Category\}\}\{\{end\}\}`)
+	emptyDefault = regexp.MustCompile(` \(default: (false|0|0s)\)$`)
+)
+
+// describeFlag drops the default that urfave/cli adds where a flag's own text says
+// it in words, and where it is that nothing is asked for.
+func describeFlag(describe cli.FlagStringFunc) cli.FlagStringFunc {
+	return func(f cli.Flag) string {
+		text := describe(f)
+		if d, ok := f.(cli.DocGenerationFlag); ok && strings.Contains(d.GetUsage(), "default") && d.GetDefaultText() != "" {
+			text = addedDefault.ReplaceAllString(text, "")
+		}
+		return emptyDefault.ReplaceAllString(text, "")
+	}
+}
+
+// exits is what Main's results mean.
+const exits = "Exit codes: 0 done, 1 failed, 2 a flag or an argument is wrong, 3 the data is bad, 130 interrupted."
+
+// Groups of commands, which the list of commands prints in the order of the alphabet.
+const (
+	begin = "Begin"
+	look  = "Look"
+	learn = "Train"
+	use   = "Use"
+)
+
+// manual gives each command its group and its examples.
+var manual = map[string]struct {
+	group    string
+	examples []string
+}{
+	"demo":   {begin, []string{"finetune demo"}},
+	"doctor": {begin, []string{"finetune doctor"}},
+	"fetch":  {begin, []string{"finetune fetch", "finetune fetch resnet34"}},
+	"import": {begin, []string{"finetune import resnet34 --weights resnet34.pth -o body.onnx"}},
+
+	"train": {learn, []string{
+		"finetune train photos",
+		"finetune train photos --augment side-on --cycles 3 --cycle-mult 2 --run runs/first",
+		"finetune train photos --unfreeze --run runs/whole --resume",
+	}},
+	"recipe":     {learn, []string{"finetune recipe photos --minutes 20"}},
+	"lr-find":    {learn, []string{"finetune lr-find photos"}},
+	"precompute": {learn, []string{"finetune precompute photos", "finetune precompute photos --shard 0/4"}},
+	"artifacts":  {learn, []string{"finetune artifacts resnet34 --classes 2 -o graphs"}},
+
+	"score":    {use, []string{"finetune score runs/first new -o scores.csv", "find new -name '*.jpg' | finetune score model.onnx - -o scores.parquet"}},
+	"merge":    {use, []string{"finetune merge part-0.csv part-1.csv -o scores.csv"}},
+	"evaluate": {use, []string{"finetune evaluate runs/first", "finetune evaluate model.onnx photos"}},
+	"export":   {use, []string{"finetune export runs/first -o model.onnx"}},
+	"serve":    {use, []string{"finetune serve model.onnx", "curl --data-binary @photo.jpg http://127.0.0.1:8080/predict"}},
+
+	"report":  {look, []string{"finetune report runs/first"}},
+	"preview": {look, []string{"finetune preview photos --augment side-on"}},
+	"inspect": {look, []string{"finetune inspect model.onnx"}},
+	"cache":   {look, []string{"finetune cache ls", "finetune cache prune --keep 2GB"}},
+}
+
+// document writes the manual into the command's help.
+func document(c *cli.Command) {
+	m := manual[c.Name]
+	c.Category = m.group
+	c.Description = strings.TrimSpace(c.Description + "\n\nExamples:\n   " + strings.Join(m.examples, "\n   "))
+}
