@@ -160,7 +160,7 @@ func (f *finder) near(rel string) (names []string, how string) {
 			if e.IsDir() || systemFile(e.Name()) {
 				continue
 			}
-			name := spelt(e.Name())
+			name := spelt(EscapePath(e.Name()))
 			list[name] = append(list[name], e.Name())
 			if ext := path.Ext(name); pictureFiles[ext] {
 				stem := "." + strings.TrimSuffix(name, ext) // no file's own spelling begins with a dot

@@ -117,9 +117,7 @@ func blank(rec []string) bool {
 
 // delimiter is the sign between the header's cells.
 func delimiter(text []byte) rune {
-	if i := bytes.IndexByte(text, '\n'); i >= 0 {
-		text = text[:i]
-	}
+	text, _, _ = bytes.Cut(bytes.TrimLeft(text, "\r\n"), []byte("\n")) // empty lines before it are skipped
 	best, most := ',', 0
 	for _, sign := range ",;\t|" {
 		quoted, n := false, 0

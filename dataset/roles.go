@@ -55,7 +55,7 @@ func roleOfWord(word string) role {
 	}
 	for filler := range roleFillers {
 		for _, rest := range []string{strings.TrimSuffix(word, filler), strings.TrimPrefix(word, filler)} {
-			if r := roleWords[rest]; r != noRole && rest != word {
+			if r := roleWords[rest]; r != noRole {
 				return r
 			}
 		}

@@ -7,5 +7,5 @@ import "golang.org/x/sys/unix"
 func Mounted(path string) bool {
 	var s unix.Statx_t
 	err := unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, 0, &s)
-	return err == nil && s.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT != 0 && s.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0
+	return err == nil && s.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0
 }
