@@ -3,6 +3,7 @@ package weights
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -43,9 +44,18 @@ func TestLegacyParts(t *testing.T) {
 		}
 	}
 	short := legacy("", "")
-	for cut := 1; cut <= 16; cut++ {
-		if _, err := parse(bytes.NewReader(short[:len(short)-cut]), int64(len(short)-cut)); err == nil || !strings.Contains(err.Error(), "cut short") {
-			t.Errorf("without the last %d bytes: %v", cut, err)
+	for n := range short[1:] {
+		want := "neither a PyTorch"
+		switch left := len(short) - n; {
+		case left <= 8:
+			want = fmt.Sprintf(`cut short in storage "a": %d bytes of %d`, n, len(short))
+		case left <= 16:
+			want = `cut short before storage "a"`
+		case n > 1:
+			want = "the pickle ends early"
+		}
+		if _, err := parse(bytes.NewReader(short[:n]), int64(n)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%d of %d bytes: %v; want %q", n, len(short), err, want)
 		}
 	}
 }
@@ -103,6 +113,13 @@ func TestGather(t *testing.T) {
 		{0, []int64{3, 2}, []int64{1, 3}, []byte{0, 3, 1, 4, 2, 5}},
 		{1, []int64{2, 2, 2}, []int64{1, 2, 4}, []byte{1, 5, 3, 7, 2, 6, 4, 8}},
 		{2, []int64{1, 3}, []int64{99, 1}, []byte{2, 3, 4}},
+		{2, []int64{1, 3}, []int64{maxElements, 1}, []byte{2, 3, 4}},
+		{0, []int64{2, 2}, []int64{1, 2}, []byte{0, 2, 1, 3}},
+		{0, []int64{2, 2}, []int64{1, 1}, []byte{0, 1, 1, 2}},
+		{0, []int64{2, 2}, []int64{4, 2}, []byte{0, 2, 4, 6}},
+		{0, []int64{2, 3}, []int64{7, 1}, []byte{0, 1, 2, 7, 8, 9}},
+		{0, []int64{12}, []int64{1}, raw},
+		{99, []int64{0}, []int64{1}, nil},
 		{2, []int64{3, 1}, []int64{1, 77}, []byte{2, 3, 4}},
 		{11, nil, nil, []byte{11}},
 		{0, []int64{0, 3}, []int64{3, 1}, nil},
@@ -122,6 +139,7 @@ func TestGather(t *testing.T) {
 	for _, v := range []view{
 		{s, 12, []int64{1}, []int64{1}}, {s, 0, []int64{13}, []int64{1}}, {s, 1, []int64{12}, []int64{1}}, {s, 0, []int64{2, 2}, []int64{11, 1}},
 		{s, 0, []int64{2}, []int64{12}}, {s, 0, []int64{2}, []int64{1, 1}}, {s, -1, []int64{1}, []int64{1}}, {s, 0, []int64{2}, []int64{-1}},
+		{s, math.MaxInt64, []int64{2}, []int64{1}}, {s, 0, []int64{3}, []int64{1 << 62}}, {s, 0, []int64{1}, []int64{maxElements + 1}},
 	} {
 		if err := v.check(); err == nil {
 			t.Errorf("%v by %v from %d lies in a storage of 12", v.shape, v.stride, v.offset)

@@ -4,16 +4,12 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"math"
-	"os"
 	"slices"
 	"strings"
 	"testing"
-
-	"finetune/internal/failure"
 )
 
 // want: Python's pickle.decode_long of the same bytes.
@@ -38,13 +34,13 @@ func TestLongs(t *testing.T) {
 
 // Every number of a pickle whose bytes end early is an error, never a 0.
 func TestNumbersCutShort(t *testing.T) {
-	for _, program := range []string{
-		"K", "M\x01", "J\x01\x02\x03", "\x8a", "\x8a\x02\x01", "G\x01", "U", "U\x02a", "X\x01\x00\x00",
-		"N\x71", "Nr\x00", "h", "cmodule", "cmodule\nname", "\x95\x00",
+	for program, at := range map[string]int{ // where what is missing begins
+		"K": 1, "M\x01": 1, "J\x01\x02\x03": 1, "\x8a": 1, "\x8a\x02\x01": 2, "G\x01": 1, "U": 1, "U\x02a": 2, "X\x01\x00\x00": 1,
+		"N\x71": 2, "Nr\x00": 2, "h": 1, "cmodule": 1, "cmodule\nname": 8, "\x95\x00": 1,
 	} {
 		m := &machine{data: []byte(program), knows: func(global) bool { return true }}
-		if v, err := m.load(); err == nil {
-			t.Errorf("%q gives %v without an error", program, v)
+		if v, err := m.load(); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("byte %d: %v", at, errShort)) {
+			t.Errorf("%q gives %v, error %v; want one that names byte %d", program, v, err, at)
 		}
 	}
 }
@@ -61,6 +57,13 @@ func TestCallsWithOtherArguments(t *testing.T) {
 		if v, err := construct(rebuildTensor, args); err == nil {
 			t.Errorf("argument %d as %T gives %v without an error", i, bad, v)
 		}
+	}
+	if v, err := construct(rebuildParameter, tuple{view{storage: s}}); err != nil || v.(view).storage.key != "a" {
+		t.Errorf("a parameter of a view gives %v, %v", v, err)
+	}
+	ones := slices.Repeat(one, maxDims)
+	if v, err := construct(rebuildTensor, tuple{s, int64(0), ones, ones}); err != nil {
+		t.Errorf("a shape of %d sizes gives %v, %v", maxDims, v, err)
 	}
 	if v, err := construct(rebuildTensor, tuple{s, int64(0), make(tuple, maxDims+1), one}); err == nil {
 		t.Errorf("a shape of %d sizes gives %v", maxDims+1, v)
@@ -112,6 +115,11 @@ func TestStoragesWithOtherMembers(t *testing.T) {
 			if s, err := storageOf(id); err == nil {
 				t.Errorf("member %d as %v gives %+v without an error", at, b, s)
 			}
+		}
+	}
+	for _, bad := range []any{"a", nil, good[:4], tuple{}} {
+		if s, err := storageOf(bad); err == nil {
+			t.Errorf("%v gives %+v without an error", bad, s)
 		}
 	}
 	if _, err := storageOf(append(slices.Clone(good), nil)); err != nil {
@@ -322,108 +330,6 @@ func TestOneStorageOfTwoTypes(t *testing.T) {
 		}
 		if _, err := remember(seen, tt.second); (err == nil) != tt.sound {
 			t.Errorf("then %v: error %v", tt.second, err)
-		}
-	}
-}
-
-// failingAt is a disk that cannot read one of its bytes.
-type failingAt struct {
-	*bytes.Reader
-	bad  int64
-	most int // longer reads succeed, as from a disk whose error passes
-}
-
-var errDisk = errors.New("input/output error")
-
-func (f failingAt) ReadAt(p []byte, at int64) (int, error) {
-	if at <= f.bad && f.bad < at+int64(len(p)) && len(p) <= f.most {
-		return 0, errDisk
-	}
-	return f.Reader.ReadAt(p, at)
-}
-
-// A disk that fails is named, never read as zeros. (A .pth in zip form has a checksum besides.)
-func TestDiskErrorsAreReported(t *testing.T) {
-	for _, file := range []string{"weights_legacy.pth", "weights_files.safetensors", "weights_zip.pth"} {
-		whole, err := os.ReadFile(reference + file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for bad := 0; bad < len(whole); bad += 5 {
-			got, err := parse(failingAt{bytes.NewReader(whole), int64(bad), len(whole)}, int64(len(whole)))
-			if err == nil && file != "weights_zip.pth" {
-				t.Errorf("%s: byte %d cannot be read, and %d tensors are", file, bad, len(got))
-			}
-		}
-	}
-	whole, err := os.ReadFile(reference + "weights_legacy.pth")
-	if err != nil {
-		t.Fatal(err)
-	}
-	last := failingAt{bytes.NewReader(whole), int64(len(whole) - 1), len(whole) - 1}
-	if got, err := parse(last, int64(len(whole))); !errors.Is(err, errDisk) {
-		t.Errorf("the last storage cannot be read: %d tensors, error %v", len(got), err)
-	}
-}
-
-// Files are closed, also those that are refused.
-func TestFilesAreClosed(t *testing.T) {
-	open := func() int {
-		list, err := os.ReadDir("/proc/self/fd")
-		if err != nil {
-			t.Skip("no list of open files here:", err)
-		}
-		return len(list)
-	}
-	before := open()
-	for range 20 {
-		Read(t.TempDir())
-		Read(reference + "weights_zip.pth")
-		Read("weights.go")
-		ReadSafetensors(t.TempDir())
-		ReadSafetensors(reference + "weights_files.safetensors")
-		ReadSafetensors("weights.go")
-	}
-	if after := open(); after > before+5 {
-		t.Errorf("%d files are open, %d were", after, before)
-	}
-}
-
-// What cannot be read is an error of ReadSafetensors too, and a zip archive of something else one of Read.
-func TestReadersReturnTheirErrors(t *testing.T) {
-	if _, _, err := ReadSafetensors("weights.go"); failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), "weights.go") {
-		t.Errorf("a Go file as safetensors: %v", err)
-	}
-	damaged := zipped(t, "little")
-	damaged[bytes.Index(damaged, []byte("FloatStorage"))] ^= 1
-	for want, file := range map[string][]byte{"not a state dict": zippedState(t, "little", "\x80\x02K\x01."), "checksum": damaged} {
-		if got, err := parse(bytes.NewReader(file), int64(len(file))); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("an archive gives %v, error %v; want one with %q", got, err, want)
-		}
-	}
-}
-
-// A module without a name is no name.
-func TestEmptyLine(t *testing.T) {
-	m := &machine{data: []byte("c\n\n."), knows: func(g global) bool { return g != "." }}
-	if v, err := m.load(); err == nil || strings.Contains(err.Error(), "early") {
-		t.Errorf("a global without letters gives %v, %v", v, err)
-	}
-}
-
-// A file whose header is the largest that is read, and one byte more.
-func TestHeadersOfTheLargestSize(t *testing.T) {
-	for _, more := range []int{0, 1} {
-		header := "{}" + strings.Repeat(" ", maxHeader-2+more)
-		file := append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header...)
-		if _, _, err := parseSafetensors(bytes.NewReader(file), int64(len(file))); (err == nil) != (more == 0) {
-			t.Errorf("a header of %d bytes: %v", len(header), err)
-		}
-	}
-	for _, header := range []string{"[]", "1", "", "{", "nul", "{}x"} {
-		file := append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header...)
-		if _, _, err := parseSafetensors(bytes.NewReader(file), int64(len(file))); err == nil {
-			t.Errorf("the header %q is read", header)
 		}
 	}
 }

@@ -12,8 +12,6 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"finetune/internal/failure"
 )
 
 // The format: 8 bytes of header length (little-endian), a JSON header
@@ -43,7 +41,7 @@ func ReadSafetensors(path string) ([]Tensor, map[string]string, error) {
 	defer f.Close()
 	tensors, metadata, err := parseSafetensors(f, size)
 	if err != nil {
-		return nil, nil, failure.Data(fmt.Errorf("weights: %s: %w", path, err))
+		return nil, nil, cannotRead(path, err)
 	}
 	return tensors, metadata, nil
 }
@@ -68,15 +66,19 @@ func parseSafetensors(r io.ReaderAt, size int64) ([]Tensor, map[string]string, e
 	if err != nil {
 		return nil, nil, fmt.Errorf("safetensors header: %w", err)
 	}
+	shapes := make([][]int64, len(entries))
+	for i, e := range entries {
+		shapes[i] = e.Shape
+	}
+	if err := fit(shapes); err != nil {
+		return nil, nil, err
+	}
 	tensors := make([]Tensor, 0, len(entries))
-	var at, total int64
+	var at int64
 	for _, i := range byOffset(entries) {
 		t, end, err := readEntry(r, names[i], entries[i], 8+int64(n), at, size)
 		if err != nil {
 			return nil, nil, fmt.Errorf("tensor %q: %w", names[i], err)
-		}
-		if total += int64(t.Len()); total > maxElements {
-			return nil, nil, fmt.Errorf("more than %d elements", maxElements)
 		}
 		tensors, at = append(tensors, t), end
 	}
@@ -157,7 +159,7 @@ func readEntry(r io.ReaderAt, name string, e entry, start, at, size int64) (Tens
 	if e.Offsets[0] != at {
 		return Tensor{}, 0, fmt.Errorf("data starts at %d, the tensor before it ends at %d", e.Offsets[0], at)
 	}
-	if end := e.Offsets[1]; end < at || end > size-start || end-at != count*d.size {
+	if end := e.Offsets[1]; end > size-start || end-at != count*d.size {
 		return Tensor{}, 0, fmt.Errorf("data at %v does not hold %s %v in %d bytes of data", e.Offsets, e.Dtype, e.Shape, size-start)
 	}
 	raw := make([]byte, count*d.size)
@@ -215,10 +217,7 @@ func makeHeader(sorted []Tensor, metadata map[string]string) ([]byte, error) {
 	b := bytes.NewBuffer(make([]byte, 8))
 	b.WriteByte('{')
 	if len(metadata) > 0 {
-		m, err := json.Marshal(metadata) // sorts the keys
-		if err != nil {
-			return nil, err
-		}
+		m, _ := json.Marshal(metadata) // sorts the keys; texts and numbers always encode, here and below
 		fmt.Fprintf(b, "%q:%s", metadataKey, m)
 	}
 	var at int64
@@ -233,10 +232,7 @@ func makeHeader(sorted []Tensor, metadata map[string]string) ([]byte, error) {
 		name, _ := json.Marshal(t.Name)
 		d := typeOf(t)
 		e := entry{d.name, append([]int64{}, t.Shape...), [2]int64{at, at + int64(t.Len())*d.size}}
-		value, err := json.Marshal(e)
-		if err != nil {
-			return nil, err
-		}
+		value, _ := json.Marshal(e)
 		fmt.Fprintf(b, "%s:%s", name, value)
 		at = e.Offsets[1]
 	}

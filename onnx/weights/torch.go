@@ -191,6 +191,7 @@ func findState(value any, depth int) ([]namedView, error) {
 		return nil, fmt.Errorf("holds a %s, not a state dict; save the weights with torch.save(model.state_dict(), FILE)", kindOf(value))
 	}
 	var views []namedView
+	var shapes [][]int64
 	seen := map[string]bool{}
 	for i, v := range d.values {
 		name, ok := d.keys[i].(string)
@@ -202,13 +203,13 @@ func findState(value any, depth int) ([]namedView, error) {
 			return nil, fmt.Errorf("tensor %q stands there twice", name)
 		}
 		seen[name] = true
-		views = append(views, namedView{name, t})
+		views, shapes = append(views, namedView{name, t}), append(shapes, t.shape)
 	}
 	if len(views) > maxTensors {
 		return nil, fmt.Errorf("%d tensors, at most %d are read", len(views), maxTensors)
 	}
 	if len(views) > 0 {
-		return views, nil
+		return views, fit(shapes)
 	}
 	for _, w := range wrappers {
 		if inner, ok := d.get(w).(*dict); ok && depth < 4 {
@@ -232,12 +233,7 @@ func kindOf(v any) string {
 
 func readViews(views []namedView, s storages) ([]Tensor, error) {
 	tensors := make([]Tensor, 0, len(views))
-	var total int64
 	for _, v := range views {
-		n, _ := elements(v.view.shape) // checked when the view was made
-		if total += n; total > maxElements {
-			return nil, fmt.Errorf("more than %d elements", maxElements)
-		}
 		raw, err := s.read(v.view.storage)
 		if err != nil {
 			return nil, fmt.Errorf("tensor %q: %w", v.name, err)

@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -73,9 +74,18 @@ func Read(path string) ([]Tensor, error) {
 	defer f.Close()
 	tensors, err := parse(f, size)
 	if err != nil {
-		return nil, failure.Data(fmt.Errorf("weights: %s: %w", path, err))
+		return nil, cannotRead(path, err)
 	}
 	return tensors, nil
+}
+
+// cannotRead names path, and blames the file unless the system could not read it.
+func cannotRead(path string, err error) error {
+	system := errors.As(err, new(*fs.PathError))
+	if err = fmt.Errorf("weights: %s: %w", path, err); system {
+		return err
+	}
+	return failure.Data(err)
 }
 
 func open(path string) (*os.File, int64, error) {
@@ -163,4 +173,17 @@ func elements(shape []int64) (int64, error) {
 		n *= d
 	}
 	return n, nil
+}
+
+// fit reports tensors that have more than maxElements between them, before any
+// is read. A shape that is wrong by itself is reported where it is read.
+func fit(shapes [][]int64) error {
+	var total int64
+	for _, s := range shapes {
+		n, _ := elements(s)
+		if total += n; total > maxElements {
+			return fmt.Errorf("more than %d elements", maxElements)
+		}
+	}
+	return nil
 }
