@@ -123,12 +123,9 @@ func opener(format Format, parts []string, a *apostrophes) (func(name string) (p
 	return map[Format]func(string) (part, error){CSV: a.openCSV, JSONL: openJSON, Parquet: openParquet}[format], nil
 }
 
-// order sorts parts by their first rows, empty ones first, and compares columns.
+// order sorts parts by their first rows and compares columns. Where parts without rows stand does not matter.
 func order(open func(string) (part, error), parts []string) ([]string, error) {
-	type first struct {
-		name, key string
-		empty     bool
-	}
+	type first struct{ name, key string }
 	var list []first
 	var columns []Column
 	for _, name := range parts {
@@ -136,8 +133,8 @@ func order(open func(string) (part, error), parts []string) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		f := first{name: name, empty: true}
-		err = p.each(func(r Row) error { f.key, f.empty = p.key(r), false; return io.EOF })
+		f := first{name: name}
+		err = p.each(func(r Row) error { f.key = p.key(r); return io.EOF })
 		if err == io.EOF {
 			err = nil
 		}
@@ -152,15 +149,7 @@ func order(open func(string) (part, error), parts []string) ([]string, error) {
 		}
 		list = append(list, f)
 	}
-	slices.SortStableFunc(list, func(a, b first) int {
-		switch {
-		case a.empty != b.empty && a.empty:
-			return -1
-		case a.empty != b.empty:
-			return 1
-		}
-		return strings.Compare(a.key, b.key)
-	})
+	slices.SortStableFunc(list, func(a, b first) int { return strings.Compare(a.key, b.key) })
 	names := make([]string, len(list))
 	for i, f := range list {
 		names[i] = f.name

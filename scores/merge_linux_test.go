@@ -14,9 +14,9 @@ func TestDamagedPartsAreClosed(t *testing.T) {
 	if err != nil || len(corpus) == 0 {
 		t.Fatal("no corpus", err)
 	}
-	for i, name := range append(corpus, "") {
-		dir, text := t.TempDir(), "PAR1"
-		if name != "" {
+	for i, name := range append(corpus, "PAR1", "", "path,p\n\"a,1\n", "{}\n") {
+		dir, text := t.TempDir(), name
+		if i < len(corpus) {
 			data, err := os.ReadFile(name)
 			if err != nil {
 				t.Fatal(err)
@@ -31,8 +31,8 @@ func TestDamagedPartsAreClosed(t *testing.T) {
 			if err := os.WriteFile(part, []byte(text), 0o666); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := Merge(filepath.Join(dir, "out"+ending), []string{part}); err == nil && name == "" {
-				t.Errorf("%d%s: no error", i, ending)
+			if _, err := Merge(filepath.Join(dir, "out"+ending), []string{part}); err == nil && i >= len(corpus) && (name != "" || ending != ".jsonl") {
+				t.Errorf("%q, %s: no error", name, ending)
 			}
 			links, _ := filepath.Glob("/proc/self/fd/*")
 			for _, l := range links {

@@ -87,6 +87,7 @@ func TestMergeOfForeignParquet(t *testing.T) {
 	for want, fields := range map[string][]arrow.Field{
 		"column n is a int64":                {{Name: "path", Type: text}, {Name: "n", Type: arrow.PrimitiveTypes.Int64}},
 		"its first column holds no texts":    {{Name: "p", Type: float}, {Name: "path", Type: text}},
+		"first column holds no texts":        nil,
 		"column p is a float64; scores have": {{Name: "path", Type: text}, {Name: "p", Type: arrow.PrimitiveTypes.Float64}},
 	} {
 		schema := arrow.NewSchema(fields, nil)
