@@ -150,13 +150,13 @@ func (h *Head) parameters() []Tensor {
 // that failed.
 func (h *Head) Predict(rows [][]float32) ([]float32, error) {
 	const chunk = 256
+	if err := h.checkRows(rows); err != nil {
+		return nil, err
+	}
 	c := h.Config.Classes
 	out := make([]float32, len(rows)*c)
 	for lo := 0; lo < len(rows); lo += chunk {
 		part := rows[lo:min(lo+chunk, len(rows))]
-		if err := h.checkRows(part); err != nil {
-			return nil, err
-		}
 		resize(h.tapes, len(part), false)
 		if err := h.forward(h.tapes, part, h.modes); err != nil {
 			return nil, err

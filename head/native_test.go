@@ -103,12 +103,14 @@ func compareStates(t *testing.T, got, want []Tensor, tolerance float64) {
 }
 
 func TestStepDoesNotAllocate(t *testing.T) {
-	fast, _ := twoTrainers(t, Config{In: 100, Hidden: []int{64}, Classes: 3}, Options{})
 	rows, labels := blobs(64, 100, 3, 1)
 	b, r := Batch{Rows: rows, Labels: labels}, Rates{LR: .01, Momentum: .9}
-	step(t, fast, b, r)
-	if n := testing.AllocsPerRun(20, func() { step(t, fast, b, r) }); n != 0 {
-		t.Errorf("a step allocates %v times", n)
+	for _, o := range []Options{{}, {Clip: .1}, {Optimizer: "adam"}} {
+		fast, _ := twoTrainers(t, Config{In: 100, Hidden: []int{64}, Classes: 3}, o)
+		step(t, fast, b, r)
+		if n := testing.AllocsPerRun(20, func() { step(t, fast, b, r) }); n != 0 {
+			t.Errorf("%+v: a step allocates %v times", o, n)
+		}
 	}
 }
 
