@@ -163,3 +163,37 @@ func TestNoRows(t *testing.T) {
 		near(t, "a measure of no rows", v, 0, 0)
 	}
 }
+
+// A row with NaN is never right, whichever class has it.
+func TestNaNIsNeverRight(t *testing.T) {
+	nan := float32(math.NaN())
+	for y := range 3 {
+		for at := range 3 {
+			row := []float32{-1, -1, -1}
+			row[y], row[at] = 0, nan
+			for k := 1; k <= 3; k++ {
+				near(t, fmt.Sprintf("top %d of %v, label %d", k, row, y), TopK(row, []int{y}, 3, k), 0, 0)
+			}
+		}
+	}
+	near(t, "a decision of NaN", MultiAccuracy([]float32{nan, nan}, []float32{0, 1}, .5), 0, 0)
+}
+
+// Rows that are equally sure keep their order.
+func TestTiesKeepTheOrderOfRows(t *testing.T) {
+	logp := []float32{-.5, -1, -.25, -2, -.5, -1, -.25, -2, -1, -.5, -1, -.5, -3, -.5}
+	labels := []int{0, 0, 0, 0, 0, 0, 0}
+	equal(t, "most correct", MostCorrect(logp, labels, 2, 0, 9), []int{1, 3, 0, 2})
+	equal(t, "most incorrect", MostIncorrect(logp, labels, 2, 0, 9), []int{6, 4, 5})
+	equal(t, "most uncertain", MostUncertain(logp, 2, 9), []int{0, 2, 4, 5, 6, 1, 3})
+	equal(t, "none wanted", MostUncertain(logp, 2, 0), []int{})
+}
+
+// Bins are (Lo, Hi]: a probability at an end lies in the lower bin, 0 in the first and 1 in the last.
+func TestCalibrationAtTheEndsOfBins(t *testing.T) {
+	none := float32(math.Inf(-1))
+	_, bins := Calibration([]float32{none, none, none, none, -math.Ln2, -math.Ln2, 0, none}, []int{0, 1, 0, 0}, 2, 2)
+	equal(t, "rows", []int{bins[0].Rows, bins[1].Rows}, []int{3, 1})
+	near(t, "accuracy of the first bin", bins[0].Accuracy, 2./3, 1e-15)
+	near(t, "confidence of the first bin", bins[0].Confidence, .5/3, 1e-7)
+}

@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"math"
+	"slices"
 	"testing"
 )
 
@@ -43,6 +44,9 @@ func TestSGDR(t *testing.T) {
 		{"nb 360, end and restart", SGDR{360, 1, 1, 3}, .01, 359, 5e-17, []float64{1.903846791e-7, .01}},
 		{"nb 2, doubling", SGDR{2, 1, 2, 2}, .01, 0, 5e-8, []float64{.0001, .005, .01, .0085355, .005, .0014645}},
 		{"nb 30 warms up for two steps", SGDR{30, 1, 1, 1}, 1, 0, 5e-8, []float64{.01, .01, .9890738}},
+		{"nb 20 warms up for one step", SGDR{20, 1, 1, 1}, 1, 0, 5e-8, []float64{.01, .9938442}},
+		{"nb 21 warms up for two steps", SGDR{21, 1, 1, 1}, 1, 0, 5e-8, []float64{.01, .01, .9777864}},
+		{"two epochs of 20 warm up for two steps", SGDR{20, 2, 1, 1}, 1, 0, 5e-8, []float64{.01, .01, .9938442}},
 		{"nb 1 has no warm-up and ends its cycles", SGDR{1, 1, 1, 3}, .01, 0, 0, []float64{.01, .01, .01}},
 		{"nb 1, doubling", SGDR{1, 1, 2, 3}, .01, 0, 5e-11, []float64{.01, .01, .005, .01, .0085355339}},
 	} {
@@ -63,6 +67,7 @@ func TestCycleEnd(t *testing.T) {
 		{SGDR{10, 1, 1, 2}, []int{9, 19}},
 		{SGDR{4, 1, 2, 3}, []int{3, 11, 27}},
 		{SGDR{1, 1, 1, 2}, []int{0, 1}},
+		{SGDR{4, 1, 0, 2}, []int{3, 7}}, // no multiple is a multiple of 1
 		{CLR{Batches: 8, CycleLen: 2, Cycles: 2, Div: 4, CutDiv: 8}, []int{15, 31}},
 		{CLRBeta{Batches: 20, CycleLen: 1, Cycles: 2, Div: 10, Tail: 10}, []int{19, 39}},
 		{Constant{3, 2}, []int{5}},
@@ -189,6 +194,21 @@ func TestStop(t *testing.T) {
 	if got := run([]float64{.1, 1, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9}); got != -1 {
 		t.Errorf("a low loss at step 0 stops the test at %d, fast.ai ignores it", got)
 	}
+	flat := func(v float64, n int, then ...float64) []float64 {
+		return append(slices.Repeat([]float64{v}, n), then...)
+	}
+	for name, tt := range map[string]struct {
+		losses []float64
+		want   int
+	}{
+		"above four times 1e9": {[]float64{4.1e9}, 0}, "below it": {[]float64{3.9e9}, -1},
+		"step 10 does not count": {flat(1, 10, .1, 1), -1}, "step 11 does": {flat(1, 11, .1, 1), 12},
+		"four times the least": {flat(1, 12, 4), -1}, "more": {flat(1, 12, 4.01), 12},
+	} {
+		if got := run(tt.losses); got != tt.want {
+			t.Errorf("%s: stops at %d, want %d", name, got, tt.want)
+		}
+	}
 	if got := run([]float64{1, math.NaN()}); got != 1 {
 		t.Errorf("NaN at step 1 stops at %d", got)
 	}
@@ -209,8 +229,6 @@ func TestShown(t *testing.T) {
 	}
 }
 
-// A curve like that of a head on frozen features: flat, a fall that is steepest
-// at 1e-3, least near .5, a sharp rise; with noise of a hundredth.
 // A loss that only rises speaks for rates that the test did not try.
 func TestSuggestStaysInTheRange(t *testing.T) {
 	var rates, losses []float64
@@ -220,6 +238,8 @@ func TestSuggestStaysInTheRange(t *testing.T) {
 	near(t, "suggestion", Suggest(rates, losses), 1, 1e-12)
 }
 
+// A curve like that of a head on frozen features: flat, a fall that is steepest
+// at 1e-3, least near .5, a sharp rise; with noise of a hundredth.
 func TestSuggest(t *testing.T) {
 	var rates, losses []float64
 	for i := range 120 {
@@ -249,4 +269,14 @@ func TestSuggest(t *testing.T) {
 func TestSlope(t *testing.T) {
 	near(t, "slope of a line", slope([]float64{0, 2, 6, 7}, []float64{1, 5, 13, 15}), 2, 1e-15)
 	near(t, "slope of a parabola's points", slope([]float64{0, 1, 3}, []float64{0, 1, 9}), 22./7, 1e-14) // numpy.polyfit
+}
+
+// An epoch without batches has no steps, and asking for its rates does not divide by 0.
+func TestNoBatches(t *testing.T) {
+	for _, s := range []Schedule{SGDR{0, 1, 1, 1}, CLR{CycleLen: 1, Cycles: 1, Div: 4, CutDiv: 8}, CLRBeta{CycleLen: 1, Cycles: 1, Div: 4, Tail: 10}} {
+		n, start, end := s.Cycle(0)
+		if f := s.Factor(0); n != 0 || start != 0 || end != 1 || math.IsNaN(f) || math.IsNaN(s.Momentum(0)) {
+			t.Errorf("%+v: cycle %d [%d, %d), factor %v", s, n, start, end, f)
+		}
+	}
 }
