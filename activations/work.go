@@ -235,7 +235,7 @@ func (f *filler) lock() error {
 // surely missing.
 func (f *filler) room() error {
 	missing := int64(len(f.items) - f.c.Len())
-	if err := durable.Room(f.c.dir, missing*int64(f.c.key.Features)*4); missing > 0 && err != nil {
+	if err := durable.Room(f.c.dir, missing*int64(f.c.key.Features)*4); err != nil {
 		return fmt.Errorf("activations: %w", err)
 	}
 	return nil
