@@ -22,7 +22,7 @@ func (b *build) forward() error {
 		switch kind := n.GetOpType(); {
 		case kind == "Dropout":
 			b.dropout(n)
-		case kind == "BatchNormalization" && b.reached(n):
+		case kind == "BatchNormalization" && (b.reached(n) || folds[n.Input[0]] != nil):
 			if err := b.batchNorm(n, folds[n.Input[0]]); err != nil {
 				return err
 			}
@@ -79,10 +79,8 @@ func (b *build) foldable(nodes []*onnxpb.NodeProto) map[string]*onnxpb.NodeProto
 			if c == nil || b.uses[n.Input[0]] != 1 {
 				continue
 			}
-			if b.trainable[n.Input[1]] || b.trainable[n.Input[2]] || b.trainable[c.Input[1]] {
-				if b.batchStats(n) || b.trainable[c.Input[1]] {
-					folds[c.Output[0]] = c
-				}
+			if b.batchStats(n) || b.trainable[c.Input[1]] {
+				folds[c.Output[0]] = c
 			}
 		}
 	}

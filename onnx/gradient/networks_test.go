@@ -43,14 +43,16 @@ func network(t *testing.T, name string) *graph.Model {
 // 4, are no further from PyTorch's float64 than twice its own float32. An
 // activation within rounding of a kink of ReLU may fall on the other side, in
 // PyTorch and here alike, which moves a gradient by 1e-3; so of three batches
-// the least disturbed one counts, on both sides.
+// the least disturbed one counts, on both sides. Under -short the first that is
+// close enough ends the search.
 func TestNetworks(t *testing.T) {
 	want := read(t, "gradient_networks.json")
-	for layout, block := range blocks(t) {
-		for _, name := range []string{"resnet34", "efficientnet-lite0"} {
+	for _, name := range []string{"resnet34", "efficientnet-lite0"} {
+		m := network(t, name)
+		for layout, block := range blocks(t) {
 			for _, mode := range []string{"frozen", "batch"} {
 				t.Run(layout+"/"+name+"/"+mode, func(t *testing.T) {
-					checkNetwork(t, network(t, name), name+"/"+mode, mode == "frozen", block, want)
+					checkNetwork(t, m, name+"/"+mode, mode == "frozen", block, want)
 				})
 			}
 		}
@@ -80,6 +82,9 @@ func checkNetwork(t *testing.T, m *graph.Model, name string, frozen bool, block 
 	}
 	ours, theirs := math.Inf(1), math.Inf(1)
 	for seed := range 3 {
+		theirs = min(theirs, want[fmt.Sprintf("%s/%d", name, seed)].Float32)
+	}
+	for seed := range 3 {
 		ref := want[fmt.Sprintf("%s/%d", name, seed)]
 		feeds := feed(t, m, g)
 		for k, v := range batch(t, fmt.Sprintf("%s/%d", name, seed)) {
@@ -93,7 +98,9 @@ func checkNetwork(t *testing.T, m *graph.Model, name string, frozen bool, block 
 		for _, p := range g.Params {
 			sum += distance(p.Name, got[p.Grad], ref.Grads[p.Name])
 		}
-		ours, theirs = min(ours, math.Sqrt(sum)), min(theirs, ref.Float32)
+		if ours = min(ours, math.Sqrt(sum)); testing.Short() && ours <= 2*theirs {
+			break
+		}
 	}
 	t.Logf("distance from float64: %.2g, PyTorch's float32 %.2g", ours, theirs)
 	if !(ours <= 2*theirs) {

@@ -44,6 +44,30 @@ func TestRefused(t *testing.T) {
 		"average pool, both": {func(m *maker) string {
 			return m.op("AveragePool", m.x(), ints("kernel_shape", 2, 2), ints("strides", 2, 2), i("ceil_mode", 1), i("count_include_pad", 1))
 		}, "only one of them has a rule"},
+		"conv over open sizes": {func(m *maker) string {
+			return m.conv(m.op("Mul", m.batch("image", 16, "H", "W"), m.p("s", 16, 1, 1)), m.w())
+		}, "only two-dimensional windows over fixed sizes"},
+		"average pool of rows": {func(m *maker) string { return m.op("AveragePool", m.p("x", 2, 3, 8), ints("kernel_shape", 2)) }, "only two-dimensional windows"},
+		"concat of batches": {func(m *maker) string {
+			x := m.op("Mul", m.batch("rows", 4), m.p("s", 4))
+			return m.op("Concat", x, x, i("axis", 0))
+		}, "joins along an axis whose size is not fixed"},
+		"slice of a batch": {func(m *maker) string {
+			return m.op("Slice", m.op("Mul", m.batch("rows", 4), m.p("s", 4)), m.ints(0), m.ints(1), m.ints(-2))
+		}, "cuts an axis whose size is not fixed"},
+		"slice at a computed start": {func(m *maker) string { return m.op("Slice", m.p("x", 4), m.Input("from", graph.Int64, 1), m.ints(4)) }, "computed limits"},
+		"slice at a computed end":   {func(m *maker) string { return m.op("Slice", m.p("x", 4), m.ints(0), m.Input("to", graph.Int64, 1)) }, "computed limits"},
+		"slice of computed axes": {func(m *maker) string {
+			return m.op("Slice", m.p("x", 4, 4), m.ints(0), m.ints(2), m.Input("axis", graph.Int64, 1))
+		}, "computed limits"},
+		"clip at a trained limit": {func(m *maker) string { return m.op("Clip", m.x(), m.p("lo")) }, "only constant limits have a rule"},
+		"clip at a computed top":  {func(m *maker) string { return m.op("Clip", m.x(), m.floats(0), m.Input("hi", graph.Float32)) }, "only constant limits have a rule"},
+		"pad by computed numbers": {func(m *maker) string { return m.op("Pad", m.p("x", 4), m.Input("pads", graph.Int64, 2)) }, "only constant pads of every axis"},
+		"matmul of a vector":      {func(m *maker) string { return m.op("MatMul", m.p("x", 3), m.p("w", 3, 4)) }, "only stacks of equal shape"},
+		"matmul of unequal ranks": {func(m *maker) string { return m.op("MatMul", m.p("x", 2, 3, 3, 4), m.p("w", 3, 4, 5)) }, "only stacks of equal shape"},
+		"layer norm from the first": {func(m *maker) string {
+			return m.op("LayerNormalization", m.p("x", 3, 4), m.p("ga", 3, 4), i("axis", -2))
+		}, "only the last has a rule"},
 	} {
 		_, err := differentiate(20, gradient.Options{}, c.make)
 		if err == nil || !strings.Contains(err.Error(), c.want) || failure.KindOf(err) != failure.DataKind {
@@ -117,6 +141,57 @@ func TestMemoryOfAChain(t *testing.T) {
 	}
 	if m.Of(7) != m.Fixed+7*m.PerImage {
 		t.Errorf("a batch of 7 is said to take %d", m.Of(7))
+	}
+}
+
+// TestMemoryOfLayers: what a layer adds to the peak: its output if a derivative needs it, nothing if none does.
+func TestMemoryOfLayers(t *testing.T) {
+	peak := func(layers ...string) gradient.Memory {
+		t.Helper()
+		g, err := differentiate(17, gradient.Options{}, func(m *maker) string {
+			x := m.op("Mul", m.batch("rows", 100), m.p("s", 100))
+			for k, layer := range layers {
+				switch layer {
+				case "Reshape":
+					x = m.op(layer, x, m.ints(-1, 10, 10))
+					x = m.op(layer, x, m.ints(-1, 100))
+				case "Add": // a frozen constant of 100 numbers
+					x = m.op(layer, x, m.fixed(fmt.Sprint("c", k), 100))
+				case "Output":
+					m.Output(x, graph.Float32, "N", 100)
+				default:
+					x = m.op(layer, x)
+				}
+			}
+			return x
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g.Memory
+	}
+	// Of each image: its 100 numbers, exp and, on the way back, the derivatives of exp's output and input.
+	base := peak("Exp")
+	if base.PerImage != 4*400 {
+		t.Errorf("%d bytes an image, want %d", base.PerImage, 4*400)
+	}
+	for _, c := range []struct {
+		layers      []string
+		each, fixed int64 // numbers more than base
+	}{
+		{[]string{"Exp", "Exp"}, 100, 0},
+		{[]string{"Exp", "Exp", "Exp"}, 200, 0},
+		{[]string{"Exp", "Neg"}, 0, 0},
+		{[]string{"Neg", "Exp", "Neg"}, 0, 0},
+		{[]string{"Reshape", "Exp"}, 100, 0}, // what was reshaped waits to be asked for its shape
+		{[]string{"Exp", "Add"}, 0, 100},
+		{[]string{"Exp", "Add", "Add"}, 0, 200},
+		{[]string{"Neg", "Output", "Exp"}, 100, 0},
+	} {
+		got := peak(c.layers...)
+		if each, fixed := got.PerImage-base.PerImage, got.Fixed-base.Fixed; each != 4*c.each || fixed < 4*c.fixed || fixed > 4*c.fixed+64 {
+			t.Errorf("%v: %d bytes more an image and %d fixed, want %d and %d", c.layers, each, fixed, 4*c.each, 4*c.fixed)
+		}
 	}
 }
 

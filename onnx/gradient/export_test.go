@@ -1,0 +1,28 @@
+package gradient
+
+import (
+	"finetune/onnx/graph"
+	"finetune/onnx/graph/onnxpb"
+)
+
+// BuildShapes is Build, with the shapes that it believes the graph's tensors to have; -1 is a dimension that only the run knows.
+func BuildShapes(m *graph.Model, loss string, o Options) (*Graph, map[string][]int64, error) {
+	b, err := newBuild(m, loss, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := b.forward(); err != nil {
+		return nil, nil, err
+	}
+	if err := b.backward(); err != nil {
+		return nil, nil, err
+	}
+	g, err := b.finish()
+	return g, b.shape, err
+}
+
+// ScalarRule is the rule of somebody who gives every input a derivative of shape [].
+func ScalarRule(b *build, n *onnxpb.NodeProto) error {
+	b.give(n, 0, b.scalar(1))
+	return nil
+}
