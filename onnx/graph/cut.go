@@ -88,7 +88,9 @@ func makers(nodes []*onnxpb.NodeProto) map[string]*onnxpb.NodeProto {
 	maker := map[string]*onnxpb.NodeProto{}
 	for _, n := range nodes {
 		for _, out := range n.Output {
-			maker[out] = n
+			if out != "" { // left out
+				maker[out] = n
+			}
 		}
 	}
 	return maker
@@ -109,7 +111,7 @@ func (v *view) poolings() []pooling {
 			continue
 		}
 		t := v.pooled(n)
-		if t == "" {
+		if v.maker[t] == nil { // none, or the model's input, before which nothing stands
 			continue
 		}
 		if i := slices.IndexFunc(all, func(p pooling) bool { return p.tensor == t }); i >= 0 {
