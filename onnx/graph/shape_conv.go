@@ -77,13 +77,13 @@ func (w window) spatial(i int, d int64) int64 {
 		return -1
 	}
 	stride, reach := w.strides[i], (w.kernel[i]-1)*w.dilations[i]+1
+	begin, end := w.pads[i], w.pads[len(w.kernel)+i]
 	switch w.auto {
 	case "SAME_UPPER", "SAME_LOWER":
 		return (d + stride - 1) / stride
 	case "VALID":
-		return (d-reach)/stride + 1
+		begin, end = 0, 0
 	}
-	begin, end := w.pads[i], w.pads[len(w.kernel)+i]
 	free := d + begin + end - reach
 	if free < 0 {
 		return -1

@@ -55,6 +55,8 @@ func broadcast(a, b []int64) []int64 {
 			*o = d
 		case *o < 0:
 			*o = d // a known size above 1 decides
+		case d >= 0:
+			*o = -1 // they do not fit
 		}
 	}
 	return out
@@ -62,7 +64,7 @@ func broadcast(a, b []int64) []int64 {
 
 // arithmetic follows the value of Add, Sub, Mul and Div on small integers.
 func (s *inferer) arithmetic(n *onnxpb.NodeProto, rank int) {
-	if len(n.Input) != 2 || rank > 1 {
+	if len(n.Input) != 2 {
 		return
 	}
 	a, b := s.ints[n.Input[0]], s.ints[n.Input[1]]

@@ -149,7 +149,7 @@ func ifRule(s *inferer, n *onnxpb.NodeProto) {
 			continue
 		}
 		for i := range out {
-			if i >= len(got) || len(got[i]) != len(out[i]) {
+			if i >= len(got) || got[i] == nil || len(got[i]) != len(out[i]) {
 				out[i] = nil
 				continue
 			}
@@ -275,7 +275,7 @@ func gatherRule(s *inferer, n *onnxpb.NodeProto) {
 	out := slices.Concat(x[:axis], at, x[axis+1:])
 	s.out(n, 0, out)
 	data, index := s.ints[n.Input[0]], s.value(n, 1)
-	if data == nil || index == nil || len(x) != 1 || len(out) > 1 {
+	if data == nil || index == nil { // both are short: scalars or vectors
 		return
 	}
 	v := make([]int64, len(index))
