@@ -133,13 +133,11 @@ func strideLevels(nodes []*onnxpb.NodeProto) []int {
 func ownStride(n *onnxpb.NodeProto) int {
 	switch n.GetOpType() {
 	case "Conv", "FusedConv", "QLinearConv", "MaxPool", "AveragePool", "LpPool":
-		if s := FindInts(n, "strides"); len(s) > 0 && s[0] > 0 && s[0] < 1<<10 {
-			return int(s[0])
+		if s := FindInts(n, "strides"); len(s) > 0 {
+			return int(min(max(s[0], 1), 1<<20))
 		}
 	case "SpaceToDepth":
-		if b := FindInt(n, "blocksize", 1); b > 0 && b < 1<<10 {
-			return int(b)
-		}
+		return int(min(max(FindInt(n, "blocksize", 1), 1), 1<<20))
 	}
 	return 1
 }
