@@ -65,7 +65,6 @@ func (m *Model) pool(cut string, elem int32, channels int64) *Model {
 		}
 		g, cut = renamed(g, rename), rename(cut)
 	}
-	used[FeaturesName] = true
 	nodes := slices.Clone(g.Node)
 	add := func(op, output string, inputs []string, attrs ...Attr) string {
 		nodes = append(nodes, &onnxpb.NodeProto{
@@ -110,7 +109,7 @@ func (m *Model) hoist() {
 	m.Graph.Initializer = inits
 }
 
-// openBatch returns the body with an open batch dimension "N", or m itself
+// openBatch returns the body, without an output, with an open batch dimension "N", or m itself
 // where inference shows that another batch would not come through to cut.
 // Exporters write a fixed batch into the targets of Reshape nodes; there it
 // becomes 0, "as in the input".
@@ -123,11 +122,8 @@ func (m *Model) openBatch(image Input, cut string) *Model {
 	out := &Model{ModelProto: shallow(m.ModelProto), Path: m.Path}
 	g := shallow(m.Graph)
 	out.Graph = g
-	g.ValueInfo = nil // speaks of the old batch
-	g.Input = mapped(g.Input, func(v *onnxpb.ValueInfoProto) *onnxpb.ValueInfoProto {
-		if v.GetName() != image.Name {
-			return v
-		}
+	g.ValueInfo = nil                                                                 // speaks of the old batch
+	g.Input = mapped(g.Input, func(v *onnxpb.ValueInfoProto) *onnxpb.ValueInfoProto { // the image, as Image says
 		v = proto.Clone(v).(*onnxpb.ValueInfoProto)
 		v.Type.GetTensorType().Shape.Dim[0] = dimParam("N")
 		return v
@@ -161,7 +157,6 @@ func (m *Model) openBatch(image Input, cut string) *Model {
 		return m
 	}
 	out.Graph = pruned(g, g.Node, []string{cut}) // the old targets may be unused now
-	out.Graph.Output = g.Output
 	return out
 }
 

@@ -116,10 +116,7 @@ func (m *Model) layout(in Input) string {
 // (NCHW) or to a transposition into that order (NHWC).
 func (m *Model) layoutByUse(name string) string {
 	at := map[string]bool{name: true}
-	nodes, err := m.Sorted()
-	if err != nil {
-		return ""
-	}
+	nodes, _ := m.Sorted() // none where they have no order
 	for _, n := range nodes {
 		if len(n.Output) == 0 || !at[firstInput(n)] {
 			continue

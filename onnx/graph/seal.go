@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"bytes"
 	"fmt"
 	"hash/crc32"
 
@@ -51,8 +52,7 @@ func (m *Model) checkSeal(data []byte) error {
 	if err != nil {
 		return m.badf("%w", err)
 	}
-	n := len(data) - len(entry)
-	if n < 0 || string(data[n:]) != string(entry) || checksum(data[:n]) != value {
+	if before, ok := bytes.CutSuffix(data, entry); !ok || checksum(before) != value {
 		return m.badf("damaged: its checksum is not the %q in its metadata; take the file from a backup, or export it again", value)
 	}
 	return nil
