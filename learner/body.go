@@ -190,11 +190,32 @@ func (b *frozenBody) remedy() string {
 // Close frees the session.
 func (b *frozenBody) Close() error { return b.session.Close() }
 
+// sharedBody is the body of a learner and of the copies that the steps of a recipe
+// work with: opened by the first that needs it, closed by Learner.Close.
+type sharedBody struct {
+	mu   sync.Mutex
+	body *frozenBody
+}
+
+// opened is the body if somebody needed it, else nil.
+func (s *sharedBody) opened() *frozenBody {
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.body
+}
+
 // unopened is a body that loads itself when the first photograph needs it, so
 // that a run whose features are all cached does not pay for it.
-type unopened struct {
-	l  *Learner
-	mu sync.Mutex // guards l.frozen
+type unopened struct{ l *Learner }
+
+func (l *Learner) lazyBody() *unopened {
+	if l.frozen == nil {
+		l.frozen = &sharedBody{}
+	}
+	return &unopened{l}
 }
 
 // Features implements activations.Body.
@@ -215,15 +236,12 @@ func (u *unopened) Run(ctx context.Context, images []float32, n int, features []
 	return b.Run(ctx, images, n, features)
 }
 
-func (u *unopened) open() (*frozenBody, error) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.l.frozen != nil {
-		return u.l.frozen, nil
+func (u *unopened) open() (b *frozenBody, err error) {
+	shared := u.l.frozen
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	if shared.body == nil {
+		shared.body, err = u.l.openFrozen()
 	}
-	b, err := u.l.openFrozen()
-	if err == nil {
-		u.l.frozen = b
-	}
-	return b, err
+	return shared.body, err
 }

@@ -1,10 +1,12 @@
 package learner
 
 import (
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"finetune/augment"
 	"finetune/internal/onnxtest"
 	"finetune/onnx"
 	"finetune/onnx/bodies"
@@ -63,6 +65,37 @@ func TestMalformedBodyIsNamed(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "malformed.onnx") {
 			t.Errorf("%s: %v", precision, err)
 		}
+	}
+}
+
+// The copies of a learner that a recipe's steps work with share its body: one
+// session, which Close ends.
+func TestCopiesShareOneBody(t *testing.T) {
+	onnxtest.Start(t)
+	body, err := bodies.Resolve("seed:resnet18:7", bodies.Override{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &Learner{Body: body, ui: quiet{}, frozen: &sharedBody{}}
+	l.pre = augment.Preprocess{Size: 32, Mean: body.Spec.Mean, Std: body.Spec.Std}
+	l.Config.Images.Size, l.Config.Machine.Threads = 32, 1
+	one, other := *l, *l
+	first, err := one.lazyBody().open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := other.lazyBody().open(); again != first || err != nil {
+		t.Errorf("a second session (%v)", err)
+	}
+	if l.frozen.opened() != first {
+		t.Error("the learner does not know the body of its copies")
+	}
+	if err := errors.Join(l.Close(), l.Close()); err != nil {
+		t.Error(err)
+	}
+	images, rows := make([]float32, 3*32*32), make([]float32, first.Features())
+	if err := first.Run(t.Context(), images, 1, rows); err == nil {
+		t.Error("the session is still open")
 	}
 }
 

@@ -140,7 +140,7 @@ func openRun(dir string, m Machine, ui UI) (*Classifier, error) {
 	return &Classifier{
 		Classes: meta.Classes, Multi: config.Multi, Separator: config.Data.LabelSep, Size: config.Images.Size, Precision: cmp.Or(config.Body.Precision, fullPrecision),
 		Body: l.Body.Spec.Name, Digest: digest.Of(file, l.Body.Spec.Digest, l.Config.Body.precision(), l.pre.String()), Runtime: l.Runtime, Machine: l.Config.Machine,
-		pre: l.pre, policy: l.policy, key: l.key(""), body: &unopened{l: l}, head: h, run: l,
+		pre: l.pre, policy: l.policy, key: l.key(""), body: l.lazyBody(), head: h, run: l,
 		closers: []func() error{l.Close},
 	}, nil
 }

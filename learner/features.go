@@ -156,7 +156,7 @@ func reasons(bad []activations.Bad) map[string]activations.Bad {
 // photograph, and notes in items what is in each file. draw is nil for the centre view; for an augmented one it names
 // the random stream of a photograph.
 func (l *Learner) view(ctx context.Context, items []dataset.Item, view string, draw func(digest string) *rng.Stream) ([][]float32, activations.Report, error) {
-	body := &unopened{l: l}
+	body := l.lazyBody()
 	if l.Recompute {
 		if err := activations.Drop(l.Config.Machine.Cache, l.key(view), body.Features()); err != nil {
 			return nil, activations.Report{}, err

@@ -220,8 +220,9 @@ func (b *directBody) Feed(ctx context.Context) (activations.Feed, error) {
 // Fed is the batch in which the device takes photographs and how many a second
 // it took in each that was tried; 0 for a processor, or if it took none.
 func (l *Learner) Fed() (batch int, rates map[int]int) {
-	if l.frozen == nil || l.frozen.fed == nil {
+	body := l.frozen.opened()
+	if body == nil || body.fed == nil {
 		return 0, nil
 	}
-	return l.frozen.fed.best.Batch, l.frozen.fed.best.Rates
+	return body.fed.best.Batch, body.fed.best.Rates
 }

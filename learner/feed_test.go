@@ -61,7 +61,7 @@ func TestFedAsDevice(t *testing.T) {
 			t.Errorf("as a device %v: batches of %d, rates %v", asDevice, batch, rates)
 		}
 		if asDevice {
-			m := l.frozen.fed.recall(t.Context(), func(context.Context, []float32, int, []float32) error {
+			m := l.frozen.opened().fed.recall(t.Context(), func(context.Context, []float32, int, []float32) error {
 				t.Error("measured again")
 				return nil
 			})

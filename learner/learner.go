@@ -50,7 +50,7 @@ type Learner struct {
 	narrow     *narrowPhotos
 	policy     augment.Policy // of augmented views
 	ui         UI
-	frozen     *frozenBody // opened when the first photograph needs it
+	frozen     *sharedBody // nil until something asks for the body
 }
 
 // Open finds the data, the body and the library, and completes config with what
@@ -112,7 +112,7 @@ func (l *Learner) openBody() (err error) {
 	}
 	c.Machine = c.Machine.withDefaults()
 	l.pre = augment.Preprocess{Size: c.Images.Size, Mean: spec.Mean, Std: spec.Std, Resample: c.Images.Resample, Crop: c.Images.Crop}
-	l.narrow = &narrowPhotos{}
+	l.narrow, l.frozen = &narrowPhotos{}, &sharedBody{}
 	if l.pre.Depth, err = augment.ParseDepth(c.Images.DepthRange); err != nil {
 		return failure.Usage(err)
 	}
@@ -152,12 +152,12 @@ func (l *Learner) usePolicy() (err error) {
 
 // Close frees the body. Twice is fine.
 func (l *Learner) Close() error {
-	if l.frozen == nil {
+	body := l.frozen.opened()
+	if body == nil {
 		return nil
 	}
-	err := l.frozen.Close()
 	l.frozen = nil
-	return err
+	return body.Close()
 }
 
 // defaultValidPct is held out where neither the data nor --valid-pct says.

@@ -196,8 +196,12 @@ func firstLine(err error) string {
 // Run computes the outputs from the inputs, both in the order given to Open.
 // Borrowed: all tensors, until Run returns. An out[i] that is nil is allocated
 // by ORT and becomes the caller's to Close; others are written in place.
-// A tensor of another shape than the model declares is an error.
+// A tensor of another shape than the model declares is an error, as is a session
+// that is closed.
 func (s *Session) Run(in, out []*Tensor) error {
+	if s.s == nil {
+		return fmt.Errorf("onnx: %s: run after Close", s.name)
+	}
 	if err := errors.Join(check("input", s.in, in), check("output", s.out, out)); err != nil {
 		return fmt.Errorf("onnx: %s: %w", s.name, err)
 	}
