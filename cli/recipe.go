@@ -23,7 +23,8 @@ func recipeCommand(s Streams) *cli.Command {
 				return usagef("recipe takes one DATA, a folder of photographs")
 			}
 			o.config.Data.Path, o.set = c.Args().First(), c.IsSet
-			t.Schedule, t.Cycles, t.CycleLen, t.CycleMult, t.LR, t.Momentum, t.Hidden, t.Dropout = "sgdr", 3, 1, 1, 0.01, 0.9, "512", "0.25,0.5"
+			d := defaults.Train
+			t.Schedule, t.Cycles, t.CycleLen, t.CycleMult, t.LR, t.Momentum, t.Hidden, t.Dropout = d.Schedule, d.Cycles, d.CycleLen, d.CycleMult, d.LR, d.Momentum, d.Hidden, d.Dropout
 			t.Unfreeze = true // at last; the recipe sets what each step needs
 			recipe.Augment, recipe.Views, recipe.Batch = o.config.Images.Augment, o.config.Images.Views, t.BatchSize
 			o.config.Recipe = recipe

@@ -156,55 +156,19 @@ func (o *trainOptions) checkNew(now time.Time) error {
 
 // checkTraining completes what depends on other flags and refuses what cannot be trained.
 func checkTraining(t *learner.Training) error {
-	if t.Schedule == "" {
-		t.Schedule = "sgdr"
-		if t.Epochs > 0 {
-			t.Schedule = "constant"
-		}
-	}
-	if len(t.CLR) == 0 && strings.HasPrefix(t.Schedule, "clr") {
-		t.CLR = []float64{20, 10}
+	*t = t.Completed()
+	if err := t.Check(); err != nil {
+		return err
 	}
 	switch {
-	case !(t.LR > 0):
-		return usagef("--lr %g: a learning rate is above 0", t.LR)
-	case t.Schedule == "constant" && t.Epochs < 1:
-		return usagef("--schedule constant needs --epochs N, 1 or more")
-	case t.Schedule == "sgdr" && allEpochs(*t) > mostEpochs:
-		return usagef("--cycles %d, --cycle-len %d and --cycle-mult %d make more than %.0e epochs", t.Cycles, t.CycleLen, t.CycleMult, float64(mostEpochs))
-	case t.Schedule != "constant" && (t.Epochs != 0 || t.Cycles < 1 || t.CycleLen < 1 || t.CycleMult < 1):
-		return usagef("--cycles, --cycle-len and --cycle-mult are 1 or more, and --epochs is for --schedule constant")
-	case strings.HasPrefix(t.Schedule, "clr") && (t.CycleMult != 1 || len(t.CLR) != 2 && len(t.CLR) != 4):
-		return usagef("--schedule %s takes --clr with two or four numbers, and no --cycle-mult", t.Schedule)
 	case !t.Unfreeze && (t.FreezeTo != 0 || t.BNFreeze || t.MicroBatch != 0 || len(t.LRs) > 0):
 		return usagef("--lrs, --freeze-to, --bn-freeze and --micro-batch need --unfreeze")
-	case t.FreezeTo < 0 || t.MicroBatch < 0 || t.MicroBatch == 1:
-		return usagef("--freeze-to is 0 or more, --micro-batch 2 or more")
-	case !(t.BNMomentum >= 0 && t.BNMomentum <= 1):
-		return usagef("--bn-momentum %g: a share of 1 at most", t.BNMomentum)
-	case t.BatchSize < 2:
-		return usagef("--batch-size %d: 2 or more are needed", t.BatchSize)
 	case t.Save != "" && !learner.PlainName(t.Save):
 		return usagef("--save %s: a plain name is needed, without folders", t.Save)
 	case t.Best && t.SWA > 0 || t.Patience > 0 && t.SWA > 0:
 		return usagef("--swa keeps an average, --best and --patience one epoch's weights; choose")
 	}
 	return nil
-}
-
-// mostEpochs keeps a course that doubles itself within what can be counted.
-const mostEpochs = 1_000_000
-
-// allEpochs are those of all cycles, or mostEpochs and more.
-func allEpochs(t learner.Training) float64 {
-	n, length := 0.0, float64(t.CycleLen)
-	for range t.Cycles {
-		if n += length; n > mostEpochs {
-			break
-		}
-		length *= float64(t.CycleMult)
-	}
-	return n
 }
 
 // hint adds how to go on after an interruption.

@@ -182,6 +182,9 @@ func (m *fullModel) groups() []string { return m.trainer.Groups() }
 // with, and prepares a fit of the whole network, at step 0. Close the model.
 func (l *Learner) newFullFit(ctx context.Context, f *Features, dir string, fresh bool) (*fit, *fullModel, error) {
 	c := l.Config.Train
+	if err := c.Check(); err != nil {
+		return nil, nil, err
+	}
 	if fresh {
 		if err := l.writeArtifacts(dir, f.Train.Len()+f.Valid.Len()); err != nil {
 			return nil, nil, err

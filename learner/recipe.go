@@ -34,9 +34,9 @@ type Recipe struct {
 func (o Recipe) base(c Config) Config {
 	c.Recipe = nil
 	c.Images.Augment, c.Images.Views = "none", o.Views
-	t := &c.Train
-	t.Schedule, t.Cycles, t.CycleLen, t.CycleMult, t.CLR = "sgdr", 3, 1, 1, nil
-	t.Optimiser, t.WeightDecay, t.Smoothing, t.FreezeTo = "sgd", 0, 0, 0
+	t, d := &c.Train, Defaults().Train
+	t.Schedule, t.Cycles, t.CycleLen, t.CycleMult, t.CLR = d.Schedule, d.Cycles, d.CycleLen, d.CycleMult, nil
+	t.Optimiser, t.WeightDecay, t.Smoothing, t.FreezeTo = d.Optimiser, 0, 0, 0
 	t.Load, t.Unfreeze, t.TTA, t.LRs, t.Epochs, t.BatchSize = "", false, o.TTA, nil, 0, o.Batch
 	return c
 }

@@ -155,6 +155,9 @@ func interval(accuracy float64, photographs int) [2]float64 {
 
 // newFit prepares a fit of a fresh head from the configuration, at step 0.
 func (l *Learner) newFit(ctx context.Context, f *Features) (*fit, *headModel, error) {
+	if err := l.Config.Train.Check(); err != nil {
+		return nil, nil, err
+	}
 	hc, err := l.headConfig(l.Body.Spec.Features())
 	if err != nil {
 		return nil, nil, err
