@@ -103,7 +103,7 @@ func TestScansUpToTheLimit(t *testing.T) {
 }
 
 // Both decoders give one picture of a file that suits both.
-func TestDecodersAgree(t *testing.T) {
+func TestOwnDecoderAgrees(t *testing.T) {
 	for _, name := range []string{"420.jpg", "422.jpg", "444.jpg", "420_progressive.jpg", "grey.jpg", "narrow_420.jpg", "cmyk.jpg"} {
 		data := readFile(t, "..", "testdata", "images", name)
 		h, err := jpeg.ReadHeader(data)
