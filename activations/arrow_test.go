@@ -241,3 +241,18 @@ func TestRowsOfTwoBatches(t *testing.T) {
 		t.Errorf("%d batches, %v", len(batches), err)
 	}
 }
+
+// A table without rows has columns all the same.
+func TestShardWithoutRows(t *testing.T) {
+	_, file, err := (&rows{}).encode(fuzzKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	batches, err := parseShard(file, fuzzKey)
+	if err != nil || len(batches) != 1 || len(batches[0].digests)+batches[0].paths.len()+len(batches[0].features) != 0 {
+		t.Errorf("%+v, %v", batches, err)
+	}
+	if c := newTexts(nil, nil, 0); c.len() != 0 {
+		t.Errorf("%d texts in nothing", c.len())
+	}
+}

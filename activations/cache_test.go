@@ -50,8 +50,10 @@ func TestKeyIsAFormat(t *testing.T) {
 			t.Errorf("with %s for %s: %+v", fresh, old, k)
 		}
 	}
-	if _, err := parseKey([]byte(strings.Replace(text, "8", "1048576", 1))); err != nil {
-		t.Error(err)
+	for _, n := range []string{"1", "1048576"} {
+		if _, err := parseKey([]byte(strings.Replace(text, "8", n, 1))); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
