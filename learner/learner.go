@@ -1,12 +1,7 @@
 // Package learner is the plot of the story: photographs go in, a trained
 // classifier and the truth about it come out.
 //
-//	l, err := learner.Open(ctx, config, ui)
-//	defer l.Close()
-//	features, err := l.Precompute(ctx)       // the frozen body, once a photograph
-//	result, err := l.Train(ctx, run, features)
-//
-// It joins the packages below it and owns no arithmetic of its own.
+// It joins the packages below it.
 package learner
 
 import (

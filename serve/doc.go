@@ -1,9 +1,6 @@
 // Package serve answers photographs over HTTP with the probabilities of a
 // classifier.
 //
-//	s := serve.New(classifier, serve.Options{})
-//	err := s.ListenAndServe(ctx, "127.0.0.1:8080", func(a, metrics net.Addr) {}) // until ctx ends, then finishes what it has
-//
 //	POST /predict   one image file as the body; or a multipart form, each file a
 //	                photograph; or JSON {"images": ["BASE64", …]}
 //	GET  /readyz    200 if a photograph would be answered: 503 while it shuts down, or

@@ -1,11 +1,6 @@
 // Package quantize makes an image network smaller and faster at the price of a
 // stated loss: 8-bit integers, calibrated on photographs, or half precision.
 //
-//	folded, err := quantize.Fold(model)                         // no BatchNormalization behind Conv
-//	ranges, err := quantize.Observe(folded, images, options)    // what each activation spans
-//	small, err := quantize.Int8(folded, ranges)                 // QuantizeLinear and DequantizeLinear pairs
-//	half, err := quantize.Half(model)
-//
 // The inputs and outputs of the model stay float32. Int8 writes the form called
 // QDQ: standard operators around the float ones, which ONNX Runtime and others
 // turn into integer kernels.
