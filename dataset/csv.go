@@ -95,7 +95,7 @@ func (c *csvSet) locate(data string, rows []row) ([]row, error) {
 	c.set.Root = own
 	if data != "" && (err != nil || found < len(rows)) {
 		other, again := &finder{root: data, csvDir: own}, slices.Clone(rows)
-		if n, e := other.find(again); e == nil && n > 0 && (err != nil || n > found) {
+		if n, e := other.find(again); e == nil && (err != nil || n > found) {
 			f, rows, found, err = other, again, n, nil
 			c.set.Root = data
 			c.set.Notes = append(c.set.Notes, "labels file: its paths are relative to "+data)

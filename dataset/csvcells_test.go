@@ -29,20 +29,21 @@ func TestCSVCells(t *testing.T) {
 		want       string // train; valid; test
 		note, warn string // parts of the only one, or none
 	}{
-		"plain":            {"path,label,split\n1,a,train\n2,b,train\n5,a,train\n6,b,train\n3,a,valid\n4,b,valid\n", "", "1.jpg=0 5.jpg=0 2.jpg=1 6.jpg=1; 3.jpg=0 4.jpg=1; ", "without an ending", ""},
-		"label first":      {"label,path,split\na,p/1.jpg,train\nb,p/2.jpg,train\na,p/5.jpg,train\nb,p/6.jpg,train\na,p/3.jpg,valid\nb,p/4.jpg,valid\n", "", "1.jpg=0 5.jpg=0 2.jpg=1 6.jpg=1; 3.jpg=0 4.jpg=1; ", "", ""},
-		"split first":      {"subset,label,path\ntrain,a,p/1.jpg\ntrain,b,p/2.jpg\ntrain,a,p/5.jpg\ntrain,b,p/6.jpg\nvalid,a,p/3.jpg\ntest,b,p/4.jpg\n", "", "1.jpg=0 5.jpg=0 2.jpg=1 6.jpg=1; 3.jpg=0; 4.jpg=1", `column "subset" says what to train and what to validate on`, `class "b" has no validation`},
-		"is_valid":         {"path,label,is_valid\np/1.jpg,a,No\np/2.jpg,b,0.0\np/5.jpg,a,FALSE\np/6.jpg,b,0\np/3.jpg,a,yes\np/4.jpg,b,1.0\n", "", "1.jpg=0 5.jpg=0 2.jpg=1 6.jpg=1; 3.jpg=0 4.jpg=1; ", `column "is_valid" says`, ""},
-		"is_val":           {"path,label,Is Val\np/1.jpg,a,no\np/2.jpg,b,0\np/5.jpg,a,0\np/6.jpg,b,0\np/3.jpg,a,true\np/4.jpg,b,1\n", "", "1.jpg=0 5.jpg=0 2.jpg=1 6.jpg=1; 3.jpg=0 4.jpg=1; ", `column "Is Val" says`, ""},
-		"one-hot, test":    {"path,ants,bees,split\np/1.jpg,1,0,train\np/2.jpg,0,TRUE,train\np/5.jpg,1.0,,train\np/6.jpg,false,1,train\np/3.jpg,1,0,valid\np/4.jpg,,1,valid\np/7.jpg,0,0,test\n", "", "1.jpg=0 5.jpg=0 2.jpg=1 6.jpg=1; 3.jpg=0 4.jpg=1; 7.jpg=-1", "the 2 other columns are the classes", "1 files of labels.csv do not exist: p/7.jpg (line 8)"},
-		"one of one":       {"path,it is\np/1.jpg,x,\np/2.jpg,y\np/5.jpg,x\np/6.jpg,y\n", "", "", `column "path" is the path, "it is" the label`, ""},
-		"a bar in a name":  {"path,label|x\np/1.jpg,a\np/2.jpg,b\np/5.jpg,a\np/6.jpg,b\n", "", "", `"label|x" the label`, ""},
-		"quoted signs":     {"path;label;\"size, in cm, or m, or so\"\np/1.jpg;a;\np/2.jpg;b;\np/5.jpg;a;\np/6.jpg;b;\n", "", "", "", `columns not used: "size, in cm, or m, or so"`},
-		"commas below":     {"path;label\np/1.jpg;a,b,c\np/2.jpg;d,e,f\np/5.jpg;a,b,c\np/6.jpg;d,e,f\n", "", "", "", ""},
-		"empty lines":      {"\r\n\npath;label\n\np/1.jpg;a\n\r\np/2.jpg;b\n \t \np/5.jpg;a\n ; \np/6.jpg;b\n\n", "", "", "", ""},
-		"repeated":         {"path,label,split\np/1.jpg,a,train\np/2.jpg,b,train\np/5.jpg,a,train\np/6.jpg,b,train\np/3.jpg,a,valid\np/4.jpg,b,valid\np/4.jpg,b,valid\n", "", "1.jpg=0 5.jpg=0 2.jpg=1 6.jpg=1; 3.jpg=0 4.jpg=1; ", "", "1 rows of labels.csv repeat"},
-		"test of any name": {"path,label,split\np/1.jpg,b,train\np/2.jpg,c,train\np/5.jpg,b,train\np/6.jpg,c,valid\np/3.jpg,a,test\np/4.jpg,c,test\n", "", "1.jpg=0 5.jpg=0 2.jpg=1; 6.jpg=1; 3.jpg=-1 4.jpg=1", "", `class "b" has no validation`},
-		"several":          {"path,label,split\np/1.jpg, sun ;; sea,train\np/2.jpg,,train\np/5.jpg,sea;sea,train\np/6.jpg,sun,train\np/3.jpg,sun;sea,valid\np/4.jpg,rain;sea,test\n", ";", "1.jpg=-1 2.jpg=-1 5.jpg=-1 6.jpg=-1; 3.jpg=-1; 4.jpg=-1", "", ""},
+		"plain":             {"path,label,split\n1,a,train\n2,b,train\n5,a,train\n6,b,train\n3,a,valid\n4,b,valid\n", "", "1.jpg=0 5.jpg=0 2.jpg=1 6.jpg=1; 3.jpg=0 4.jpg=1; ", "without an ending", ""},
+		"label first":       {"label,path,split\na,p/1.jpg,train\nb,p/2.jpg,train\na,p/5.jpg,train\nb,p/6.jpg,train\na,p/3.jpg,valid\nb,p/4.jpg,valid\n", "", "1.jpg=0 5.jpg=0 2.jpg=1 6.jpg=1; 3.jpg=0 4.jpg=1; ", "", ""},
+		"label first, more": {"label,path,size\na,p/1.jpg,9\nb,p/2.jpg,9\na,p/5.jpg,9\nb,p/6.jpg,9\n", "", "", "", `columns not used: "size"`},
+		"split first":       {"subset,label,path\ntrain,a,p/1.jpg\ntrain,b,p/2.jpg\ntrain,a,p/5.jpg\ntrain,b,p/6.jpg\nvalid,a,p/3.jpg\ntest,b,p/4.jpg\n", "", "1.jpg=0 5.jpg=0 2.jpg=1 6.jpg=1; 3.jpg=0; 4.jpg=1", `column "subset" says what to train and what to validate on`, `class "b" has no validation`},
+		"is_valid":          {"path,label,is_valid\np/1.jpg,a,No\np/2.jpg,b,0.0\np/5.jpg,a,FALSE\np/6.jpg,b,0\np/3.jpg,a,yes\np/4.jpg,b,1.0\n", "", "1.jpg=0 5.jpg=0 2.jpg=1 6.jpg=1; 3.jpg=0 4.jpg=1; ", `column "is_valid" says`, ""},
+		"is_val":            {"path,label,Is Val\np/1.jpg,a,no\np/2.jpg,b,0\np/5.jpg,a,0\np/6.jpg,b,0\np/3.jpg,a,true\np/4.jpg,b,1\n", "", "1.jpg=0 5.jpg=0 2.jpg=1 6.jpg=1; 3.jpg=0 4.jpg=1; ", `column "Is Val" says`, ""},
+		"one-hot, test":     {"path,ants,bees,split\np/1.jpg,1,0,train\np/2.jpg,0,TRUE,train\np/5.jpg,1.0,,train\np/6.jpg,false,1,train\np/3.jpg,1,0,valid\np/4.jpg,,1,valid\np/7.jpg,0,0,test\n", "", "1.jpg=0 5.jpg=0 2.jpg=1 6.jpg=1; 3.jpg=0 4.jpg=1; 7.jpg=-1", "the 2 other columns are the classes", "1 files of labels.csv do not exist: p/7.jpg (line 8)"},
+		"one of one":        {"path,it is\np/1.jpg,x,\np/2.jpg,y\np/5.jpg,x\np/6.jpg,y\n", "", "", `column "path" is the path, "it is" the label`, ""},
+		"a bar in a name":   {"path,label|x\np/1.jpg,a\np/2.jpg,b\np/5.jpg,a\np/6.jpg,b\n", "", "", `"label|x" the label`, ""},
+		"quoted signs":      {"path;label;\"size, in cm, or m, or so\"\np/1.jpg;a;\np/2.jpg;b;\np/5.jpg;a;\np/6.jpg;b;\n", "", "", "", `columns not used: "size, in cm, or m, or so"`},
+		"commas below":      {"path;label\np/1.jpg;a,b,c\np/2.jpg;d,e,f\np/5.jpg;a,b,c\np/6.jpg;d,e,f\n", "", "", "", ""},
+		"empty lines":       {"\r\n\npath;label\n\np/1.jpg;a\n\r\np/2.jpg;b\n \t \np/5.jpg;a\n ; \np/6.jpg;b\n\n", "", "", "", ""},
+		"repeated":          {"path,label,split\np/1.jpg,a,train\np/2.jpg,b,train\np/5.jpg,a,train\np/6.jpg,b,train\np/3.jpg,a,valid\np/4.jpg,b,valid\np/4.jpg,b,valid\n", "", "1.jpg=0 5.jpg=0 2.jpg=1 6.jpg=1; 3.jpg=0 4.jpg=1; ", "", "1 rows of labels.csv repeat"},
+		"test of any name":  {"path,label,split\np/1.jpg,b,train\np/2.jpg,c,train\np/5.jpg,b,train\np/6.jpg,c,valid\np/3.jpg,a,test\np/4.jpg,c,test\n", "", "1.jpg=0 5.jpg=0 2.jpg=1; 6.jpg=1; 3.jpg=-1 4.jpg=1", "", `class "b" has no validation`},
+		"several":           {"path,label,split\np/1.jpg, sun ;; sea,train\np/2.jpg,,train\np/5.jpg,sea;sea,train\np/6.jpg,sun,train\np/3.jpg,sun;sea,valid\np/4.jpg,rain;sea,test\n", ";", "1.jpg=-1 2.jpg=-1 5.jpg=-1 6.jpg=-1; 3.jpg=-1; 4.jpg=-1", "", ""},
 	} {
 		text := tt.text
 		if name == "plain" { // identifiers in place of files
@@ -191,10 +192,16 @@ func TestCSVRoots(t *testing.T) {
 		}
 		equal(t, name, []any{set.Root, len(set.Valid), len(set.Notes)}, []any{filepath.Join(root, tt.root), tt.n, tt.notes})
 	}
+	own := filepath.Join(root, "meta")
+	if err := os.WriteFile(csv, []byte("path,label\n../q/1.jpg,a\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Labelled(root, Options{Labels: csv}); err == nil || !strings.Contains(err.Error(), "none of its 1 file is below "+own+" or "+root) {
+		t.Errorf("DATA was given, and lacks the file: %v", err)
+	}
 	if err := os.WriteFile(csv, []byte("path,label\nq/1.jpg,a\nq/2.jpg,b\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	own := filepath.Join(root, "meta")
 	for data, want := range map[string]string{own: "is below " + own + ", the first", root: "is below " + own + " or " + root + ", the first", "": "is below " + own + ", the first"} {
 		if _, err := Labelled(data, Options{Labels: csv}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", data, err)

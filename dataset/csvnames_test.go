@@ -124,6 +124,34 @@ func TestCSVLinks(t *testing.T) {
 	}
 }
 
+// The folder where the command was started is no folder of the data, and a path
+// through a link to the data's folder is one into it.
+func TestCSVLinksElsewhere(t *testing.T) {
+	root := flat(t, "data/1.jpg", "data/2.jpg", "outside/4.jpg")
+	csv := filepath.Join(root, "data", "labels.csv")
+	for link, to := range map[string]string{"data/out.jpg": "../outside/4.jpg", "way": "data"} {
+		if err := os.Symlink(to, filepath.Join(root, link)); err != nil {
+			t.Skip(err)
+		}
+		if _, err := os.Lstat(filepath.Join(root, link)); err != nil { // wine says that it made one
+			t.Skip(err)
+		}
+	}
+	t.Chdir(filepath.Join(root, "outside"))
+	for cell, want := range map[string]string{"out.jpg": "is a link out of", filepath.Join(root, "way", "2.jpg"): "", filepath.Join(root, "way", "3.jpg"): "", filepath.Join(root, "outside", "4.jpg"): "is absolute"} {
+		if err := os.WriteFile(csv, []byte("path,label\n1.jpg,a\n"+cell+",a\n"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		set, err := Labelled("", Options{Labels: csv})
+		if want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v", cell, err)
+		}
+		if strings.HasSuffix(cell, "2.jpg") && (err != nil || paths(set.Valid) != "1.jpg=0 2.jpg=0") {
+			t.Errorf("%s: %v", cell, err)
+		}
+	}
+}
+
 // Labels in two Unicode forms are one class, called by the composed form; others are not mentioned.
 func TestCSVUnicodeForms(t *testing.T) {
 	for _, forms := range [][3]string{{nfc, nfd, nfc}, {nfd, nfc, nfc}, {nfd, nfd, nfd}, {nfc, nfc, nfc}} {
@@ -140,6 +168,16 @@ func TestCSVUnicodeForms(t *testing.T) {
 			t.Errorf("%q: warnings %q", forms, set.Warnings)
 		}
 	}
+}
+
+// The labels of a photograph are in the order of the classes, in whatever form they are written.
+func TestCSVUnicodeFormsAreSorted(t *testing.T) {
+	set, err := openText(t, "path,label,split\np/1.jpg,"+nfc+",train\np/2.jpg,fourmif;"+nfd+";"+nfc+",train\np/3.jpg,fourmif;"+nfd+",valid\n", Options{LabelSep: ";"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "classes", set.Classes, "[fourmif "+nfc+"]")
+	equal(t, "labels", []any{set.Train[0].Labels, set.Train[1].Labels, set.Valid[0].Labels}, "[[1] [0 1] [0 1]]")
 }
 
 func TestEscapedNames(t *testing.T) {

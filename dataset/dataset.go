@@ -171,11 +171,11 @@ func (s *Set) check() error {
 	}
 	counts := s.Counts()
 	for _, c := range counts {
-		if c.Train == 0 && c.Valid > 0 {
+		if c.Train == 0 {
 			return fmt.Errorf("dataset: %s: class %q is in the validation set but not in the training set; add training photographs or leave the class out", s.Root, c.Class)
 		}
 	}
-	if names := classesWhere(counts, func(c Count) bool { return c.Train > 0 && c.Valid == 0 }); len(names) == 1 {
+	if names := classesWhere(counts, func(c Count) bool { return c.Valid == 0 }); len(names) == 1 {
 		s.warn("class %s has no validation photographs: its accuracy stays unknown", names[0])
 	} else if len(names) > 1 {
 		s.warn("%d classes have no validation photographs, their accuracy stays unknown: %s", len(names), few(names, 5))

@@ -28,7 +28,7 @@ func (b branch) describe() string {
 		return "photographs but no class folders"
 	case len(b.classes) == 1:
 		return "the folder " + b.classes[0] + " alone"
-	case len(b.classes) > 1:
+	case len(b.classes) > 0:
 		return "the folders " + few(b.classes, 3)
 	}
 	return "no photographs"
@@ -318,14 +318,8 @@ func (r *folders) looseSplits(names []string) error {
 // of a folder that holds nothing else: what they are and where, "" if nowhere.
 func (r *folders) within(rel string) (what, at string) {
 	for range maxDepth {
-		names, err := r.subfolders(rel)
-		if err != nil {
-			return "", ""
-		}
-		list, err := r.look(rel, names)
-		if err != nil {
-			return "", ""
-		}
+		names, _ := r.subfolders(rel) // none in a folder that cannot be listed
+		list, _ := r.look(rel, names)
 		list = slices.DeleteFunc(list, func(b branch) bool { return !b.holds() })
 		at := filepath.Join(r.root, filepath.FromSlash(rel))
 		for _, b := range list {

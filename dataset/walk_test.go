@@ -126,6 +126,14 @@ func TestLinksUpAndAcross(t *testing.T) {
 	if w := strings.Join(set.Warnings, "\n"); !strings.Contains(w, "not followed: train/a/deep/er/class, train/a/deep/er/up, train/a/top") {
 		t.Errorf("warnings %s", w)
 	}
+	// Links round and round in a folder without photographs.
+	round := flat(t, append(photos("train", "valid"), "docs/readme.txt")...)
+	for _, link := range []string{"docs/a", "docs/b", "docs/c"} {
+		if err := os.Symlink(".", filepath.Join(round, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	equal(t, "round", mustOpen(t, round, Options{}).Warnings, "[]")
 	// A root, a part and a class that are links themselves.
 	other, root := t.TempDir(), flat(t, photos("set/train", "set/valid")...)
 	for link, target := range map[string]string{"train": "set/train", "valid": "set/valid"} {

@@ -130,7 +130,7 @@ func TestTemporaryOfANameWithDigits(t *testing.T) {
 	ours := func(name string) bool { return name == "rows-000000002" || name == "key.json" }
 	for name, want := range map[string]bool{
 		".rows-0000000021234567890": true, ".rows-0000000021234567890123456789": true, ".key.json1234567890": true,
-		".rows-000000002123456789": false, ".rows-0000000031234567890": false, "rows-0000000021234567890": false,
+		".rows-000000002123456789": false, ".rows-0000000031234567890": false, "rows-0000000021234567890": false, "xkey.json1234567890": false,
 		".key.json123456789": false, ".other1234567890": false, "rows-000000002": false, "": false, ".": false, ".1234567890": false,
 	} {
 		if got := Temporary(name, ours); got != want {

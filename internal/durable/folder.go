@@ -29,10 +29,7 @@ func pourInto(dir, aside string) error {
 		if err != nil || path == aside {
 			return err
 		}
-		rel, err := filepath.Rel(aside, path)
-		if err != nil {
-			return err
-		}
+		rel, _ := filepath.Rel(aside, path) // which lies below it
 		to := filepath.Join(dir, rel)
 		info, err := os.Lstat(to)
 		switch {
