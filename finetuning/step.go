@@ -14,7 +14,7 @@ import (
 // Rates are what the optimizer takes for one step.
 type Rates struct {
 	Rates    []float64 // learning rate of each group of Groups
-	Decay    []float64 // weight decay of each, applied apart from the gradient; nil for none
+	Decay    []float64 // weight decay of each: SGD adds it to the gradient unless it is decoupled, AdamW takes it off apart; nil for none
 	Momentum float64   // SGD's momentum, AdamW's beta1
 	Beta2    float64   // AdamW; 0 is 0.999
 	Clip     float64   // largest global norm of the gradient, 0 for no limit

@@ -18,14 +18,14 @@ type task struct {
 }
 
 // right reports whether photograph i got its class, or all of its labels: a
-// label counts as predicted from a probability of one half.
+// label counts as predicted above a probability of one half.
 func (t task) right(i int) bool {
 	p := t.ps[i]
 	if !t.multi {
 		return p.Right()
 	}
 	for c := range t.classes {
-		if p.is(c, true) != (p.Probability(c) >= 0.5) {
+		if p.is(c, true) != p.says(c) {
 			return false
 		}
 	}
@@ -43,7 +43,7 @@ func (t task) said(i int) string {
 	if !t.multi {
 		return t.name(p.Predicted())
 	}
-	return t.named(func(c int) bool { return p.Probability(c) >= 0.5 })
+	return t.named(p.says)
 }
 
 func (t task) named(has func(int) bool) string {
@@ -119,7 +119,7 @@ func (t task) rightAbout(i, c int) bool {
 	if !t.multi {
 		return t.right(i)
 	}
-	return t.ps[i].is(c, true) == (t.ps[i].Probability(c) >= 0.5)
+	return t.ps[i].is(c, true) == t.ps[i].says(c)
 }
 
 // mostUncertain are the photographs whose prediction was the least sure.
@@ -159,7 +159,7 @@ func (t task) scores() []ClassScore {
 	for c := range out {
 		isClass, called, both := 0, 0, 0
 		for _, p := range t.ps {
-			yes := p.Probability(c) >= 0.5
+			yes := p.says(c)
 			if p.is(c, true) {
 				isClass++
 				if yes {

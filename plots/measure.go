@@ -33,6 +33,10 @@ func (p Prediction) Probability(c int) float64 {
 	return math.Exp(float64(p.LogProbs[c]))
 }
 
+// says reports whether label c counts as predicted: above one half, as in tables of
+// scores, in metrics and in what serve answers.
+func (p Prediction) says(c int) bool { return p.Probability(c) > 0.5 }
+
 // Predicted is the most probable class, the first of equals; -1 if there is none.
 func (p Prediction) Predicted() int {
 	best := -1
