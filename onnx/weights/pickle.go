@@ -332,11 +332,11 @@ func globalLines(m *machine) error {
 }
 
 func globalStack(m *machine) error {
-	name, err1 := m.pop()
-	module, err2 := m.pop()
+	name, _ := m.pop() // of an empty stack nil, which is no name either
+	module, _ := m.pop()
 	n, ok1 := name.(string)
 	s, ok2 := module.(string)
-	if err1 != nil || err2 != nil || !ok1 || !ok2 {
+	if !ok1 || !ok2 {
 		return errors.New("a global without a name")
 	}
 	return m.pushGlobal(s, n)
@@ -351,11 +351,11 @@ func (m *machine) pushGlobal(module, name string) error {
 }
 
 func reduce(m *machine) error {
-	args, err1 := m.pop()
-	f, err2 := m.pop()
+	args, _ := m.pop() // of an empty stack nil, which is no call either
+	f, _ := m.pop()
 	g, ok1 := f.(global)
 	a, ok2 := args.(tuple)
-	if err1 != nil || err2 != nil || !ok1 || !ok2 {
+	if !ok1 || !ok2 {
 		return errors.New("a call of something that is no name")
 	}
 	v, err := m.call(g, a)
