@@ -35,7 +35,7 @@ func newParquetWriter(out io.Writer, columns []Column) (*parquetWriter, error) {
 		return nil, fmt.Errorf("scores: parquet: %w", err)
 	}
 	return &parquetWriter{columns: columns, w: w, build: array.NewRecordBuilder(memory.DefaultAllocator, schema),
-		group: min(max(groupCells/max(len(columns), 1), 256), 1<<16)}, nil
+		group: min(max(groupCells/len(columns), 256), 1<<16)}, nil
 }
 
 func arrowSchema(columns []Column) *arrow.Schema {
