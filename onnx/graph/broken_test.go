@@ -182,6 +182,9 @@ func TestMoreThanAFileHolds(t *testing.T) {
 	if _, err := os.Stat(path); err == nil {
 		t.Error("a file was written")
 	}
+	if len(m.MetadataProps) != 0 {
+		t.Errorf("a checksum of nothing: %v", m.MetadataProps)
+	}
 }
 
 // TestReadingLeavesNoFileOpen: neither the model nor the data beside it.

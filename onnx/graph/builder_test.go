@@ -36,6 +36,11 @@ func TestBuilderRoundTrip(t *testing.T) {
 func TestBuilderPanics(t *testing.T) {
 	for name, f := range map[string]func(b *graph.Builder){
 		"name used twice":        func(b *graph.Builder) { b.Init("x", nil, []float32{1}) },
+		"name used by a node":    func(b *graph.Builder) { b.Node("Relu", "x", []string{"x"}) },
+		"name used by a tensor":  func(b *graph.Builder) { b.InitTensor(graph.FloatTensor("x", nil, []float32{1})) },
+		"name used by an input":  func(b *graph.Builder) { b.Input("x", graph.Float32, 1) },
+		"name used by integers":  func(b *graph.Builder) { b.Ints("x", nil, []int64{1}) },
+		"integers that are few":  func(b *graph.Builder) { b.Ints("i", []int64{2}, []int64{1}) },
 		"data of another length": func(b *graph.Builder) { b.Init("w", []int64{2}, []float32{1}) },
 		"missing input":          func(b *graph.Builder) { b.Node("Relu", "y", []string{"absent"}); b.Model() },
 		"missing output":         func(b *graph.Builder) { b.Output("absent", graph.Float32); b.Model() },

@@ -52,7 +52,6 @@ func (m *Model) pool(cut string, elem int32, channels int64) *Model {
 		for used[name] {
 			name += "_"
 		}
-		used[name] = true
 		return name
 	}
 	if used[FeaturesName] { // torchvision calls a module that; the output needs the name
@@ -146,7 +145,6 @@ func (m *Model) openBatch(image Input, cut string) *Model {
 		for used[name] {
 			name += "_"
 		}
-		used[name] = true
 		inits = append(inits, IntTensor(name, []int64{int64(len(target))}, target))
 		n = shallow(n)
 		n.Input = []string{n.Input[0], name}
@@ -163,7 +161,7 @@ func (m *Model) openBatch(image Input, cut string) *Model {
 // openTarget is the target of Reshape node n for any batch, or nil if n is no
 // Reshape that keeps a batch of the given size in front.
 func (s *inferer) openTarget(n *onnxpb.NodeProto, batch int64) []int64 {
-	if n.GetOpType() != "Reshape" || len(n.Input) < 2 {
+	if n.GetOpType() != "Reshape" {
 		return nil
 	}
 	x, target := s.in(n, 0), slices.Clone(s.value(n, 1))

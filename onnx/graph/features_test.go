@@ -50,6 +50,12 @@ func TestWhichBatchesOpen(t *testing.T) {
 		{"in a constant that is added", 2, func(b *graph.Builder, x string) string {
 			return b.Node("Add", "map", []string{x, b.Init("places", []int64{2, 3, 8, 8}, make([]float32, 384))})
 		}, false},
+		{"widened by what is for one image", 1, func(b *graph.Builder, x string) string {
+			return b.Node("Expand", "map", []string{x, b.Ints("", []int64{4}, []int64{1, 3, 8, 8})})
+		}, true},
+		{"of which two are looked at", 2, func(b *graph.Builder, x string) string {
+			return b.Node("Slice", "map", []string{x, b.Ints("", []int64{1}, []int64{0}), b.Ints("", []int64{1}, []int64{2}), b.Ints("", []int64{1}, []int64{0})})
+		}, false},
 		{"in a weight alone", 1, func(b *graph.Builder, x string) string {
 			w := reshape(b, b.Init("flat", []int64{1, 3}, make([]float32, 3)), "w", 0, 1, 3, 1, 1)
 			return b.Node("Conv", "map", []string{x, w})
@@ -185,7 +191,11 @@ func TestFeaturesNeedOneImage(t *testing.T) {
 	if _, err := m.Features("map"); err == nil || !strings.Contains(err.Error(), "C known") {
 		t.Errorf("channels that nobody states: %v", err)
 	}
+	m.Graph.Output[0].Type.GetTensorType().Shape.Dim[1] = &onnxpb.TensorShapeProto_Dimension{Value: &onnxpb.TensorShapeProto_Dimension_DimValue{DimValue: 1}}
 	m.Graph.Input[0].Type.GetTensorType().Shape = nil
+	if body, err := m.Features("map"); err != nil || !slices.Equal(body.Outputs()[0].Shape, []int64{-1, 2}) {
+		t.Errorf("of an input of unstated shape: %v", err)
+	}
 	if in, err := m.Image(); err != nil || in.Name != "image" || in.Batch() != -1 {
 		t.Errorf("an input of unstated shape: %+v, %v", in, err)
 	}

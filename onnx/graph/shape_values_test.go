@@ -28,6 +28,8 @@ func TestIntegersThatAreNotKnown(t *testing.T) {
 	b.Node("Add", "scalars", []string{"bare", "bare"})
 	b.Node("Max", "largest", []string{ints(1, 2), ints(3)})
 	b.Node("Add", "misfit", []string{ints(1, 2), ints(1, 2, 3)})
+	b.Node("Add", "empty and one", []string{ints(), ints(1)})
+	b.Node("Add", "one and empty", []string{ints(1), ints()})
 	b.Node("Slice", "backwards", []string{ints(1, 2, 3), ints(-1), ints(-9), ints(0), ints(-1)})
 	b.Node("Slice", "none of it", []string{ints(1, 2, 3), ints(2), ints(1)})
 	b.Node("Concat", "with unknown", []string{ints(1), at}, graph.Int("axis", 0))
@@ -43,6 +45,7 @@ func TestIntegersThatAreNotKnown(t *testing.T) {
 	b.Node("ConstantOfShape", "zeros", []string{ints(2)})
 	b.Node("ConstantOfShape", "ones", []string{ints(2)}, value(1))
 	b.Node("ConstantOfShape", "square", []string{ints(2, 2)}, four)
+	b.Node("ConstantOfShape", "of two values", []string{ints(2)}, graph.Tensor("value", graph.IntTensor("", []int64{2}, []int64{4, 5})))
 	b.Node("ConstantOfShape", "256 fours", []string{ints(256)}, four)
 	b.Node("ConstantOfShape", "257 fours", []string{ints(257)}, four)
 	b.Node("ConstantOfShape", "empty", []string{ints(0)}, four)
@@ -56,8 +59,9 @@ func TestIntegersThatAreNotKnown(t *testing.T) {
 		"open batch": {nil, []int64{-1, 3, 48}}, "open rest": {nil, []int64{-1, -1}},
 		"bare": {[]int64{9}, []int64{}}, "same": {[]int64{9, 8}, []int64{2}}, "copy": {[]int64{9, 8}, []int64{2}}, "scalars": {[]int64{18}, []int64{}},
 		"largest": {nil, []int64{2}}, "misfit": {nil, []int64{-1}}, "backwards": {nil, []int64{3}}, "none of it": {[]int64{}, []int64{0}},
+		"empty and one": {nil, []int64{0}}, "one and empty": {nil, []int64{0}},
 		"with unknown": {nil, []int64{3}}, "list of 256": {many, []int64{256}}, "list of 257": {nil, []int64{257}}, "long": {nil, []int64{257}},
-		"matrix": {nil, []int64{1, 2}}, "zeros": {nil, []int64{2}}, "ones": {nil, []int64{2}}, "square": {nil, []int64{2, 2}},
+		"matrix": {nil, []int64{1, 2}}, "zeros": {nil, []int64{2}}, "ones": {nil, []int64{2}}, "square": {nil, []int64{2, 2}}, "of two values": {nil, []int64{2}},
 		"256 fours": {many, []int64{256}}, "257 fours": {nil, []int64{257}}, "empty": {[]int64{}, []int64{0}}, "tensor of two": {[]int64{3, 4}, []int64{2}},
 	} {
 		v, known := values[name]

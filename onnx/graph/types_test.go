@@ -2,6 +2,7 @@ package graph_test
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -125,6 +126,17 @@ func TestDataFitsItsType(t *testing.T) {
 	if _, err := graph.IntsOf(huge); err == nil || !strings.Contains(err.Error(), "do not fit") {
 		t.Errorf("more text than a model holds: %v", err)
 	}
+	whole := &onnxpb.TensorProto{Dims: []int64{math.MaxInt64}, DataType: elem(graph.Float32)} // a shape that could be
+	if _, err := graph.FloatsOf(whole); err == nil || !strings.Contains(err.Error(), "do not fit") {
+		t.Errorf("%v: %v", whole.Dims, err)
+	}
+	for n, sound := range map[int64]bool{graph.MaxBytes: true, graph.MaxBytes + 1: false} {
+		m := tiny()
+		m.Graph.Initializer = append(m.Graph.Initializer, &onnxpb.TensorProto{Name: proto.String("text"), Dims: []int64{n}, DataType: huge.DataType})
+		if err := m.Check(); (err == nil) != sound {
+			t.Errorf("%d texts: %v", n, err)
+		}
+	}
 	if v, err := graph.FloatsOf(&onnxpb.TensorProto{Dims: []int64{0, 5}, DataType: elem(graph.Float32)}); err != nil || len(v) != 0 {
 		t.Errorf("no values: %v, %v", v, err)
 	}
@@ -147,6 +159,9 @@ func TestAttributesRoundTrip(t *testing.T) {
 	}
 	if graph.FindInt(n, "x", 1) != 1 || graph.FindFloat(n, "x", 2) != 2 || graph.FindStr(n, "x", "d") != "d" || !slices.Equal(graph.FindInts(n, "x", 3, 4), []int64{3, 4}) || graph.Find(n, "x") != nil {
 		t.Error("defaults")
+	}
+	if graph.Find(n, "t").T.Name != nil {
+		t.Error("a tensor that is called \"\"")
 	}
 	want := "INT INTS FLOAT FLOATS STRING TENSOR GRAPH"
 	var got []string
