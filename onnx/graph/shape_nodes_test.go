@@ -144,6 +144,7 @@ func TestShapesOfOneNodeOfAnyInput(t *testing.T) {
 		{"Concat", in{tensor{"N", 3}, tensor{2, 3}}, attrs{one("axis", 0)}, shape{-1, 3}},
 		{"Concat", in{tensor{2, 3}, tensor{"N", 3}}, attrs{one("axis", 0)}, shape{-1, 3}},
 		{"Concat", in{tensor{2, 3}, tensor{4, 3}, tensor{1, 3}}, attrs{one("axis", 0)}, shape{7, 3}},
+		{"Concat", in{tensor{2, 3}, tensor{2, 4}}, nil, shape{2, 7}}, // operator set 3 and before
 		{"Concat", in{tensor{2, 3}, tensor{3}}, attrs{one("axis", 0)}, nil},
 		{"Concat", in{tensor{2, 3}, nothing}, attrs{one("axis", 0)}, nil},
 		{"Concat", in{tensor{2, 3}, tensor{2, 3}}, attrs{one("axis", 2)}, nil},

@@ -123,7 +123,7 @@ func concatRule(s *inferer, n *onnxpb.NodeProto) {
 	values := true
 	for i, name := range n.Input {
 		x := s.in(n, i)
-		axis, ok := axisOf(FindInt(n, "axis", 0), len(x))
+		axis, ok := axisOf(FindInt(n, "axis", 1), len(x)) // left out only before version 4
 		if x == nil || !ok || out != nil && len(out) != len(x) {
 			return
 		}
