@@ -119,7 +119,7 @@ func unsqueezeRule(s *inferer, n *onnxpb.NodeProto) {
 	if x == nil || axes == nil || len(axes) > 8 {
 		return
 	}
-	out := slices.Repeat([]int64{-1}, len(x)+len(axes))
+	out := make([]int64, len(x)+len(axes))
 	added := map[int]bool{}
 	for _, a := range axes {
 		i, ok := axisOf(a, len(out))
