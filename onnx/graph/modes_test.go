@@ -27,6 +27,7 @@ func TestTrainingModeInEveryStorage(t *testing.T) {
 		"field": {named(""), boolField, true}, "field, off": {named(""), &onnxpb.TensorProto{DataType: elem(graph.Bool), Int32Data: []int32{0}}, false},
 		"list of one":        {named(""), &onnxpb.TensorProto{DataType: elem(graph.Bool), Dims: []int64{1}, Int32Data: []int32{0}}, false},
 		"list of two":        {named(""), &onnxpb.TensorProto{DataType: elem(graph.Bool), Dims: []int64{2}, Int32Data: []int32{0, 0}}, true}, // not one truth
+		"raw list of two":    {named(""), &onnxpb.TensorProto{DataType: elem(graph.Bool), Dims: []int64{2}, RawData: []byte{0, 0}}, true},
 		"integers":           {named(""), &onnxpb.TensorProto{DataType: elem(graph.Int64), Int64Data: []int64{1}}, true},
 		"integers, off":      {named(""), &onnxpb.TensorProto{DataType: elem(graph.Int64), Int64Data: []int64{0}}, false},
 		"ratio of no double": {&onnxpb.TensorProto{DataType: elem(graph.Float64), DoubleData: []float64{0}}, boolField, false},
