@@ -113,8 +113,8 @@ func TestCopy(t *testing.T) {
 	}
 	holds(t, in("to"), "new")
 	for _, bad := range []string{dir, in("from/below")} { // a folder, and a file as a folder
-		if err := Copy(in("to"), bad); err == nil {
-			t.Errorf("copied from %s", bad)
+		if err := Copy(in("to"), bad); err == nil || !strings.Contains(err.Error(), bad) {
+			t.Errorf("copied from %s: %v", bad, err)
 		}
 		holds(t, in("to"), "new")
 	}
