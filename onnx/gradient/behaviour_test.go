@@ -160,6 +160,7 @@ func TestWithInputs(t *testing.T) {
 
 // TestLossInputs: what a loss adds, and that the model itself stays as it was.
 func TestLossInputs(t *testing.T) {
+	onnxtest.Start(t)
 	for name, c := range map[string]struct {
 		with   func(*graph.Model, string) (*graph.Model, error)
 		labels string
@@ -195,6 +196,16 @@ func TestLossInputs(t *testing.T) {
 		if err := with.Check(); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+		said := map[string][]int64{}
+		for _, v := range with.Graph.ValueInfo {
+			said[v.GetName()] = []int64{}
+			for _, d := range v.GetType().GetTensorType().GetShape().GetDim() {
+				said[v.GetName()] = append(said[v.GetName()], map[bool]int64{true: -1, false: d.GetDimValue()}[d.GetDimParam() != ""])
+			}
+		}
+		said["logits"] = []int64{-1, 3}
+		sample := newSample(t, with, &gradient.Graph{Model: with})
+		checkShapes(t, sample, said)
 		shapes, err := with.Shapes(nil)
 		if err != nil || !slices.Equal(shapes[gradient.Objective], []int64{1}) {
 			t.Errorf("%s: the objective has shape %v, %v", name, shapes[gradient.Objective], err)

@@ -74,11 +74,10 @@ func (t *tape) standardGradInput(n *onnxpb.NodeProto) {
 	dy, w, dx := n.Input[0], n.Input[1], n.Output[0]
 	win := t.windowFor(n, dx, dy)
 	if win.depthwise() && !win.pointwise() {
-		if turned, ok := win.turned(); ok {
-			dy = t.pad(t.spread(dy, win.stride), 0, 0, min(turned.pads[0], 0), min(turned.pads[1], 0), 0, 0, min(turned.pads[2], 0), min(turned.pads[3], 0))
-			t.opTo("Conv", dx, nil, []string{dy, t.turn(w)}, turned.positive().attrs()...)
-			return
-		}
+		turned, _ := win.turned()
+		dy = t.pad(t.spread(dy, win.stride), 0, 0, min(turned.pads[0], 0), min(turned.pads[1], 0), 0, 0, min(turned.pads[2], 0), min(turned.pads[3], 0))
+		t.opTo("Conv", dx, nil, []string{dy, t.turn(w)}, turned.positive().attrs()...)
+		return
 	}
 	extra := [2]int64{max(-win.pads[2], 0), max(-win.pads[3], 0)}
 	t.opTo("ConvTranspose", dx, nil, []string{dy, w}, append(win.positive().attrs(), graph.Ints("output_padding", extra[:]...))...)

@@ -161,6 +161,10 @@ func layerNormRule(b *build, n *onnxpb.NodeProto) error {
 	if axis, rank := graph.FindInt(n, "axis", -1), int64(len(b.shape[x])); axis != -1 && axis != rank-1 {
 		return fmt.Errorf("over axes %d to %d; only the last has a rule", axis, rank-1)
 	}
+	if !b.wants(n, 0) && !b.wants(n, 1) {
+		b.give(n, 2, b.fit(dy, n.Input[2]))
+		return nil
+	}
 	width := b.shape[scale][len(b.shape[scale])-1]
 	mean := func(v string) string { return b.mul(b.sumKeep(v, -1), b.scalar(1/float32(width))) }
 	centred := b.sub(x, mean(x))
