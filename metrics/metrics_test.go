@@ -108,6 +108,14 @@ func TestWilson(t *testing.T) {
 			t.Errorf("%d of %d: interval [%v, %v]", tt[0], tt[1], lo, hi)
 		}
 	}
+	for n := 1; n < 1000; n++ {
+		if lo, hi := Wilson(1, n); hi > 1 || lo > hi {
+			t.Errorf("%d of %d: interval [%v, %v]", n, n, lo, hi)
+		}
+		if lo, _ := Wilson(0, n); lo < 0 {
+			t.Errorf("0 of %d: from %v", n, lo)
+		}
+	}
 	lo, hi := Wilson(1, 10)
 	near(t, "low end of 10 of 10", lo, .722467, 5e-7)
 	near(t, "high end of 10 of 10", hi, 1, 0)

@@ -121,6 +121,11 @@ func TestCLRBeta(t *testing.T) {
 	for i, want := range map[int]float64{0: .938889, 1: .927778, 8: .85, 9: .861111, 17: .95, 18: .95, 19: .95} {
 		near(t, "momentum", c.Momentum(i), want, 5e-7)
 	}
+	short := CLRBeta{Batches: 3, CycleLen: 1, Cycles: 1, Div: 4, Tail: 10}
+	for i, want := range []float64{.25, 1, .25} {
+		near(t, "factor of a cycle with one step up", short.Factor(i), want, 1e-15)
+	}
+	near(t, "top of a long cycle, half of it tail", CLRBeta{Batches: 1000, CycleLen: 1, Cycles: 1, Div: 4, Tail: 50}.Factor(250), 1, 1e-15)
 	c.MomentumMax, c.MomentumMin = 0, 0
 	for _, i := range []int{0, 8, 9, 19} {
 		near(t, "momentum of a CLRBeta that leaves it alone", c.Momentum(i), DefaultMomentum, 0)
