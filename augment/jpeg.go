@@ -171,10 +171,7 @@ func (s *samples) pack(dst []uint64, y, x0 int) {
 	default:
 		convertYCC(dst, c[0], c[1], c[2])
 	}
-	if s.model == jpeg.RGB || s.model == jpeg.YCC {
-		return
-	}
-	for i, k := range c[3] { // what is stored is 255 less the ink, transformed or not
+	for i, k := range c[3] { // of four components: what is stored is 255 less the ink, transformed or not
 		if s.model == jpeg.YCCK {
 			dst[i] ^= rgb(255, 255, 255) // the transform is of the inks
 		}

@@ -147,7 +147,7 @@ func TestShrunkPictureIsPlaced(t *testing.T) {
 
 // The part of a shrunk picture that counts turns with the picture.
 func TestGeometryTurnsWithThePicture(t *testing.T) {
-	const w, h = 7, 5
+	const w, h = 7, 6
 	g := geometry{w: w, h: h, fullW: 56, fullH: 40, x: 2, y: 1, extW: 4, extH: 3}
 	for o := range 10 {
 		im := &Image{Width: w, Height: h, Pix: make([]uint8, 3*w*h), shrunk: &g}
