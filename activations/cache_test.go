@@ -266,16 +266,17 @@ func TestRefreshWithoutTheFolder(t *testing.T) {
 	}
 }
 
-// A disk that cannot hold the rows is told of before anything is computed.
+// A disk that cannot hold the rows is told of before the others' lock is asked for.
 func TestFullDiskIsToldBeforehand(t *testing.T) {
 	items := photos(t, 3)
 	c := open(t, t.TempDir(), 8)
 	fill(t, c, items[:1], FillOptions{})
-	c.key.Features = 1 << 50
-	body := &fakeBody{features: 1 << 50}
-	r, err := c.Fill(t.Context(), items[1:], body, fakeLoad, FillOptions{})
-	if err == nil || r.Computed != 0 || body.runs.Load() != 0 || !strings.HasPrefix(err.Error(), "activations: "+c.Dir()) || !strings.Contains(err.Error(), "needed; free some space") {
-		t.Errorf("%+v, %v", r, err)
+	c.key.Features = 1 << 50 // no memory holds a row either, so nothing is filled with them here
+	f := &filler{c: c, items: items[1:]}
+	err := f.lock()
+	locks, _ := filepath.Glob(filepath.Join(c.Dir(), "lock-*"))
+	if err == nil || len(locks) > 0 || !strings.HasPrefix(err.Error(), "activations: "+c.Dir()) || !strings.Contains(err.Error(), "needed; free some space") {
+		t.Fatalf("%v", err)
 	}
 	if !strings.Contains(err.Error(), "4503599.6 GB needed") { // one row of 2^50 floats: of two items, one may be the row that is there
 		t.Errorf("%v", err)
