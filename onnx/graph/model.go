@@ -25,6 +25,7 @@ import (
 
 	"finetune/internal/durable"
 	"finetune/internal/failure"
+	"finetune/internal/reading"
 	"finetune/onnx/graph/onnxpb"
 )
 
@@ -69,6 +70,9 @@ func decode(data []byte, path string) (*Model, error) {
 	m := &Model{ModelProto: &onnxpb.ModelProto{}, Path: path}
 	if len(data) > MaxBytes {
 		return nil, m.badf("%d bytes, the limit is %d; keep weights as external data", len(data), MaxBytes)
+	}
+	if what := reading.Other(data); what != "" {
+		return nil, m.badf("not an ONNX model but %s", what)
 	}
 	if err := proto.Unmarshal(data, m.ModelProto); err != nil {
 		return nil, m.badf("not an ONNX model (%w); check that the file is whole", err)

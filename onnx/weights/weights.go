@@ -23,6 +23,7 @@ import (
 	"strings"
 
 	"finetune/internal/failure"
+	"finetune/internal/reading"
 )
 
 // Bounds that every reader keeps. The largest state dict in use here (ResNet50)
@@ -106,7 +107,7 @@ func open(path string) (*os.File, int64, error) {
 
 // parse tells the format by the first bytes and reads it.
 func parse(r io.ReaderAt, size int64) ([]Tensor, error) {
-	head := make([]byte, 16)
+	head := make([]byte, 64)
 	n, err := r.ReadAt(head, 0)
 	if err != nil && err != io.EOF {
 		return nil, err
@@ -121,6 +122,9 @@ func parse(r io.ReaderAt, size int64) ([]Tensor, error) {
 	case len(head) > 8 && head[8] == '{':
 		tensors, _, err = parseSafetensors(r, size)
 	default:
+		if what := reading.Other(head); what != "" {
+			return nil, errors.New(what)
+		}
 		return nil, errors.New("neither a PyTorch .pth nor a .safetensors file; save the weights with torch.save(model.state_dict(), FILE)")
 	}
 	if err != nil {
