@@ -29,7 +29,7 @@ TOOL     := $(GO) build -C tools -o $(CURDIR)/bin/tools/
 PACKAGES := ./...
 RACE     := $(patsubst %,./%/...,$(wildcard activations augment dataset internal/fetch learner serve))
 
-.PHONY: all gate fmt vet staticcheck test test-runtimes race verify build fetch runtimes demo cuda cross wine arm64 clean golden proto bench microbench kills faults hostile corpus fuzz mutants notices sbom vuln
+.PHONY: all gate fmt vet staticcheck test test-runtimes race verify build fetch runtimes demo cuda cross wine arm64 clean golden proto bench microbench kills faults hostile corpus fuzz mutants sanitize notices sbom vuln
 
 all: gate
 gate: test build
@@ -134,6 +134,9 @@ corpus: # hundreds of files of every kind beside Pillow, in both builds; PYTHON 
 
 hostile: # thousands of files made to break score and precompute
 	$(GO) run ./bench/hostile -n $(HOSTILE)
+
+sanitize: # the C kernels of the head under the address sanitizer, odd widths and large batches included
+	$(GO) test -asan -short -skip TestStepDoesNotAllocate ./head
 
 mutants: # how many small changes of the code its tests notice, by package; an hour. MUTANTS='-n 60 -seed 2 ./scores'
 	$(GO) run ./bench/mutants $(MUTANTS)
