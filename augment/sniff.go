@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+
+	"finetune/internal/reading"
 )
 
 // magic lists what a file starts with; reads names a codec, other a format that is recognised but not read.
@@ -86,21 +88,20 @@ func sniff(data []byte) (string, error) {
 
 // other says what a file is that starts like no picture.
 func other(data []byte) error {
-	head := bytes.ToLower(bytes.TrimSpace(data[:min(len(data), 512)]))
-	has := func(text string) bool { return bytes.Contains(head, []byte(text)) }
+	head := bytes.ToLower(data[:min(len(data), 512)])
 	tail := data[max(0, len(data)-26):]
 	switch {
-	case bytes.HasPrefix(head, []byte("version https://git-lfs.github.com/")):
+	case reading.LFSPointer(data):
 		return &DecodeError{Unreadable, "a pointer of Git LFS, not the photograph itself; run git lfs pull"}
 	case len(data) > 132 && string(data[128:132]) == "DICM":
 		return unsupported("DICOM", "dcmj2pnm +on IN OUT.png")
 	case bytes.Contains(tail, []byte("TRUEVISION-XFILE")), isTGA(data):
 		return unsupported("TGA", "magick IN OUT.png")
-	case has("<svg"):
+	case bytes.Contains(head, []byte("<svg")):
 		return unsupported("SVG", "magick IN OUT.png")
-	case bytes.HasPrefix(head, []byte("<!doctype html")), bytes.HasPrefix(head, []byte("<html")):
+	case reading.WebPage(data):
 		return &DecodeError{Unreadable, "a web page, not an image: the download went wrong; fetch it again"}
-	case len(data) > 6 && string(data[4:8]) == "ORTM": // FlatBuffers of ONNX Runtime
+	case reading.ORTModel(data):
 		return &DecodeError{Unsupported, "a network of ONNX Runtime (.ort), not an image; remove it from the folder"}
 	case len(data) > 188 && data[0] == 0x47 && data[188] == 0x47:
 		return unsupported("video (MPEG)", convertor("video"))

@@ -5,14 +5,34 @@ import "bytes"
 // Other says what a file that is no network, or holds no weights, is instead, and
 // what to do about it, judged by its first bytes; "" where they are unknown.
 func Other(data []byte) string {
-	text := bytes.ToLower(bytes.TrimLeft(data[:min(len(data), 64)], "\xef\xbb\xbf \t\r\n"))
 	switch {
-	case bytes.HasPrefix(data, []byte("version https://git-lfs")):
+	case LFSPointer(data):
 		return "a pointer of Git LFS, not the file itself; run git lfs pull"
-	case bytes.HasPrefix(text, []byte("<!doctype html")), bytes.HasPrefix(text, []byte("<html")):
+	case WebPage(data):
 		return "a web page, as a download leaves that did not get the file; download it again"
-	case len(data) >= 8 && string(data[4:8]) == "ORTM":
+	case ORTModel(data):
 		return "a model in ONNX Runtime's own format; use the .onnx that it was made from"
 	}
 	return ""
+}
+
+// LFSPointer reports whether a file begins as what Git LFS leaves in place of one
+// that it has not fetched.
+func LFSPointer(data []byte) bool {
+	return bytes.HasPrefix(start(data), []byte("version https://git-lfs.github.com/"))
+}
+
+// WebPage reports whether a file begins as HTML does.
+func WebPage(data []byte) bool {
+	head := start(data)
+	return bytes.HasPrefix(head, []byte("<!doctype html")) || bytes.HasPrefix(head, []byte("<html"))
+}
+
+// ORTModel reports whether a file begins as ONNX Runtime's FlatBuffers do.
+func ORTModel(data []byte) bool { return len(data) >= 8 && string(data[4:8]) == "ORTM" }
+
+// start is how a text begins, in lower case.
+func start(data []byte) []byte {
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	return bytes.ToLower(bytes.TrimSpace(data[:min(len(data), 512)]))
 }
