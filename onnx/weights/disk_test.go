@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"finetune/internal/failure"
+	"finetune/internal/faults"
 )
 
 // failingAt is a disk that cannot read one of its bytes.
@@ -65,13 +66,7 @@ func TestErrorsOfTheSystemAreNotOfTheFile(t *testing.T) {
 
 // Files are closed, also those that are refused.
 func TestFilesAreClosed(t *testing.T) {
-	open := func() int {
-		list, err := os.ReadDir("/proc/self/fd")
-		if err != nil {
-			t.Skip("no list of open files here:", err)
-		}
-		return len(list)
-	}
+	open := func() int { return faults.OpenFiles(t) }
 	before := open()
 	for range 20 {
 		Read(t.TempDir())
