@@ -61,11 +61,11 @@ func stillWebP(frame []byte) []byte {
 
 // on puts a picture on a white canvas.
 func (im *Image) on(w, h int, at image.Point) (picture, error) {
-	if im.Width == w && im.Height == h {
-		return im, nil
-	}
 	if at.X+im.Width > w || at.Y+im.Height > h {
 		return nil, webpError("a frame that reaches over the canvas")
+	}
+	if im.Width == w && im.Height == h {
+		return im, nil
 	}
 	out := &Image{Width: w, Height: h, Pix: bytes.Repeat([]byte{255}, 3*w*h)}
 	for y := range im.Height {

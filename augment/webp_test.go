@@ -56,7 +56,11 @@ func TestFirstFrameIsPlaced(t *testing.T) {
 				}
 			}
 		}
-		for _, c := range []image.Rectangle{image.Rect(0, 0, w-1, h), image.Rect(0, 0, w, h-1), image.Rect(4, 0, w+3, h), image.Rect(0, 4, w+9, h+3)} {
+		beyond := []image.Rectangle{
+			image.Rect(0, 0, w-1, h), image.Rect(0, 0, w, h-1), image.Rect(4, 0, w+3, h), image.Rect(0, 4, w+9, h+3),
+			image.Rect(2, 0, w, h), image.Rect(0, 2, w, h), {Min: image.Pt(2*w, 2*h), Max: image.Pt(w, h)}, // as large as the canvas, and beside it
+		}
+		for _, c := range beyond {
 			_, err := Decode(animated(still, image.Pt(w, h), c), Limits{})
 			wantStatus(t, c.String(), err, Unreadable, "reaches over the canvas")
 		}
