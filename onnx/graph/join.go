@@ -103,6 +103,6 @@ func (m *Model) mergeHeaders(b *Model) error {
 	for _, p := range b.MetadataProps {
 		m.SetMeta(p.GetKey(), p.GetValue())
 	}
-	m.MetadataProps = slices.DeleteFunc(m.MetadataProps, func(p *onnxpb.StringStringEntryProto) bool { return p.GetKey() == sealKey })
+	m.unseal()
 	return nil
 }

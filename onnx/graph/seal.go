@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"hash/crc32"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -14,9 +15,11 @@ import (
 const sealKey = "finetune.crc32c"
 
 // Seal adds a checksum to the metadata, which Read then checks: a file that
-// changes afterwards is refused. Nothing may be added after it. A model with
-// functions stays without: they come behind the metadata in a file.
+// changes afterwards is refused. Nothing may be added after it but another seal,
+// which takes its place. A model with functions stays without: they come behind
+// the metadata in a file.
 func (m *Model) Seal() error {
+	m.unseal()
 	if len(m.Functions) > 0 {
 		return nil
 	}
@@ -30,6 +33,11 @@ func (m *Model) Seal() error {
 		return err
 	}
 	return m.checkSeal(sealed)
+}
+
+// unseal takes a checksum of what the model was out of its metadata.
+func (m *Model) unseal() {
+	m.MetadataProps = slices.DeleteFunc(slices.Clone(m.MetadataProps), func(p *onnxpb.StringStringEntryProto) bool { return p.GetKey() == sealKey })
 }
 
 // Sealed reports whether the model has a checksum, or can have none.
