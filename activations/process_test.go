@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -175,8 +176,29 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 	if err != context.DeadlineExceeded || r.Computed != 0 || !strings.Contains(warned, "waiting") {
 		t.Errorf("computed %d, %v, warned %q; want to wait until the deadline", r.Computed, err, warned)
 	}
+	if locks, _ := filepath.Glob(filepath.Join(dir, "*", "lock-*")); len(locks) != 1 {
+		t.Errorf("locks %v; want that of the first, which still computes", locks)
+	}
 	close(finish)
 	wg.Wait()
+}
+
+// A Fill that was cancelled has ended: no photograph is decoded after it has returned.
+func TestNothingIsDecodedAfterTheEnd(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var decoding atomic.Int64
+	load := func([]float32, []byte, dataset.Item) error {
+		decoding.Add(1)
+		defer decoding.Add(-1)
+		cancel()
+		time.Sleep(50 * time.Millisecond)
+		return nil
+	}
+	_, err := open(t, t.TempDir(), 8).Fill(ctx, photos(t, 60), &fakeBody{features: 8}, load, FillOptions{Batch: 100, Workers: 4})
+	if n := decoding.Load(); n != 0 || err != context.Canceled {
+		t.Errorf("%v; %d photographs are still being decoded", err, n)
+	}
 }
 
 // A resumed run is one whose folder holds any part of the shards.

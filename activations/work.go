@@ -216,9 +216,9 @@ func (f *filler) lock() error {
 	got, err := l.TryLock()
 	if err == nil && !got {
 		f.warn("another process computes these rows; waiting for it")
-		got, err = l.TryLockContext(f.ctx, 100*time.Millisecond)
+		_, err = l.TryLockContext(f.ctx, 100*time.Millisecond)
 	}
-	if err != nil || !got {
+	if err != nil {
 		return f.ctx.Err()
 	}
 	f.release = func() {

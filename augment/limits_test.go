@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 )
@@ -55,6 +56,26 @@ func TestScansAreBounded(t *testing.T) {
 		wantStatus(t, "2,000 scans", err, TooLarge, "2001 scans", "--max-pixels")
 		if d := time.Since(start); d > 2*time.Second {
 			t.Errorf("refused after %v", d)
+		}
+	}
+}
+
+// A strip or tile of a TIFF that is JPEG has the limits of a JPEG: 200 million pixels, 20 times that in all scans.
+func TestStripsAreBounded(t *testing.T) {
+	done, cancel := context.WithCancel(t.Context())
+	cancel()                           // what is within the limits ends before it costs anything
+	wide := func(w, h uint16) []byte { // lossless, which is not decoded
+		return []byte{0xff, 0xd8, 0xff, 0xc3, 0, 11, 8, uint8(h >> 8), uint8(h), uint8(w >> 8), uint8(w), 1, 1, 0x11, 0}
+	}
+	for name, c := range map[string]struct {
+		data []byte
+		want string
+	}{
+		"200 million pixels": {wide(20000, 10000), "lossless"}, "more": {wide(20000, 10001), "too many pixels"},
+		"4,000 scans of a million": {manyScans(1000, 3999), "canceled"}, "4,001": {manyScans(1000, 4000), "too many pixels or scans"},
+	} {
+		if _, _, _, _, err := tiffJPEG(done, c.data, false); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
 }

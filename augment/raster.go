@@ -25,13 +25,12 @@ type floatRows interface {
 // large photograph would take 12 bytes a pixel.
 type imageRows struct {
 	im  *Image
-	buf []float32
+	buf []float32 // a row
 }
 
 func (r *imageRows) size() (w, h int) { return r.im.Width, r.im.Height }
 
 func (r *imageRows) row(y int) []float32 {
-	r.buf = grow(r.buf, 3*r.im.Width)
 	for i, v := range r.im.Pix[3*y*r.im.Width:][:len(r.buf)] {
 		r.buf[i] = unit[v]
 	}

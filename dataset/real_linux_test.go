@@ -73,7 +73,11 @@ func TestFoldersThatCannotBeListed(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	err := closed(t, flat(t, photos("sub")...), "sub", func() error { _, err := Open("sub", Options{Fallback: 0.2}); return err })
+	err := closed(t, flat(t, "only/1.jpg"), "only", func() error { _, err := Open(".", Options{Fallback: 0.2}); return err })
+	if !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), "only: cannot list: permission denied; check its permissions") {
+		t.Errorf("the only folder: %v", err)
+	}
+	err = closed(t, flat(t, photos("sub")...), "sub", func() error { _, err := Open("sub", Options{Fallback: 0.2}); return err })
 	if !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), "sub: cannot list: permission denied; check its permissions") {
 		t.Error(err)
 	}

@@ -265,6 +265,10 @@ func TestSuggest(t *testing.T) {
 	near(t, "suggestion from three points, one of them rate 0", Suggest([]float64{0, .2, .4}, []float64{3, 2, 1.5}), 0, 0)
 	near(t, "suggestion with a rate of 0 among the others", Suggest([]float64{.05, .1, 0, .2, .4}, []float64{4, 3, 2.5, 2, 1.5}), 0.0894427190999916, 1e-15)
 	near(t, "suggestion from three points, one of them NaN", Suggest([]float64{.1, .2, .4}, []float64{3, math.NaN(), 1.5}), 0, 0)
+	tens := []float64{1, 10, 100, 1e3, 1e4}
+	near(t, "suggestion where the fall is steepest at the least loss", Suggest(tens, []float64{9, 9, 10, 1, 1.05}), 1e3/math.Sqrt(10), 1e-10)
+	near(t, "suggestion where two losses are the least", Suggest(tens, []float64{9, 9, 5, 1, 1}), 1e3/math.Sqrt(100), 1e-10)
+	near(t, "suggestion from a linear test that only rises", Suggest([]float64{0, 1, 1.1, 1.2, 1.3}, []float64{5, 1, 2, 3, 4}), 1, 1e-15)
 	for _, n := range []int{0, 1, 2} {
 		near(t, "suggestion from too few points", Suggest(rates[:n], losses[:n]), 0, 0)
 	}

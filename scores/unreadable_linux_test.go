@@ -41,6 +41,13 @@ func TestJournalThatCannotBeReadIsNotEmptied(t *testing.T) {
 	if n := openJournal(t, "scores.csv").Len(); n != 6 {
 		t.Errorf("%d rows are left, want 6", n)
 	}
+	if err := os.Chmod(".", 0o555); err != nil {
+		t.Fatal(err)
+	}
+	err = faults.Unprivileged(func() error { _, err := OpenJournal("new.csv", journalColumns, "key", false); return err })
+	if !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), "new.csv.journal") {
+		t.Errorf("a folder that takes no journal: %v", err)
+	}
 	if err := os.Chmod("scores.csv.journal", 0o555); err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,11 @@ func norm(b *graph.Builder, x string, n int64) string {
 	return b.Node("BatchNormalization", "norm", inputs)
 }
 
+// again adds a second BatchNormalization with the numbers of the first.
+func again(b *graph.Builder, x string) string {
+	return b.Node("BatchNormalization", "second", []string{x, "gamma", "beta", "mean", "var"})
+}
+
 // one is a network of one convolution of 3 channels, kernel 1, and what finish makes of it.
 func one(inputs func(b *graph.Builder) []string, finish func(b *graph.Builder, conv string) string) *graph.Model {
 	b := graph.NewBuilder("one", 17)
@@ -53,6 +58,7 @@ func TestFoldWhereItMay(t *testing.T) {
 		"computed bias":   {one(computed, normed), 1},
 		"read twice":      {one(bias, func(b *graph.Builder, c string) string { return b.Node("Add", "", []string{norm(b, c, 3), c}) }), 1},
 		"behind a Relu":   {one(bias, func(b *graph.Builder, c string) string { return norm(b, b.Node("Relu", "", []string{c}), 3) }), 1},
+		"of one folded":   {one(bias, func(b *graph.Builder, c string) string { return again(b, norm(b, c, 3)) }), 0},
 		"of another":      {one(bias, func(b *graph.Builder, _ string) string { return norm(b, "image", 3) }), 1},
 		"computed scale":  {computing(1), 1},
 		"computed offset": {computing(2), 1},

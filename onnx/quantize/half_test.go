@@ -204,4 +204,10 @@ func TestBrokenModelsAreTold(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	short := residual()
+	two := short.Initializers()["two"]
+	two.RawData, two.FloatData = []byte{0, 0, 0}, nil
+	if _, err := HalfWhole(short); err == nil || !strings.Contains(err.Error(), `tensor "two"`) {
+		t.Errorf("a constant cut short: %v", err)
+	}
 }

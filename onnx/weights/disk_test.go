@@ -86,6 +86,9 @@ func TestReadersReturnTheirErrors(t *testing.T) {
 	if _, err := Read("no/such.pth"); !errors.Is(err, fs.ErrNotExist) || failure.KindOf(err) == failure.DataKind {
 		t.Errorf("a file that is not there: %v", err)
 	}
+	if _, _, err := ReadSafetensors("no/such.safetensors"); !errors.Is(err, fs.ErrNotExist) || failure.KindOf(err) == failure.DataKind {
+		t.Errorf("a file of safetensors that is not there: %v", err)
+	}
 	if _, err := Read(t.TempDir()); failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), "not a file") {
 		t.Errorf("a folder: %v", err)
 	}

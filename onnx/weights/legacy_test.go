@@ -3,6 +3,7 @@ package weights
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -83,6 +84,12 @@ func TestHalfNaN(t *testing.T) {
 	}
 }
 
+// unreadable has no storage that can be read.
+type unreadable struct{}
+
+func (unreadable) read(storage) ([]byte, error) { return nil, errDisk }
+func (unreadable) order() binary.ByteOrder      { return binary.LittleEndian }
+
 // A checkpoint may keep its state dict four levels down, no deeper.
 func TestNestedStateDicts(t *testing.T) {
 	for depth, sound := range map[int]bool{0: true, 1: true, 4: true, 5: false} {
@@ -92,6 +99,9 @@ func TestNestedStateDicts(t *testing.T) {
 		}
 		if got, err := findState(d, 0); (err == nil) != sound {
 			t.Errorf("%d levels: %v, %v", depth, got, err)
+		}
+		if _, err := readState(d, unreadable{}); errors.Is(err, errDisk) != sound {
+			t.Errorf("%d levels of a file: %v", depth, err)
 		}
 	}
 	if _, err := findState(&dict{keys: []any{int64(3), "w"}, values: []any{view{}, view{}}}, 0); err != nil {
