@@ -48,6 +48,9 @@ func describe(path string, o Override) (Spec, error) {
 	if err != nil {
 		return Spec{}, err
 	}
+	if err := takesFloats(in); err != nil {
+		return Spec{}, failure.Usage(fmt.Errorf("bodies: %s: %w", path, err))
+	}
 	s := Spec{Size: o.Size, Layout: o.Layout, Source: "file " + filepath.Base(path), Licence: "unknown"}
 	if height, width := in.Size(); s.Size == 0 && height == width && height > 0 {
 		s.Size = int(height)
@@ -162,10 +165,24 @@ func (b *Body) complete(split string) error {
 	return err
 }
 
+// takesFloats refuses an input of pixels that are not float32, and says how to come by one.
+func takesFloats(in graph.Input) error {
+	how := "export the network in float32"
+	switch in.Elem {
+	case graph.Float32:
+		return nil
+	case graph.Float16:
+		how += "; --body-precision float16 then computes in 16 bits"
+	case graph.Uint8:
+		how = "export it with an input of FLOAT, and where it expects 0 to 255 add --mean 0,0,0 --std 0.0039216,0.0039216,0.0039216"
+	}
+	return fmt.Errorf("input %q is of type %s; a body takes FLOAT: %s", in.Name, in.Type, how)
+}
+
 // agrees compares a description with what the graph states about its input.
 func (s *Spec) agrees(in graph.Input) error {
-	if in.Elem != graph.Float32 {
-		return fmt.Errorf("input %q is of type %s; a body takes FLOAT", in.Name, in.Type)
+	if err := takesFloats(in); err != nil {
+		return err
 	}
 	if s.Layout == "" {
 		s.Layout = in.Layout
