@@ -26,6 +26,7 @@ type walker struct {
 	keepUnknown bool // keep a file with an unknown extension without looking inside
 	files       int
 	ignored     map[string]int      // extension or name -> files left out
+	top         string              // the folder of this walk
 	linked      map[string]bool     // real paths of folders that this walk reached through links
 	notes       map[string][]string // what was odd -> paths
 	left        map[string]string   // folders left out whole -> their names
@@ -35,7 +36,11 @@ type walker struct {
 // walk returns the photographs at and below the folder rel (relative to the
 // root, with slashes), sorted by path, each with the given label.
 func (w *walker) walk(rel string, label int, class string) ([]Item, error) {
-	w.linked = map[string]bool{}
+	w.linked, w.top = map[string]bool{}, filepath.Join(w.root, filepath.FromSlash(rel))
+	if rel != "" && w.above(w.top) {
+		w.note(notFollowed, rel)
+		return nil, nil
+	}
 	var above []os.FileInfo
 	for dir := rel; dir != "" && dir != "."; {
 		dir = path.Dir(dir)
@@ -90,7 +95,7 @@ func (w *walker) entry(items []Item, rel string, e os.DirEntry, above []os.FileI
 		case err != nil: // a broken link: reading it will say so, under its name
 			mode = 0
 		case info.IsDir() && w.seen(file, info, above):
-			w.note("link to a folder already listed, not followed", rel)
+			w.note(notFollowed, rel)
 			return items, nil
 		default:
 			mode = info.Mode().Type()
@@ -115,19 +120,49 @@ func (w *walker) entry(items []Item, rel string, e os.DirEntry, above []os.FileI
 	return append(items, Item{Path: EscapePath(rel), File: file, Label: -1}), nil
 }
 
+const notFollowed = "link to a folder already listed, not followed"
+
 // seen reports whether following a link to a folder would loop or list it twice.
 func (w *walker) seen(file string, info os.FileInfo, above []os.FileInfo) bool {
-	for _, a := range above {
-		if os.SameFile(a, info) {
-			return true
-		}
+	if slices.ContainsFunc(above, func(a os.FileInfo) bool { return os.SameFile(a, info) }) || w.above(file) {
+		return true
 	}
-	target, err := filepath.EvalSymlinks(file)
-	if err != nil || w.linked[target] {
+	target, err := realPath(file)
+	if err != nil || w.linked[target] || w.listed(target) {
 		return true
 	}
 	w.linked[target] = true
 	return false
+}
+
+// above reports whether a folder is really one on its own way down from the
+// root, or one that holds such a folder: what is there is of other parts too.
+func (w *walker) above(file string) bool {
+	target, err := realPath(file)
+	if err != nil {
+		return false
+	}
+	root := filepath.Clean(w.root)
+	for dir := filepath.Clean(file); dir != root && dir != filepath.Dir(dir); {
+		dir = filepath.Dir(dir)
+		if real, err := realPath(dir); err == nil && insideAny(real, []string{target}) {
+			return true
+		}
+	}
+	return false
+}
+
+// listed reports whether this walk comes to a folder without any link.
+func (w *walker) listed(target string) bool {
+	if w.top == "" {
+		return false
+	}
+	top, err := realPath(w.top)
+	if err != nil {
+		return false
+	}
+	rel, err := filepath.Rel(top, target)
+	return err == nil && filepath.IsLocal(rel) && !slices.ContainsFunc(strings.Split(rel, string(filepath.Separator)), leftover)
 }
 
 // wanted says whether file could be a photograph; what is left out is counted.
