@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"finetune/internal/dims"
 	"finetune/internal/failure"
 	"finetune/internal/rng"
 	"finetune/onnx"
@@ -148,11 +149,7 @@ func (t *Trainer) masks(n, step int) [][]float32 {
 
 // row is the number of values a mask has for each image.
 func row(m gradient.Mask) int {
-	n := int64(1)
-	for _, d := range m.Shape[1:] {
-		n *= d
-	}
-	return int(n)
+	return int(dims.Product(m.Shape[1:]))
 }
 
 // gradients runs the training model on one part, writes its logits and leaves

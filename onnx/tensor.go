@@ -5,6 +5,8 @@ import (
 	"unsafe"
 
 	ort "github.com/yalue/onnxruntime_go"
+
+	"finetune/internal/dims"
 )
 
 // Tensor is a value that goes in or out of a Session.
@@ -39,11 +41,7 @@ func Uint8(data []uint8, shape ...int64) (*Tensor, error) { return view(data, sh
 func Bool(data []bool, shape ...int64) (*Tensor, error) { return view(data, shape) }
 
 func view[T float32 | float64 | int64 | uint8 | bool](data []T, shape []int64) (*Tensor, error) {
-	n := int64(1)
-	for _, d := range shape {
-		n *= d
-	}
-	if n != int64(len(data)) {
+	if n := dims.Product(shape); n != int64(len(data)) {
 		return nil, fmt.Errorf("onnx: tensor of shape %v holds %d values, got %d", shape, n, len(data))
 	}
 	if len(shape) == 0 {

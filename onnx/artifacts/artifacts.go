@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"finetune/internal/dims"
 	"finetune/internal/durable"
 	"finetune/internal/failure"
 	"finetune/onnx/gradient"
@@ -81,11 +82,7 @@ type Named struct {
 
 // Len is the number of elements.
 func (n Named) Len() int {
-	count := int64(1)
-	for _, d := range n.Shape {
-		count *= d
-	}
-	return int(count)
+	return int(dims.Product(n.Shape))
 }
 
 // OwnFile reports whether a file of an artifacts' folder is one that Write makes.

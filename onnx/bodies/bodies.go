@@ -21,6 +21,7 @@ import (
 	"slices"
 	"strings"
 
+	"finetune/internal/dims"
 	"finetune/internal/failure"
 	"finetune/onnx/graph"
 	"finetune/onnx/weights"
@@ -119,7 +120,7 @@ func (n *net) param(name string, shape ...int64) string {
 	case t.Ints != nil || t.Bytes != nil:
 		n.misshapen = append(n.misshapen, name+" holds integers")
 		return name
-	case !slices.Equal(t.Shape, shape) || int64(len(t.Data)) != product(shape):
+	case !slices.Equal(t.Shape, shape) || int64(len(t.Data)) != dims.Product(shape):
 		n.misshapen = append(n.misshapen, fmt.Sprintf("%s is %v instead of %v", name, t.Shape, shape))
 		return name
 	}
@@ -127,14 +128,6 @@ func (n *net) param(name string, shape ...int64) string {
 		n.numberless = append(n.numberless, fmt.Sprintf("%s holds %g", name, t.Data[i]))
 	}
 	return n.b.Init(name, shape, t.Data)
-}
-
-func product(shape []int64) int64 {
-	p := int64(1)
-	for _, d := range shape {
-		p *= d
-	}
-	return p
 }
 
 // misfit says which tensors of the state dict do not belong, nil if all do.

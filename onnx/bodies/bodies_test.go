@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"finetune/internal/dims"
 	"finetune/internal/failure"
 	"finetune/onnx/weights"
 )
@@ -25,7 +26,7 @@ func TestParameterCounts(t *testing.T) {
 		var numbers int64
 		for _, p := range params {
 			if !strings.Contains(p.Name, "running_") {
-				numbers += product(p.Shape)
+				numbers += dims.Product(p.Shape)
 			}
 		}
 		if numbers != want.numbers || int64(len(params)) != want.tensors {

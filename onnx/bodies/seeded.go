@@ -4,6 +4,7 @@ import (
 	"math"
 	"strings"
 
+	"finetune/internal/dims"
 	"finetune/internal/rng"
 	"finetune/onnx/weights"
 )
@@ -25,7 +26,7 @@ func Seeded(name string, seed uint64) ([]weights.Tensor, error) {
 	for i, t := range state {
 		lo, hi := span(t, byName)
 		s := rng.New(seed, rng.Text(t.Name))
-		data := make([]float32, product(t.Shape))
+		data := make([]float32, dims.Product(t.Shape))
 		for j := range data {
 			data[j] = float32(s.Uniform(lo, hi))
 		}

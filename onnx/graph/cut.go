@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -49,20 +50,18 @@ func (m *Model) FindCut() (tensor string, channels int64, err error) {
 // attends reports whether the graph computes attention: a product with a softmax.
 func (v *view) attends() bool {
 	return slices.ContainsFunc(v.nodes, func(n *onnxpb.NodeProto) bool {
-		switch n.GetOpType() {
-		case "Attention", "MultiHeadAttention":
+		switch op := v.model.Op(n); op {
+		case Op{Name: "Attention"}, Op{Domain: contrib, Name: "Attention"}, Op{Domain: contrib, Name: "MultiHeadAttention"}:
 			return true
-		case "MatMul":
-			return v.maker[firstInput(n)].GetOpType() == "Softmax"
+		default:
+			return op.Standard() == "MatMul" && v.made(firstInput(n)) == "Softmax"
 		}
-		return false
 	})
 }
 
 // view is a graph with its shapes and the maker of each tensor at hand.
 type view struct {
 	*inferer
-	model *Model
 	nodes []*onnxpb.NodeProto // sorted
 	maker map[string]*onnxpb.NodeProto
 }
@@ -81,7 +80,15 @@ func (m *Model) survey() (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &view{inferer: s, model: m, nodes: nodes, maker: makers(nodes)}, nil
+	return &view{inferer: s, nodes: nodes, maker: makers(nodes)}, nil
+}
+
+// made is the operator of ONNX's own that made a tensor, "" for another or none.
+func (v *view) made(tensor string) string {
+	if n := v.maker[tensor]; n != nil {
+		return v.model.Op(n).Standard()
+	}
+	return ""
 }
 
 func makers(nodes []*onnxpb.NodeProto) map[string]*onnxpb.NodeProto {
@@ -107,7 +114,7 @@ type pooling struct {
 func (v *view) poolings() []pooling {
 	var all []pooling
 	for _, n := range slices.Backward(v.nodes) {
-		if len(n.Input) == 0 || len(n.Output) == 0 || !isONNX(n.GetDomain()) {
+		if len(n.Input) == 0 || len(n.Output) == 0 {
 			continue
 		}
 		t := v.pooled(n)
@@ -126,7 +133,7 @@ func (v *view) poolings() []pooling {
 // pooled is the map [N, C, H, W] that node n pools or flattens away, or "".
 func (v *view) pooled(n *onnxpb.NodeProto) string {
 	x, name := v.in(n, 0), n.Input[0]
-	switch op := n.GetOpType(); op {
+	switch v.model.Op(n).Standard() {
 	case "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool":
 		return name
 	case "AveragePool", "MaxPool", "LpPool":
@@ -149,58 +156,64 @@ func isMap(x []int64) bool {
 	return len(x) == 4 && x[1] != 0 && (x[2] > 1 || x[3] > 1)
 }
 
-// reduced is the map that Reduce node n pools: over axes 2 and 3 of [N, C, H, W],
-// over axes 1 and 2 of its transpose [N, H, W, C], over the last axis of
-// [N, C, H*W], or over axis 2 after another node reduced axis 3.
+// reduced is the map [N, C, H, W] that Reduce node n pools, in one of the forms that exporters write:
+//
+//	axes 2 and 3 of the map
+//	axes 1 and 2 of its transpose [N, H, W, C]
+//	axis 2 of the map flattened to [N, C, H*W]
+//	axis 2 of what another Reduce node left of it, after axis 3
 func (v *view) reduced(n *onnxpb.NodeProto) string {
-	x, name := v.in(n, 0), n.Input[0]
+	x, source := v.in(n, 0), n.Input[0]
 	rank := len(x)
 	if x == nil {
 		rank = 4 // an unknown shape: believe the axes
 	}
-	set, ok := v.reduceAxes(n, rank)
-	if !ok {
-		return ""
-	}
-	before := v.maker[name]
+	axes, known := v.reduceAxes(n, rank)
+	over := func(list ...int) bool { return known && slices.Equal(axes, list) }
 	switch {
-	case rank == 4 && len(set) == 2 && set[2] && set[3]:
-		return name
-	case rank == 4 && len(set) == 2 && set[1] && set[2] && before.GetOpType() == "Transpose" &&
-		slices.Equal(FindInts(before, "perm"), []int64{0, 2, 3, 1}):
-		return firstInput(before)
-	case rank == 3 && len(set) == 1 && set[2]:
-		return v.flattened(before, x)
-	case rank == 4 && len(set) == 1 && set[2]: // keepdims
-		return v.halfReduced(before)
+	case rank == 4 && over(2, 3):
+		return source
+	case rank == 4 && over(1, 2):
+		return v.transposed(source)
+	case rank == 3 && over(2):
+		return cmp.Or(v.flattened(source), v.halfReduced(source))
+	case rank == 4 && over(2): // the other node kept axis 3, of one element
+		return v.halfReduced(source)
 	}
 	return ""
 }
 
-// flattened is the map [N, C, H, W] behind x [N, C, K], made by node before.
-func (v *view) flattened(before *onnxpb.NodeProto, x []int64) string {
-	switch op := before.GetOpType(); {
-	case op == "Reshape":
-		from := v.in(before, 0)
-		if isMap(from) && from[1] == x[1] && from[2]*from[3] == x[2] {
-			return firstInput(before)
-		}
-	case strings.HasPrefix(op, "Reduce"):
-		return v.halfReduced(before)
+// transposed is the map [N, C, H, W] of which tensor is the transpose [N, H, W, C], or "".
+func (v *view) transposed(tensor string) string {
+	if v.made(tensor) != "Transpose" || !slices.Equal(FindInts(v.maker[tensor], "perm"), []int64{0, 2, 3, 1}) {
+		return ""
 	}
-	return ""
+	return firstInput(v.maker[tensor])
 }
 
-// halfReduced is the map of which node before reduced the last axis.
-func (v *view) halfReduced(before *onnxpb.NodeProto) string {
-	if !strings.HasPrefix(before.GetOpType(), "Reduce") {
+// flattened is the map [N, C, H, W] that tensor [N, C, H*W] is a Reshape of, or "".
+func (v *view) flattened(tensor string) string {
+	if v.made(tensor) != "Reshape" {
 		return ""
 	}
-	x := v.in(before, 0)
-	if set, ok := v.reduceAxes(before, len(x)); !ok || len(x) != 4 || len(set) != 1 || !set[3] {
+	from, to := v.in(v.maker[tensor], 0), v.dims[tensor]
+	if !isMap(from) || from[1] != to[1] || from[2]*from[3] != to[2] {
 		return ""
 	}
-	return firstInput(before)
+	return firstInput(v.maker[tensor])
+}
+
+// halfReduced is the map [N, C, H, W] of which tensor is what a Reduce node over the last axis left, or "".
+func (v *view) halfReduced(tensor string) string {
+	if !strings.HasPrefix(v.made(tensor), "Reduce") {
+		return ""
+	}
+	n := v.maker[tensor]
+	rank := len(v.in(n, 0))
+	if axes, ok := v.reduceAxes(n, rank); !ok || rank != 4 || !slices.Equal(axes, []int{3}) {
+		return ""
+	}
+	return firstInput(n)
 }
 
 // firstInput is the tensor n reads first, "" if none or no node.

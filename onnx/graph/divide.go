@@ -20,7 +20,7 @@ func (m *Model) CheckDivisors() error {
 	if err != nil {
 		return err
 	}
-	d := &divisors{view: &view{model: flat, nodes: nodes}}
+	d := &divisors{view: &view{inferer: &inferer{model: flat}, nodes: nodes}}
 	if err := d.walk(flat.Graph, nil); err != nil {
 		return m.badf("%w", err)
 	}
@@ -46,14 +46,14 @@ func (d *divisors) walk(g *onnxpb.GraphProto, outer map[string]*onnxpb.TensorPro
 	for _, n := range g.Node {
 		for _, out := range n.Output {
 			delete(known, out)
-			if n.GetOpType() == "Constant" && isONNX(n.GetDomain()) {
+			if d.view.model.Op(n).Standard() == "Constant" {
 				known[out] = constantTensor(n)
 			}
 		}
 	}
 	for _, n := range g.Node {
-		divides := isONNX(n.GetDomain()) && (n.GetOpType() == "Div" || n.GetOpType() == "Mod") && len(n.Input) > 1
-		if divides && !d.sound(n.Input[1], known) {
+		op := d.view.model.Op(n).Standard()
+		if (op == "Div" || op == "Mod") && len(n.Input) > 1 && !d.sound(n.Input[1], known) {
 			return fmt.Errorf("node %s divides integers by %q, which is zero or may be", label(n), n.Input[1])
 		}
 		for _, sub := range subgraphs(n) {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"finetune/internal/dims"
 	"finetune/onnx/graph/onnxpb"
 )
 
@@ -145,8 +146,7 @@ func (m *Model) UpdateInitializers(values map[string][]float32) error {
 			return m.badf("no initializer %q to update; is this the body the weights were trained on?", name)
 		}
 		old := m.Graph.Initializer[i]
-		n, ok := elements(old.Dims)
-		if old.GetDataType() != Float32 || !ok || n != int64(len(v)) {
+		if old.GetDataType() != Float32 || dims.Product(old.Dims) != int64(len(v)) {
 			return m.badf("initializer %q is %s %v, got %d float32 values; is this the body the weights were trained on?", name, elemName(old.GetDataType()), old.Dims, len(v))
 		}
 		t := FloatTensor(name, old.Dims, v)

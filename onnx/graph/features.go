@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"finetune/internal/dims"
 	"finetune/onnx/graph/onnxpb"
 )
 
@@ -97,7 +98,7 @@ func (m *Model) hoist() {
 	inits := slices.Clone(m.Graph.Initializer)
 	m.Graph.Node = kept(m.Graph.Node, func(n *onnxpb.NodeProto) bool {
 		t := Find(n, "value").GetT()
-		if n.GetOpType() != "Constant" || !isONNX(n.GetDomain()) || t.GetDataType() != Float32 || len(t.GetDims()) == 0 || len(n.Output) != 1 {
+		if m.Op(n).Standard() != "Constant" || t.GetDataType() != Float32 || len(t.GetDims()) == 0 || len(n.Output) != 1 {
 			return true
 		}
 		t = shallow(t)
@@ -161,7 +162,7 @@ func (m *Model) openBatch(image Input, cut string) *Model {
 // openTarget is the target of Reshape node n for any batch, or nil if n is no
 // Reshape that keeps a batch of the given size in front.
 func (s *inferer) openTarget(n *onnxpb.NodeProto, batch int64) []int64 {
-	if n.GetOpType() != "Reshape" {
+	if s.model.Op(n).Standard() != "Reshape" {
 		return nil
 	}
 	x, target := s.in(n, 0), slices.Clone(s.value(n, 1))
@@ -182,17 +183,17 @@ func (s *inferer) openTarget(n *onnxpb.NodeProto, batch int64) []int64 {
 // batchComesThrough reports whether a batch of n images makes n maps at cut,
 // with every Reshape on the way keeping the number of values.
 func (m *Model) batchComesThrough(image Input, cut string, n int64) bool {
-	dims := image.sample()
-	dims[0] = n
-	s, err := m.infer(map[string][]int64{image.Name: dims})
+	shape := image.sample()
+	shape[0] = n
+	s, err := m.infer(map[string][]int64{image.Name: shape})
 	if err != nil || len(s.dims[cut]) == 0 || s.dims[cut][0] != n {
 		return false
 	}
 	for _, node := range m.Graph.Node {
-		if node.GetOpType() != "Reshape" {
+		if m.Op(node).Standard() != "Reshape" {
 			continue
 		}
-		from, to := product(s.in(node, 0)), product(s.dims[node.Output[0]])
+		from, to := dims.Product(s.in(node, 0)), dims.Product(s.dims[node.Output[0]])
 		if from >= 0 && to >= 0 && from != to {
 			return false
 		}

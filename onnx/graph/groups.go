@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"finetune/internal/dims"
 	"finetune/onnx/graph/onnxpb"
 )
 
@@ -28,7 +29,7 @@ func (m *Model) Groups(splits ...string) ([]Group, error) {
 		return nil, err
 	}
 	if len(splits) == 0 {
-		groups := m.collect(nodes, strideLevels(nodes), 2)
+		groups := m.collect(nodes, m.strideLevels(nodes), 2)
 		if len(groups[0].Parameters) == 0 || len(groups[1].Parameters) == 0 {
 			return named(m.collect(nodes, make([]int, len(nodes)), 1)), nil
 		}
@@ -71,7 +72,7 @@ func (m *Model) collect(nodes []*onnxpb.NodeProto, level []int, count int) []Gro
 			if level[i] != k {
 				continue
 			}
-			for _, t := range weightsOf(n, maker, inits) {
+			for _, t := range m.weightsOf(n, maker, inits) {
 				if taken[t.GetName()] {
 					continue
 				}
@@ -80,7 +81,7 @@ func (m *Model) collect(nodes []*onnxpb.NodeProto, level []int, count int) []Gro
 					groups[k].First = nodeName(n)
 				}
 				groups[k].Parameters = append(groups[k].Parameters, t.GetName())
-				groups[k].Count += product(t.Dims)
+				groups[k].Count += dims.Product(t.Dims)
 			}
 		}
 	}
@@ -106,7 +107,7 @@ func (m *Model) splitLevels(nodes []*onnxpb.NodeProto, splits []string) ([]int, 
 		}
 		return 0
 	}
-	level := spread(nodes, func(n *onnxpb.NodeProto, before int) int { return max(before, own(n)) })
+	level := forward(nodes, func(n *onnxpb.NodeProto, before int) int { return max(before, own(n)) })
 	for i, ok := range found {
 		if !ok {
 			return nil, m.badf("no node or tensor is called %q; a split names a node or one of its outputs, as `finetune inspect` lists them", splits[i])
@@ -116,9 +117,9 @@ func (m *Model) splitLevels(nodes []*onnxpb.NodeProto, splits []string) ([]int, 
 }
 
 // strideLevels is 1 for the nodes at a stride of 16 or more, 0 for those before.
-func strideLevels(nodes []*onnxpb.NodeProto) []int {
-	stride := spread(nodes, func(n *onnxpb.NodeProto, before int) int {
-		return min(max(before, 1)*ownStride(n), 1<<20)
+func (m *Model) strideLevels(nodes []*onnxpb.NodeProto) []int {
+	stride := forward(nodes, func(n *onnxpb.NodeProto, before int) int {
+		return min(max(before, 1)*m.ownStride(n), 1<<20)
 	})
 	level := make([]int, len(nodes))
 	for i := range nodes {
@@ -130,21 +131,21 @@ func strideLevels(nodes []*onnxpb.NodeProto) []int {
 }
 
 // ownStride is the factor by which node n shrinks a map.
-func ownStride(n *onnxpb.NodeProto) int {
-	switch n.GetOpType() {
-	case "Conv", "FusedConv", "QLinearConv", "MaxPool", "AveragePool", "LpPool":
+func (m *Model) ownStride(n *onnxpb.NodeProto) int {
+	switch op := m.Op(n); op {
+	case Op{Name: "Conv"}, Op{Domain: contrib, Name: "FusedConv"}, Op{Name: "QLinearConv"}, Op{Name: "MaxPool"}, Op{Name: "AveragePool"}, Op{Name: "LpPool"}:
 		if s := FindInts(n, "strides"); len(s) > 0 {
 			return int(min(max(s[0], 1), 1<<20))
 		}
-	case "SpaceToDepth":
+	case Op{Name: "SpaceToDepth"}:
 		return int(min(max(FindInt(n, "blocksize", 1), 1), 1<<20))
 	}
 	return 1
 }
 
-// spread computes a number for each node from the largest among the makers of
+// forward computes a number for each node from the largest among the makers of
 // its inputs, 0 where there is none.
-func spread(nodes []*onnxpb.NodeProto, f func(n *onnxpb.NodeProto, before int) int) []int {
+func forward(nodes []*onnxpb.NodeProto, f func(n *onnxpb.NodeProto, before int) int) []int {
 	at := map[string]int{}
 	out := make([]int, len(nodes))
 	for i, n := range nodes {
@@ -160,27 +161,29 @@ func spread(nodes []*onnxpb.NodeProto, f func(n *onnxpb.NodeProto, before int) i
 	return out
 }
 
+// trained are the inputs of each operator that hold weights.
+var trained = map[Op][]int{}
+
+func init() {
+	opsNamed(trained, "", []int{1, 2}, "Conv", "ConvTranspose", "Gemm", "BatchNormalization", "InstanceNormalization",
+		"LayerNormalization", "GroupNormalization")
+	opsNamed(trained, contrib, []int{1, 2}, "FusedConv")
+	opsNamed(trained, "", []int{1}, "PRelu")
+	opsNamed(trained, "", []int{0, 1}, "MatMul", "Add", "Mul")
+}
+
 // weightsOf lists the initializers that node n would train, also those that
 // reach it through a node that only passes them on. Batch statistics and
 // single numbers are not trained.
-func weightsOf(n *onnxpb.NodeProto, maker map[string]*onnxpb.NodeProto, inits map[string]*onnxpb.TensorProto) []*onnxpb.TensorProto {
-	var positions []int
-	switch n.GetOpType() {
-	case "Conv", "FusedConv", "ConvTranspose", "Gemm", "BatchNormalization", "InstanceNormalization", "LayerNormalization", "GroupNormalization":
-		positions = []int{1, 2}
-	case "PRelu":
-		positions = []int{1}
-	case "MatMul", "Add", "Mul":
-		positions = []int{0, 1}
-	}
+func (m *Model) weightsOf(n *onnxpb.NodeProto, maker map[string]*onnxpb.NodeProto, inits map[string]*onnxpb.TensorProto) []*onnxpb.TensorProto {
 	var list []*onnxpb.TensorProto
-	for _, i := range positions {
+	for _, i := range trained[m.Op(n)] {
 		if i >= len(n.Input) {
 			continue
 		}
-		t := inits[origin(n.Input[i], maker)]
+		t := inits[m.origin(n.Input[i], maker)]
 		elem := t.GetDataType()
-		if t != nil && (elem == Float32 || elem == Float16 || elem == Float64) && product(t.Dims) > 1 {
+		if t != nil && (elem == Float32 || elem == Float16 || elem == Float64) && dims.Product(t.Dims) > 1 {
 			list = append(list, t)
 		}
 	}
@@ -188,9 +191,9 @@ func weightsOf(n *onnxpb.NodeProto, maker map[string]*onnxpb.NodeProto, inits ma
 }
 
 // origin follows a tensor back through nodes that pass their first input on.
-func origin(name string, maker map[string]*onnxpb.NodeProto) string {
+func (m *Model) origin(name string, maker map[string]*onnxpb.NodeProto) string {
 	for n := maker[name]; n != nil; n = maker[name] {
-		switch n.GetOpType() {
+		switch m.Op(n).Standard() {
 		case "Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze":
 			name = firstInput(n)
 		default:

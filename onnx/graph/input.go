@@ -2,6 +2,7 @@ package graph
 
 import (
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -121,7 +122,7 @@ func (m *Model) layoutByUse(name string) string {
 		if len(n.Output) == 0 || !at[firstInput(n)] {
 			continue
 		}
-		switch n.GetOpType() {
+		switch m.Op(n).Standard() {
 		case "Conv", "MaxPool", "BatchNormalization":
 			return "NCHW"
 		case "Transpose":
@@ -206,21 +207,24 @@ func (v *view) elem(tensor string) int32 {
 	for _, n := range v.nodes {
 		for i, out := range n.Output {
 			if _, ok := types[out]; !ok {
-				types[out] = outputElem(n, i, types)
+				types[out] = outputElem(n, v.model.Op(n), i, types)
 			}
 		}
 	}
 	return types[tensor]
 }
 
-func outputElem(n *onnxpb.NodeProto, output int, types map[string]int32) int32 {
+func outputElem(n *onnxpb.NodeProto, op Op, output int, types map[string]int32) int32 {
 	in := func(i int) int32 {
 		if i < len(n.Input) {
 			return types[n.Input[i]]
 		}
 		return 0
 	}
-	switch op := n.GetOpType(); {
+	if op == (Op{Domain: contrib, Name: op.Name}) && strings.HasSuffix(op.Name, "QuantizeLinear") {
+		op.Domain = "" // these are as ONNX's
+	}
+	switch op := op.Standard(); {
 	case op == "Cast":
 		return int32(FindInt(n, "to", 0))
 	case op == "Shape", op == "Size", op == "ArgMax", op == "ArgMin", op == "MaxPool" && output == 1:

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"finetune/internal/dims"
 	"finetune/onnx/graph/onnxpb"
 )
 
@@ -35,8 +36,9 @@ type rule func(s *inferer, n *onnxpb.NodeProto)
 
 // inferer holds what is known so far about the tensors of a graph.
 type inferer struct {
-	dims map[string][]int64 // shape; -1 is a dimension known only at run time
-	ints map[string][]int64 // value of a small integer tensor, row-major; hidden where unknown
+	model *Model
+	dims  map[string][]int64 // shape; -1 is a dimension known only at run time
+	ints  map[string][]int64 // value of a small integer tensor, row-major; hidden where unknown
 }
 
 // hidden stands for an integer known only at run time: a number that exporters
@@ -48,7 +50,7 @@ const hidden = math.MinInt64/2 + 12345
 const maxValue = 256
 
 func (m *Model) infer(inputs map[string][]int64) (*inferer, error) {
-	s := &inferer{dims: map[string][]int64{}, ints: map[string][]int64{}}
+	s := &inferer{model: m, dims: map[string][]int64{}, ints: map[string][]int64{}}
 	moved := false // a declared size was overridden, so value_info may be wrong
 	left := len(inputs)
 	for _, in := range m.Graph.Input {
@@ -83,7 +85,7 @@ func (m *Model) infer(inputs map[string][]int64) (*inferer, error) {
 }
 
 func (s *inferer) node(n *onnxpb.NodeProto, hints map[string]*onnxpb.ValueInfoProto) {
-	if r := rules[n.GetOpType()]; r != nil && (isONNX(n.GetDomain()) || n.GetDomain() == "com.microsoft") {
+	if r := rules[s.model.Op(n)]; r != nil {
 		r(s, n)
 	}
 	for _, out := range n.Output {
@@ -109,12 +111,12 @@ func (s *inferer) put(name string, dims []int64) {
 
 // constant records the shape of t and, where t is small and integer, its value.
 func (s *inferer) constant(name string, t *onnxpb.TensorProto) {
-	dims := t.GetDims()
-	if dims == nil {
-		dims = []int64{}
+	shape := t.GetDims()
+	if shape == nil {
+		shape = []int64{}
 	}
-	s.put(name, dims)
-	if n, ok := elements(dims); ok && n <= maxValue && len(dims) <= 1 {
+	s.put(name, shape)
+	if n := dims.Product(shape); n >= 0 && n <= maxValue && len(shape) <= 1 {
 		if v, err := IntsOf(t); err == nil {
 			s.ints[name] = v
 		}
@@ -208,13 +210,4 @@ func axisOf(axis int64, rank int) (int, bool) {
 		axis += int64(rank)
 	}
 	return int(axis), axis >= 0 && axis < int64(rank)
-}
-
-// product multiplies dimensions; -1 if one is unknown.
-func product(dims []int64) int64 {
-	n, ok := elements(dims)
-	if !ok {
-		return -1
-	}
-	return n
 }

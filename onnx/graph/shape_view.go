@@ -3,6 +3,7 @@ package graph
 import (
 	"slices"
 
+	"finetune/internal/dims"
 	"finetune/onnx/graph/onnxpb"
 )
 
@@ -37,7 +38,7 @@ func reshapeRule(s *inferer, n *onnxpb.NodeProto) {
 		}
 	}
 	if infer >= 0 {
-		out[infer] = quotient(product(rest), target)
+		out[infer] = quotient(dims.Product(rest), target)
 	}
 	s.out(n, 0, out)
 	s.copyValue(n, len(out))
@@ -66,7 +67,7 @@ func flattenRule(s *inferer, n *onnxpb.NodeProto) {
 	if x == nil || axis < 0 || axis > int64(len(x)) {
 		return
 	}
-	s.out(n, 0, []int64{product(x[:axis]), product(x[axis:])})
+	s.out(n, 0, []int64{dims.Product(x[:axis]), dims.Product(x[axis:])})
 }
 
 func transposeRule(s *inferer, n *onnxpb.NodeProto) {

@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"finetune/internal/dims"
 	"finetune/onnx/graph/onnxpb"
 )
 
@@ -52,22 +53,9 @@ func rawTensor(name string, elem int32, shape []int64, raw []byte) *onnxpb.Tenso
 }
 
 func mustFit(name string, shape []int64, n int) {
-	if count, ok := elements(shape); !ok || count != int64(n) {
+	if count := dims.Product(shape); count != int64(n) {
 		panic(fmt.Sprintf("graph: tensor %q: shape %v holds %d values, got %d", name, shape, count, n))
 	}
-}
-
-// elements is the number of values of a shape; false for a negative dimension
-// or a product beyond int64.
-func elements(shape []int64) (int64, bool) {
-	n := int64(1)
-	for _, d := range shape {
-		if d < 0 || d > 0 && n > math.MaxInt64/d {
-			return 0, false
-		}
-		n *= d
-	}
-	return n, true
 }
 
 // FloatsOf returns the values of a float32, float16 or float64 tensor as
@@ -139,8 +127,8 @@ func IntsOf(t *onnxpb.TensorProto) ([]int64, error) {
 
 // sized is the number of values of t, after checking that they are all there.
 func sized(t *onnxpb.TensorProto) (int64, error) {
-	n, ok := elements(t.GetDims())
-	if !ok {
+	n := dims.Product(t.GetDims())
+	if n < 0 {
 		return 0, fmt.Errorf("tensor %q has impossible dimensions %v", t.GetName(), t.GetDims())
 	}
 	if t.GetDataLocation() == onnxpb.TensorProto_EXTERNAL {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"finetune/internal/dims"
 	"finetune/onnx/graph/onnxpb"
 )
 
@@ -185,7 +186,7 @@ func (c *constants) constant(out string, n *onnxpb.NodeProto) {
 // tensor notes a tensor of one element.
 func (c *constants) tensor(name string, t *onnxpb.TensorProto) {
 	c.own[name] = true
-	if n, ok := elements(t.GetDims()); !ok || n != 1 || t.GetDataLocation() == onnxpb.TensorProto_EXTERNAL {
+	if dims.Product(t.GetDims()) != 1 || t.GetDataLocation() == onnxpb.TensorProto_EXTERNAL {
 		return
 	}
 	if _, err := sized(t); err != nil {
@@ -211,12 +212,12 @@ func (m *Model) Uses(op string) bool {
 	for _, f := range m.Functions {
 		lists = append(lists, f.Node)
 	}
-	return slices.ContainsFunc(lists, func(nodes []*onnxpb.NodeProto) bool { return usesOperator(nodes, op) })
+	return slices.ContainsFunc(lists, func(nodes []*onnxpb.NodeProto) bool { return m.usesOperator(nodes, op) })
 }
 
-func usesOperator(nodes []*onnxpb.NodeProto, op string) bool {
+func (m *Model) usesOperator(nodes []*onnxpb.NodeProto, op string) bool {
 	return slices.ContainsFunc(nodes, func(n *onnxpb.NodeProto) bool {
-		return n.GetOpType() == op && isONNX(n.GetDomain()) ||
-			slices.ContainsFunc(subgraphs(n), func(g *onnxpb.GraphProto) bool { return usesOperator(g.Node, op) })
+		return m.Op(n).Standard() == op ||
+			slices.ContainsFunc(subgraphs(n), func(g *onnxpb.GraphProto) bool { return m.usesOperator(g.Node, op) })
 	})
 }

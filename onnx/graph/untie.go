@@ -43,7 +43,7 @@ func (m *Model) untieIdentities() {
 	inits := m.Initializers()
 	kept := make([]*onnxpb.NodeProto, 0, len(m.Graph.Node))
 	for _, n := range m.Graph.Node {
-		if n.GetOpType() != "Identity" || n.GetDomain() != "" || len(n.Input) != 1 || len(n.Output) != 1 ||
+		if m.Op(n).Standard() != "Identity" || len(n.Input) != 1 || len(n.Output) != 1 ||
 			inits[n.Input[0]] == nil || m.isOutput(n.Output[0]) {
 			kept = append(kept, n)
 			continue

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/proto"
 
+	"finetune/internal/dims"
 	"finetune/internal/failure"
 	"finetune/onnx"
 	"finetune/onnx/graph"
@@ -45,11 +46,7 @@ func Observe(m *graph.Model, images Images, o onnx.Options) (map[string]Range, e
 	g, ctx := errgroup.WithContext(context.Background())
 	for range min(beside, images.Count) {
 		g.Go(func() error {
-			size := int64(1)
-			for _, d := range images.Shape {
-				size *= d
-			}
-			x := make([]float32, size)
+			x := make([]float32, dims.Product(images.Shape))
 			for i := next.Add(1) - 1; i < int64(images.Count) && ctx.Err() == nil; i = next.Add(1) - 1 {
 				ok, err := images.Load(int(i), x)
 				if ok && err == nil {

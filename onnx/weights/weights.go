@@ -20,8 +20,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
+	"finetune/internal/dims"
 	"finetune/internal/failure"
 	"finetune/internal/reading"
 )
@@ -166,15 +168,12 @@ func elements(shape []int64) (int64, error) {
 	if len(shape) > maxDims {
 		return 0, fmt.Errorf("%d dimensions, at most %d are read", len(shape), maxDims)
 	}
-	n := int64(1)
-	for _, d := range shape {
-		if d < 0 {
-			return 0, fmt.Errorf("shape %v has a negative size", shape)
-		}
-		if d > maxElements || n*d > maxElements {
-			return 0, fmt.Errorf("shape %v has more than %d elements", shape, maxElements)
-		}
-		n *= d
+	if slices.ContainsFunc(shape, func(d int64) bool { return d < 0 }) {
+		return 0, fmt.Errorf("shape %v has a negative size", shape)
+	}
+	n := dims.Product(shape)
+	if n < 0 || n > maxElements || slices.ContainsFunc(shape, func(d int64) bool { return d > maxElements }) {
+		return 0, fmt.Errorf("shape %v has more than %d elements", shape, maxElements)
 	}
 	return n, nil
 }

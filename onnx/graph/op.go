@@ -1,0 +1,64 @@
+package graph
+
+import (
+	"fmt"
+	"slices"
+
+	"finetune/onnx/graph/onnxpb"
+)
+
+// Op identifies an operator: a name means something in its domain alone. ONNX's
+// own operators have the domain "", however the file writes it.
+type Op struct {
+	Domain, Name string
+	// Local says that the name is that of a function which the model brings along.
+	Local bool
+}
+
+// contrib is the domain of ONNX Runtime's additions to ONNX.
+const contrib = "com.microsoft"
+
+// OpOf is the operator of a node in a model without functions.
+func OpOf(n *onnxpb.NodeProto) Op {
+	if isONNX(n.GetDomain()) {
+		return Op{Name: n.GetOpType()}
+	}
+	return Op{Domain: n.GetDomain(), Name: n.GetOpType()}
+}
+
+// Op is the operator of a node of the model. A function of the model's own
+// hides an operator of that domain and name.
+func (m *Model) Op(n *onnxpb.NodeProto) Op {
+	op := OpOf(n)
+	op.Local = slices.ContainsFunc(m.Functions, func(f *onnxpb.FunctionProto) bool {
+		return f.GetName() == op.Name && callID(f.GetDomain(), "", "") == callID(op.Domain, "", "")
+	})
+	return op
+}
+
+// Standard is the name of one of ONNX's own operators, "" for any other.
+func (op Op) Standard() string {
+	if op.Domain != "" || op.Local {
+		return ""
+	}
+	return op.Name
+}
+
+// String names the operator in messages: "Conv", or with the domain that makes it another one.
+func (op Op) String() string {
+	domain := domainName(op.Domain)
+	switch {
+	case op.Local:
+		return fmt.Sprintf("%s, a function of the model's own in domain %q", op.Name, domain)
+	case op.Domain != "":
+		return fmt.Sprintf("%s of domain %q", op.Name, domain)
+	}
+	return op.Name
+}
+
+// opsNamed are operators of one domain, as keys of a table.
+func opsNamed[T any](table map[Op]T, domain string, value T, names ...string) {
+	for _, name := range names {
+		table[Op{Domain: domain, Name: name}] = value
+	}
+}
