@@ -130,6 +130,7 @@ func TestCSVDialects(t *testing.T) {
 		"bom":           {"\xef\xbb\xbf" + labelled("path,label\n", plain), ""},
 		"semicolons":    {labelled("path;label\r\n", func(p, l string) string { return p + ";" + l + "\r\n" }), ""},
 		"tabs":          {labelled("path\tlabel\n", func(p, l string) string { return p + "\t" + l + "\n" }), ""},
+		"empty lines":   {strings.Repeat("\n", 99) + labelled("path;label\n", func(p, l string) string { return p + ";" + l + "\n" }), ""},
 		"image_id":      {labelled("image_id,label\n", plain), `column "image_id" is the path`},
 		"id, breed":     {labelled("id,breed\n", func(p, l string) string { return plain(bare(p), l) }), "6 paths are without an ending"},
 		"other words":   {labelled("Image,What it is\n", plain), `"What it is" the label`},

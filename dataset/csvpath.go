@@ -93,7 +93,7 @@ func (f *finder) one(cell string) (rel string, found bool, err error) {
 		{"", cell}, {withBlanks, trimmed}, {backslashed, strings.ReplaceAll(trimmed, `\`, "/")}, {fromAbove, f.below(trimmed)},
 	} {
 		p, e := cleanPath(s.text)
-		if e != nil || s.text == "" || s.how != "" && s.text == cell {
+		if e != nil {
 			continue
 		}
 		if rel == "" {
@@ -133,14 +133,8 @@ func (f *finder) below(p string) string {
 		p = filepath.Join(f.csvDir, p)
 	}
 	for _, real := range []func(string) (string, error){filepath.Abs, realPath} {
-		root, err := real(f.root)
-		if err != nil {
-			continue
-		}
-		file, err := real(p)
-		if err != nil {
-			continue
-		}
+		root, _ := real(f.root)
+		file, _ := real(p) // "" where it cannot be resolved, and no path leads there
 		if rel, err := filepath.Rel(root, file); err == nil && filepath.IsLocal(rel) && rel != "." {
 			return filepath.ToSlash(rel)
 		}

@@ -138,7 +138,7 @@ func TestMergedPartsOfOddPaths(t *testing.T) {
 		paths  string
 	}{
 		{false, "'=a.jpg '=b.jpg 0.jpg a.jpg"}, {false, "'=a.jpg 0.jpg =a.jpg z.jpg"}, {true, "'=a.jpg 0.jpg =a.jpg z.jpg"},
-		{true, "'a.jpg 0.jpg =b.jpg a.jpg"}, {true, "''=a.jpg '=a.jpg 5.jpg =a.jpg"}, {true, "-1 0 =a b"}, {false, "+x.jpg -1.jpg 0.jpg @.jpg"},
+		{true, "'a.jpg 0.jpg =b.jpg a.jpg"}, {true, "''=a.jpg '=a.jpg 5.jpg =a.jpg"}, {true, "-1 0 =a b"}, {false, "+x.jpg -1.jpg 0.jpg @.jpg"}, {true, "(a.jpg =b.jpg"},
 	} {
 		var list []Result
 		for _, p := range strings.Fields(tt.paths) {

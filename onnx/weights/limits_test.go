@@ -155,6 +155,7 @@ func statePickle(class string, n uint32) string {
 func TestArchives(t *testing.T) {
 	state, two := member{"a/data.pkl", statePickle("FloatStorage", 2), nil}, "\x00\x00\x80\x3f\x00\x00\x00\xc0"
 	changed := func(name, content string, change func(*zip.FileHeader)) member { return member{name, content, change} }
+	whole := uint64(len(archive(t, state, changed("a/data/0", two, nil))))
 	for name, tt := range map[string]struct {
 		members []member
 		want    string
@@ -174,6 +175,8 @@ func TestArchives(t *testing.T) {
 		"compressed":               {[]member{state, changed("a/data/0", two, func(h *zip.FileHeader) { h.Method = zip.Deflate })}, "a/data/0 is compressed"},
 		"two sizes":                {[]member{state, changed("a/data/0", two, func(h *zip.FileHeader) { h.UncompressedSize64 = 9 })}, "a/data/0 is compressed"},
 		"larger than the file":     {[]member{state, changed("a/data/0", two, func(h *zip.FileHeader) { h.UncompressedSize64, h.CompressedSize64 = 1<<20, 1<<20 })}, "more than can be"},
+		"as large as the file":     {[]member{state, changed("a/data/0", two, func(h *zip.FileHeader) { h.UncompressedSize64, h.CompressedSize64 = whole, whole })}, "more than can be"},
+		"a byte less":              {[]member{state, changed("a/data/0", two, func(h *zip.FileHeader) { h.UncompressedSize64, h.CompressedSize64 = whole-1, whole-1 })}, "cut short or damaged"},
 		"another checksum":         {[]member{state, changed("a/data/0", two, func(h *zip.FileHeader) { h.CRC32 ^= 1 })}, "a/data/0: zip: checksum"},
 	} {
 		f := archive(t, tt.members...)

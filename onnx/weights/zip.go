@@ -82,7 +82,7 @@ func readStored(f *zip.File, archive int64, limit uint64) ([]byte, error) {
 	if f.Method != zip.Store || n != f.CompressedSize64 {
 		return nil, fmt.Errorf("%s is compressed; torch.save does not do that", f.Name)
 	}
-	if n > limit || n > uint64(archive) {
+	if n > limit || n >= uint64(archive) {
 		return nil, fmt.Errorf("%s says it has %d bytes, more than can be", f.Name, n)
 	}
 	r, err := f.Open()
