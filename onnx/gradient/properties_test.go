@@ -155,6 +155,11 @@ func TestMemoryOfLayers(t *testing.T) {
 				case "Reshape":
 					x = m.op(layer, x, m.ints(-1, 10, 10))
 					x = m.op(layer, x, m.ints(-1, 100))
+				case "Turn": // rows of 10 numbers, ten of each image, turned into columns and back
+					x = m.op("Transpose", m.op("Transpose", m.op("Reshape", x, m.ints(-1, 10))))
+					x = m.op("Reshape", x, m.ints(-1, 100))
+				case "Part": // a tenth of a frozen constant of 1000 numbers
+					x = m.op("Mul", x, m.op("Slice", m.fixed(fmt.Sprint("c", k), 1000), m.ints(300), m.ints(400)))
 				case "Add": // a frozen constant of 100 numbers
 					x = m.op(layer, x, m.fixed(fmt.Sprint("c", k), 100))
 				case "Output":
@@ -184,6 +189,8 @@ func TestMemoryOfLayers(t *testing.T) {
 		{[]string{"Exp", "Neg"}, 0, 0},
 		{[]string{"Neg", "Exp", "Neg"}, 0, 0},
 		{[]string{"Reshape", "Exp"}, 100, 0}, // what was reshaped waits to be asked for its shape
+		{[]string{"Turn", "Exp"}, 200, 0}, // twice
+		{[]string{"Exp", "Part"}, 0, 1100},
 		{[]string{"Exp", "Add"}, 0, 100},
 		{[]string{"Exp", "Add", "Add"}, 0, 200},
 		{[]string{"Neg", "Output", "Exp"}, 100, 0},
