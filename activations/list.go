@@ -72,13 +72,10 @@ func entry(dir string) (e Entry, ok bool) {
 			e.Bytes += info.Size()
 		}
 	}
-	text, err := os.ReadFile(filepath.Join(dir, "key.json"))
-	if err != nil {
-		return e, true
-	}
+	text, _ := os.ReadFile(filepath.Join(dir, "key.json"))
 	k, err := parseKey(text)
 	if err != nil {
-		return e, true // damaged: listed, so that it can be removed
+		return e, true // unreadable or damaged: listed, so that it can be removed
 	}
 	e.Key, e.Features = k.Key, k.Features
 	e.Rows = countRows(dir, k)
