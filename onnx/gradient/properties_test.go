@@ -189,7 +189,7 @@ func TestMemoryOfLayers(t *testing.T) {
 		{[]string{"Exp", "Neg"}, 0, 0},
 		{[]string{"Neg", "Exp", "Neg"}, 0, 0},
 		{[]string{"Reshape", "Exp"}, 100, 0}, // what was reshaped waits to be asked for its shape
-		{[]string{"Turn", "Exp"}, 200, 0}, // twice
+		{[]string{"Turn", "Exp"}, 200, 0},    // twice
 		{[]string{"Exp", "Part"}, 0, 1100},
 		{[]string{"Exp", "Add"}, 0, 100},
 		{[]string{"Exp", "Add", "Add"}, 0, 200},
