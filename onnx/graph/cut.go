@@ -62,7 +62,6 @@ func (v *view) attends() bool {
 // view is a graph with its shapes and the maker of each tensor at hand.
 type view struct {
 	*inferer
-	nodes []*onnxpb.NodeProto // sorted
 	maker map[string]*onnxpb.NodeProto
 }
 
@@ -76,11 +75,7 @@ func (m *Model) survey() (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	nodes, err := m.Sorted()
-	if err != nil {
-		return nil, err
-	}
-	return &view{inferer: s, nodes: nodes, maker: makers(nodes)}, nil
+	return &view{inferer: s, maker: makers(s.nodes)}, nil
 }
 
 // made is the operator of ONNX's own that made a tensor, "" for another or none.

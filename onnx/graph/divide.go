@@ -20,7 +20,7 @@ func (m *Model) CheckDivisors() error {
 	if err != nil {
 		return err
 	}
-	d := &divisors{view: &view{inferer: &inferer{model: flat}, nodes: nodes}}
+	d := &divisors{view: &view{inferer: &inferer{model: flat, nodes: nodes}}}
 	if err := d.walk(flat.Graph, nil); err != nil {
 		return m.badf("%w", err)
 	}

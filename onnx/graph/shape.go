@@ -37,8 +37,9 @@ type rule func(s *inferer, n *onnxpb.NodeProto)
 // inferer holds what is known so far about the tensors of a graph.
 type inferer struct {
 	model *Model
-	dims  map[string][]int64 // shape; -1 is a dimension known only at run time
-	ints  map[string][]int64 // value of a small integer tensor, row-major; hidden where unknown
+	nodes []*onnxpb.NodeProto // sorted
+	dims  map[string][]int64  // shape; -1 is a dimension known only at run time
+	ints  map[string][]int64  // value of a small integer tensor, row-major; hidden where unknown
 }
 
 // hidden stands for an integer known only at run time: a number that exporters
@@ -74,11 +75,11 @@ func (m *Model) infer(inputs map[string][]int64) (*inferer, error) {
 			hints[v.GetName()] = v
 		}
 	}
-	nodes, err := m.Sorted()
-	if err != nil {
+	var err error
+	if s.nodes, err = m.Sorted(); err != nil {
 		return nil, err
 	}
-	for _, n := range nodes {
+	for _, n := range s.nodes {
 		s.node(n, hints)
 	}
 	return s, nil
