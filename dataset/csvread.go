@@ -266,7 +266,11 @@ func (c *columns) odd() []string {
 func syntax(err error) error {
 	var p *csv.ParseError
 	if errors.As(err, &p) {
-		return fmt.Errorf(":%d: %w", p.StartLine, p.Err) // where a row with an open quote begins
+		hint := ""
+		if errors.Is(p.Err, csv.ErrQuote) || errors.Is(p.Err, csv.ErrBareQuote) {
+			hint = `; close the quote, or write "" for one inside a quoted cell`
+		}
+		return fmt.Errorf(":%d: %w%s", p.StartLine, p.Err, hint) // where a row with an open quote begins
 	}
 	return fmt.Errorf(": %w", err)
 }
