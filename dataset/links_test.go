@@ -75,3 +75,26 @@ func TestFilesOfLinkedFolders(t *testing.T) {
 		}
 	}
 }
+
+// A labels file beside a link to the photographs' disk: the error names the
+// folder to give as DATA, and with it they are read.
+func TestLabelsBesideALinkToPhotographs(t *testing.T) {
+	root := flat(t, "disk/images/1.jpg", "disk/images/2.jpg", "set/none")
+	linked(t, root, map[string]string{"set/images": "../disk/images"})
+	csv := filepath.Join(root, "set", "labels.csv")
+	if err := os.WriteFile(csv, []byte("path,label\nimages/1.jpg,a\nimages/2.jpg,b\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	disk, err := filepath.EvalSymlinks(filepath.Join(root, "disk", "images"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = Labelled("", Options{Labels: csv}); err == nil || !strings.Contains(err.Error(), "give the folder that it leads to as DATA ("+disk+")") {
+		t.Fatal(err)
+	}
+	set, err := Labelled(disk, Options{Labels: csv})
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "photographs", paths(set.Valid), "images/1.jpg=0 images/2.jpg=1")
+}

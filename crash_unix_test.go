@@ -1,0 +1,34 @@
+//go:build unix
+
+package main
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// A crash that nothing catches ends by a signal, not with Go's exit code 2, which
+// says that a flag is wrong; and it leaves no core file.
+func TestCrashesEndByASignal(t *testing.T) {
+	if os.Getenv("FINETUNE_TEST_CRASH") != "" {
+		go func() { panic("of a test") }()
+		select {}
+	}
+	c := exec.Command(os.Args[0], "-test.run=^TestCrashesEndByASignal$")
+	c.Env, c.Dir = append(os.Environ(), "FINETUNE_TEST_CRASH=1"), t.TempDir()
+	out, err := c.CombinedOutput()
+	exit, ok := err.(*exec.ExitError)
+	if !ok || !strings.Contains(string(out), "panic: of a test") {
+		t.Fatalf("%v: %s", err, out)
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	if !ok || !status.Signaled() || status.Signal() != syscall.SIGABRT || status.CoreDump() {
+		t.Errorf("ended with %v", exit)
+	}
+	if left, err := os.ReadDir(c.Dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
