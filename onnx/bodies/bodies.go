@@ -54,10 +54,12 @@ func find(name string) (architecture, error) {
 
 // Build makes the network called name and fills it from state, which must hold
 // exactly its tensors: float, of the right shapes. num_batches_tracked is passed
-// over, and the classifier may have any number of classes.
+// over, and the classifier may have any number of classes or be left out. All names
+// may begin alike, as with "backbone.".
 //
 // The model takes "image" float32 [N, 3, height, width], normalised as the Spec
-// says, and gives "logits" [N, classes]. Spec.Digest is left empty: it belongs
+// says, and gives "logits" [N, classes], or without a classifier the mean of its last
+// feature map. Spec.Digest is left empty: it belongs
 // to a file.
 //
 // Errors: an unknown name is failure.Usage; tensors that are missing, unknown or
@@ -67,7 +69,7 @@ func Build(name string, state []weights.Tensor) (*graph.Model, Spec, error) {
 	if err != nil {
 		return nil, Spec{}, err
 	}
-	n := newNet(name, state)
+	n := newNet(name, unprefixed(a, state))
 	cut, channels := a.run(n)
 	if err := n.misfit(); err != nil {
 		return nil, Spec{}, failure.Data(fmt.Errorf("bodies: %s: %w", name, err))
@@ -104,6 +106,25 @@ type net struct {
 
 	missing, misshapen []string
 	numberless         []string // with weights that are no numbers
+}
+
+// unprefixed takes what all names begin with, as "backbone.", off a state dict, if
+// the network has no part of that name.
+func unprefixed(a architecture, state []weights.Tensor) []weights.Tensor {
+	n := newNet("", nil)
+	a.run(n)
+	for len(state) > 0 {
+		prefix, _, found := strings.Cut(state[0].Name, ".")
+		begins := func(t weights.Tensor) bool { return strings.HasPrefix(t.Name, prefix+".") }
+		if !found || slices.ContainsFunc(n.params, begins) || slices.ContainsFunc(state, func(t weights.Tensor) bool { return !begins(t) }) {
+			break
+		}
+		state = slices.Clone(state)
+		for i := range state {
+			state[i].Name = state[i].Name[len(prefix)+1:]
+		}
+	}
+	return state
 }
 
 func newNet(name string, state []weights.Tensor) *net {
@@ -198,6 +219,11 @@ func (n *net) classifier(name, x string, channels int64) {
 	}
 	x = n.b.Node("GlobalAveragePool", "avgpool", []string{x})
 	x = n.b.Node("Flatten", "flatten", []string{x}, graph.Int("axis", 1))
+	_, weight := n.state[name+".weight"]
+	if _, bias := n.state[name+".bias"]; len(n.state) > 0 && !weight && !bias { // weights kept as a body, whose end is its features
+		n.b.Output(x, graph.Float32, "N", channels)
+		return
+	}
 	w, b := n.param(name+".weight", classes, channels), n.param(name+".bias", classes)
 	n.b.Node("Gemm", "logits", []string{x, w, b}, graph.Int("transB", 1))
 	n.b.Output("logits", graph.Float32, "N", classes)
