@@ -83,7 +83,7 @@ func TestRowsDoNotDependOnWorkersOrBatch(t *testing.T) {
 	}
 }
 
-// While the body is stuck, no more images are decoded than the batches hold.
+// While the body is stuck, images are decoded until the batches are full: the one in the body, one that waits, one more.
 func TestDecodingWaitsForTheBody(t *testing.T) {
 	items := photos(t, 200)
 	var decoded atomic.Int64
@@ -94,6 +94,12 @@ func TestDecodingWaitsForTheBody(t *testing.T) {
 	most := int64(0)
 	body := &fakeBody{features: 8}
 	body.after = func(run int64) error {
+		for end := time.Now().Add(20 * time.Second); run == 1 && decoded.Load() < 12; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Errorf("%d images decoded while the body computes, want 12", decoded.Load())
+				break
+			}
+		}
 		time.Sleep(20 * time.Millisecond)
 		most = max(most, decoded.Load()-4*(run-1))
 		return nil
