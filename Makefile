@@ -16,8 +16,12 @@ COUNT  ?= 200
 ROUNDS ?= 3
 DOCS   ?= docs/benchmarks.md
 
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
-LDFLAGS := -s -w $(if $(VERSION),-X finetune/cli.Version=$(VERSION))
+# What --version prints: the tag of this commit, or what comes NEXT and the commit.
+NEXT    := v0.1.0
+TAGGED  := $(shell git describe --tags --exact-match --match 'v[0-9]*' --dirty 2>/dev/null)
+COMMIT  := $(shell git describe --always --exclude '*' --dirty=.changed 2>/dev/null)
+VERSION := $(or $(TAGGED),$(NEXT)-dev$(addprefix +,$(COMMIT)))
+LDFLAGS := -s -w -X $(shell sed -n 's/^module //p' go.mod)/cli.Version=$(VERSION)
 
 # libjpeg-turbo decodes faster than Go; it is linked in where its static library is (Debian: libturbojpeg0-dev). TAGS= leaves it out.
 TAGS ?= $(shell pkg-config --exists libturbojpeg 2>/dev/null && test -f "$$(pkg-config --variable=libdir libturbojpeg)/libturbojpeg.a" && echo turbojpeg)
@@ -29,7 +33,7 @@ TOOL     := $(GO) build -C tools -o $(CURDIR)/bin/tools/
 PACKAGES := ./...
 RACE     := $(patsubst %,./%/...,$(wildcard activations augment dataset internal/fetch learner serve))
 
-.PHONY: all gate fmt vet staticcheck test test-runtimes race verify build fetch runtimes demo cuda cross wine arm64 clean golden proto bench microbench kills faults hostile corpus fuzz mutants sanitize notices sbom vuln
+.PHONY: all gate fmt vet staticcheck test test-runtimes race verify build fetch runtimes demo cuda cross wine arm64 clean golden proto bench microbench kills faults hostile corpus fuzz mutants sanitize notices sbom vuln module-path
 
 all: gate
 gate: test build
@@ -150,6 +154,9 @@ sbom: build # dist/sbom.json: every module and every pinned download, in Cyclone
 vuln: # asks the Go vulnerability database, which needs its network address
 	@$(TOOL) golang.org/x/vuln/cmd/govulncheck
 	bin/tools/govulncheck $(PACKAGES)
+
+module-path: # MODULE=host/owner/finetune: the name under which this tree is published, in go.mod and every import
+	$(GO) run ./internal/modulepath $(MODULE)
 
 clean:
 	rm -rf bin dist

@@ -3,6 +3,7 @@ package arch
 
 import (
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -19,12 +20,16 @@ var level = map[string]int{
 }
 
 func TestImportsPointOneWay(t *testing.T) {
-	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "finetune/...").Output()
+	list := exec.Command("go", "list", "-f", `{{.Module.Path}} {{.ImportPath}} {{join .Imports " "}}`, "./...")
+	list.Dir = filepath.Join("..", "..")
+	out, err := list.Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}
 	for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
+		module, line, _ := strings.Cut(line, " ")
 		from, imports, _ := strings.Cut(line, " ")
+		top := func(path string) string { return first(module, path) }
 		a, known := level[top(from)]
 		if !known {
 			continue
@@ -38,12 +43,12 @@ func TestImportsPointOneWay(t *testing.T) {
 	}
 }
 
-// top is the first folder of one of our import paths, "" for others'.
-func top(path string) string {
-	rest, ours := strings.CutPrefix(path, "finetune/")
+// first is the first folder of an import path within the module, "" for others' paths.
+func first(module, path string) string {
+	rest, ours := strings.CutPrefix(path, module+"/")
 	if !ours {
 		return ""
 	}
-	first, _, _ := strings.Cut(rest, "/")
-	return first
+	folder, _, _ := strings.Cut(rest, "/")
+	return folder
 }

@@ -94,7 +94,7 @@ type listed struct {
 // Linked lists the modules of the program in the current folder, built with
 // tags, by path. Errors: a module without a licence, or with one that is not known, is named.
 func Linked(tags string) ([]Module, error) {
-	cmd := exec.Command("go", "list", "-deps", "-tags", tags, "-json=Dir,Module", "finetune")
+	cmd := exec.Command("go", "list", "-deps", "-tags", tags, "-json=Dir,Module", ".")
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
