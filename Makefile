@@ -31,7 +31,7 @@ ALWAYS := nodynamic
 SETUP    := $(GO) run ./internal/fetch/setup
 TOOL     := $(GO) build -C tools -o $(CURDIR)/bin/tools/
 PACKAGES := ./...
-RACE     := $(patsubst %,./%/...,$(wildcard activations augment dataset internal/fetch learner serve))
+RACE     := $(patsubst %,./%/...,$(wildcard activations augment dataset internal/fetch learner serve head onnx/quantize))
 
 .PHONY: all gate fmt vet staticcheck test test-runtimes race verify build fetch runtimes demo cuda cross wine arm64 clean golden proto bench microbench kills faults hostile corpus fuzz mutants sanitize notices sbom vuln module-path
 
