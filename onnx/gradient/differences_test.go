@@ -232,6 +232,8 @@ var convolutions = map[string]struct {
 	"from 48 to 32, kernel 2 by 3":     {[]int64{48, 4, 5}, []int64{32, 48, 2, 3}, nil},
 	"from 16 to 48, dilated one way":   {[]int64{16, 4, 7}, []int64{48, 16, 2, 2}, []graph.Attr{ints("dilations", 1, 3)}},
 	"from 5 to 16, pointwise":          {[]int64{5, 4, 5}, []int64{16, 5, 1, 1}, nil},
+	"from 2 to 16, pointwise":          {[]int64{2, 4, 5}, []int64{16, 2, 1, 1}, nil},
+	"from 4 to 16, of four pixels":     {[]int64{4, 4, 5}, []int64{16, 4, 2, 2}, nil},
 	"from 5 to 32, strided":            {[]int64{5, 6, 5}, []int64{32, 5, 3, 3}, []graph.Attr{p1, ints("strides", 2, 1)}},
 	"from 24 to 16":                    {[]int64{24, 4, 5}, []int64{16, 24, 3, 3}, []graph.Attr{p1}},
 	"from 16 to 24":                    {[]int64{16, 4, 5}, []int64{24, 16, 3, 3}, []graph.Attr{p1}},
