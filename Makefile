@@ -33,7 +33,7 @@ TOOL     := $(GO) build -C tools -o $(CURDIR)/bin/tools/
 PACKAGES := ./...
 RACE     := $(patsubst %,./%/...,$(wildcard activations augment dataset internal/fetch learner serve head onnx/quantize))
 
-.PHONY: all gate fmt vet staticcheck test test-runtimes race verify build fetch runtimes demo cuda cross wine arm64 clean golden proto bench microbench kills faults hostile corpus fuzz mutants sanitize notices sbom vuln module-path
+.PHONY: all gate fmt vet staticcheck test test-runtimes race verify build fetch runtimes demo cuda cross wine arm64 clean golden proto bench microbench kills faults hostile corpus fuzz mutants sanitize notices sbom tutorial vuln module-path
 
 all: gate
 gate: test build
@@ -106,6 +106,10 @@ race:
 golden: # rewrites the pictures and the help texts that tests compare with
 	GOLDEN_UPDATE=1 $(GO) test ./plots/... ./augment/...
 	GOLDEN_UPDATE=1 $(GO) test ./cli -run TestHelp
+
+tutorial: fetch # follows docs/tutorial.md, whole, with the solar cells, and compares what is printed with the page
+	@$(SETUP) solar-cells
+	FINETUNE_TUTORIAL=1 $(GO) test ./cli -run 'TestTutorial$$' -count 1 -v -timeout 2h
 
 proto: # rewrites onnx/graph/onnxpb from onnx.proto; PROTOC='python3 -m grpc_tools.protoc' does as well
 	@$(TOOL) google.golang.org/protobuf/cmd/protoc-gen-go

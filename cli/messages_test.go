@@ -181,21 +181,3 @@ func eachSource(visit func(path string) error) error {
 		return nil
 	})
 }
-
-// The same of what people read beside the program, line by line.
-func TestDocumentsNameWhatThereIs(t *testing.T) {
-	k := names(t)
-	pages, err := filepath.Glob("../docs/*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, page := range append(pages, "../README.md", "../DESIGN.md", "../CONTRIBUTING.md", "../bench/README.md") {
-		text, err := os.ReadFile(page)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i, line := range strings.Split(string(text), "\n") {
-			k.check(t, page+":"+strconv.Itoa(i+1), strings.ReplaceAll(line, "](", "]( "))
-		}
-	}
-}

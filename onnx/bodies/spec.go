@@ -131,7 +131,7 @@ func parseSpec(data []byte) (Spec, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&w); err != nil {
-		return Spec{}, fmt.Errorf("%w; docs/body-json.md lists the fields of BODY.json", err)
+		return Spec{}, fmt.Errorf("%w; docs/reference/body-json.md lists the fields of BODY.json", err)
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return Spec{}, errors.New("text after the JSON object")
