@@ -22,7 +22,7 @@ func finish(w io.Writer, err error) int {
 	if errors.Is(err, context.Canceled) && errors.Unwrap(err) == nil {
 		fmt.Fprintln(w, "finetune: interrupted")
 	} else {
-		fmt.Fprintf(w, "finetune: %v\n", err)
+		fmt.Fprintln(w, plain(fmt.Sprintf("finetune: %v", err)))
 	}
 	return int(kind)
 }

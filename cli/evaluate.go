@@ -79,15 +79,15 @@ func (c *console) evaluation(e *learner.Evaluation) {
 	fmt.Fprintln(w, "\nclass\tprecision\trecall\tF1\tphotographs")
 	for _, name := range e.Classes {
 		s := e.PerClass[name]
-		fmt.Fprintf(w, "%s\t%.4f\t%.4f\t%.4f\t%d\n", name, s.Precision, s.Recall, s.F1, s.Support)
+		fmt.Fprintf(w, "%s\t%.4f\t%.4f\t%.4f\t%d\n", plain(name), s.Precision, s.Recall, s.F1, s.Support)
 	}
 	w.Flush()
 	if len(e.Classes) > widest {
 		return
 	}
-	fmt.Fprintf(w, "\ntrue \\ called\t%s\n", strings.Join(e.Classes, "\t"))
+	fmt.Fprintf(w, "\ntrue \\ called\t%s\n", plain(strings.Join(e.Classes, "\t")))
 	for i, row := range e.Confusion {
-		fmt.Fprint(w, e.Classes[i])
+		fmt.Fprint(w, plain(e.Classes[i]))
 		for _, n := range row {
 			fmt.Fprintf(w, "\t%d", n)
 		}

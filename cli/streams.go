@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
+	"unicode"
 
 	"golang.org/x/term"
 )
@@ -56,7 +58,7 @@ func (c *console) say(format string, args ...any) {
 	if !c.quiet {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		fmt.Fprintf(c.Err, format+"\n", args...)
+		fmt.Fprintln(c.Err, plain(fmt.Sprintf(format, args...)))
 	}
 }
 
@@ -64,14 +66,34 @@ func (c *console) say(format string, args ...any) {
 func (c *console) warn(format string, args ...any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	fmt.Fprintf(c.Err, "warning: "+format+"\n", args...)
+	fmt.Fprintln(c.Err, plain("warning: "+fmt.Sprintf(format, args...)))
 }
 
 // print prints a result line to Out, unless --json keeps Out for one object.
 func (c *console) print(format string, args ...any) {
 	if !c.json {
-		fmt.Fprintf(c.Out, format+"\n", args...)
+		fmt.Fprintln(c.Out, plain(fmt.Sprintf(format, args...)))
 	}
+}
+
+// plain shows control characters that names may hold: a terminal would obey them.
+func plain(text string) string {
+	steers := func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }
+	if !strings.ContainsFunc(text, steers) {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		switch {
+		case !steers(r):
+			b.WriteRune(r)
+		case r < 0x80:
+			fmt.Fprintf(&b, `\x%02x`, r)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
 }
 
 // object prints v as the one JSON object of --json.

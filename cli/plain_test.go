@@ -1,0 +1,31 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"finetune/learner"
+	"finetune/metrics"
+)
+
+// What names of files and classes hold is shown, never obeyed by the terminal.
+func TestNamesCannotSteerTheTerminal(t *testing.T) {
+	const name, shown = "a\x1b[2J\x07\r\u009b31m\x7fé", `a\x1b[2J\x07\x0d\u009b31m\x7fé`
+	var out, text bytes.Buffer
+	c := &console{Streams: Streams{Out: &out, Err: &text}}
+	c.say("data       %s", name)
+	c.warn("%s: unreadable", name)
+	c.print("run        %s", name)
+	finish(&text, errors.New(name+": gone\nand a second line"))
+	c.evaluation(&learner.Evaluation{Classes: []string{name, "b"}, PerClass: map[string]metrics.Score{}, Confusion: [][]int{{1, 0}, {0, 1}}})
+	for i, want := range []string{"data       " + shown, "warning: " + shown + ": unreadable", "finetune: " + shown + ": gone", "and a second line"} {
+		if got := strings.Split(text.String(), "\n")[i]; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	if all := text.String() + out.String(); strings.ContainsAny(all, "\x1b\x07\r\u009b\x7f") || strings.Count(out.String(), shown) != 4 {
+		t.Errorf("%q", all)
+	}
+}
