@@ -14,7 +14,7 @@ ONLY   ?=
 PHOTOS ?=
 COUNT  ?= 200
 ROUNDS ?= 3
-DOCS   ?= docs/benchmarks.md
+DOCS   ?= docs/lab/side-by-side.md
 
 # What --version prints: the tag of this commit, or what comes NEXT and the commit.
 NEXT    := v0.1.0
@@ -115,7 +115,7 @@ proto: # rewrites onnx/graph/onnxpb from onnx.proto; PROTOC='python3 -m grpc_too
 	@$(TOOL) google.golang.org/protobuf/cmd/protoc-gen-go
 	cd onnx/graph/onnxpb && PATH="$(CURDIR)/bin/tools:$$PATH" $(PROTOC) -I. --go_out=. --go_opt=paths=source_relative onnx.proto
 
-bench: fetch build # finetune beside PyTorch and ONNX Runtime from Python, into docs/benchmarks.md; see bench/README.md
+bench: fetch build # finetune beside PyTorch and ONNX Runtime from Python, into docs/lab/side-by-side.md; see bench/README.md
 	$(GO) build -tags '$(TAGS)' -o bin/race ./bench/race
 	bin/race -finetune $(BIN) -photos '$(PHOTOS)' -n $(COUNT) -rounds $(ROUNDS) -only '$(ONLY)' -docs '$(DOCS)'
 

@@ -37,7 +37,7 @@ path = lambda *parts: os.path.join(WORK, *parts)
 # How far the device may be from the processor. Features: the largest over photographs of |difference| / |features|.
 # float32 has 24 bits, TF32 and float16 have 11, and errors of some fifty layers add up. Steps: the largest relative
 # difference of a loss and, in shares of how far they moved, of the parameters after 50 steps; with batch statistics
-# rounding grows from step to step: PyTorch's own thread counts end 0.035 apart (docs/benchmarks.md).
+# rounding grows from step to step: PyTorch's own thread counts end 0.035 apart (docs/lab/2026-11.md).
 BOUND = {"float32": 1e-4, "tf32": 1e-2, "float16": 2e-2, "frozen": 5e-3, "batch": 0.1, "p": 5e-3, "p tf32": 2e-2}
 AIM_RATE, AIM_STEP = 4000, 1.1  # images/s from JPEG with ResNet34 on an H100 with 16 cores; of PyTorch's step
 

@@ -34,7 +34,7 @@ func main() {
 	flag.IntVar(&o.threads, "threads", runtime.NumCPU(), "of every contestant")
 	flag.DurationVar(&o.patience, "patience", 4*time.Minute, "what a contestant may take to be ready")
 	flag.StringVar(&o.binary, "finetune", "bin/finetune", "the program")
-	flag.StringVar(&o.docs, "docs", "docs/benchmarks.md", "page to write into; empty: none")
+	flag.StringVar(&o.docs, "docs", "docs/lab/side-by-side.md", "page to write into; empty: none")
 	only := flag.String("only", "", "parts to race, with commas between (default: all): "+strings.Join(partNames(), ", "))
 	turn := flag.String("turn", "", "be a contestant: "+strings.Join(workNames(), ", "))
 	flag.Parse()
