@@ -9,9 +9,18 @@ import (
 	"finetune/onnx/graph/onnxpb"
 )
 
-// Rule adds the derivatives of a node's inputs, given that of its outputs: it
-// reads b.dy and calls b.give for each input that b.wants.
-type Rule func(b *build, n *onnxpb.NodeProto) error
+// A rule returns the derivatives of a node's inputs, one an input in their
+// order: "", or none at the end, for an input that has none. Where an input was
+// broadcast its derivative may still have the shape of the output; the walk
+// sums it up. What nobody needs is dropped before it costs anything.
+type rule func(b *build, n *onnxpb.NodeProto) ([]string, error)
+
+// step is a forward node to differentiate. Its rule is that of its operator in
+// the table, unless the step brings one of its own.
+type step struct {
+	*onnxpb.NodeProto
+	own rule
+}
 
 // backward walks the steps from the last to the first, one rule a node.
 func (b *build) backward() error {
@@ -19,19 +28,11 @@ func (b *build) backward() error {
 		return failure.Data(fmt.Errorf("onnx: %s: loss %q has shape %v; a loss has one element", b.where(), b.loss, s))
 	}
 	b.grads[b.loss] = []string{b.floats(b.shape[b.loss], []float32{1})}
-	for _, n := range slices.Backward(b.steps) {
-		if !slices.ContainsFunc(n.Output, func(out string) bool { return len(b.grads[out]) > 0 }) {
+	for _, s := range slices.Backward(b.steps) {
+		if !slices.ContainsFunc(s.Output, func(out string) bool { return len(b.grads[out]) > 0 }) {
 			continue // the loss does not depend on it
 		}
-		rule := Rules[n.GetOpType()]
-		if rule == nil {
-			return failure.Data(fmt.Errorf("onnx: %s: operator %s (node %q) has no gradient rule; freeze up to this node or add the rule",
-				b.where(), n.GetOpType(), n.GetName()))
-		}
-		if err := rule(b, n); err != nil {
-			return b.badNode(n, "%w", err)
-		}
-		if err := b.checkGiven(n); err != nil {
+		if err := b.differentiate(s); err != nil {
 			return err
 		}
 	}
@@ -44,27 +45,35 @@ func (b *build) backward() error {
 	return nil
 }
 
-// wants reports whether input i of n is there and a parameter reaches it.
-func (b *build) wants(n *onnxpb.NodeProto, i int) bool {
-	return i < len(n.Input) && b.needs[n.Input[i]]
-}
-
-// give adds one contribution to the derivative of input i of n, in the input's
-// own shape; see fit for a broadcast one.
-func (b *build) give(n *onnxpb.NodeProto, i int, grad string) {
-	b.grads[n.Input[i]] = append(b.grads[n.Input[i]], grad)
-}
-
-// checkGiven finds a derivative that has not the shape of its tensor: what
-// follows from it would fail far from here.
-func (b *build) checkGiven(n *onnxpb.NodeProto) error {
-	for _, in := range n.Input {
-		for _, g := range b.grads[in] {
-			got, want := b.shape[g], b.shape[in]
-			if !slices.EqualFunc(got, want, func(x, y int64) bool { return x == y || x < 0 || y < 0 }) {
-				return b.badNode(n, "its rule gives input %q of shape %v a derivative of shape %v", in, want, got)
-			}
+// differentiate adds what a step gives to the derivatives of its inputs.
+func (b *build) differentiate(s step) error {
+	r := s.own
+	if r == nil {
+		r = rules[b.m.Op(s.NodeProto)]
+	}
+	if r == nil {
+		return failure.Data(fmt.Errorf("onnx: %s: operator %s (node %q) has no gradient rule; freeze up to this node or add the rule",
+			b.where(), b.m.Op(s.NodeProto), s.GetName()))
+	}
+	grads, err := r(b, s.NodeProto)
+	if err != nil {
+		return b.badNode(s.NodeProto, "%w", err)
+	}
+	for i, in := range s.Input {
+		if !b.needs[in] {
+			continue
 		}
+		if i >= len(grads) || grads[i] == "" {
+			if b.trainable[in] {
+				return b.badNode(s.NodeProto, "its input %q cannot be trained; leave it out of the trainable ones", in)
+			}
+			continue
+		}
+		grad, err := b.sumTo(grads[i], in)
+		if err != nil {
+			return b.badNode(s.NodeProto, "%w", err)
+		}
+		b.grads[in] = append(b.grads[in], grad)
 	}
 	return nil
 }
@@ -83,28 +92,41 @@ func (b *build) total(name string) string {
 	return sum
 }
 
-// fit sums grad, which has the shape of the tensor from, over the axes along
-// which the tensor to was broadcast, and gives it the shape of to.
-func (b *build) fit(grad, to string) string {
-	from, want := b.shape[grad], b.shape[to]
-	var axes []int64
+// sumTo sums grad over the axes along which the tensor to was broadcast and
+// gives it the shape of to. A derivative that does not fit even so is an error:
+// what follows from it would fail far from here.
+func (b *build) sumTo(grad, to string) (string, error) {
+	from := b.shape[grad]
+	want, known := b.shape[to]
+	switch {
+	case !known && len(from) == 0: // neither shape is known: the node that hid it will say so
+		return grad, nil
+	case !known:
+		return "", fmt.Errorf("the shape of its input %q is not known; export the model with its shapes inferred", to)
+	}
 	lead := len(from) - len(want)
+	fits := lead >= 0
+	var axes []int64
 	for i, d := range from {
-		if i < lead || want[i-lead] == 1 && d != 1 {
+		if i < lead || fits && want[i-lead] == 1 && d != 1 {
 			axes = append(axes, int64(i))
+			continue
 		}
+		fits = fits && (d == want[i-lead] || d < 0 || want[i-lead] < 0)
 	}
 	switch {
+	case !fits:
+		return "", fmt.Errorf("its rule gives input %q of shape %v a derivative of shape %v", to, want, from)
 	case len(axes) == 0:
-		return grad
+		return grad, nil
 	case len(from) == 4 && slices.Equal(axes, []int64{0, 2, 3}):
-		return b.reshape(b.channelSum(grad), want...)
+		return b.reshape(b.channelSum(grad), want...), nil
 	}
 	s := b.sum(grad, axes...)
 	if len(b.shape[s]) == len(want) {
-		return s
+		return s, nil
 	}
-	return b.reshapeLike(s, to)
+	return b.reshapeLike(s, to), nil
 }
 
 // constantTensor is the tensor of a constant: an initializer that is not
@@ -119,7 +141,7 @@ func (b *build) constantTensor(name string) *onnxpb.TensorProto {
 		}
 	}
 	for _, n := range b.m.Graph.Node {
-		if n.GetOpType() == "Constant" && n.Output[0] == name {
+		if n.Output[0] == name && b.m.Op(n).Standard() == "Constant" {
 			return graph.Find(n, "value").GetT()
 		}
 	}

@@ -26,19 +26,20 @@ type blocked struct {
 	plain map[string]bool
 	block map[string]string
 	uses  map[string]int
-	zero  string         // a float32 0 that depends on the run, once it is needed
-	open  map[string]int // blocked name -> index of the Conv that made it and can still take a sum or an activation
+	zero  string                       // a float32 0 that depends on the run, once it is needed
+	open  map[string]*onnxpb.NodeProto // tensor -> the Conv that made it, while that may take over what reads it
 }
 
 func newBlocked(t *tape, size int64, nodes []*onnxpb.NodeProto, outputs []*onnxpb.ValueInfoProto, fixed map[string]bool) *blocked {
-	l := &blocked{tape: t, size: size, fixed: fixed, plain: map[string]bool{}, block: map[string]string{}, uses: map[string]int{}, open: map[string]int{}}
+	l := &blocked{tape: t, size: size, fixed: fixed, plain: map[string]bool{}, block: map[string]string{}, uses: map[string]int{}, open: map[string]*onnxpb.NodeProto{}}
 	made := map[string]bool{}
 	for _, n := range nodes {
-		varies := slices.ContainsFunc(n.Input, func(in string) bool { return in != "" && !fixed[in] })
+		reads := graph.Reads(n)
+		varies := slices.ContainsFunc(reads, func(in string) bool { return !fixed[in] })
 		for _, out := range n.Output {
 			made[out], fixed[out] = true, !varies
 		}
-		for _, in := range n.Input {
+		for _, in := range reads {
 			l.uses[in]++
 			if !made[in] {
 				l.plain[in] = true // an input of the graph or an initializer
@@ -53,39 +54,50 @@ func newBlocked(t *tape, size int64, nodes []*onnxpb.NodeProto, outputs []*onnxp
 
 func (l *blocked) run(nodes []*onnxpb.NodeProto, outputs []*onnxpb.ValueInfoProto) {
 	for _, n := range nodes {
-		if !l.convert(n) {
-			for i, in := range n.Input {
-				if n.GetOpType() == "Shape" && l.block[in] != "" {
-					n.Input[i] = l.block[in] // the same numbers, no conversion
-				} else {
-					l.asPlain(in)
-				}
+		if l.convert(n) {
+			continue
+		}
+		if l.operator(n) == "Shape" && l.block[n.Input[0]] != "" {
+			n.Input[0] = l.block[n.Input[0]] // the same numbers, no conversion
+		} else {
+			for _, in := range graph.Reads(n) {
+				l.asPlain(in)
 			}
-			l.standard(n)
-			for _, out := range n.Output {
-				l.plain[out] = true
-			}
+		}
+		l.standard(n)
+		for _, out := range n.Output {
+			l.plain[out] = true
 		}
 	}
 	for _, out := range outputs {
 		l.asPlain(out.GetName())
 	}
-	l.nodes = slices.DeleteFunc(l.nodes, func(n *onnxpb.NodeProto) bool { return n == nil })
+}
+
+// operator is the name of one of ONNX's own operators, "" for any other.
+func (l *blocked) operator(n *onnxpb.NodeProto) string {
+	if _, ok := l.pseudos[n]; ok {
+		return ""
+	}
+	return graph.OpOf(n).Standard()
 }
 
 // convert emits n on blocked tensors and reports whether it could.
 func (l *blocked) convert(n *onnxpb.NodeProto) bool {
-	switch n.GetOpType() {
+	p := l.pseudos[n]
+	switch p.kind {
+	case convGradInput:
+		return l.gradInput(n, p.window)
+	case convGradFilter:
+		return l.gradFilter(n, p.window)
+	case affine:
+		return l.affineConv(n)
+	case channelSum:
+		return l.channelMean(n)
+	}
+	switch l.operator(n) {
 	case "Conv":
 		return l.conv(n)
-	case "ConvGradInput":
-		return l.gradInput(n)
-	case "ConvGradFilter":
-		return l.gradFilter(n)
-	case "Affine":
-		return l.affineConv(n)
-	case "ChannelSum":
-		return l.channelMean(n)
 	case "GlobalAveragePool":
 		return l.globalAverage(n)
 	case "Add", "Sub", "Mul", "Div":
@@ -120,31 +132,33 @@ func (l *blocked) asBlocked(name string) string {
 // emit adds a node whose output is the blocked form of tensor out.
 func (l *blocked) emit(kind, out string, inputs []string, attrs ...graph.Attr) {
 	l.block[out] = l.op(kind, l.shape[out], inputs, attrs...)
-	if kind == nchwc+".Conv" && l.uses[out] == 1 {
-		l.open[out] = len(l.nodes) - 1
+	if kind == nchwc+".Conv" {
+		l.keepOpen(out, l.nodes[len(l.nodes)-1])
 	}
 }
 
-// reopen takes the Conv that made out, if it can still be extended, from its
-// place, to be put at the end. A used slot tells whether it has that already.
-func (l *blocked) reopen(out string) *onnxpb.NodeProto {
-	i, ok := l.open[out]
-	if !ok {
-		return nil
-	}
-	delete(l.open, out)
-	n := l.nodes[i]
-	l.nodes[i] = nil
-	return n
-}
-
-// close puts a reopened Conv back, now making out.
-func (l *blocked) close(n *onnxpb.NodeProto, out string) {
-	l.block[out] = n.Output[0]
-	l.nodes = append(l.nodes, n)
+// keepOpen notes that conv, which makes tensor out, may do more in its pass: ORT's
+// kernel adds another term, then applies an activation. It may where out has
+// one reader, whose work it then is.
+func (l *blocked) keepOpen(out string, conv *onnxpb.NodeProto) {
 	if l.uses[out] == 1 {
-		l.open[out] = len(l.nodes) - 1
+		l.open[out] = conv
 	}
+}
+
+// activated reports whether a convolution applies an activation already, after which nothing more can be done.
+func activated(conv *onnxpb.NodeProto) bool { return graph.Find(conv, "activation") != nil }
+
+// extend lets the convolution that makes tensor from make to as well, by change.
+// It moves to the end, behind what it now reads.
+func (l *blocked) extend(from, to string, change func(conv *onnxpb.NodeProto)) {
+	conv := l.open[from]
+	delete(l.open, from)
+	change(conv)
+	at := slices.Index(l.nodes, conv)
+	l.nodes = append(slices.Delete(l.nodes, at, at+1), conv)
+	l.block[to] = conv.Output[0]
+	l.keepOpen(to, conv)
 }
 
 func (l *blocked) binary(n *onnxpb.NodeProto) bool {
@@ -164,42 +178,48 @@ func (l *blocked) binary(n *onnxpb.NodeProto) bool {
 	return true
 }
 
-// addTo lets the later of the convolutions that made the two terms add the other term.
+// addTo lets the convolution that made one term of a sum add the other one: the
+// later of two, which can read what the earlier made.
 func (l *blocked) addTo(n *onnxpb.NodeProto) bool {
-	term, other, at := "", "", -1
-	for i, name := range n.Input {
-		if j, ok := l.open[name]; ok && j > at && len(l.nodes[j].Input) < 4 && graph.Find(l.nodes[j], "activation") == nil && n.Input[0] != n.Input[1] {
-			term, other, at = name, n.Input[1-i], j
-		}
+	term, other := n.Input[0], n.Input[1]
+	if term == other {
+		return false
 	}
-	if at < 0 {
+	if l.canAdd(other) && (!l.canAdd(term) || slices.Index(l.nodes, l.open[other]) > slices.Index(l.nodes, l.open[term])) {
+		term, other = other, term
+	}
+	if !l.canAdd(term) {
 		return false
 	}
 	sum := l.asBlocked(other)
-	delete(l.open, other)
-	c := l.reopen(term)
-	for len(c.Input) < 3 {
-		c.Input = append(c.Input, "")
-	}
-	c.Input = append(c.Input, sum)
-	l.close(c, n.Output[0])
+	delete(l.open, other) // somebody reads it now
+	l.extend(term, n.Output[0], func(conv *onnxpb.NodeProto) {
+		for len(conv.Input) < 3 { // without a bias
+			conv.Input = append(conv.Input, "")
+		}
+		conv.Input = append(conv.Input, sum)
+	})
 	return true
 }
 
+// canAdd reports whether a convolution makes the tensor that may add a term to it.
+func (l *blocked) canAdd(tensor string) bool {
+	conv := l.open[tensor]
+	return conv != nil && len(conv.Input) < 4 && !activated(conv)
+}
+
 func (l *blocked) unaryOp(n *onnxpb.NodeProto) bool {
-	x := n.Input[0]
+	x, kind := n.Input[0], n.GetOpType()
 	if l.block[x] == "" {
 		return false
 	}
-	if n.GetOpType() == "Relu" {
-		if i, ok := l.open[x]; ok && graph.Find(l.nodes[i], "activation") == nil {
-			c := l.reopen(x)
-			c.Attribute = append(c.Attribute, graph.Str("activation", "Relu"))
-			l.close(c, n.Output[0])
-			return true
-		}
+	if conv := l.open[x]; kind == "Relu" && conv != nil && !activated(conv) {
+		l.extend(x, n.Output[0], func(conv *onnxpb.NodeProto) {
+			conv.Attribute = append(conv.Attribute, graph.Str("activation", "Relu"))
+		})
+		return true
 	}
-	l.emit(n.GetOpType(), n.Output[0], append([]string{l.block[x]}, n.Input[1:]...), n.Attribute...)
+	l.emit(kind, n.Output[0], append([]string{l.block[x]}, n.Input[1:]...), n.Attribute...)
 	return true
 }
 

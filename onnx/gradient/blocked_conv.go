@@ -14,7 +14,7 @@ func (l *blocked) serves(w window) bool {
 	if w.depthwise() {
 		return w.channels%l.size == 0
 	}
-	return w.group == 1 && w.filters%l.size == 0 && (w.channels%l.size == 0 || w.channels < l.size)
+	return w.Group == 1 && w.filters%l.size == 0 && (w.channels%l.size == 0 || w.channels < l.size)
 }
 
 func (l *blocked) conv(n *onnxpb.NodeProto) bool {
@@ -26,7 +26,7 @@ func (l *blocked) conv(n *onnxpb.NodeProto) bool {
 	if err != nil || !l.serves(win) {
 		return false
 	}
-	in := []string{"", l.filter(w, win, false)}
+	in := []string{"", l.filter(w)}
 	if win.depthwise() || win.channels >= l.size {
 		in[0] = l.asBlocked(x)
 	} else {
@@ -35,44 +35,48 @@ func (l *blocked) conv(n *onnxpb.NodeProto) bool {
 	for _, bias := range n.Input[2:] {
 		in = append(in, l.asPlain(bias))
 	}
-	l.emit(nchwc+".Conv", y, in, win.positive().attrs()...)
+	l.emit(nchwc+".Conv", y, in, win.positive().Attrs()...)
 	return true
 }
 
-// filter lays weights [o, i, kh, kw] out for the kernel:
+// filter lays weights [o, i, kh, kw] out for the kernel. With b channels a block that is
 //
-//	[o/b, i/b, kh, kw, b of i, b of o]   and turned, for dx: [i/b, o/b, kh, kw reversed, b of o, b of i]
-//	[o/b, i, kh, kw, b of o]             for fewer channels than a block; depthwise is this with i = 1
-func (l *blocked) filter(w string, win window, turned bool) string {
+//	[o/b, i/b, kh, kw, b of i, b of o]
+//	[o/b, i, kh, kw, b of o]              for fewer channels than a block; depthwise is this with i = 1
+//
+// where a name of an axis stands for its blocks, in both for all of its numbers.
+func (l *blocked) filter(w string) string {
 	s := l.shape[w]
 	o, i, k, b := s[0], s[1], s[2]*s[3], l.size
-	switch {
-	case win.depthwise() || i < b:
-		if turned {
-			w = l.turn(w)
-		}
-		if i*k == 1 {
-			return w
-		}
-		r := l.op(nchwc+".ReorderInput", []int64{1, o, i * k, 1}, []string{l.reshape(w, 1, o, i*k, 1)})
-		return l.reshape(r, s...)
-	case turned:
-		// blocks of i first: [o, i/b, k, b of i], then whole blocks move; reversed
-		// there, where b numbers lie together
-		r := l.op(nchwc+".ReorderInput", []int64{o, i, k, 1}, []string{l.reshape(w, o, i, k, 1)})
-		r = l.reshape(r, o/b, b, i/b, k, b)
-		if k > 1 {
-			r = l.op("Gather", []int64{o / b, b, i / b, k, b}, []string{r, l.ints(downTo0(k)...)}, graph.Int("axis", 3))
-		}
-		return l.reshape(l.transpose(r, 2, 0, 3, 1, 4), i, o, s[2], s[3])
-	default:
-		// blocks of o first: [o/b, i*k, b of o]
-		r := l.op(nchwc+".ReorderInput", []int64{1, o, i * k, 1}, []string{l.reshape(w, 1, o, i*k, 1)})
-		if k > 1 {
-			r = l.transpose(l.reshape(r, o/b, i/b, b, k, b), 0, 1, 3, 2, 4)
-		}
-		return l.reshape(r, s...)
+	if k*i == 1 {
+		return w // [o, 1, 1, 1] lies as [o/b, 1, 1, 1, b of o]
 	}
+	// blocks of o first: [o/b, i*k, b of o]
+	r := l.op(nchwc+".ReorderInput", []int64{1, o, i * k, 1}, []string{l.reshape(w, 1, o, i*k, 1)})
+	if k > 1 && i >= b {
+		r = l.transpose(l.reshape(r, o/b, i/b, b, k, b), 0, 1, 3, 2, 4)
+	}
+	return l.reshape(r, s...)
+}
+
+// filterOfGradient is the filter of the convolution that carries dy back to dx:
+// rotated, and from o to i:
+//
+//	[i/b, o/b, kh, kw, b of o, b of i]
+func (l *blocked) filterOfGradient(w string, win window) string {
+	s := l.shape[w]
+	o, i, k, b := s[0], s[1], s[2]*s[3], l.size
+	if win.depthwise() {
+		return l.filter(l.flip180(w))
+	}
+	// blocks of i first: [o, i/b, k, b of i]; then whole blocks move. Rotated
+	// there, where b numbers lie together.
+	r := l.op(nchwc+".ReorderInput", []int64{o, i, k, 1}, []string{l.reshape(w, o, i, k, 1)})
+	r = l.reshape(r, o/b, b, i/b, k, b)
+	if k > 1 {
+		r = l.op("Gather", []int64{o / b, b, i / b, k, b}, []string{r, l.ints(downTo0(k)...)}, graph.Int("axis", 3))
+	}
+	return l.reshape(l.transpose(r, 2, 0, 3, 1, 4), i, o, s[2], s[3])
 }
 
 // downTo0 lists n-1, n-2, … 0.
@@ -84,39 +88,38 @@ func downTo0(n int64) []int64 {
 	return list
 }
 
-// gradInput is a convolution of dy with the filter turned round. A strided
-// pointwise one works at dy's size and spreads its result; a strided depthwise
-// one spreads dy; other strided ones are left to ConvTranspose, which does not
+// gradInput is a convolution of dy with the rotated filter. A strided
+// pointwise one works at dy's size and puts zeros into its result; a strided
+// depthwise one puts them into dy; other strided ones are left to ConvTranspose, which does not
 // multiply by the zeros between.
-func (l *blocked) gradInput(n *onnxpb.NodeProto) bool {
+func (l *blocked) gradInput(n *onnxpb.NodeProto, win window) bool {
 	dy, w, dx := n.Input[0], n.Input[1], n.Output[0]
-	win := l.windowFor(n, dx, dy)
-	turned, ok := win.turned()
+	conv, ok := win.transposed()
 	if !ok || !l.serves(win) || win.channels < l.size || !win.unit() && !win.depthwise() && !win.pointwise() {
 		return false
 	}
 	l.asPlain(w)
 	if win.pointwise() && !win.unit() {
 		s := l.shape[dy]
-		small := l.op(nchwc+".Conv", []int64{s[0], win.channels, s[2], s[3]}, []string{l.asBlocked(dy), l.filter(w, win, true)}, graph.Ints("kernel_shape", 1, 1), graph.Int("group", win.group))
-		l.block[dx] = l.spreadBlocked(small, win, [4]int64{-win.pads[0], -win.pads[1], turned.pads[2], turned.pads[3]})
+		small := l.op(nchwc+".Conv", []int64{s[0], win.channels, s[2], s[3]}, []string{l.asBlocked(dy), l.filterOfGradient(w, win)}, graph.Ints("kernel_shape", 1, 1), graph.Int("group", win.Group))
+		l.block[dx] = l.zeroStuffBlocked(small, win, [4]int64{-win.Pads[0], -win.Pads[1], conv.Pads[2], conv.Pads[3]})
 		return true
 	}
 	from := l.asBlocked(dy)
 	if !win.unit() {
-		from = l.spreadBlocked(from, win, [4]int64{0, 0, min(turned.pads[2], 0), min(turned.pads[3], 0)})
+		from = l.zeroStuffBlocked(from, win, [4]int64{0, 0, min(conv.Pads[2], 0), min(conv.Pads[3], 0)})
 	}
-	l.emit(nchwc+".Conv", dx, []string{from, l.filter(w, win, true)}, turned.positive().attrs()...)
+	l.emit(nchwc+".Conv", dx, []string{from, l.filterOfGradient(w, win)}, conv.positive().Attrs()...)
 	return true
 }
 
-// spreadBlocked is spread for a blocked tensor; cut adds to or, negative, takes
+// zeroStuffBlocked is zeroStuff for a blocked tensor; cut adds to or, negative, takes
 // from its borders.
-func (l *blocked) spreadBlocked(x string, w window, cut [4]int64) string {
+func (l *blocked) zeroStuffBlocked(x string, w window, cut [4]int64) string {
 	s, b := l.shape[x], l.size
 	x = l.reshape(x, -1, s[2], 1, s[3], b)
-	x = l.pad(x, 0, 0, 0, 0, 0, 0, 0, w.stride[0]-1, 0, (w.stride[1]-1)*b)
-	h, wide := s[2]*w.stride[0], s[3]*w.stride[1]
+	x = l.pad(x, 0, 0, 0, 0, 0, 0, 0, w.Strides[0]-1, 0, (w.Strides[1]-1)*b)
+	h, wide := s[2]*w.Strides[0], s[3]*w.Strides[1]
 	if cut != [4]int64{} {
 		x = l.pad(l.reshape(x, -1, h, wide*b), 0, cut[0], cut[1]*b, 0, cut[2], cut[3]*b)
 	}
@@ -127,29 +130,28 @@ func (l *blocked) spreadBlocked(x string, w window, cut [4]int64) string {
 // kernel that is dy, whose dilation is the stride. The kernel of an image stays
 // in the processor's cache while the channels pass; and neither images nor dy
 // have to be copied side by side.
-func (l *blocked) gradFilter(n *onnxpb.NodeProto) bool {
+func (l *blocked) gradFilter(n *onnxpb.NodeProto, w window) bool {
 	x, dy, dw := n.Input[0], n.Input[1], n.Output[0]
-	w := l.windowFor(n, x, dy)
 	if !l.serves(w) || w.pointwise() {
 		return false
 	}
 	kernel := []int64{w.filters, 1, w.out[0], w.out[1]}
-	attrs := []graph.Attr{graph.Ints("dilations", w.stride[:]...), graph.Ints("strides", w.dilation[:]...)}
+	attrs := []graph.Attr{graph.Ints("dilations", w.Strides...), graph.Ints("strides", w.Dilations...)}
 	if w.depthwise() {
-		pads := w.positive().pads
-		sum := []int64{1, w.channels, w.kernel[0] + w.tooMany(0), w.kernel[1] + w.tooMany(1)}
+		pads := w.positive().Pads
+		sum := []int64{1, w.channels, w.Kernel[0] + w.tooMany(0), w.Kernel[1] + w.tooMany(1)}
 		r := l.sumOverImages(l.asBlocked(x), l.asBlocked(dy), []int64{1, w.channels, w.in[0], w.in[1]}, kernel, sum,
-			append(attrs, graph.Ints("pads", pads[:]...), graph.Int("group", w.channels))...)
+			append(attrs, graph.Ints("pads", pads...), graph.Int("group", w.channels))...)
 		r = l.op(nchwc+".ReorderOutput", sum, []string{r}, graph.Int("channels", w.channels))
-		for i := range w.kernel {
+		for i := range w.Kernel {
 			if w.tooMany(i) > 0 {
-				r = l.slice(r, int64(2+i), 0, w.kernel[i], 1)
+				r = l.slice(r, int64(2+i), 0, w.Kernel[i], 1)
 			}
 		}
 		l.opTo("Reshape", dw, nil, []string{r, l.ints(l.shape[dw]...)})
 	} else {
 		images := l.padded(l.asPlain(x), w) // with borders in place three places of a filter are computed at once
-		sum := []int64{w.channels, w.filters, w.kernel[0], w.kernel[1]}
+		sum := []int64{w.channels, w.filters, w.Kernel[0], w.Kernel[1]}
 		r := l.sumOverImages(images, l.asBlocked(dy), []int64{w.channels, 1, l.shape[images][2], l.shape[images][3]}, kernel, sum, attrs...)
 		r = l.op(nchwc+".ReorderOutput", sum, []string{r}, graph.Int("channels", w.filters))
 		l.opTo("Transpose", dw, nil, []string{r}, graph.Ints("perm", 1, 0, 2, 3))
@@ -160,7 +162,7 @@ func (l *blocked) gradFilter(n *onnxpb.NodeProto) bool {
 
 // tooMany is how many rows or columns gradFilter computes beyond the kernel's
 // where the convolution did not read the end of its input.
-func (w window) tooMany(axis int) int64 { return max(-w.pads[2+axis], 0) / w.dilation[axis] }
+func (w window) tooMany(axis int) int64 { return max(-w.Pads[2+axis], 0) / w.Dilations[axis] }
 
 // sumOverImages adds up convolutions of each image of a batch, shaped in, with a
 // kernel of its own: a Scan whose state is the sum.

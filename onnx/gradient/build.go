@@ -97,7 +97,7 @@ type build struct {
 	moving    map[string]bool     // running statistics that become inputs
 	needs     map[string]bool     // tensors that a trainable parameter reaches
 	uses      map[string]int      // how many forward nodes and outputs read a tensor
-	steps     []*onnxpb.NodeProto // forward nodes to differentiate, in order
+	steps     []step              // forward nodes to differentiate, in order
 	grads     map[string][]string // contributions to a tensor's derivative
 	out       Graph
 }
@@ -111,6 +111,10 @@ func newBuild(m *graph.Model, loss string, o Options) (*build, error) {
 		tape: newTape(shapes), values: values, m: m, o: o, loss: loss, inits: m.Initializers(), trainable: map[string]bool{}, moving: map[string]bool{},
 		needs: map[string]bool{}, uses: map[string]int{}, grads: map[string][]string{},
 	}
+	if n := m.OwnCall(); n != nil {
+		return nil, failure.Data(fmt.Errorf("onnx: %s: operator %s (node %q) has no gradient rule; replace its calls by what it does first (graph.Model.Inline)",
+			b.where(), m.Op(n), n.GetName()))
+	}
 	if v := m.Opset(); v < 13 {
 		return nil, failure.Data(fmt.Errorf("onnx: %s: operator set %d; convert the model to 13 or later (onnx.version_converter)", b.where(), v))
 	}
@@ -118,7 +122,7 @@ func newBuild(m *graph.Model, loss string, o Options) (*build, error) {
 		for _, name := range append(slices.Clip(n.Input), n.Output...) {
 			b.used[name] = true
 		}
-		for _, in := range n.Input {
+		for _, in := range graph.Reads(n) {
 			b.uses[in]++
 		}
 	}
@@ -149,7 +153,7 @@ func (b *build) where() string {
 
 // badNode is an error about node n.
 func (b *build) badNode(n *onnxpb.NodeProto, format string, a ...any) error {
-	return failure.Data(fmt.Errorf("onnx: %s: operator %s (node %q): %w", b.where(), n.GetOpType(), n.GetName(), fmt.Errorf(format, a...)))
+	return failure.Data(fmt.Errorf("onnx: %s: operator %s (node %q): %w", b.where(), b.m.Op(n), n.GetName(), fmt.Errorf(format, a...)))
 }
 
 // finish lowers the tape and wraps it in a model.
@@ -183,6 +187,7 @@ func (b *build) finish() (*Graph, error) {
 	for _, t := range append(slices.Clip(b.m.Graph.Initializer), b.consts...) {
 		fixed[t.GetName()] = !b.trainable[t.GetName()] && !b.moving[t.GetName()]
 	}
+	b.nodes = withoutDead(b.nodes, g.Output)
 	lower(b.tape, b.o.Block, g.Output, fixed)
 	g.Node = b.nodes
 	leavesLast(g)
@@ -198,7 +203,7 @@ func (b *build) finish() (*Graph, error) {
 func (b *build) keepInitializers(g *onnxpb.GraphProto) {
 	read := map[string]bool{}
 	for _, n := range g.Node {
-		for _, in := range n.Input {
+		for _, in := range graph.Reads(n) {
 			read[in] = true
 		}
 	}

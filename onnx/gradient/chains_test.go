@@ -35,9 +35,13 @@ func rows(kind string, more ...any) func(m *maker) string {
 	}
 }
 
+// contribGelu is the chain of ONNX Runtime's Gelu, which is the exact form.
+const contribGelu = "gelu of com.microsoft"
+
 // chains are what the reference of PyTorch has not: operators beside each other in the blocked layout, defaults of
 // attributes, batches that only the run knows.
 var chains = map[string]func(m *maker) string{
+	contribGelu:                 func(m *maker) string { return m.op("com.microsoft.Gelu", m.p("x", 3, 4)) },
 	"conv, abs":                 after("Abs"),
 	"conv, clip":                after("Clip", float32(-.7), float32(.8)),
 	"conv, clip from below":     after("Clip", float32(-.2)),

@@ -7,7 +7,7 @@
 //	err = g.Model.Write("training_model.onnx") // images, labels, parameters in; loss and gradients out
 //
 // Build walks the model once forwards (forward.go) and once backwards
-// (backward.go), where each operator has a Rule that says how the derivative
+// (backward.go), where each operator has a rule that says how the derivative
 // of its output becomes that of its inputs. What is worth more than one way of
 // computing, the two products of a convolution's derivative above all, is then
 // lowered: to standard operators (lower.go) or to ORT's blocked CPU kernels

@@ -19,7 +19,7 @@ func (b *build) forward() error {
 	}
 	folds := b.foldable(nodes)
 	for _, n := range nodes {
-		switch kind := n.GetOpType(); {
+		switch kind := b.m.Op(n).Standard(); {
 		case kind == "Dropout":
 			b.dropout(n)
 		case kind == "BatchNormalization" && (b.reached(n) || folds[n.Input[0]] != nil):
@@ -31,7 +31,7 @@ func (b *build) forward() error {
 		case kind == "GlobalMaxPool" && b.reached(n):
 			b.globalMaxPool(n)
 		default:
-			b.step(proto.Clone(n).(*onnxpb.NodeProto))
+			b.step(proto.Clone(n).(*onnxpb.NodeProto), nil)
 		}
 	}
 	return nil
@@ -39,16 +39,17 @@ func (b *build) forward() error {
 
 // reached reports whether a trainable parameter reaches an input of n.
 func (b *build) reached(n *onnxpb.NodeProto) bool {
-	return slices.ContainsFunc(n.Input, func(in string) bool { return b.needs[in] })
+	return slices.ContainsFunc(graph.Reads(n), func(in string) bool { return b.needs[in] })
 }
 
-// step puts a forward node on the tape and, if it is reached, among the steps.
-func (b *build) step(n *onnxpb.NodeProto) {
+// step puts a forward node on the tape and, if it is reached, among the steps,
+// with a rule of its own unless that is nil.
+func (b *build) step(n *onnxpb.NodeProto, own rule) {
 	b.nodes = append(b.nodes, n)
 	if !b.reached(n) {
 		return
 	}
-	b.steps = append(b.steps, n)
+	b.steps = append(b.steps, step{n, own})
 	for _, out := range n.Output {
 		b.needs[out] = true
 	}
@@ -57,10 +58,16 @@ func (b *build) step(n *onnxpb.NodeProto) {
 // do is op for a forward node: what it computes is differentiated.
 func (b *build) do(kind string, shape []int64, inputs []string, attrs ...graph.Attr) string {
 	out := b.op(kind, shape, inputs, attrs...)
-	n := b.nodes[len(b.nodes)-1]
-	b.nodes = b.nodes[:len(b.nodes)-1]
-	b.step(n)
+	b.step(b.takeLast(), nil)
 	return out
+}
+
+// takeLast takes the node that was added last off the tape.
+func (b *build) takeLast() *onnxpb.NodeProto {
+	last := len(b.nodes) - 1
+	n := b.nodes[last]
+	b.nodes = b.nodes[:last]
+	return n
 }
 
 // foldable finds the convolutions that a BatchNormalization alone reads and
@@ -71,7 +78,7 @@ func (b *build) do(kind string, shape []int64, inputs []string, attrs ...graph.A
 func (b *build) foldable(nodes []*onnxpb.NodeProto) map[string]*onnxpb.NodeProto {
 	conv, folds := map[string]*onnxpb.NodeProto{}, map[string]*onnxpb.NodeProto{}
 	for _, n := range nodes {
-		switch n.GetOpType() {
+		switch b.m.Op(n).Standard() {
 		case "Conv":
 			conv[n.Output[0]] = n
 		case "BatchNormalization":
@@ -98,14 +105,14 @@ func (b *build) dropout(n *onnxpb.NodeProto) {
 		}
 	}
 	if !b.needs[x] || rate == 0 {
-		b.step(&onnxpb.NodeProto{OpType: proto.String("Identity"), Name: n.Name, Input: []string{x}, Output: []string{y}})
+		b.step(&onnxpb.NodeProto{OpType: proto.String("Identity"), Name: n.Name, Input: []string{x}, Output: []string{y}}, nil)
 		return
 	}
 	mask := "mask." + y
 	b.used[mask] = true
 	b.shape[mask] = b.shape[x]
 	b.out.Masks = append(b.out.Masks, Mask{Name: mask, Rate: rate, Shape: b.shape[x]})
-	b.step(&onnxpb.NodeProto{OpType: proto.String("Mul"), Name: n.Name, Input: []string{x, mask}, Output: []string{y}})
+	b.step(&onnxpb.NodeProto{OpType: proto.String("Mul"), Name: n.Name, Input: []string{x, mask}, Output: []string{y}}, nil)
 }
 
 // globalMaxPool becomes a MaxPool over the whole map, whose indices say where
@@ -114,5 +121,5 @@ func (b *build) globalMaxPool(n *onnxpb.NodeProto) {
 	b.step(&onnxpb.NodeProto{
 		OpType: proto.String("MaxPool"), Name: n.Name, Input: n.Input, Output: n.Output,
 		Attribute: []graph.Attr{graph.Ints("kernel_shape", b.shape[n.Input[0]][2:]...)},
-	})
+	}, nil)
 }

@@ -5,7 +5,7 @@ import (
 	"finetune/onnx/graph/onnxpb"
 )
 
-// lower rewrites the private operators on the tape into ones that ORT has:
+// lower rewrites the pseudo operators on the tape into ones that ORT has:
 // standard ones, or with block > 0 those of its blocked layout where they serve.
 func lower(t *tape, block int64, outputs []*onnxpb.ValueInfoProto, fixed map[string]bool) {
 	old := t.nodes
@@ -19,25 +19,30 @@ func lower(t *tape, block int64, outputs []*onnxpb.ValueInfoProto, fixed map[str
 	}
 }
 
-// standard emits one node; a private one as standard operators.
+// standard emits one node; a pseudo one as standard operators.
 func (t *tape) standard(n *onnxpb.NodeProto) {
-	if n.GetDomain() != private {
+	p, ok := t.pseudos[n]
+	if !ok {
 		t.nodes = append(t.nodes, n)
 		return
 	}
-	switch n.GetOpType() {
-	case "Affine":
+	switch p.kind {
+	case affine:
 		t.standardAffine(n)
-	case "ChannelSum":
+	case channelSum:
 		axes := []int64{0}
 		for i := 2; i < len(t.shape[n.Input[0]]); i++ {
 			axes = append(axes, int64(i))
 		}
 		t.opTo("ReduceSum", n.Output[0], nil, []string{n.Input[0], t.ints(axes...)}, graph.Int("keepdims", 0))
-	case "ConvGradInput":
-		t.standardGradInput(n)
-	case "ConvGradFilter":
-		t.standardGradFilter(n)
+	case convGradInput:
+		t.standardGradInput(n, p.window)
+	case convGradFilter:
+		if p.window.Group == 1 {
+			t.standardGradFilter(n, p.window)
+		} else {
+			t.groupedGradFilter(n, p.window)
+		}
 	}
 }
 
@@ -58,58 +63,23 @@ func (t *tape) perChannel(v, x string) string {
 	return t.reshape(v, t.shape[x][1], 1, 1)
 }
 
-// windowFor reads the geometry back from a private node: x is the
-// convolution's input, y its output.
-func (t *tape) windowFor(n *onnxpb.NodeProto, x, y string) window {
-	w, err := windowOf(n, t.shape[x], t.shape[y], graph.FindInts(n, "kernel_shape"))
-	if err != nil {
-		panic("gradient: " + err.Error()) // the rule has checked it
-	}
-	return w
-}
-
-// standardGradInput: depthwise, a convolution with the filter turned round is
-// twice as fast as ConvTranspose.
-func (t *tape) standardGradInput(n *onnxpb.NodeProto) {
+// standardGradInput: depthwise, a convolution with the filter rotated is twice
+// as fast as ConvTranspose.
+func (t *tape) standardGradInput(n *onnxpb.NodeProto, win window) {
 	dy, w, dx := n.Input[0], n.Input[1], n.Output[0]
-	win := t.windowFor(n, dx, dy)
 	if win.depthwise() && !win.pointwise() {
-		turned, _ := win.turned()
-		dy = t.pad(t.spread(dy, win.stride), 0, 0, min(turned.pads[0], 0), min(turned.pads[1], 0), 0, 0, min(turned.pads[2], 0), min(turned.pads[3], 0))
-		t.opTo("Conv", dx, nil, []string{dy, t.turn(w)}, turned.positive().attrs()...)
+		conv, _ := win.transposed()
+		cut := func(i int) int64 { return min(conv.Pads[i], 0) }
+		dy = t.pad(t.zeroStuff(dy, win), 0, 0, cut(0), cut(1), 0, 0, cut(2), cut(3))
+		t.opTo("Conv", dx, nil, []string{dy, t.flip180(w)}, conv.positive().Attrs()...)
 		return
 	}
-	extra := [2]int64{max(-win.pads[2], 0), max(-win.pads[3], 0)}
-	t.opTo("ConvTranspose", dx, nil, []string{dy, w}, append(win.positive().attrs(), graph.Ints("output_padding", extra[:]...))...)
+	extra := []int64{max(-win.Pads[2], 0), max(-win.Pads[3], 0)}
+	t.opTo("ConvTranspose", dx, nil, []string{dy, w}, append(win.positive().Attrs(), graph.Ints("output_padding", extra...))...)
 }
 
-// positive is the window with no negative padding: what an operator accepts
-// where the rest was cut, or is not read.
-func (w window) positive() window {
-	for i, p := range w.pads {
-		w.pads[i] = max(p, 0)
-	}
-	return w
-}
-
-// turned is the convolution of stride 1 that carries dy, spread by the stride,
-// back to dx; false where it would need to drop what it computes. Negative
-// padding cuts.
-func (w window) turned() (window, bool) {
-	b := w
-	b.stride = [2]int64{1, 1}
-	b.in, b.out = [2]int64{w.out[0] * w.stride[0], w.out[1] * w.stride[1]}, w.in
-	b.channels, b.filters = w.filters, w.channels
-	for i := range 2 {
-		reach := (w.kernel[i] - 1) * w.dilation[i]
-		b.pads[i] = reach - w.pads[i]
-		b.pads[2+i] = b.out[i] + reach - b.in[i] - b.pads[i]
-	}
-	return b, b.pads[0] >= 0 && b.pads[1] >= 0
-}
-
-// turn reverses the two spatial axes of a filter.
-func (t *tape) turn(w string) string {
+// flip180 rotates a filter by half a turn: it reverses the two spatial axes.
+func (t *tape) flip180(w string) string {
 	s := t.shape[w]
 	if s[2] == 1 && s[3] == 1 {
 		return w
@@ -118,71 +88,73 @@ func (t *tape) turn(w string) string {
 	return t.op("Slice", s, []string{w, t.ints(-1, -1), t.ints(end, end), t.ints(2, 3), t.ints(-1, -1)})
 }
 
-// spread puts stride-1 zeros behind each pixel.
-func (t *tape) spread(x string, stride [2]int64) string {
-	if stride == [2]int64{1, 1} {
+// zeroStuff puts stride-1 zeros behind each pixel.
+func (t *tape) zeroStuff(x string, w window) string {
+	if w.unit() {
 		return x
 	}
 	s := t.shape[x]
 	x = t.reshape(x, -1, s[2], 1, s[3], 1)
-	x = t.pad(x, 0, 0, 0, 0, 0, 0, 0, stride[0]-1, 0, stride[1]-1)
-	return t.reshape(x, -1, s[1], s[2]*stride[0], s[3]*stride[1])
+	x = t.pad(x, 0, 0, 0, 0, 0, 0, 0, w.Strides[0]-1, 0, w.Strides[1]-1)
+	return t.reshape(x, -1, s[1], s[2]*w.Strides[0], s[3]*w.Strides[1])
 }
 
 // standardGradFilter is one matrix product over batch and space: the rows are
 // dy's channels, the columns the pixels that each place of the kernel sees.
-func (t *tape) standardGradFilter(n *onnxpb.NodeProto) {
+func (t *tape) standardGradFilter(n *onnxpb.NodeProto, w window) {
 	x, dy, dw := n.Input[0], n.Input[1], n.Output[0]
-	w := t.windowFor(n, x, dy)
 	rows := t.transpose(dy, 1, 0, 2, 3)
-	if w.group == 1 {
-		taps := t.taps(t.transpose(t.padded(x, w), 1, 0, 2, 3), w)
-		cols := taps[0]
-		if len(taps) > 1 {
-			cols = t.op("Concat", []int64{int64(len(taps)) * w.channels, -1, w.out[0], w.out[1]}, taps, graph.Int("axis", 0))
-		}
-		k := w.kernel[0] * w.kernel[1]
-		product := t.op("Gemm", []int64{w.filters, k * w.channels},
-			[]string{t.reshape(rows, w.filters, -1), t.reshape(cols, k*w.channels, -1)}, graph.Int("transB", 1))
-		product = t.reshape(product, w.filters, w.kernel[0], w.kernel[1], w.channels)
-		t.opTo("Transpose", dw, nil, []string{product}, graph.Ints("perm", 0, 3, 1, 2))
-		return
+	patches := t.im2col(t.transpose(t.padded(x, w), 1, 0, 2, 3), w)
+	cols := patches[0]
+	if len(patches) > 1 {
+		cols = t.op("Concat", []int64{int64(len(patches)) * w.channels, -1, w.out[0], w.out[1]}, patches, graph.Int("axis", 0))
 	}
-	// one product a group: [group, filters, pixels] by [group, pixels, channels], a place of the kernel at a time
-	perGroup, filters := w.channels/w.group, w.filters/w.group
-	rows = t.reshape(rows, w.group, filters, -1)
+	k := w.Kernel[0] * w.Kernel[1]
+	product := t.op("Gemm", []int64{w.filters, k * w.channels},
+		[]string{t.reshape(rows, w.filters, -1), t.reshape(cols, k*w.channels, -1)}, graph.Int("transB", 1))
+	product = t.reshape(product, w.filters, w.Kernel[0], w.Kernel[1], w.channels)
+	t.opTo("Transpose", dw, nil, []string{product}, graph.Ints("perm", 0, 3, 1, 2))
+}
+
+// groupedGradFilter is one product a group, [group, filters, pixels] by [group,
+// pixels, channels], a place of the kernel at a time.
+func (t *tape) groupedGradFilter(n *onnxpb.NodeProto, w window) {
+	x, dy, dw := n.Input[0], n.Input[1], n.Output[0]
+	channels, filters := w.channels/w.Group, w.filters/w.Group
+	rows := t.reshape(t.transpose(dy, 1, 0, 2, 3), w.Group, filters, -1)
 	var parts []string
-	for _, tap := range t.taps(t.transpose(t.padded(x, w), 1, 0, 2, 3), w) {
-		cols := t.transpose(t.reshape(tap, w.group, perGroup, -1), 0, 2, 1)
-		parts = append(parts, t.op("MatMul", []int64{w.group, filters, perGroup}, []string{rows, cols}))
+	for _, patch := range t.im2col(t.transpose(t.padded(x, w), 1, 0, 2, 3), w) {
+		cols := t.transpose(t.reshape(patch, w.Group, channels, -1), 0, 2, 1)
+		parts = append(parts, t.op("MatMul", []int64{w.Group, filters, channels}, []string{rows, cols}))
 	}
 	all := parts[0]
 	if len(parts) > 1 {
 		for i := range parts {
-			parts[i] = t.reshape(parts[i], w.filters, perGroup, 1)
+			parts[i] = t.reshape(parts[i], w.filters, channels, 1)
 		}
-		all = t.op("Concat", []int64{w.filters, perGroup, int64(len(parts))}, parts, graph.Int("axis", 2))
+		all = t.op("Concat", []int64{w.filters, channels, int64(len(parts))}, parts, graph.Int("axis", 2))
 	}
-	t.opTo("Reshape", dw, nil, []string{all, t.ints(w.filters, perGroup, w.kernel[0], w.kernel[1])})
+	t.opTo("Reshape", dw, nil, []string{all, t.ints(w.filters, channels, w.Kernel[0], w.Kernel[1])})
 }
 
 // padded is x with exactly the border that w reads.
 func (t *tape) padded(x string, w window) string {
-	return t.pad(x, 0, 0, w.pads[0], w.pads[1], 0, 0, w.pads[2], w.pads[3])
+	return t.pad(x, 0, 0, w.Pads[0], w.Pads[1], 0, 0, w.Pads[2], w.Pads[3])
 }
 
-// taps are the pixels of padded x that each place of the kernel sees, in row order.
-func (t *tape) taps(x string, w window) []string {
+// im2col are the pixels of padded x that each place of the kernel sees, in row order.
+func (t *tape) im2col(x string, w window) []string {
 	if w.pointwise() && w.unit() {
 		return []string{x}
 	}
 	var list []string
-	for i := range w.kernel[0] {
-		for j := range w.kernel[1] {
-			top, left := i*w.dilation[0], j*w.dilation[1]
+	for i := range w.Kernel[0] {
+		for j := range w.Kernel[1] {
+			top, left := i*w.Dilations[0], j*w.Dilations[1]
+			bottom, right := top+(w.out[0]-1)*w.Strides[0]+1, left+(w.out[1]-1)*w.Strides[1]+1
 			shape := []int64{t.shape[x][0], t.shape[x][1], w.out[0], w.out[1]}
-			list = append(list, t.op("Slice", shape, []string{x, t.ints(top, left),
-				t.ints(top+(w.out[0]-1)*w.stride[0]+1, left+(w.out[1]-1)*w.stride[1]+1), t.ints(2, 3), t.ints(w.stride[0], w.stride[1])}))
+			list = append(list, t.op("Slice", shape,
+				[]string{x, t.ints(top, left), t.ints(bottom, right), t.ints(2, 3), t.ints(w.Strides...)}))
 		}
 	}
 	return list

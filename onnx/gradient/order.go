@@ -3,6 +3,7 @@ package gradient
 import (
 	"slices"
 
+	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
 )
 
@@ -16,7 +17,7 @@ import (
 func leavesLast(g *onnxpb.GraphProto) {
 	readers, maker := map[string]int{}, map[string]*onnxpb.NodeProto{}
 	for _, n := range g.Node {
-		for _, in := range n.Input {
+		for _, in := range graph.Reads(n) {
 			readers[in]++
 		}
 		for _, out := range n.Output {
@@ -27,7 +28,7 @@ func leavesLast(g *onnxpb.GraphProto) {
 	for i, out := range g.Output {
 		place[out.GetName()] = i
 		n := maker[out.GetName()]
-		if n == nil || n.GetOpType() != "Identity" {
+		if n == nil || graph.OpOf(n).Standard() != "Identity" {
 			continue
 		}
 		if source := maker[n.Input[0]]; source != nil && readers[n.Input[0]] == 1 && len(source.Output) == 1 {

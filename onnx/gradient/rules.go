@@ -8,29 +8,28 @@ import (
 	"finetune/onnx/graph/onnxpb"
 )
 
-// Rules says how each operator is differentiated. BatchNormalization and
+// rules says how each operator is differentiated. BatchNormalization and
 // Dropout are rewritten beforehand; see forward.
-var Rules map[string]Rule
+var rules map[graph.Op]rule
 
-func init() { // not a literal: rules mention the walk, which mentions Rules
-	Rules = map[string]Rule{
+func init() { // not a literal: rules mention the walk, which mentions rules
+	rules = map[graph.Op]rule{{Domain: "com.microsoft", Name: "Gelu"}: geluRule}
+	for name, r := range map[string]rule{
 		"Abs":                unaryRule(func(b *build, dy, x, _ string) string { return b.mul(dy, b.unary("Sign", x)) }),
 		"Add":                addRule,
-		"Affine":             affineRule,
 		"AveragePool":        averagePoolRule,
-		"BatchNorm":          batchNormRule,
 		"Clip":               clipRule,
 		"Concat":             concatRule,
 		"Conv":               convRule,
 		"Div":                divRule,
-		"Erf":                erfRule,
+		"Erf":                unaryRule(erfGradient),
 		"Exp":                unaryRule(func(b *build, dy, _, y string) string { return b.mul(dy, y) }),
 		"Flatten":            viewRule,
 		"Gelu":               geluRule,
 		"Gemm":               gemmRule,
 		"GlobalAveragePool":  globalAveragePoolRule,
 		"HardSigmoid":        hardSigmoidRule,
-		"HardSwish":          hardSwishRule,
+		"HardSwish":          unaryRule(hardSwishGradient),
 		"Identity":           unaryRule(func(_ *build, dy, _, _ string) string { return dy }),
 		"LayerNormalization": layerNormRule,
 		"LeakyRelu":          leakyReluRule,
@@ -45,7 +44,7 @@ func init() { // not a literal: rules mention the walk, which mentions Rules
 		"ReduceSum":          reduceRule,
 		"Relu":               unaryRule(func(b *build, dy, _, y string) string { return b.mul(dy, b.positive(y)) }),
 		"Reshape":            viewRule,
-		"Sigmoid":            sigmoidRule,
+		"Sigmoid":            unaryRule(sigmoidGradient),
 		"Slice":              sliceRule,
 		"Softmax":            softmaxRule,
 		"Softplus":           unaryRule(func(b *build, dy, x, _ string) string { return b.mul(dy, b.unary("Sigmoid", x)) }),
@@ -53,17 +52,21 @@ func init() { // not a literal: rules mention the walk, which mentions Rules
 		"Sqrt":               unaryRule(func(b *build, dy, _, y string) string { return b.div(b.mul(dy, b.scalar(0.5)), y) }),
 		"Squeeze":            viewRule,
 		"Sub":                subRule,
-		"Tanh":               tanhRule,
+		"Tanh":               unaryRule(tanhGradient),
 		"Transpose":          transposeRule,
 		"Unsqueeze":          viewRule,
+	} {
+		rules[graph.Op{Name: name}] = r
 	}
 }
 
+// one is what a rule returns that has the derivative of the first input alone.
+func one(dx string) ([]string, error) { return []string{dx}, nil }
+
 // unaryRule is the rule of a function of one tensor: dx from dy, x and y.
-func unaryRule(dx func(b *build, dy, x, y string) string) Rule {
-	return func(b *build, n *onnxpb.NodeProto) error {
-		b.give(n, 0, dx(b, b.dy(n), n.Input[0], n.Output[0]))
-		return nil
+func unaryRule(dx func(b *build, dy, x, y string) string) rule {
+	return func(b *build, n *onnxpb.NodeProto) ([]string, error) {
+		return one(dx(b, b.dy(n), n.Input[0], n.Output[0]))
 	}
 }
 
@@ -87,90 +90,61 @@ func (b *build) below(x string, limit float32) string {
 	return b.unary("HardSigmoid", x, graph.Float("alpha", -steep), graph.Float("beta", steep*limit))
 }
 
-func addRule(b *build, n *onnxpb.NodeProto) error {
+func addRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	dy := b.dy(n)
-	for i := range 2 {
-		if b.wants(n, i) {
-			b.give(n, i, b.fit(dy, n.Input[i]))
-		}
-	}
-	return nil
+	return []string{dy, dy}, nil
 }
 
-func subRule(b *build, n *onnxpb.NodeProto) error {
+func subRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	dy := b.dy(n)
-	if b.wants(n, 0) {
-		b.give(n, 0, b.fit(dy, n.Input[0]))
-	}
-	if b.wants(n, 1) {
-		b.give(n, 1, b.unary("Neg", b.fit(dy, n.Input[1])))
-	}
-	return nil
+	return []string{dy, b.unary("Neg", dy)}, nil
 }
 
-func mulRule(b *build, n *onnxpb.NodeProto) error {
+func mulRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	dy := b.dy(n)
-	for i := range 2 {
-		if b.wants(n, i) {
-			b.give(n, i, b.fit(b.mul(dy, n.Input[1-i]), n.Input[i]))
-		}
-	}
-	return nil
+	return []string{b.mul(dy, n.Input[1]), b.mul(dy, n.Input[0])}, nil
 }
 
-func divRule(b *build, n *onnxpb.NodeProto) error {
+// divRule: the divisor's derivative is -dy*y/divisor.
+func divRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	over := b.div(b.dy(n), n.Input[1])
-	if b.wants(n, 0) {
-		b.give(n, 0, b.fit(over, n.Input[0]))
-	}
-	if b.wants(n, 1) { // -dy*y/divisor
-		b.give(n, 1, b.unary("Neg", b.fit(b.mul(over, n.Output[0]), n.Input[1])))
-	}
-	return nil
+	return []string{over, b.unary("Neg", b.mul(over, n.Output[0]))}, nil
 }
 
-func sigmoidRule(b *build, n *onnxpb.NodeProto) error {
-	dy, y := b.dy(n), n.Output[0]
-	b.give(n, 0, b.mul(b.mul(dy, y), b.add(b.unary("Neg", y), b.scalar(1))))
-	return nil
+func sigmoidGradient(b *build, dy, _, y string) string {
+	return b.mul(b.mul(dy, y), b.add(b.unary("Neg", y), b.scalar(1)))
 }
 
-func tanhRule(b *build, n *onnxpb.NodeProto) error {
-	dy, y := b.dy(n), n.Output[0]
-	b.give(n, 0, b.mul(dy, b.add(b.unary("Neg", b.mul(y, y)), b.scalar(1))))
-	return nil
+func tanhGradient(b *build, dy, _, y string) string {
+	return b.mul(dy, b.add(b.unary("Neg", b.mul(y, y)), b.scalar(1)))
 }
 
-// erfRule: dx = dy*2/sqrt(pi)*exp(-x^2).
-func erfRule(b *build, n *onnxpb.NodeProto) error {
-	x := n.Input[0]
+// erfGradient: dx = dy*2/sqrt(pi)*exp(-x^2).
+func erfGradient(b *build, dy, x, _ string) string {
 	bell := b.unary("Exp", b.unary("Neg", b.mul(x, x)))
-	b.give(n, 0, b.mul(b.dy(n), b.mul(bell, b.scalar(float32(2/math.Sqrt(math.Pi))))))
-	return nil
+	return b.mul(dy, b.mul(bell, b.scalar(float32(2/math.Sqrt(math.Pi)))))
 }
 
 // geluRule: y = x*P, P = (1 + erf(x/sqrt(2)))/2, dx = dy*(P + x*exp(-x^2/2)/sqrt(2*pi)).
-func geluRule(b *build, n *onnxpb.NodeProto) error {
+func geluRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	if form := graph.FindStr(n, "approximate", "none"); form != "none" {
-		return fmt.Errorf("approximation %q; only the exact form has a rule", form)
+		return nil, fmt.Errorf("approximation %q; only the exact form has a rule", form)
 	}
 	x := n.Input[0]
 	below := b.mul(b.add(b.unary("Erf", b.mul(x, b.scalar(math.Sqrt2/2))), b.scalar(1)), b.scalar(0.5))
 	bell := b.mul(b.unary("Exp", b.mul(b.mul(x, x), b.scalar(-0.5))), b.scalar(float32(1/math.Sqrt(2*math.Pi))))
-	b.give(n, 0, b.mul(b.dy(n), b.add(below, b.mul(x, bell))))
-	return nil
+	return one(b.mul(b.dy(n), b.add(below, b.mul(x, bell))))
 }
 
-func leakyReluRule(b *build, n *onnxpb.NodeProto) error {
+func leakyReluRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	alpha := graph.FindFloat(n, "alpha", 0.01)
 	slope := b.add(b.mul(b.positive(n.Input[0]), b.scalar(1-alpha)), b.scalar(alpha))
-	b.give(n, 0, b.mul(b.dy(n), slope))
-	return nil
+	return one(b.mul(b.dy(n), slope))
 }
 
 // clipRule lets the gradient through strictly between the limits, as PyTorch's
 // hardtanh and relu6 do.
-func clipRule(b *build, n *onnxpb.NodeProto) error {
+func clipRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	dx, y := b.dy(n), n.Output[0]
 	for i, mask := range []func(string, float32) string{b.above, b.below} {
 		if len(n.Input) <= i+1 || n.Input[i+1] == "" {
@@ -178,44 +152,37 @@ func clipRule(b *build, n *onnxpb.NodeProto) error {
 		}
 		limit := b.constantFloats(n.Input[i+1])
 		if len(limit) != 1 {
-			return fmt.Errorf("limit %q is not a constant; only constant limits have a rule", n.Input[i+1])
+			return nil, fmt.Errorf("limit %q is not a constant; only constant limits have a rule", n.Input[i+1])
 		}
 		dx = b.mul(dx, mask(y, limit[0]))
 	}
-	b.give(n, 0, dx)
-	return nil
+	return one(dx)
 }
 
 // hardSigmoidRule: y = min(1, max(0, alpha*x + beta)).
-func hardSigmoidRule(b *build, n *onnxpb.NodeProto) error {
+func hardSigmoidRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	y := n.Output[0]
 	slope := b.mul(b.dy(n), b.scalar(graph.FindFloat(n, "alpha", 0.2)))
-	b.give(n, 0, b.mul(b.mul(slope, b.above(y, 0)), b.below(y, 1)))
-	return nil
+	return one(b.mul(b.mul(slope, b.above(y, 0)), b.below(y, 1)))
 }
 
-// hardSwishRule: y = x*h, h = min(1, max(0, x/6 + 1/2)); dx = dy*(h + x/6 where 0 < h < 1).
-func hardSwishRule(b *build, n *onnxpb.NodeProto) error {
-	x := n.Input[0]
+// hardSwishGradient: y = x*h, h = min(1, max(0, x/6 + 1/2)); dx = dy*(h + x/6 where 0 < h < 1).
+func hardSwishGradient(b *build, dy, x, _ string) string {
 	h := b.unary("HardSigmoid", x, graph.Float("alpha", 1.0/6), graph.Float("beta", 0.5))
 	inside := b.mul(b.above(h, 0), b.below(h, 1))
-	slope := b.add(h, b.mul(b.mul(x, b.scalar(1.0/6)), inside))
-	b.give(n, 0, b.mul(b.dy(n), slope))
-	return nil
+	return b.mul(dy, b.add(h, b.mul(b.mul(x, b.scalar(1.0/6)), inside)))
 }
 
 // softmaxRule: dx = y*(dy - sum(dy*y)).
-func softmaxRule(b *build, n *onnxpb.NodeProto) error {
+func softmaxRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	dy, y := b.dy(n), n.Output[0]
-	b.give(n, 0, b.mul(y, b.sub(dy, b.sumKeep(b.mul(dy, y), graph.FindInt(n, "axis", -1)))))
-	return nil
+	return one(b.mul(y, b.sub(dy, b.sumKeep(b.mul(dy, y), graph.FindInt(n, "axis", -1)))))
 }
 
 // logSoftmaxRule: dx = dy - exp(y)*sum(dy).
-func logSoftmaxRule(b *build, n *onnxpb.NodeProto) error {
+func logSoftmaxRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	dy := b.dy(n)
-	b.give(n, 0, b.sub(dy, b.mul(b.unary("Exp", n.Output[0]), b.sumKeep(dy, graph.FindInt(n, "axis", -1)))))
-	return nil
+	return one(b.sub(dy, b.mul(b.unary("Exp", n.Output[0]), b.sumKeep(dy, graph.FindInt(n, "axis", -1)))))
 }
 
 // sumKeep adds over one axis and keeps it with size 1.

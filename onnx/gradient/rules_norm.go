@@ -2,12 +2,31 @@ package gradient
 
 import (
 	"fmt"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
 
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
-
-	"google.golang.org/protobuf/proto"
 )
+
+// batchNorm names the tensors of a BatchNormalization. All but x and y are [channels].
+type batchNorm struct {
+	node                              *onnxpb.NodeProto
+	x, scale, bias, mean, variance, y string
+	channels                          []int64 // its length is 1
+	epsilon                           float32
+}
+
+// batchNormOf reads a BatchNormalization of images or of rows.
+func (b *build) batchNormOf(node *onnxpb.NodeProto) (batchNorm, error) {
+	in := node.Input
+	if s := b.shape[in[0]]; len(s) != 4 && len(s) != 2 {
+		return batchNorm{}, b.badNode(node, "input of shape %v; only [batch, features] and [batch, channels, height, width] have a rule", s)
+	}
+	return batchNorm{node: node, x: in[0], scale: in[1], bias: in[2], mean: in[3], variance: in[4], y: node.Output[0],
+		channels: b.shape[in[1]], epsilon: graph.FindFloat(node, "epsilon", 1e-5)}, nil
+}
 
 // batchStats reports whether a BatchNormalization uses the batch's statistics.
 func (b *build) batchStats(n *onnxpb.NodeProto) bool {
@@ -15,96 +34,134 @@ func (b *build) batchStats(n *onnxpb.NodeProto) bool {
 }
 
 // batchNorm puts a BatchNormalization on the tape, with the convolution before
-// it where that waited for it.
-func (b *build) batchNorm(n, conv *onnxpb.NodeProto) error {
-	if s := b.shape[n.Input[0]]; len(s) != 4 && len(s) != 2 {
-		return b.badNode(n, "input of shape %v; only [batch, features] and [batch, channels, height, width] have a rule", s)
+// it where that waited for it, nil otherwise.
+func (b *build) batchNorm(node, conv *onnxpb.NodeProto) error {
+	n, err := b.batchNormOf(node)
+	if err != nil {
+		return err
 	}
-	if b.batchStats(n) {
+	switch {
+	case b.batchStats(node):
 		b.batchNormTraining(n, conv)
-	} else {
-		b.batchNormFrozen(n, conv)
+	case conv != nil:
+		b.foldedNorm(n, conv)
+	default:
+		b.batchNormFrozen(n)
 	}
 	return nil
 }
 
-// batchNormFrozen is y = s*x + (bias - mean*s), s = scale/sqrt(variance + eps).
-// After a convolution s goes into its filter and the rest into its bias, so
-// that it costs nothing per pixel and its derivatives come out of the filter's.
-func (b *build) batchNormFrozen(n, conv *onnxpb.NodeProto) {
-	scale, bias, mean, variance := n.Input[1], n.Input[2], n.Input[3], n.Input[4]
-	c := b.shape[scale]
-	root := b.do("Sqrt", c, []string{b.do("Add", c, []string{variance, b.scalar(graph.FindFloat(n, "epsilon", 1e-5))})})
-	s := b.do("Div", c, []string{scale, root})
-	if conv == nil {
-		shift := b.do("Sub", c, []string{bias, b.do("Mul", c, []string{mean, s})})
-		b.step(&onnxpb.NodeProto{OpType: proto.String("Affine"), Domain: proto.String(private), Name: n.Name,
-			Input: []string{n.Input[0], s, shift}, Output: n.Output[:1]})
-		return
-	}
-	if len(conv.Input) > 2 {
-		mean = b.do("Sub", c, []string{mean, conv.Input[2]})
-	}
-	shift := b.do("Sub", c, []string{bias, b.do("Mul", c, []string{mean, s})})
-	tall := []int64{c[0], 1, 1, 1}
-	w := b.do("Mul", b.shape[conv.Input[1]], []string{conv.Input[1], b.do("Reshape", tall, []string{s, b.ints(tall...)})})
-	folded := proto.Clone(conv).(*onnxpb.NodeProto)
-	folded.Input, folded.Output = []string{conv.Input[0], w, shift}, n.Output[:1]
-	b.step(folded)
+// frozenScale is s = scale/sqrt(variance + eps), of running statistics.
+func (b *build) frozenScale(n batchNorm) string {
+	root := b.do("Sqrt", n.channels, []string{b.do("Add", n.channels, []string{n.variance, b.scalar(n.epsilon)})})
+	return b.do("Div", n.channels, []string{n.scale, root})
 }
 
-// batchNormTraining normalises with the mean and population variance of the
-// batch and moves the running statistics, the variance as n/(n-1) times that.
-// After a convolution the running mean is subtracted by its bias, which costs
-// nothing and leaves values so close to centred that the variance can be had
-// from the sum of squares without cancellation; elsewhere the batch's mean is
-// subtracted first.
-func (b *build) batchNormTraining(n, conv *onnxpb.NodeProto) {
-	scale, bias, mean, variance := n.Input[1], n.Input[2], n.Input[3], n.Input[4]
-	x, c := n.Input[0], b.shape[scale]
-	if conv != nil {
-		shift := b.op("Neg", c, []string{mean})
-		if len(conv.Input) > 2 {
-			shift = b.do("Sub", c, []string{conv.Input[2], mean})
-		}
-		x = b.name(conv.Output[0])
-		b.shape[x] = b.shape[conv.Output[0]]
-		shifted := proto.Clone(conv).(*onnxpb.NodeProto)
-		shifted.Input, shifted.Output = []string{conv.Input[0], conv.Input[1], shift}, []string{x}
-		b.step(shifted)
-	}
-	counted := make([]int64, len(b.shape[x]))
-	for i := range counted {
-		counted[i] = 1
-	}
-	counted[1] = c[0]
-	count := b.ratio(x, counted)
-	m := b.div(b.channelSum(x), count)
-	centred, moved := x, m
-	if conv == nil {
-		centred, moved = b.affine(x, b.floats(c, ones(c[0])), b.unary("Neg", m)), b.sub(m, mean)
-	}
-	square := b.div(b.channelSum(b.mul(centred, centred)), count)
-	if conv != nil {
-		square = b.op("Max", c, []string{b.sub(square, b.mul(m, m)), b.scalar(0)})
-	}
-	b.running(mean, moved, n)
-	unbiased := b.mul(square, b.div(count, b.sub(count, b.scalar(1))))
-	b.running(variance, b.sub(unbiased, variance), n)
+// batchNormFrozen is y = s*x + (bias - mean*s).
+func (b *build) batchNormFrozen(n batchNorm) {
+	s := b.frozenScale(n)
+	shift := b.do("Sub", n.channels, []string{n.bias, b.do("Mul", n.channels, []string{n.mean, s})})
+	b.pseudoTo(affine, window{}, n.y, b.shape[n.x], n.x, s, shift)
+	b.step(b.takeLast(), affineRule)
+}
 
-	inv := b.unary("Reciprocal", b.unary("Sqrt", b.add(square, b.scalar(graph.FindFloat(n, "epsilon", 1e-5)))))
-	a := b.mul(scale, inv)
-	shift := bias
-	if conv != nil {
-		shift = b.sub(bias, b.mul(a, m))
-	} else {
-		m = ""
+// foldedNorm is batchNormFrozen after a convolution: s goes into its filter and
+// the rest into its bias, so that it costs nothing a pixel and its derivatives
+// come out of the filter's.
+func (b *build) foldedNorm(n batchNorm, conv *onnxpb.NodeProto) {
+	s, mean, filter := b.frozenScale(n), n.mean, conv.Input[1]
+	if len(conv.Input) > 2 {
+		mean = b.do("Sub", n.channels, []string{mean, conv.Input[2]})
 	}
-	b.opTo(private+".Affine", n.Output[0], b.shape[x], []string{centred, a, shift})
-	// a pseudo step: what the rule needs beyond the three inputs follows them
-	b.steps = append(b.steps, &onnxpb.NodeProto{OpType: proto.String("BatchNorm"), Name: n.Name,
-		Input: []string{x, scale, bias, centred, inv, a, count, m}, Output: n.Output[:1]})
-	b.needs[n.Output[0]] = true
+	shift := b.do("Sub", n.channels, []string{n.bias, b.do("Mul", n.channels, []string{mean, s})})
+	tall := []int64{n.channels[0], 1, 1, 1}
+	scaled := b.do("Mul", b.shape[filter], []string{filter, b.do("Reshape", tall, []string{s, b.ints(tall...)})})
+	b.step(withInputs(conv, n.y, conv.Input[0], scaled, shift), nil)
+}
+
+// withInputs is a copy of node n that reads other tensors and makes y.
+func withInputs(n *onnxpb.NodeProto, y string, inputs ...string) *onnxpb.NodeProto {
+	c := proto.Clone(n).(*onnxpb.NodeProto)
+	c.Input, c.Output = inputs, []string{y}
+	return c
+}
+
+// moments are what the batch says of the input of a batch normalisation. All
+// but z and count are [channels].
+type moments struct {
+	z        string // the input, or the input less its mean
+	mean     string // of z; "" where it is 0
+	change   string // of the running mean
+	variance string // of the batch, over its n values
+	count    string // n, the values a channel, float32 []
+}
+
+// batchNormTraining normalises with the mean and the variance of the batch and
+// moves the running statistics, the variance as n/(n-1) times that.
+func (b *build) batchNormTraining(n batchNorm, conv *onnxpb.NodeProto) {
+	var m moments
+	if conv != nil {
+		n.x = b.shiftedConv(n, conv)
+		m = b.momentsOfShifted(n)
+	} else {
+		m = b.momentsOf(n)
+	}
+	b.running(n.mean, m.change, n.node)
+	unbiased := b.mul(m.variance, b.div(m.count, b.sub(m.count, b.scalar(1))))
+	b.running(n.variance, b.sub(unbiased, n.variance), n.node)
+
+	inv := b.unary("Reciprocal", b.unary("Sqrt", b.add(m.variance, b.scalar(n.epsilon))))
+	a := b.mul(n.scale, inv)
+	shift := n.bias
+	if m.mean != "" {
+		shift = b.sub(n.bias, b.mul(a, m.mean))
+	}
+	b.pseudoTo(affine, window{}, n.y, b.shape[n.x], m.z, a, shift)
+	b.steps = append(b.steps, step{
+		&onnxpb.NodeProto{OpType: n.node.OpType, Name: n.node.Name, Input: []string{n.x, n.scale, n.bias}, Output: []string{n.y}},
+		batchNormRule(m, a, inv),
+	})
+	b.needs[n.y] = true
+}
+
+// shiftedConv is the convolution before n less the running mean, by its bias.
+// That costs nothing and leaves values so close to centred that the variance
+// can be had from the sum of squares without cancellation.
+func (b *build) shiftedConv(n batchNorm, conv *onnxpb.NodeProto) string {
+	shift := b.op("Neg", n.channels, []string{n.mean})
+	if len(conv.Input) > 2 {
+		shift = b.do("Sub", n.channels, []string{conv.Input[2], n.mean})
+	}
+	x := b.name(conv.Output[0])
+	b.shape[x] = b.shape[conv.Output[0]]
+	b.step(withInputs(conv, x, conv.Input[0], conv.Input[1], shift), nil)
+	return x
+}
+
+// momentsOfShifted are those of an input from which the running mean was taken.
+func (b *build) momentsOfShifted(n batchNorm) moments {
+	count := b.valuesPerChannel(n)
+	mean := b.div(b.channelSum(n.x), count)
+	square := b.div(b.channelSum(b.mul(n.x, n.x)), count)
+	variance := b.op("Max", n.channels, []string{b.sub(square, b.mul(mean, mean)), b.scalar(0)})
+	return moments{z: n.x, mean: mean, change: mean, variance: variance, count: count}
+}
+
+// momentsOf are those of any input: its mean is subtracted first.
+func (b *build) momentsOf(n batchNorm) moments {
+	count := b.valuesPerChannel(n)
+	mean := b.div(b.channelSum(n.x), count)
+	unit := b.floats(n.channels, ones(n.channels[0]))
+	z := b.affine(n.x, unit, b.unary("Neg", mean))
+	variance := b.div(b.channelSum(b.mul(z, z)), count)
+	return moments{z: z, change: b.sub(mean, n.mean), variance: variance, count: count}
+}
+
+// valuesPerChannel is how many values of the batch each channel has.
+func (b *build) valuesPerChannel(n batchNorm) string {
+	left := slices.Repeat([]int64{1}, len(b.shape[n.x]))
+	left[1] = n.channels[0]
+	return b.ratio(n.x, left)
 }
 
 // running makes the statistic old an input and old + momentum*change an output.
@@ -119,36 +176,29 @@ func (b *build) running(old, change string, n *onnxpb.NodeProto) {
 	b.out.Stats = append(b.out.Stats, s)
 }
 
-// batchNormRule, with z the centred input, m its mean (none if exactly 0) and
-// count the values a channel:
+// batchNormRule, for y = a*z + …, a = scale*inv, with m the mean of z (none if
+// exactly 0) and count the values a channel:
 //
 //	t = sum(dy*(z-m)),  dscale = inv*t,  dbias = sum(dy)
 //	dx = a*dy + k*z + (-a*dbias/count - k*m),  k = -a*inv^2*t/count
-func batchNormRule(b *build, n *onnxpb.NodeProto) error {
-	z, inv, a, count, m := n.Input[3], n.Input[4], n.Input[5], n.Input[6], n.Input[7]
-	dy := b.dy(n)
-	dbias := b.channelSum(dy)
-	t := b.channelSum(b.mul(dy, z))
-	if m != "" {
-		t = b.sub(t, b.mul(m, dbias))
-	}
-	dscale := b.mul(t, inv)
-	if b.wants(n, 1) {
-		b.give(n, 1, dscale)
-	}
-	if b.wants(n, 2) {
-		b.give(n, 2, dbias)
-	}
-	if b.wants(n, 0) {
-		part := b.div(a, count)
+func batchNormRule(s moments, a, inv string) rule {
+	return func(b *build, n *onnxpb.NodeProto) ([]string, error) {
+		dy := b.dy(n)
+		dbias := b.channelSum(dy)
+		t := b.channelSum(b.mul(dy, s.z))
+		if s.mean != "" {
+			t = b.sub(t, b.mul(s.mean, dbias))
+		}
+		dscale := b.mul(t, inv)
+		part := b.div(a, s.count)
 		k := b.unary("Neg", b.mul(b.mul(part, inv), dscale))
 		c := b.unary("Neg", b.mul(part, dbias))
-		if m != "" {
-			c = b.sub(c, b.mul(k, m))
+		if s.mean != "" {
+			c = b.sub(c, b.mul(k, s.mean))
 		}
-		b.give(n, 0, b.add(b.affine(dy, a, ""), b.affine(z, k, c)))
+		dx := b.add(b.affine(dy, a, ""), b.affine(s.z, k, c))
+		return []string{dx, dscale, dbias}, nil
 	}
-	return nil
 }
 
 // layerNormRule, with z the normalised input over the last axis and inv the
@@ -156,51 +206,26 @@ func batchNormRule(b *build, n *onnxpb.NodeProto) error {
 //
 //	dscale = sum(dy*z),  dbias = sum(dy),  g = dy*scale
 //	dx = inv*(g - mean(g) - z*mean(g*z))
-func layerNormRule(b *build, n *onnxpb.NodeProto) error {
+func layerNormRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	x, scale, dy := n.Input[0], n.Input[1], b.dy(n)
 	if axis, rank := graph.FindInt(n, "axis", -1), int64(len(b.shape[x])); axis != -1 && axis != rank-1 {
-		return fmt.Errorf("over axes %d to %d; only the last has a rule", axis, rank-1)
-	}
-	if !b.wants(n, 0) && !b.wants(n, 1) {
-		b.give(n, 2, b.fit(dy, n.Input[2]))
-		return nil
+		return nil, fmt.Errorf("over axes %d to %d; only the last has a rule", axis, rank-1)
 	}
 	width := b.shape[scale][len(b.shape[scale])-1]
 	mean := func(v string) string { return b.mul(b.sumKeep(v, -1), b.scalar(1/float32(width))) }
 	centred := b.sub(x, mean(x))
-	inv := b.unary("Reciprocal", b.unary("Sqrt", b.add(mean(b.mul(centred, centred)), b.scalar(graph.FindFloat(n, "epsilon", 1e-5)))))
+	variance := mean(b.mul(centred, centred))
+	inv := b.unary("Reciprocal", b.unary("Sqrt", b.add(variance, b.scalar(graph.FindFloat(n, "epsilon", 1e-5)))))
 	z := b.mul(centred, inv)
-	if b.wants(n, 1) {
-		b.give(n, 1, b.fit(b.mul(dy, z), scale))
-	}
-	if b.wants(n, 2) {
-		b.give(n, 2, b.fit(dy, n.Input[2]))
-	}
-	if b.wants(n, 0) {
-		g := b.mul(dy, scale)
-		b.give(n, 0, b.mul(b.sub(b.sub(g, mean(g)), b.mul(z, mean(b.mul(g, z)))), inv))
-	}
-	return nil
+	g := b.mul(dy, scale)
+	dx := b.mul(b.sub(b.sub(g, mean(g)), b.mul(z, mean(b.mul(g, z)))), inv)
+	return []string{dx, b.mul(dy, z), dy}, nil
 }
 
-func affineRule(b *build, n *onnxpb.NodeProto) error {
+// affineRule: y = a*x + b.
+func affineRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	dy := b.dy(n)
-	if b.wants(n, 0) {
-		b.give(n, 0, b.affine(dy, n.Input[1], ""))
-	}
-	if b.wants(n, 1) {
-		b.give(n, 1, b.channelSum(b.mul(dy, n.Input[0])))
-	}
-	if b.wants(n, 2) {
-		b.give(n, 2, b.channelSum(dy))
-	}
-	return nil
+	return []string{b.affine(dy, n.Input[1], ""), b.channelSum(b.mul(dy, n.Input[0])), b.channelSum(dy)}, nil
 }
 
-func ones(n int64) []float32 {
-	v := make([]float32, n)
-	for i := range v {
-		v[i] = 1
-	}
-	return v
-}
+func ones(n int64) []float32 { return slices.Repeat([]float32{1}, int(n)) }

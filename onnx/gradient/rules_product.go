@@ -9,58 +9,45 @@ import (
 )
 
 // gemmRule: y = alpha*op(a)*op(b) + beta*c, op transposing or not.
-func gemmRule(b *build, n *onnxpb.NodeProto) error {
-	dy := b.dy(n)
+func gemmRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
+	left, right, dy := n.Input[0], n.Input[1], b.dy(n)
 	alpha, beta := graph.FindFloat(n, "alpha", 1), graph.FindFloat(n, "beta", 1)
 	ta, tb := graph.FindInt(n, "transA", 0), graph.FindInt(n, "transB", 0)
-	product := func(i int, left, right string, tl, tr int64) {
-		b.give(n, i, b.op("Gemm", b.shape[n.Input[i]], []string{left, right},
-			graph.Float("alpha", alpha), graph.Int("transA", tl), graph.Int("transB", tr)))
+	product := func(like, x, y string, tx, ty int64) string {
+		return b.op("Gemm", b.shape[like], []string{x, y}, graph.Float("alpha", alpha), graph.Int("transA", tx), graph.Int("transB", ty))
 	}
-	if b.wants(n, 0) {
-		if ta == 0 {
-			product(0, dy, n.Input[1], 0, 1-tb)
-		} else {
-			product(0, n.Input[1], dy, tb, 1)
-		}
+	grads := make([]string, 3)
+	if ta == 0 {
+		grads[0] = product(left, dy, right, 0, 1-tb)
+	} else {
+		grads[0] = product(left, right, dy, tb, 1)
 	}
-	if b.wants(n, 1) {
-		if tb == 0 {
-			product(1, n.Input[0], dy, 1-ta, 0)
-		} else {
-			product(1, dy, n.Input[0], 1, ta)
-		}
+	if tb == 0 {
+		grads[1] = product(right, left, dy, 1-ta, 0)
+	} else {
+		grads[1] = product(right, dy, left, 1, ta)
 	}
-	if b.wants(n, 2) {
-		if beta != 1 {
-			dy = b.mul(dy, b.scalar(beta))
-		}
-		b.give(n, 2, b.fit(dy, n.Input[2]))
+	grads[2] = dy
+	if beta != 1 {
+		grads[2] = b.mul(dy, b.scalar(beta))
 	}
-	return nil
+	return grads, nil
 }
 
 // matMulRule covers two matrices, stacks of equal shape, and a stack times one matrix.
-func matMulRule(b *build, n *onnxpb.NodeProto) error {
+func matMulRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	x, w, dy := n.Input[0], n.Input[1], b.dy(n)
 	sx, sw := b.shape[x], b.shape[w]
 	stack := len(sx) - 2
 	if stack < 0 || len(sw) != 2 && (len(sw) != len(sx) || !slices.Equal(sx[:stack], sw[:stack])) {
-		return fmt.Errorf("shapes %v and %v; only stacks of equal shape, or a stack times one matrix, have a rule", sx, sw)
+		return nil, fmt.Errorf("shapes %v and %v; only stacks of equal shape, or a stack times one matrix, have a rule", sx, sw)
 	}
-	if b.wants(n, 0) {
-		b.give(n, 0, b.op("MatMul", sx, []string{dy, b.swapLast(w)}))
-	}
-	if !b.wants(n, 1) {
-		return nil
-	}
+	dx := b.op("MatMul", sx, []string{dy, b.swapLast(w)})
 	if len(sw) == len(sx) {
-		b.give(n, 1, b.op("MatMul", sw, []string{b.swapLast(x), dy}))
-		return nil
+		return []string{dx, b.op("MatMul", sw, []string{b.swapLast(x), dy})}, nil
 	}
 	rows, drows := b.reshape(x, -1, sw[0]), b.reshape(dy, -1, sw[1])
-	b.give(n, 1, b.op("Gemm", sw, []string{rows, drows}, graph.Int("transA", 1)))
-	return nil
+	return []string{dx, b.op("Gemm", sw, []string{rows, drows}, graph.Int("transA", 1))}, nil
 }
 
 // swapLast transposes the last two axes.

@@ -9,12 +9,11 @@ import (
 )
 
 // viewRule is for operators that give the same values another shape.
-func viewRule(b *build, n *onnxpb.NodeProto) error {
-	b.give(n, 0, b.reshapeLike(b.dy(n), n.Input[0]))
-	return nil
+func viewRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
+	return one(b.reshapeLike(b.dy(n), n.Input[0]))
 }
 
-func transposeRule(b *build, n *onnxpb.NodeProto) error {
+func transposeRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	rank := len(b.shape[n.Input[0]])
 	perm := graph.FindInts(n, "perm")
 	inverse := make([]int64, rank)
@@ -25,32 +24,30 @@ func transposeRule(b *build, n *onnxpb.NodeProto) error {
 			inverse[perm[i]] = int64(i)
 		}
 	}
-	b.give(n, 0, b.transpose(b.dy(n), inverse...))
-	return nil
+	return one(b.transpose(b.dy(n), inverse...))
 }
 
-func concatRule(b *build, n *onnxpb.NodeProto) error {
+func concatRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	dy := b.dy(n)
 	axis := graph.FindInt(n, "axis", 0)
 	if axis < 0 {
 		axis += int64(len(b.shape[dy]))
 	}
 	at := int64(0)
-	for i, in := range n.Input {
+	var grads []string
+	for _, in := range n.Input {
 		size := b.shape[in][axis]
 		if size < 0 {
-			return fmt.Errorf("joins along an axis whose size is not fixed; only fixed sizes have a rule")
+			return nil, fmt.Errorf("joins along an axis whose size is not fixed; only fixed sizes have a rule")
 		}
-		if b.wants(n, i) {
-			b.give(n, i, b.slice(dy, axis, at, at+size, 1))
-		}
+		grads = append(grads, b.slice(dy, axis, at, at+size, 1))
 		at += size
 	}
-	return nil
+	return grads, nil
 }
 
 // sliceRule puts the derivative back where the slice was taken, zeros around it.
-func sliceRule(b *build, n *onnxpb.NodeProto) error {
+func sliceRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	shape := b.shape[n.Input[0]]
 	starts, ends := b.constantInts(n.Input[1]), b.constantInts(n.Input[2])
 	axes := make([]int64, len(starts))
@@ -66,7 +63,7 @@ func sliceRule(b *build, n *onnxpb.NodeProto) error {
 	}
 	unit := !slices.ContainsFunc(steps, func(step int64) bool { return step != 1 })
 	if starts == nil || !unit || len(ends) != len(starts) || len(axes) != len(starts) || len(steps) != len(starts) {
-		return fmt.Errorf("computed limits, or a step other than 1; only constant ones with a step of 1 have a rule")
+		return nil, fmt.Errorf("computed limits, or a step other than 1; only constant ones with a step of 1 have a rule")
 	}
 	pads := make([]int64, 2*len(shape))
 	for i, axis := range axes {
@@ -75,7 +72,7 @@ func sliceRule(b *build, n *onnxpb.NodeProto) error {
 		}
 		size := shape[axis]
 		if size < 0 {
-			return fmt.Errorf("cuts an axis whose size is not fixed; only fixed sizes have a rule")
+			return nil, fmt.Errorf("cuts an axis whose size is not fixed; only fixed sizes have a rule")
 		}
 		within := func(v int64) int64 {
 			if v < 0 {
@@ -85,12 +82,11 @@ func sliceRule(b *build, n *onnxpb.NodeProto) error {
 		}
 		pads[axis], pads[int64(len(shape))+axis] = within(starts[i]), size-within(ends[i])
 	}
-	b.give(n, 0, b.pad(b.dy(n), pads...))
-	return nil
+	return one(b.pad(b.dy(n), pads...))
 }
 
 // splitRule joins the derivatives of the parts, zeros for one that nobody uses.
-func splitRule(b *build, n *onnxpb.NodeProto) error {
+func splitRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	parts := make([]string, len(n.Output))
 	for i, out := range n.Output {
 		if len(b.grads[out]) > 0 {
@@ -99,34 +95,32 @@ func splitRule(b *build, n *onnxpb.NodeProto) error {
 			parts[i] = b.op("ConstantOfShape", b.shape[out], []string{b.runShape(out)})
 		}
 	}
-	b.give(n, 0, b.op("Concat", b.shape[n.Input[0]], parts, graph.Int("axis", graph.FindInt(n, "axis", 0))))
-	return nil
+	return one(b.op("Concat", b.shape[n.Input[0]], parts, graph.Int("axis", graph.FindInt(n, "axis", 0))))
 }
 
-func padRule(b *build, n *onnxpb.NodeProto) error {
+func padRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	if mode := graph.FindStr(n, "mode", "constant"); mode != "constant" {
-		return fmt.Errorf("mode %q; only constant has a rule", mode)
+		return nil, fmt.Errorf("mode %q; only constant has a rule", mode)
 	}
 	pads := b.constantInts(n.Input[1])
 	if pads == nil || len(n.Input) > 3 && n.Input[3] != "" {
-		return fmt.Errorf("pads are computed or name axes; only constant pads of every axis have a rule")
+		return nil, fmt.Errorf("pads are computed or name axes; only constant pads of every axis have a rule")
 	}
 	back := make([]int64, len(pads))
 	for i, p := range pads {
 		back[i] = -p
 	}
-	b.give(n, 0, b.pad(b.dy(n), back...))
-	return nil
+	return one(b.pad(b.dy(n), back...))
 }
 
 // reduceRule is ReduceSum and ReduceMean over constant axes.
-func reduceRule(b *build, n *onnxpb.NodeProto) error {
+func reduceRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	x := n.Input[0]
 	shape := b.shape[x]
 	axes := graph.FindInts(n, "axes")
 	if len(n.Input) > 1 && n.Input[1] != "" {
 		if axes = b.constantInts(n.Input[1]); axes == nil {
-			return fmt.Errorf("axes %q are not constant; only constant axes have a rule", n.Input[1])
+			return nil, fmt.Errorf("axes %q are not constant; only constant axes have a rule", n.Input[1])
 		}
 	}
 	axes = slices.Clone(axes)
@@ -150,8 +144,7 @@ func reduceRule(b *build, n *onnxpb.NodeProto) error {
 	} else {
 		dy = b.reshape(dy, kept...)
 	}
-	b.give(n, 0, b.op("Expand", shape, []string{dy, b.runShape(x)}))
-	return nil
+	return one(b.op("Expand", shape, []string{dy, b.runShape(x)}))
 }
 
 // ratio is the number of elements of x for one of a tensor of shape small, as

@@ -11,28 +11,20 @@ import (
 	"finetune/onnx/graph/onnxpb"
 )
 
-// private is the domain of operators that exist only between differentiation
-// and lowering: what a gradient is, before it is said how it is computed.
-//
-//	ConvGradInput(dy, W)   -> dx      attributes of the Conv
-//	ConvGradFilter(x, dy)  -> dW      attributes of the Conv
-//	Affine(x, a [, b])     -> y       y = a*x + b, a and b [channels]
-//	ChannelSum(x)          -> s       sum over all axes but the second, [channels]
-const private = "finetune"
-
 // tape collects the nodes of the training graph in an order that runs, with
 // the shape of every tensor on it.
 type tape struct {
-	nodes  []*onnxpb.NodeProto
-	consts []*onnxpb.TensorProto
-	shape  map[string][]int64 // -1 is a dimension known only at run time
-	known  map[string]string  // content of a constant -> its name
-	used   map[string]bool
-	next   int
+	nodes   []*onnxpb.NodeProto
+	pseudos map[*onnxpb.NodeProto]pseudo // those of them that lowering rewrites
+	consts  []*onnxpb.TensorProto
+	shape   map[string][]int64 // -1 is a dimension known only at run time
+	known   map[string]string  // content of a constant -> its name
+	used    map[string]bool
+	next    int
 }
 
 func newTape(shapes map[string][]int64) *tape {
-	t := &tape{shape: shapes, known: map[string]string{}, used: map[string]bool{}}
+	t := &tape{pseudos: map[*onnxpb.NodeProto]pseudo{}, shape: shapes, known: map[string]string{}, used: map[string]bool{}}
 	for name := range shapes {
 		t.used[name] = true
 	}
@@ -172,18 +164,4 @@ func (t *tape) sum(x string, axes ...int64) string {
 		}
 	}
 	return t.op("ReduceSum", shape, []string{x, t.ints(axes...)}, graph.Int("keepdims", 0))
-}
-
-// channelSum adds over every axis but the second: [channels].
-func (t *tape) channelSum(x string) string {
-	return t.op(private+".ChannelSum", t.shape[x][1:2], []string{x})
-}
-
-// affine is a*x+b with one a and, unless it is "", one b a channel.
-func (t *tape) affine(x, a, b string) string {
-	in := []string{x, a}
-	if b != "" {
-		in = append(in, b)
-	}
-	return t.op(private+".Affine", t.shape[x], in)
 }

@@ -31,7 +31,7 @@ func (m *Model) Frontiers(trainable []string) ([]string, error) {
 		}
 	}
 	for _, n := range nodes {
-		reads := uses(n)
+		reads := Reads(n)
 		isMoving := slices.ContainsFunc(reads, func(in string) bool { return moving[in] })
 		isData := slices.ContainsFunc(reads, func(in string) bool { return data[in] })
 		for _, out := range n.Output {

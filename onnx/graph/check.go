@@ -150,9 +150,9 @@ func subgraphs(n *onnxpb.NodeProto) []*onnxpb.GraphProto {
 	return all
 }
 
-// uses lists the tensors node n reads: its inputs, and what the graphs inside
+// Reads lists the tensors that node n reads: its inputs, and what the graphs inside
 // it take from around them.
-func uses(n *onnxpb.NodeProto) []string {
+func Reads(n *onnxpb.NodeProto) []string {
 	var names []string
 	for _, in := range n.Input {
 		if in != "" {
@@ -182,7 +182,7 @@ func captured(g *onnxpb.GraphProto) []string {
 		for _, out := range n.Output {
 			own[out] = true
 		}
-		read = append(read, uses(n)...)
+		read = append(read, Reads(n)...)
 	}
 	for _, out := range g.Output {
 		read = append(read, out.GetName())
@@ -227,7 +227,7 @@ func sortNodes(nodes []*onnxpb.NodeProto) ([]*onnxpb.NodeProto, error) {
 			return fmt.Errorf("node %s: depends on its own output; export the model again", label(nodes[i]))
 		}
 		state[i] = visiting
-		for _, name := range uses(nodes[i]) {
+		for _, name := range Reads(nodes[i]) {
 			if j, ok := maker[name]; ok {
 				if err := visit(j); err != nil {
 					return err

@@ -253,7 +253,7 @@ func (v *view) behind(tensor string, stop []*onnxpb.NodeProto) (meetsStop, meets
 		case slices.Contains(stop, n):
 			meetsStop = true
 		default:
-			todo = append(todo, uses(n)...)
+			todo = append(todo, Reads(n)...)
 		}
 	}
 	return meetsStop, meetsInput
@@ -313,7 +313,7 @@ func pruned(g *onnxpb.GraphProto, sorted []*onnxpb.NodeProto, keep []string) *on
 			continue
 		}
 		out.Node = append(out.Node, n)
-		for _, name := range uses(n) {
+		for _, name := range Reads(n) {
 			needed[name] = true
 		}
 	}

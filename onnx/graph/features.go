@@ -132,7 +132,7 @@ func (m *Model) openBatch(image Input, cut string) *Model {
 	fromImage := map[string]bool{image.Name: true}
 	inits := slices.Clone(g.Initializer)
 	g.Node = mapped(g.Node, func(n *onnxpb.NodeProto) *onnxpb.NodeProto {
-		if !slices.ContainsFunc(uses(n), func(in string) bool { return fromImage[in] }) {
+		if !slices.ContainsFunc(Reads(n), func(in string) bool { return fromImage[in] }) {
 			return n
 		}
 		for _, o := range n.Output {

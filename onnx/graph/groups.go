@@ -150,7 +150,7 @@ func forward(nodes []*onnxpb.NodeProto, f func(n *onnxpb.NodeProto, before int) 
 	out := make([]int, len(nodes))
 	for i, n := range nodes {
 		before := 0
-		for _, in := range uses(n) {
+		for _, in := range Reads(n) {
 			before = max(before, at[in])
 		}
 		out[i] = f(n, before)

@@ -36,6 +36,29 @@ func (m *Model) Op(n *onnxpb.NodeProto) Op {
 	return op
 }
 
+// OwnCall is the first node, graphs inside nodes included, that calls a function
+// of the model's own; nil if there is none. Inline replaces such calls.
+func (m *Model) OwnCall() *onnxpb.NodeProto {
+	if len(m.Functions) == 0 {
+		return nil
+	}
+	return m.ownCall(m.Graph.Node)
+}
+
+func (m *Model) ownCall(nodes []*onnxpb.NodeProto) *onnxpb.NodeProto {
+	for _, n := range nodes {
+		if m.Op(n).Local {
+			return n
+		}
+		for _, sub := range subgraphs(n) {
+			if found := m.ownCall(sub.Node); found != nil {
+				return found
+			}
+		}
+	}
+	return nil
+}
+
 // Standard is the name of one of ONNX's own operators, "" for any other.
 func (op Op) Standard() string {
 	if op.Domain != "" || op.Local {
