@@ -187,3 +187,36 @@ func first(lines []string) []string {
 	}
 	return out
 }
+
+// The commands of the README run, in the order of the page, on small pictures.
+func TestCommandsOfReadmeRun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("skipped: half a minute of processor time")
+	}
+	w := newTutorial(t)
+	if w.real {
+		t.Skip("skipped: TestTutorial is the one that takes the real photographs")
+	}
+	page, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(w.home, "data", "solar-cells"), filepath.Join(w.dir, "PHOTOS")); err != nil {
+		t.Fatal(err)
+	}
+	w.shell(t, `ln -s PHOTOS/valid/functional FOLDER && cp "$FINETUNE_HOME/bodies/efficientnet-lite0.onnx" NET.onnx`)
+	commands := 0
+	for _, c := range shellCommands(string(page)) {
+		if !strings.HasPrefix(c, "bin/finetune ") {
+			continue
+		}
+		commands++
+		if strings.Contains(c, " PHOTOS") && !strings.Contains(c, "--size") {
+			c += " --size 64" // in seconds
+		}
+		w.shell(t, strings.Replace(c, " RUN ", ` "$(ls -d runs/* | tail -1)" `, 1))
+	}
+	if commands < 8 {
+		t.Errorf("only %d commands were found", commands)
+	}
+}
