@@ -49,10 +49,7 @@ func OpenJournal(out string, columns []Column, key any, noLock bool) (*Journal, 
 	if err := j.checkOwn(); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(j.dir, 0o777); err != nil {
-		return nil, fmt.Errorf("scores: %w", err)
-	}
-	l, err := lock.Take(filepath.Join(j.dir, "lock"), out, noLock)
+	l, err := j.take(out, noLock)
 	switch {
 	case errors.Is(err, lock.ErrBusy):
 		return nil, failure.Usage(fmt.Errorf("scores: %s: another process is writing it; wait for it, or name another file", out))
@@ -67,6 +64,20 @@ func OpenJournal(out string, columns []Column, key any, noLock bool) (*Journal, 
 		return nil, errors.Join(err, j.Close())
 	}
 	return j, nil
+}
+
+// take makes the folder and takes its lock. Another process may have finished in
+// the meantime and removed both.
+func (j *Journal) take(out string, noLock bool) (l *lock.Lock, err error) {
+	for range 5 {
+		if err = os.MkdirAll(j.dir, 0o777); err == nil {
+			l, err = lock.Take(filepath.Join(j.dir, "lock"), out, noLock)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return l, err
 }
 
 func (j *Journal) open(key any) error {
@@ -260,11 +271,20 @@ func (j *Journal) decode(in *bytes.Reader, row Row) error {
 // Close lets other processes have the journal and keeps its rows. Twice is fine.
 func (j *Journal) Close() error { return j.lock.Close() }
 
-// Remove deletes the journal, once its table is written.
+// Remove deletes the journal, once its table is written. What another process has
+// begun in its place by then stays.
 func (j *Journal) Remove() error {
-	err := durable.Remove(j.dir)
-	if closing := j.Close(); err == nil || runtime.GOOS != "windows" {
-		return errors.Join(err, closing)
+	if err := j.empty(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(err, j.Close())
 	}
-	return durable.Remove(j.dir) // Windows removes no file that is open, as the lock was
+	file := filepath.Join(j.dir, "lock")
+	if runtime.GOOS == "windows" { // which removes no file that is open; another process may have opened it
+		err := j.Close()
+		_ = os.Remove(file)
+		_ = os.Remove(j.dir)
+		return err
+	}
+	err := errors.Join(durable.Remove(file), j.Close())
+	_ = os.Remove(j.dir) // fails, as it should, where another process is in it
+	return err
 }
