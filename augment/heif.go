@@ -68,16 +68,9 @@ type video struct {
 }
 
 func newVideo(c *heif.Container, p *heif.Picture) *video {
-	ratio := image.YCbCrSubsampleRatio444
-	switch {
-	case p.H == 2 && p.V == 2:
-		ratio = image.YCbCrSubsampleRatio420
-	case p.H == 2:
-		ratio = image.YCbCrSubsampleRatio422
-	}
 	v := &video{grey: p.Cb == nil, h: p.H, v: p.V}
 	v.planes.YCbCr = &image.YCbCr{Y: p.Y, Cb: p.Cb, Cr: p.Cr, YStride: p.Stride, CStride: p.ChromaStride,
-		SubsampleRatio: ratio, Rect: image.Rect(0, 0, p.Width, p.Height)}
+		Rect: image.Rect(0, 0, p.Width, p.Height)}
 	kr, kb := 0.299, 0.114 // BT.601
 	switch c.Matrix {
 	case 1: // BT.709

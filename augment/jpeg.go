@@ -39,7 +39,7 @@ func openJPEG(data []byte, l Limits) (*file, error) {
 	if h.Scans == 0 || pixels/64 > 8*int64(len(data)) { // a bit or more for each block of 8 × 8 pixels
 		f.short = true
 	}
-	if !h.Huffman && !h.Progressive() && h.FirstScan > 0 { // a frame of Motion-JPEG
+	if !h.Huffman && !h.Progressive() { // a frame of Motion-JPEG
 		data = slices.Concat(data[:h.FirstScan], motionTables(), data[h.FirstScan:])
 	}
 	f.bytes = jpegMemory(h)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -56,6 +57,26 @@ func TestScansAreBounded(t *testing.T) {
 		wantStatus(t, "2,000 scans", err, TooLarge, "2001 scans", "--max-pixels")
 		if d := time.Since(start); d > 2*time.Second {
 			t.Errorf("refused after %v", d)
+		}
+	}
+}
+
+// Every format has the limit, to the pixel, and says so in the same words.
+func TestPixelsAreBounded(t *testing.T) {
+	for _, name := range []string{"420.jpg", "rgb.png", "part.gif", "rgb.bmp", "lzw.tif", "lossy.webp", "small.heic", "small.avif"} {
+		data := readFile(t, "..", "testdata", "images", name)
+		im := mustDecode(t, data)
+		w, h := im.Width, im.Height
+		if name == "small.heic" {
+			h = 64 // is stored, and cut to 48
+		}
+		pixels := int64(w * h)
+		if _, err := Decode(data, Limits{MaxPixels: pixels}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, limit := range []int64{pixels - 1, 1} {
+			_, err := Decode(data, Limits{MaxPixels: limit})
+			wantStatus(t, name, err, TooLarge, fmt.Sprintf("declares %d × %d pixels, more than the limit of %d", w, h, limit), "--max-pixels")
 		}
 	}
 }

@@ -37,6 +37,7 @@ func TestSignatures(t *testing.T) {
 		{"\x1a\x45\xdf\xa3", "video (Matroska)", "ffmpeg", Unsupported}, {"\x00\x00\x01\xba", "video (MPEG)", "ffmpeg", Unsupported},
 		{"RIFF\x40\x00\x00\x00AVI LIST", "video (AVI)", "ffmpeg", Unsupported}, {box("qt  \x00\x00\x00\x00"), "video", "ffmpeg", Unsupported},
 		{box("isom\x00\x00\x00\x00mp41") + "heic", "video", "ffmpeg", Unsupported}, // the brand behind the box is none
+		{box("xhei") + "c", "video", "ffmpeg", Unsupported},
 		{"G" + strings.Repeat("\x01", 187) + "G", "video (MPEG)", "ffmpeg", Unsupported},
 		{"\x93NUMPY", "NumPy", "write its pictures", Unsupported}, {"\x89HDF\r\n\x1a\n", "HDF5", "write its pictures", Unsupported},
 		{"\x1f\x8b", "gzip", "unpack", Unsupported}, {"PK\x03\x04", "zip", "unpack", Unsupported}, {"%PDF", "PDF", "magick", Unsupported},
