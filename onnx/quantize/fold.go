@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -42,9 +43,15 @@ func edit(m *graph.Model) *editor {
 	return e
 }
 
-// flat refuses graphs inside the graph, which could read any tensor.
-func flat(m *graph.Model) error {
+// rewritable refuses what the rewriting of this package does not understand:
+// graphs inside the graph, which could read any tensor, and operators of other
+// domains than ONNX's and ONNX Runtime's, whatever their names.
+func rewritable(m *graph.Model) error {
 	for _, n := range m.Graph.Node {
+		op := m.Op(n)
+		if ours := op.Domain == "" || strings.HasPrefix(op.Domain, "com.microsoft"); !ours || op.Local {
+			return failure.Usage(fmt.Errorf("quantize: %s: node %q is operator %s, which is not known here; use float32", m.Path, n.GetName(), op))
+		}
 		for _, a := range n.GetAttribute() {
 			if a.GetG() != nil || len(a.GetGraphs()) > 0 {
 				return failure.Usage(fmt.Errorf("quantize: %s: node %q (%s) has graphs inside it, which are not rewritten; use float32", m.Path, n.GetName(), n.GetOpType()))
@@ -68,6 +75,9 @@ func (e *editor) index() {
 		}
 	}
 }
+
+// operator is the name of one of ONNX's own operators, "" for any other.
+func (e *editor) operator(n *onnxpb.NodeProto) string { return e.model.Op(n).Standard() }
 
 // isOutput reports whether a tensor leaves the graph.
 func (e *editor) isOutput(name string) bool {
@@ -115,17 +125,17 @@ func (e *editor) finish() (*graph.Model, error) {
 // One that follows anything else, or a Conv that others read too, or that takes
 // its statistics from the batch, stays.
 func Fold(m *graph.Model) (*graph.Model, error) {
-	if err := flat(m); err != nil {
+	if err := rewritable(m); err != nil {
 		return nil, err
 	}
 	e := edit(m)
 	gone := map[*onnxpb.NodeProto]bool{}
 	for _, n := range e.g.Node {
-		if n.GetOpType() != "BatchNormalization" || len(n.Input) != 5 || len(n.Output) != 1 || graph.FindInt(n, "training_mode", 0) != 0 {
+		if e.operator(n) != "BatchNormalization" || len(n.Input) != 5 || len(n.Output) != 1 || graph.FindInt(n, "training_mode", 0) != 0 {
 			continue
 		}
 		conv := e.maker[n.Input[0]]
-		if conv == nil || conv.GetOpType() != "Conv" || len(conv.Input) < 2 || len(e.uses[conv.Output[0]]) != 1 || e.isOutput(conv.Output[0]) {
+		if conv == nil || e.operator(conv) != "Conv" || len(conv.Input) < 2 || len(e.uses[conv.Output[0]]) != 1 || e.isOutput(conv.Output[0]) {
 			continue
 		}
 		if ok, err := e.foldInto(conv, n); err != nil {

@@ -17,7 +17,7 @@ import (
 // the size, and half the time on processors that have the arithmetic. What
 // makes from, and what reads to, stays float32.
 func Half(m *graph.Model, from, to string) (*graph.Model, error) {
-	if err := flat(m); err != nil {
+	if err := rewritable(m); err != nil {
 		return nil, err
 	}
 	e := edit(m)
@@ -128,7 +128,7 @@ func (e *editor) after(tensor string, found map[*onnxpb.NodeProto]bool) {
 func (e *editor) narrow(n *onnxpb.NodeProto) error {
 	for i, in := range n.Input {
 		t := e.inits[in]
-		if t == nil || t.GetDataType() != graph.Float32 || n.GetOpType() == "Resize" {
+		if t == nil || t.GetDataType() != graph.Float32 || e.operator(n) == "Resize" {
 			continue
 		}
 		name := in + "/float16"
@@ -143,11 +143,11 @@ func (e *editor) narrow(n *onnxpb.NodeProto) error {
 	}
 	for i, a := range n.Attribute {
 		switch {
-		case n.GetOpType() == "Cast" && a.GetName() == "to" && a.GetI() == int64(graph.Float32):
+		case e.operator(n) == "Cast" && a.GetName() == "to" && a.GetI() == int64(graph.Float32):
 			n.Attribute = slices.Clone(n.Attribute)
 			n.Attribute[i] = graph.Int("to", int64(graph.Float16))
-		case tensorOf(n, a).GetDataType() == graph.Float32:
-			h, err := halves(a.GetT().GetName(), tensorOf(n, a))
+		case e.tensorOf(n, a).GetDataType() == graph.Float32:
+			h, err := halves(a.GetT().GetName(), e.tensorOf(n, a))
 			if err != nil {
 				return failure.Usage(fmt.Errorf("quantize: %s: node %q: %w", e.model.Path, n.GetName(), err))
 			}
@@ -164,8 +164,8 @@ func (e *editor) narrow(n *onnxpb.NodeProto) error {
 
 // tensorOf is the tensor that an attribute holds, nil if it is something else.
 // A Constant may hold one or more plain numbers, which are float32.
-func tensorOf(n *onnxpb.NodeProto, a graph.Attr) *onnxpb.TensorProto {
-	if n.GetOpType() == "Constant" {
+func (e *editor) tensorOf(n *onnxpb.NodeProto, a graph.Attr) *onnxpb.TensorProto {
+	if e.operator(n) == "Constant" {
 		switch a.GetName() {
 		case "value_float":
 			return graph.FloatTensor("", nil, []float32{a.GetF()})

@@ -45,7 +45,7 @@ func newPlan(e *editor) *plan {
 		}
 		p.integer[n] = true
 		inputs := n.Input[:1]
-		if n.GetOpType() == "Add" {
+		if e.operator(n) == "Add" {
 			inputs = n.Input
 		}
 		for _, in := range inputs {
@@ -74,10 +74,11 @@ func newPlan(e *editor) *plan {
 }
 
 func (e *editor) suits(n *onnxpb.NodeProto, shapes map[string][]int64) bool {
-	if n.GetDomain() != "" || len(n.Input) < arity[n.GetOpType()] || len(n.Output) != 1 {
+	op := e.operator(n)
+	if len(n.Input) < arity[op] || len(n.Output) != 1 {
 		return false
 	}
-	switch n.GetOpType() {
+	switch op {
 	case "Conv":
 		t := e.inits[n.Input[1]]
 		return t != nil && len(t.GetDims()) == 4 && t.GetDims()[0] > 0 && t.GetDataType() == graph.Float32 && (len(n.Input) < 3 || n.Input[2] == "" || e.inits[n.Input[2]] != nil)
@@ -96,10 +97,10 @@ var arity = map[string]int{"Conv": 2, "Add": 2, "MaxPool": 1}
 // the output is quantised, the smallest and the largest integer do its work.
 func (e *editor) follower(n *onnxpb.NodeProto) *onnxpb.NodeProto {
 	readers := e.uses[n.Output[0]]
-	if len(readers) != 1 || e.isOutput(n.Output[0]) || n.GetOpType() == "MaxPool" {
+	if len(readers) != 1 || e.isOutput(n.Output[0]) || e.operator(n) == "MaxPool" {
 		return nil
 	}
-	switch r := readers[0]; r.GetOpType() {
+	switch r := readers[0]; e.operator(r) {
 	case "Relu":
 		return r
 	case "Clip":
@@ -112,21 +113,21 @@ func (e *editor) follower(n *onnxpb.NodeProto) *onnxpb.NodeProto {
 	return nil
 }
 
-// step is the quantisation of a tensor: real = scale*(integer-zero).
-type step struct {
-	scale float32
-	zero  uint8
+// scale is the quantisation of a tensor: real = factor*(integer-zero).
+type scale struct {
+	factor float32
+	zero   uint8
 }
 
-// stepOf spans r, and 0 in any case, with 256 values.
-func stepOf(r Range) step {
+// scaleOf spans r, and 0 in any case, with 256 values.
+func scaleOf(r Range) scale {
 	lo, hi := min(float64(r.Lo), 0), max(float64(r.Hi), 0)
 	if hi-lo < 1e-12 {
-		return step{1, 0}
+		return scale{1, 0}
 	}
-	scale := float32((hi - lo) / 255)
-	zero := math.RoundToEven(-lo / float64(scale))
-	return step{scale, uint8(min(max(zero, 0), 255))}
+	factor := float32((hi - lo) / 255)
+	zero := math.RoundToEven(-lo / float64(factor))
+	return scale{factor, uint8(min(max(zero, 0), 255))}
 }
 
 // Int8 returns m with 8-bit convolutions, sums and maximum poolings. ranges has
@@ -137,11 +138,11 @@ func Int8(m *graph.Model, ranges map[string]Range) (*graph.Model, error) {
 	if m.Opset() < 13 {
 		return nil, failure.Usage(fmt.Errorf("quantize: %s: operator set %d has no weights quantised by channel; export the body with operator set 13 or newer", m.Path, m.Opset()))
 	}
-	if err := flat(m); err != nil {
+	if err := rewritable(m); err != nil {
 		return nil, err
 	}
 	p := newPlan(edit(m))
-	steps, err := p.steps(ranges)
+	scales, err := p.scales(ranges)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +151,7 @@ func Int8(m *graph.Model, ranges map[string]Range) (*graph.Model, error) {
 	p.g.Node = nil
 	renamed := map[string]string{} // a tensor -> its dequantised copy
 	for _, in := range p.g.Input {
-		if s, ok := steps[in.GetName()]; ok {
+		if s, ok := scales[in.GetName()]; ok {
 			renamed[in.GetName()] = p.pair(in.GetName(), s)
 		}
 	}
@@ -160,14 +161,14 @@ func Int8(m *graph.Model, ranges map[string]Range) (*graph.Model, error) {
 				n.Input[i] = r
 			}
 		}
-		if p.integer[n] && n.GetOpType() == "Conv" && strings.HasSuffix(n.Input[0], dequantised) {
-			if err := p.weights(n, steps[original(n.Input[0])].scale); err != nil {
+		if p.integer[n] && p.operator(n) == "Conv" && strings.HasSuffix(n.Input[0], dequantised) {
+			if err := p.weights(n, scales[original(n.Input[0])].factor); err != nil {
 				return nil, err
 			}
 		}
 		p.g.Node = append(p.g.Node, n)
 		for _, out := range n.Output {
-			if s, ok := steps[out]; ok {
+			if s, ok := scales[out]; ok {
 				renamed[out] = p.pair(out, s)
 			}
 		}
@@ -175,30 +176,30 @@ func Int8(m *graph.Model, ranges map[string]Range) (*graph.Model, error) {
 	return p.finish()
 }
 
-// steps turns ranges into steps. A pooling keeps its input's step.
-func (p *plan) steps(ranges map[string]Range) (map[string]step, error) {
-	steps := map[string]step{}
+// scales turns ranges into scales. A pooling keeps its input's.
+func (p *plan) scales(ranges map[string]Range) (map[string]scale, error) {
+	scales := map[string]scale{}
 	for _, name := range p.tensors {
 		r, ok := ranges[name]
 		if !ok {
 			return nil, fmt.Errorf("quantize: %s: tensor %q has no range; observe the same model", p.model.Path, name)
 		}
 		n := p.maker[name]
-		if n != nil && p.integer[n] && n.GetOpType() == "MaxPool" {
-			if s, ok := steps[n.Input[0]]; ok { // an output of the model has none
-				steps[name] = s
+		if n != nil && p.integer[n] && p.operator(n) == "MaxPool" {
+			if s, ok := scales[n.Input[0]]; ok { // an output of the model has none
+				scales[name] = s
 				continue
 			}
 		}
 		if n != nil && p.fused[n] != nil {
 			r.Lo = 0
-			if hi := n.Input[len(n.Input)-1]; n.GetOpType() == "Clip" {
+			if hi := n.Input[len(n.Input)-1]; p.operator(n) == "Clip" {
 				r.Hi = min(r.Hi, p.floats(hi)[0])
 			}
 		}
-		steps[name] = stepOf(r)
+		scales[name] = scaleOf(r)
 	}
-	return steps, nil
+	return scales, nil
 }
 
 // dropActivations lets the node before a Relu or Clip give its output.
@@ -216,11 +217,11 @@ const dequantised = "/dequantised"
 func original(name string) string { return strings.TrimSuffix(name, dequantised) }
 
 // pair appends QuantizeLinear and DequantizeLinear of a tensor and names the result.
-func (p *plan) pair(name string, s step) string {
-	scale := p.add(graph.FloatTensor(name+"/scale", nil, []float32{s.scale}))
+func (p *plan) pair(name string, s scale) string {
+	factor := p.add(graph.FloatTensor(name+"/scale", nil, []float32{s.factor}))
 	zero := p.add(bytesTensor(name+"/zero", graph.Uint8, nil, []byte{s.zero}))
-	p.node("QuantizeLinear", name+"/quantised", []string{name, scale, zero})
-	return p.node("DequantizeLinear", name+dequantised, []string{name + "/quantised", scale, zero})
+	p.node("QuantizeLinear", name+"/quantised", []string{name, factor, zero})
+	return p.node("DequantizeLinear", name+dequantised, []string{name + "/quantised", factor, zero})
 }
 
 func (p *plan) node(op, output string, inputs []string, attrs ...graph.Attr) string {

@@ -192,15 +192,15 @@ func TestInt8(t *testing.T) {
 func TestSteps(t *testing.T) {
 	for _, tt := range []struct {
 		r    Range
-		want step
+		want scale
 	}{
-		{Range{0, 6}, step{6. / 255, 0}},
-		{Range{-1, 3}, step{4. / 255, 64}},
-		{Range{2, 6}, step{6. / 255, 0}}, // 0 is always a value
-		{Range{-5, -1}, step{5. / 255, 255}},
-		{Range{0, 0}, step{1, 0}},
+		{Range{0, 6}, scale{6. / 255, 0}},
+		{Range{-1, 3}, scale{4. / 255, 64}},
+		{Range{2, 6}, scale{6. / 255, 0}}, // 0 is always a value
+		{Range{-5, -1}, scale{5. / 255, 255}},
+		{Range{0, 0}, scale{1, 0}},
 	} {
-		if got := stepOf(tt.r); got != tt.want {
+		if got := scaleOf(tt.r); got != tt.want {
 			t.Errorf("%v: %v, want %v", tt.r, got, tt.want)
 		}
 	}
