@@ -12,8 +12,8 @@ import (
 	"finetune/internal/home"
 	"finetune/internal/onnxtest"
 	"finetune/internal/rng"
+	"finetune/onnx"
 	"finetune/onnx/artifacts"
-	"finetune/onnx/gradient"
 	"finetune/onnx/weights"
 )
 
@@ -52,7 +52,7 @@ func followAll(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 	onnxtest.Start(t)
-	native, err := gradient.BlockSize()
+	native, err := onnx.BlockSize()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -99,7 +99,7 @@ func checkMachine(dir string, m artifacts.Manifest) error {
 	if m.Block == 0 {
 		return nil
 	}
-	have, err := gradient.BlockSize()
+	have, err := onnx.BlockSize()
 	if err != nil {
 		return err
 	}

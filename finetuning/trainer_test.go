@@ -10,9 +10,9 @@ import (
 
 	"finetune/internal/onnxtest"
 	"finetune/internal/rng"
+	"finetune/onnx"
 	"finetune/onnx/artifacts"
 	"finetune/onnx/bodies"
-	"finetune/onnx/gradient"
 	"finetune/onnx/weights"
 )
 
@@ -207,7 +207,7 @@ func TestEveryFileIsUsed(t *testing.T) {
 // standard operators, up to float32.
 func TestLayoutsAgree(t *testing.T) {
 	onnxtest.Start(t)
-	block, err := gradient.BlockSize()
+	block, err := onnx.BlockSize()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,6 @@ import (
 	"finetune/onnx"
 	"finetune/onnx/artifacts"
 	"finetune/onnx/bodies"
-	"finetune/onnx/gradient"
 	"finetune/onnx/graph"
 	"finetune/onnx/weights"
 )
@@ -314,7 +313,7 @@ func (l *Learner) artifactOptions(classes int, multi bool) (artifacts.Options, e
 	}
 	var block int64
 	if !onnx.Accelerated(l.Config.Machine.Device) {
-		if block, err = gradient.BlockSize(); err != nil {
+		if block, err = onnx.BlockSize(); err != nil {
 			return artifacts.Options{}, err
 		}
 	}

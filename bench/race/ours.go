@@ -21,7 +21,6 @@ import (
 	"finetune/onnx"
 	"finetune/onnx/artifacts"
 	"finetune/onnx/bodies"
-	"finetune/onnx/gradient"
 	"finetune/onnx/graph"
 )
 
@@ -229,7 +228,7 @@ func writeArtifacts(dir, body string) error {
 	if err != nil {
 		return err
 	}
-	block, err := gradient.BlockSize()
+	block, err := onnx.BlockSize()
 	if err != nil {
 		return err
 	}

@@ -49,5 +49,5 @@
 //
 // The Manifest, in the metadata of the training model under "finetune.artifacts",
 // lists all names. A training model with Block 0 runs anywhere; another one only
-// on a CPU whose ORT kernels have that block (gradient.BlockSize).
+// on a CPU whose ORT kernels have that block (onnx.BlockSize).
 package artifacts

@@ -3,12 +3,10 @@ package gradient_test
 import (
 	"fmt"
 	"math"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/cpu"
 	"google.golang.org/protobuf/proto"
 
 	"finetune/internal/failure"
@@ -113,21 +111,6 @@ func TestRunningStatistics(t *testing.T) {
 		if len(g.Stats) != 2 || g.Stats[0].Name != "mean" || g.Stats[1].Next != "next.variance" || !slices.Equal(g.Stats[1].Shape, []int64{1}) {
 			t.Errorf("%s: statistics %v", name, g.Stats)
 		}
-	}
-}
-
-// TestBlockSizeIsTheProcessors: 16 channels with AVX-512, 8 with AVX2 (MLAS, platform.cpp).
-func TestBlockSizeIsTheProcessors(t *testing.T) {
-	if runtime.GOARCH != "amd64" || !cpu.X86.HasAVX2 {
-		t.Skip("only known for amd64 with AVX2")
-	}
-	onnxtest.Start(t)
-	want := int64(8)
-	if cpu.X86.HasAVX512F {
-		want = 16
-	}
-	if got, err := gradient.BlockSize(); err != nil || got != want {
-		t.Errorf("%d channels, %v; want %d", got, err, want)
 	}
 }
 

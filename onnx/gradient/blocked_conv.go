@@ -178,7 +178,7 @@ func (l *blocked) sumOverImages(images, kernels string, in, kernel, sum []int64,
 		local[what] = l.name("scan." + what)
 	}
 	float := func(what string, shape []int64) *onnxpb.ValueInfoProto {
-		return valueInfo(local[what], graph.Float32, shape)
+		return graph.ValueInfo(local[what], graph.Float32, shape)
 	}
 	body := &onnxpb.GraphProto{
 		Name:        proto.String("image"),

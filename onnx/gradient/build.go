@@ -28,7 +28,7 @@ type Options struct {
 	// ones, PyTorch's momentum; 0 for what each BatchNormalization says.
 	StatMomentum float64
 	// Block is the number of channels that ORT's CPU kernels keep together
-	// (8 with AVX2, 16 with AVX-512; see BlockSize). With it convolutions run
+	// (8 with AVX2, 16 with AVX-512; see onnx.BlockSize). With it convolutions run
 	// in that layout, which is faster and works on such a machine only.
 	// 0 is standard operators alone, for any machine and device.
 	Block int64
@@ -161,10 +161,12 @@ func (b *build) finish() (*Graph, error) {
 	g := &onnxpb.GraphProto{Name: proto.String(b.m.Graph.GetName() + " training")}
 	for _, in := range b.m.Graph.Input {
 		if b.inits[in.GetName()] == nil {
-			g.Input = append(g.Input, valueInfo(in.GetName(), in.GetType().GetTensorType().GetElemType(), b.shape[in.GetName()]))
+			g.Input = append(g.Input, graph.ValueInfo(in.GetName(), in.GetType().GetTensorType().GetElemType(), b.shape[in.GetName()]))
 		}
 	}
-	floats := func(name string, shape []int64) *onnxpb.ValueInfoProto { return valueInfo(name, graph.Float32, shape) }
+	floats := func(name string, shape []int64) *onnxpb.ValueInfoProto {
+		return graph.ValueInfo(name, graph.Float32, shape)
+	}
 	for _, p := range b.out.Params {
 		g.Input = append(g.Input, floats(p.Name, p.Shape))
 	}
@@ -175,7 +177,7 @@ func (b *build) finish() (*Graph, error) {
 		g.Input = append(g.Input, floats(k.Name, k.Shape))
 	}
 	for _, out := range b.m.Graph.Output {
-		g.Output = append(g.Output, valueInfo(out.GetName(), out.GetType().GetTensorType().GetElemType(), b.shape[out.GetName()]))
+		g.Output = append(g.Output, graph.ValueInfo(out.GetName(), out.GetType().GetTensorType().GetElemType(), b.shape[out.GetName()]))
 	}
 	for _, p := range b.out.Params {
 		g.Output = append(g.Output, floats(p.Grad, p.Shape))
@@ -237,7 +239,7 @@ func WithInputs(m *graph.Model, names []string) *graph.Model {
 	out := &graph.Model{ModelProto: proto.Clone(m.ModelProto).(*onnxpb.ModelProto), Path: m.Path}
 	inits := m.Initializers()
 	for _, name := range names {
-		out.Graph.Input = append(out.Graph.Input, valueInfo(name, inits[name].GetDataType(), inits[name].Dims))
+		out.Graph.Input = append(out.Graph.Input, graph.ValueInfo(name, inits[name].GetDataType(), inits[name].Dims))
 	}
 	out.Graph.Initializer = slices.DeleteFunc(out.Graph.Initializer, func(t *onnxpb.TensorProto) bool { return slices.Contains(names, t.GetName()) })
 	return out

@@ -92,7 +92,7 @@ func (l *lossBuild) input(name string, elem int32, shape ...int64) {
 		shape = []int64{}
 	}
 	l.shape[name], l.used[name] = shape, true
-	l.m.Graph.Input = append(l.m.Graph.Input, valueInfo(name, elem, shape))
+	l.m.Graph.Input = append(l.m.Graph.Input, graph.ValueInfo(name, elem, shape))
 }
 
 func (l *lossBuild) finish(loss string) *graph.Model {
@@ -100,10 +100,10 @@ func (l *lossBuild) finish(loss string) *graph.Model {
 	l.opTo("Mul", Objective, []int64{1}, []string{Loss, LossScale})
 	for _, n := range l.nodes { // so that shape inference need not know the operators
 		out := n.Output[0]
-		l.m.Graph.ValueInfo = append(l.m.Graph.ValueInfo, valueInfo(out, graph.Float32, l.shape[out]))
+		l.m.Graph.ValueInfo = append(l.m.Graph.ValueInfo, graph.ValueInfo(out, graph.Float32, l.shape[out]))
 	}
 	l.m.Graph.Node = append(slices.Clip(l.m.Graph.Node), l.nodes...)
 	l.m.Graph.Initializer = append(slices.Clip(l.m.Graph.Initializer), l.consts...)
-	l.m.Graph.Output = append(slices.Clip(l.m.Graph.Output), valueInfo(Loss, graph.Float32, []int64{1}))
+	l.m.Graph.Output = append(slices.Clip(l.m.Graph.Output), graph.ValueInfo(Loss, graph.Float32, []int64{1}))
 	return l.m
 }

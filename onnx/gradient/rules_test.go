@@ -308,7 +308,7 @@ func feed(t *testing.T, m *graph.Model, g *gradient.Graph) map[string]*onnx.Tens
 // blocks are the layouts to test: standard operators, and this machine's block.
 func blocks(t *testing.T) map[string]int64 {
 	onnxtest.Start(t)
-	block, err := gradient.BlockSize()
+	block, err := onnx.BlockSize()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -80,7 +80,7 @@ func (m *Model) After(tensor string, row []int64) (*Model, error) {
 	for _, d := range row {
 		shape = append(shape, d)
 	}
-	out.Graph.Input = []*onnxpb.ValueInfoProto{valueInfo(input, Float32, shape)}
+	out.Graph.Input = []*onnxpb.ValueInfoProto{ValueInfo(input, Float32, shape)}
 	out.Graph.Output = m.Graph.Output
 	return out, out.Check()
 }

@@ -78,13 +78,13 @@ func (b *Builder) take(name, prefix string) string {
 // int, an int64, or a string for one that is known only at run time.
 func (b *Builder) Input(name string, elem int32, shape ...any) string {
 	name = b.take(name, "input")
-	b.model.Graph.Input = append(b.model.Graph.Input, valueInfo(name, elem, shape))
+	b.model.Graph.Input = append(b.model.Graph.Input, ValueInfo(name, elem, shape))
 	return name
 }
 
 // Output declares the tensor called name as an output of the graph.
 func (b *Builder) Output(name string, elem int32, shape ...any) {
-	b.model.Graph.Output = append(b.model.Graph.Output, valueInfo(name, elem, shape))
+	b.model.Graph.Output = append(b.model.Graph.Output, ValueInfo(name, elem, shape))
 }
 
 // Init adds a float32 initializer, stored as raw data, and returns its name.
@@ -159,10 +159,13 @@ func (b *Builder) Model() *Model {
 	return m
 }
 
-func valueInfo(name string, elem int32, shape []any) *onnxpb.ValueInfoProto {
+// ValueInfo declares an input or output of a graph. A dimension is an int, an
+// int64, or a string for one that is known only at run time; a negative number
+// is such a one, the batch, and called N.
+func ValueInfo[D any](name string, elem int32, shape []D) *onnxpb.ValueInfoProto {
 	dims := make([]*onnxpb.TensorShapeProto_Dimension, len(shape))
 	for i, d := range shape {
-		switch d := d.(type) {
+		switch d := any(d).(type) {
 		case int:
 			dims[i] = dimValue(int64(d))
 		case int64:
@@ -179,6 +182,9 @@ func valueInfo(name string, elem int32, shape []any) *onnxpb.ValueInfoProto {
 }
 
 func dimValue(v int64) *onnxpb.TensorShapeProto_Dimension {
+	if v < 0 {
+		return dimParam("N")
+	}
 	return &onnxpb.TensorShapeProto_Dimension{Value: &onnxpb.TensorShapeProto_Dimension_DimValue{DimValue: v}}
 }
 

@@ -87,7 +87,7 @@ func (m *Model) pool(cut string, elem int32, channels int64) *Model {
 	if d := declared(g.Input[0]); len(d) > 0 && d[0] >= 0 {
 		batch = d[0]
 	}
-	g.Output = []*onnxpb.ValueInfoProto{valueInfo(FeaturesName, Float32, []any{batch, 2 * channels})}
+	g.Output = []*onnxpb.ValueInfoProto{ValueInfo(FeaturesName, Float32, []any{batch, 2 * channels})}
 	out := &Model{ModelProto: shallow(m.ModelProto), Path: m.Path}
 	out.Graph = g
 	return out
