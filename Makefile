@@ -1,7 +1,28 @@
 # `make` is the whole gate; `make demo` and `make test` also fetch what they need.
 # Everything fetched is pinned by SHA-256 and lands in $FINETUNE_HOME.
 
-GO        ?= go
+# Before anything else: what this machine lacks is said, with what to type, and Go is brought where it is absent or too old.
+GO ?= go
+ifneq (,$(filter 3.7% 3.80,$(MAKE_VERSION)))
+$(error GNU make 3.81 or newer is needed; this is $(MAKE_VERSION))
+endif
+ifneq (,$(filter-out clean,$(or $(MAKECMDGOALS),all)))
+ifeq (,$(findstring n,$(firstword -$(MAKEFLAGS)))$(findstring q,$(firstword -$(MAKEFLAGS))))
+FOUND := $(shell FINETUNE_HOME='$(FINETUNE_HOME)' CC='$(if $(filter default,$(origin CC)),,$(CC))' tools/toolchain.sh go '$(GO)' $(or $(MAKECMDGOALS),all))
+$(if $(FOUND),,$(error the lines above say what to do))
+ifneq (-,$(firstword $(FOUND)))
+export CC := $(firstword $(FOUND))
+endif
+BROUGHT := $(wordlist 2,99,$(FOUND))
+ifneq (,$(BROUGHT))
+override GO := "$(BROUGHT)/go"
+export PATH := $(BROUGHT):$(PATH)
+export GOTOOLCHAIN := local
+unexport GOROOT
+endif
+endif
+endif
+
 BIN       := bin/finetune
 FUZZTIME  ?= 30s
 BENCHTIME ?= 1s
@@ -33,7 +54,8 @@ TOOL     := $(GO) build -C tools -o $(CURDIR)/bin/tools/
 PACKAGES := ./...
 RACE     := $(patsubst %,./%/...,$(wildcard activations augment dataset internal/fetch learner serve head onnx/quantize))
 
-.PHONY: all gate fmt vet staticcheck test test-runtimes race verify build fetch runtimes demo cuda cross wine arm64 clean golden proto bench microbench kills faults hostile corpus fuzz mutants sanitize notices sbom tutorial vuln module-path
+.PHONY: all gate fmt vet staticcheck test test-runtimes race verify build fetch runtimes demo cuda cross wine arm64 clean golden proto bench microbench \
+	kills faults hostile corpus fuzz mutants sanitize notices sbom tutorial vuln module-path toolchain toolchain-check
 
 all: gate
 gate: test build
@@ -42,9 +64,16 @@ build: # reproducible: the same sources give the same bytes in any folder
 	$(GO) build -trimpath -buildvcs=false -tags '$(ALWAYS) $(TAGS)' -ldflags '$(LDFLAGS)' -o $(BIN) .
 
 test: fetch verify fmt vet staticcheck
+	@tools/toolchain_test.sh
 	$(GO) test -timeout 30m $(PACKAGES)
 	$(if $(TAGS),$(GO) test -tags '$(TAGS)' ./augment)
 	$(GO) test -race -short -timeout 30m $(RACE)
+
+toolchain-check: # make demo without Go and, with OLD=/path/to/go, with that older Go first in PATH; 200 MB each
+	tools/toolchain_test.sh demo $(OLD)
+
+toolchain: # which Go and C compiler are used
+	@$(GO) version; echo "$$($(GO) env GOROOT), $$($(GO) env CC)"
 
 # What ONNX Runtime can break: every operator's gradient, bodies, int8, float16, artifacts, optimisers, resume, export, and the commands that use them.
 test-runtimes: fetch runtimes # with the oldest ONNX Runtime that is accepted and with the CUDA build's version
@@ -100,8 +129,8 @@ staticcheck:
 	@$(TOOL) honnef.co/go/tools/cmd/staticcheck
 	bin/tools/staticcheck $(PACKAGES)
 
-race:
-	$(GO) test -race $(RACE)
+race: # RACE with the long tests, and what would take make test minutes
+	$(GO) test -race -timeout 2h $(RACE) ./plots/... ./finetuning/...
 
 golden: # rewrites the pictures and the help texts that tests compare with
 	GOLDEN_UPDATE=1 $(GO) test ./plots/... ./augment/...

@@ -16,6 +16,7 @@ import (
 //	runtime/  ONNX Runtime libraries         weights/  downloaded state dicts
 //	bodies/   NAME.onnx with NAME.json        data/     demo photographs
 //	cache/    activations                    downloads/ archives as fetched
+//	toolchain/ Go, where make had to bring it (tools/toolchain.sh)
 //
 // Where neither is known there is no such folder: Check says so, and Dir is a
 // path at which nothing can be.
