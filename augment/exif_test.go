@@ -127,3 +127,25 @@ func TestOrientationChunks(t *testing.T) {
 		}
 	}
 }
+
+// In a JPEG it may stand behind any number of other segments.
+func TestExifBehindOtherSegments(t *testing.T) {
+	still := readFile(t, "..", "testdata", "images", "420.jpg")
+	want := mustDecode(t, still)
+	segment := func(marker byte, body []byte) []byte {
+		return append(binary.BigEndian.AppendUint16([]byte{0xff, marker}, uint16(len(body)+2)), body...)
+	}
+	six := append([]byte("Exif\x00\x00"), exif(binary.BigEndian, 0, exifEntry(binary.BigEndian, 0x0112, 4, 1, []byte{0, 0, 0, 6}))...)
+	other := segment(0xe2, append([]byte("MPF\x00"), make([]byte, 65000)...))
+	xmp := segment(0xe1, append([]byte("http://ns.adobe.com/xap/1.0/\x00"), make([]byte, 60000)...))
+	for n := range 6 {
+		parts := [][]byte{still[:2], segment(0xfe, []byte("a comment")), xmp}
+		for range n * n { // up to 1.6 MB
+			parts = append(parts, other)
+		}
+		got := mustDecode(t, slices.Concat(append(parts, segment(0xe1, six), still[2:])...))
+		if got.Width != want.Height || !bytes.Equal(got.Pix, want.oriented(6).Pix) {
+			t.Errorf("behind %d segments: %d × %d, not turned", n*n+2, got.Width, got.Height)
+		}
+	}
+}

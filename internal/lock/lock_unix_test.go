@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/gofrs/flock"
 	"time"
 )
 
@@ -73,5 +75,21 @@ func TestErrorsSayWhatTheLockIsFor(t *testing.T) {
 	err := Explain(&os.PathError{Op: "open", Path: "r/.lock", Err: syscall.EACCES}, "r/.lock", "a run")
 	if !strings.Contains(fmt.Sprint(err), "chmod g+rw") {
 		t.Error(err)
+	}
+}
+
+// On a file system without locks one can do without, if asked for, and only there.
+func TestWithoutLocks(t *testing.T) {
+	defer func(f func(*flock.Flock) (bool, error)) { tryLock = f }(tryLock)
+	for cause, none := range map[error]bool{syscall.ENOLCK: true, syscall.ENOSYS: true, syscall.EOPNOTSUPP: true, syscall.EIO: false} {
+		tryLock = func(l *flock.Flock) (bool, error) { return false, &os.PathError{Op: "flock", Path: l.Path(), Err: cause} }
+		path := filepath.Join(t.TempDir(), ".lock")
+		if _, err := Take(path, "a run", false); !errors.Is(err, cause) || Unsupported(err) != none {
+			t.Errorf("%v: %v", cause, err)
+		}
+		l, err := Take(path, "a run", true)
+		if none && (err != nil || l.Close() != nil) || !none && !errors.Is(err, cause) {
+			t.Errorf("%v, without: %v", cause, err)
+		}
 	}
 }

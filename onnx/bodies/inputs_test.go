@@ -34,3 +34,27 @@ func TestBodiesOfOtherInputs(t *testing.T) {
 		}
 	}
 }
+
+// A network that was exported in training mode is no body, whoever names the cut.
+func TestBodiesInTrainingMode(t *testing.T) {
+	for _, train := range []int64{0, 1} {
+		b := graph.NewBuilder("trained", 15)
+		x := b.Input("image", graph.Float32, "N", 3, 32, 32)
+		y := b.Node("Conv", "conv", []string{x, b.Init("w", []int64{4, 3, 3, 3}, make([]float32, 108))})
+		four := func(name string) string { return b.Init(name, []int64{4}, []float32{1, 1, 1, 1}) }
+		b.NodeN("BatchNormalization", []string{y, four("scale"), four("bias"), four("mean"), four("variance")}, []string{"normal", "m", "v"}[:1+2*train], graph.Int("training_mode", train))
+		y = b.Node("Relu", "relu", []string{"normal"})
+		y = b.Node("Flatten", "flat", []string{b.Node("GlobalAveragePool", "pool", []string{y})})
+		b.Output(y, graph.Float32, "N", 4)
+		path := filepath.Join(t.TempDir(), "trained.onnx")
+		if err := b.Model().Write(path); err != nil {
+			t.Fatal(err)
+		}
+		for _, cut := range []string{"", "relu"} {
+			_, err := Resolve(path, Override{Size: 32, Mean: []float32{0, 0, 0}, Std: []float32{1, 1, 1}, Cut: cut})
+			if train == 0 && err != nil || train == 1 && (failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), "export it in inference mode")) {
+				t.Errorf("training_mode %d, cut %q: %v", train, cut, err)
+			}
+		}
+	}
+}
