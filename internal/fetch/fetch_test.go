@@ -272,3 +272,14 @@ func TestTable(t *testing.T) {
 		}
 	}
 }
+
+// A device or a pipe has no end, and a folder is no file: none is read.
+func TestGetFromWhatIsNoFile(t *testing.T) {
+	withItems(t, Item{Name: "net", url: "http://127.0.0.1:1/net.whl", urlDigest: digestOf([]byte("x")), fileDigest: digestOf([]byte("weights")), keep: weightsFile})
+	for _, from := range []string{os.DevNull, t.TempDir()} {
+		_, err := Get(t.Context(), "net", Options{From: from})
+		if failure.KindOf(err) != failure.UsageKind || !strings.Contains(err.Error(), "--from "+from+": not a file of at most") {
+			t.Errorf("--from %s: %v", from, err)
+		}
+	}
+}

@@ -82,7 +82,9 @@ func TestErrorsSayWhatTheLockIsFor(t *testing.T) {
 func TestWithoutLocks(t *testing.T) {
 	defer func(f func(*flock.Flock) (bool, error)) { tryLock = f }(tryLock)
 	for cause, none := range map[error]bool{syscall.ENOLCK: true, syscall.ENOSYS: true, syscall.EOPNOTSUPP: true, syscall.EIO: false} {
-		tryLock = func(l *flock.Flock) (bool, error) { return false, &os.PathError{Op: "flock", Path: l.Path(), Err: cause} }
+		tryLock = func(l *flock.Flock) (bool, error) {
+			return false, &os.PathError{Op: "flock", Path: l.Path(), Err: cause}
+		}
 		path := filepath.Join(t.TempDir(), ".lock")
 		if _, err := Take(path, "a run", false); !errors.Is(err, cause) || Unsupported(err) != none {
 			t.Errorf("%v: %v", cause, err)
