@@ -79,7 +79,7 @@ toolchain: # which Go and C compiler are used
 test-runtimes: fetch runtimes # with the oldest ONNX Runtime that is accepted and with the CUDA build's version
 	@mkdir -p bin; $(SETUP) -paths runtimes >bin/runtimes
 	@while read -r lib; do echo "== $$lib"; export ONNXRUNTIME_LIB="$$lib"; \
-		$(GO) test -short -timeout 30m ./onnx/... ./head ./finetuning ./learner && \
+		$(GO) test -short -timeout 30m ./onnx/... ./head ./finetuning ./learner/... && \
 		$(GO) test ./cli -run 'TestScripts/(train|float16|int8|unfreeze)$$|TestHostileModels' || exit 1; done <bin/runtimes
 
 fetch: # once: ONNX Runtime and the default body

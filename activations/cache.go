@@ -193,7 +193,9 @@ func (c *Cache) Warnings() []string {
 }
 
 // Dir is the key's folder. Features is the length of a row. Len is the number of distinct rows.
-func (c *Cache) Dir() string   { return c.dir }
+func (c *Cache) Dir() string { return c.dir }
+
+// Features is the number of values a row.
 func (c *Cache) Features() int { return c.key.Features }
 func (c *Cache) Len() int      { c.mu.RLock(); defer c.mu.RUnlock(); return len(c.index) }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"finetune/dataset"
+	"finetune/internal/reading"
 )
 
 func TestStreamTellsEveryItemInOrder(t *testing.T) {
@@ -186,7 +187,7 @@ func TestLargeFileIsReadTwice(t *testing.T) {
 	if err := os.Truncate(items[0].File, keepBuffer+1); err != nil { // sparse
 		t.Fatal(err)
 	}
-	if err := os.Truncate(items[1].File, maxFile+1); err != nil {
+	if err := os.Truncate(items[1].File, reading.MaxPhoto+1); err != nil {
 		t.Fatal(err)
 	}
 	c := open(t, t.TempDir(), 8)

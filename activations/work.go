@@ -22,8 +22,7 @@ import (
 )
 
 const (
-	keepBuffer = 16 << 20  // larger files are read twice, not held while they wait
-	maxFile    = 256 << 20 // larger files are not photographs
+	keepBuffer = 16 << 20 // larger files are read twice, not held while they wait
 )
 
 // work reads and decodes, decoding first: that frees memory and feeds the body.
@@ -121,7 +120,7 @@ func (f *filler) readOnce(j *job) error {
 	defer file.Close()
 	if size > keepBuffer {
 		h := sha256.New()
-		if _, err := io.Copy(h, io.LimitReader(file, maxFile)); err != nil {
+		if _, err := io.Copy(h, io.LimitReader(file, reading.MaxPhoto)); err != nil {
 			return unreadable(err)
 		}
 		h.Sum(j.digest[:0])
@@ -167,8 +166,8 @@ func openPhoto(name string) (*os.File, int64, error) {
 			return nil, 0, &badFile{"unreadable", "not a plain file", nil}
 		case info.Size() == 0:
 			return nil, 0, &badFile{"empty", "the file is empty", nil}
-		case info.Size() > maxFile:
-			return nil, 0, &badFile{"too_large", fmt.Sprintf("%d MB, more than %d MB", info.Size()>>20, maxFile>>20), nil}
+		case info.Size() > reading.MaxPhoto:
+			return nil, 0, &badFile{"too_large", fmt.Sprintf("%d MB, more than %d MB", info.Size()>>20, reading.MaxPhoto>>20), nil}
 		}
 		var file *os.File
 		if file, err = os.Open(name); err == nil {
@@ -188,11 +187,11 @@ func unreadable(err error) error {
 }
 
 // readInto reads all of a file into buf, grown as needed; a file that grows
-// while it is read is cut at maxFile.
+// while it is read is cut at reading.MaxPhoto.
 func readInto(buf []byte, file io.Reader, size int64) ([]byte, error) {
 	b := bytes.NewBuffer(buf)
 	b.Grow(int(size) + bytes.MinRead)
-	if _, err := b.ReadFrom(io.LimitReader(file, maxFile)); err != nil {
+	if _, err := b.ReadFrom(io.LimitReader(file, reading.MaxPhoto)); err != nil {
 		return b.Bytes(), unreadable(err)
 	}
 	return b.Bytes(), nil

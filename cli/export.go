@@ -62,12 +62,7 @@ func runExport(ctx context.Context, o exportOptions, out *console) error {
 			return err
 		}
 	}
-	c, err := learner.OpenClassifier(o.run, o.machine, out)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	r, err := c.Export(ctx, o.export, out)
+	r, err := learner.Export(ctx, o.run, o.machine, o.export, out)
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,6 @@ import (
 type precomputeOptions struct {
 	config      learner.Config
 	shard       string
-	recompute   bool
 	quiet, json bool
 }
 
@@ -23,7 +22,7 @@ func precomputeCommand(s Streams) *cli.Command {
 		Description: "A killed run resumes where it stopped; a changed photograph is computed anew, nothing else is.",
 		Flags: join([]cli.Flag{
 			&cli.StringFlag{Name: "shard", Usage: "compute part `I/N` only, counted from 0; /N in a job array (SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX)", Destination: &o.shard},
-			&cli.BoolFlag{Name: "recompute", Usage: "forget what is cached for this body and view, and compute it again", Destination: &o.recompute},
+			&cli.BoolFlag{Name: "recompute", Usage: "forget what is cached for this body and view, and compute it again", Destination: &o.config.Machine.Recompute},
 		}, dataFlags(&o.config), bodyFlags(&o.config), augmentFlags(&o.config, "none"), machineFlags(&o.config), outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 1 && o.config.Data.Labels == "" {
@@ -45,9 +44,8 @@ func runPrecompute(ctx context.Context, o precomputeOptions, out *console) error
 		return err
 	}
 	defer l.Close()
-	l.Recompute = o.recompute
 	if part.Count > 1 {
-		l.Keep(part.bounds)
+		l = l.Part(part.bounds)
 	}
 	f, err := l.Precompute(ctx)
 	if err != nil {

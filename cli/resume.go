@@ -122,6 +122,7 @@ func (o *trainOptions) onThisMachine(stored learner.Config, out *console) learne
 
 // finished tells again what a finished run came to.
 func (o *trainOptions) finished(run *learner.Run, sum *learner.Summary, out *console) error {
+	defer run.Close()
 	out.say("run        %s is finished", o.run)
 	if !o.noReport && !run.Reported() {
 		if _, err := learner.WriteReport(run.Dir); err != nil {

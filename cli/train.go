@@ -2,8 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,7 +59,7 @@ func join(lists ...[]cli.Flag) []cli.Flag {
 	return all
 }
 
-func runTrain(ctx context.Context, o trainOptions, out *console) (err error) {
+func runTrain(ctx context.Context, o trainOptions, out *console) error {
 	started := time.Now()
 	if err := o.check(); err != nil {
 		return err
@@ -70,7 +68,6 @@ func runTrain(ctx context.Context, o trainOptions, out *console) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { run.Close() }()
 	if done != nil {
 		return o.finished(run, done, out)
 	}
@@ -79,60 +76,16 @@ func runTrain(ctx context.Context, o trainOptions, out *console) (err error) {
 			return err
 		}
 	}
-	l, err := learner.Open(ctx, o.config, out)
+	o.config.Version, o.config.Command = Version, os.Args
+	summary, err := learner.Train(ctx, o.config, learner.TrainOptions{Dir: o.run, How: o.how, GoOn: run, NoReport: o.noReport, Started: started}, out)
 	if err != nil {
 		return err
 	}
-	defer l.Close()
-	l.Config.Version, l.Config.Command = Version, os.Args
-	if run == nil {
-		if run, err = learner.CreateRun(o.run, o.how, l.Config); err != nil {
-			return err
-		}
-		defer func() {
-			if err != nil && ctx.Err() == nil {
-				run.Discard()
-			}
-		}()
-	}
-	summary, err := o.train(ctx, l, run, started)
-	if err != nil {
-		return o.hint(err, ctx, run)
-	}
 	if !o.noReport {
-		_, err = learner.WriteReport(run.Dir)
-	}
-	if err = errors.Join(err, run.Install()); err != nil {
-		return err
-	}
-	if !o.noReport {
-		defer out.print("report     %s", filepath.Join(run.Dir, "report", "index.html"))
+		defer out.print("report     %s", filepath.Join(filepath.FromSlash(summary.Run), "report", "index.html"))
 	}
 	out.summary(summary)
 	return out.object(summary)
-}
-
-// train computes the features and trains on them.
-func (o *trainOptions) train(ctx context.Context, l *learner.Learner, run *learner.Run, started time.Time) (*learner.Summary, error) {
-	features, err := l.Precompute(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := l.KeepPhotographs(run, features); err != nil {
-		return nil, err
-	}
-	return trainer(l)(ctx, run, features, started)
-}
-
-// trainer is what the configuration asks for: the head, the whole network, or a recipe.
-func trainer(l *learner.Learner) func(context.Context, *learner.Run, *learner.Features, time.Time) (*learner.Summary, error) {
-	switch {
-	case l.Config.Recipe != nil:
-		return l.Cook
-	case l.Config.Train.Unfreeze:
-		return l.TrainAll
-	}
-	return l.Train
 }
 
 // check looks at the flags that say what to do with a run that is there.
@@ -149,7 +102,7 @@ func (o *trainOptions) checkNew(now time.Time) error {
 		return usagef("train needs DATA, a folder of photographs; `finetune demo` has some")
 	}
 	if o.run == "" {
-		o.run, o.how.Number = learner.DefaultRun(o.config.Data.Path, now.Format("20060102-150405")), true
+		o.run, o.how.Number = learner.DefaultDir(o.config.Data.Path, now.Format("20060102-150405")), true
 	}
 	return checkTraining(&o.config.Train)
 }
@@ -169,18 +122,6 @@ func checkTraining(t *learner.Training) error {
 		return usagef("--swa keeps an average, --best and --patience one epoch's weights; choose")
 	}
 	return nil
-}
-
-// hint adds how to go on after an interruption.
-func (o *trainOptions) hint(err error, ctx context.Context, run *learner.Run) error {
-	if ctx.Err() == nil {
-		return err
-	}
-	more := ""
-	if run.Dir != run.Name {
-		more = " --overwrite"
-	}
-	return fmt.Errorf("%w; go on with `finetune train --run %s --resume%s`", err, run.Name, more)
 }
 
 func (c *console) summary(s *learner.Summary) {

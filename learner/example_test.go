@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log"
-	"time"
 
 	"finetune/learner"
 )
@@ -20,27 +19,27 @@ func (console) Progress(string, string) (func(done, of int), func()) {
 func (console) Header(...string) {}
 func (console) Row(...string)    {}
 
-// A head is trained on the photographs below photos/train/CLASS and photos/valid/CLASS.
+// A head is trained on the photographs below photos/train/CLASS and
+// photos/valid/CLASS, and tells the class of one photograph.
 func Example() {
 	ctx, config := context.Background(), learner.Defaults()
 	config.Data.Path = "photos"
-	l, err := learner.Open(ctx, config, console{})
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer l.Close()
-	features, err := l.Precompute(ctx) // the frozen body, once a photograph
-	if err != nil {
-		log.Fatal(err)
-	}
-	run, err := learner.CreateRun("runs/first", learner.RunOptions{}, l.Config)
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer run.Close()
-	summary, err := l.Train(ctx, run, features, time.Now())
+	summary, err := learner.Train(ctx, config, learner.TrainOptions{Dir: "runs/first"}, console{})
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Printf("%.1f %% right\n", 100*summary.Valid.Accuracy)
+
+	c, err := learner.OpenClassifier("runs/first", config.Machine, console{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	logp, err := c.PredictFile(ctx, "photo.jpg")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for k, class := range c.Classes {
+		fmt.Printf("%s %.3f\n", class, logp[k])
+	}
 }

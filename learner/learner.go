@@ -1,201 +1,137 @@
-// Package learner is the plot of the story: photographs go in, a trained
-// classifier and the truth about it come out.
+// Package learner is the front door: photographs go in, a trained classifier and the
+// truth about it come out. Train and TrainOptions make a run; Learner has the steps
+// of it one by one; OpenClassifier uses what was trained. The work is done in the
+// rooms behind it:
 //
-// It joins the packages below it.
+//	runs      the files of a run: configuration, tables, tensors, checksums, locks
+//	features  photographs to cached rows: the frozen body and its session
+//	fit       the training loop: order, rates, checkpoints, best and averaged weights
+//	train     what a fit trains, and what it leaves: the head, the whole network
+//	classify  trained runs and exported files: predict, score, evaluate
+//	export    a run as one ONNX file, proven against the run
+//	report    the files of a run as a page with pictures
 package learner
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
-	"strconv"
-	"strings"
+	"time"
 
-	"finetune/augment"
-	"finetune/dataset"
-	"finetune/internal/failure"
-	"finetune/onnx"
-	"finetune/onnx/bodies"
+	"finetune/learner/features"
+	"finetune/learner/report"
+	"finetune/learner/runs"
+	"finetune/learner/train"
+	"finetune/onnx/artifacts"
 )
 
-// UI is how the learner speaks to the person while it works.
-type UI interface {
-	Say(format string, args ...any)  // news
-	Warn(format string, args ...any) // something to look at
-	Progress(what, unit string) (report func(done, total int), end func())
-	Header(names ...string) // the epoch table
-	Row(values ...string)
+// TrainOptions say where a run goes and what may be there already.
+type TrainOptions struct {
+	Dir      string // of the run; "": runs/DATA-TIME
+	How      RunOptions
+	GoOn     *Run // that OpenRun took, to go on with; nil for a new one. Train closes it
+	NoReport bool
+	Started  time.Time // of the command; zero: now
 }
 
-// Learner is a data set, a body and how to bring the two together.
-type Learner struct {
-	Config  Config
-	Set     *dataset.Set
-	Body    bodies.Body
-	Runtime onnx.Runtime
-
-	Recompute bool // forget cached features before computing them
-
-	partial    bool   // Keep was called
-	told       bool   // checkLeft has spoken
-	cachedOnly bool   // the body is not run: errNotCached instead
-	int8       string // path of the int8 form of the body, where it is used
-	pre        augment.Preprocess
-	narrow     *narrowPhotos
-	policy     augment.Policy // of augmented views
-	ui         UI
-	frozen     *sharedBody // nil until something asks for the body
+// Train trains what the configuration asks for, a head, the whole network or the
+// steps of a recipe, into a run's folder, writes its report and returns what came of
+// it. Where ctx ends, the run can be gone on with.
+func Train(ctx context.Context, config Config, o TrainOptions, ui UI) (_ *Summary, err error) {
+	if o.Started.IsZero() {
+		o.Started = time.Now()
+	}
+	run := o.GoOn
+	defer func() { run.Close() }()
+	if o.Dir == "" {
+		o.Dir, o.How.Number = runs.DefaultDir(config.Data.Path, o.Started.Format("20060102-150405")), true
+	}
+	l, err := Open(ctx, config, ui)
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	if run == nil {
+		if run, err = runs.Create(o.Dir, o.How, l.Config); err != nil {
+			return nil, err
+		}
+		defer func() {
+			if err != nil && ctx.Err() == nil {
+				run.Discard()
+			}
+		}()
+	}
+	summary, err := l.trainInto(ctx, run, o.Started)
+	if err != nil {
+		return nil, howToGoOn(ctx, err, run)
+	}
+	if !o.NoReport {
+		_, err = report.Write(run.Dir)
+	}
+	return summary, errors.Join(err, run.Install())
 }
+
+// howToGoOn adds to the error of an interrupted run what goes on with it.
+func howToGoOn(ctx context.Context, err error, run *Run) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	more := ""
+	if run.Dir != run.Name {
+		more = " --overwrite"
+	}
+	return fmt.Errorf("%w; go on with `finetune train --run %s --resume%s`", err, run.Name, more)
+}
+
+// Learner is a data set and a body that are ready to be trained.
+type Learner struct{ *features.Setup }
 
 // Open finds the data, the body and the library, and completes config with what
 // was chosen. Close frees what it holds.
 func Open(ctx context.Context, config Config, ui UI) (*Learner, error) {
-	l := &Learner{Config: config.slashed(), ui: ui}
-	if err := l.openBody(); err != nil {
-		return nil, err
-	}
-	set, err := dataset.Open(config.Data.Path, datasetOptions(config))
+	s, err := features.Open(ctx, config, ui)
 	if err != nil {
 		return nil, err
 	}
-	l.Set = set
-	l.Config.Classes, l.Config.Multi = set.Classes, set.Multi
-	l.tellData()
-	if l.Config.Body.Precision != int8Precision {
-		return l, nil
-	}
-	if err := l.useInt8(ctx); err != nil {
+	return &Learner{s}, nil
+}
+
+// Part is a learner of some of the photographs: of each split those in [lo, hi) of bounds.
+func (l *Learner) Part(bounds func(n int) (lo, hi int)) *Learner {
+	return &Learner{l.Setup.Part(bounds)}
+}
+
+// trainInto computes the features and trains on them.
+func (l *Learner) trainInto(ctx context.Context, r *Run, started time.Time) (*Summary, error) {
+	f, err := l.Precompute(ctx)
+	if err != nil {
 		return nil, err
 	}
-	return l, nil
+	if err := l.KeepPhotographs(r, f); err != nil {
+		return nil, err
+	}
+	switch {
+	case l.Config.Recipe != nil:
+		return runRecipe(ctx, l.Setup, r, f, started)
+	case l.Config.Train.Unfreeze:
+		return train.Network(ctx, l.Setup, r, f, started)
+	}
+	return train.Head(ctx, l.Setup, r, f, started)
 }
 
-// openBody starts ONNX Runtime and finds the body, and says which they are.
-func (l *Learner) openBody() (err error) {
-	c := &l.Config
-	if err := c.checkPrecision(); err != nil {
-		return err
-	}
-	library, err := onnx.FindLibrary(c.Machine.Device)
+// FindRate looks for a learning rate. Nothing of it stays.
+func (l *Learner) FindRate(ctx context.Context, f *Features, s Search) (Curve, error) {
+	return train.FindRate(ctx, l.Setup, f, s)
+}
+
+// WriteArtifacts writes the files of full fine-tuning for a configuration's body
+// and a head of so many classes; portable ones run on any processor.
+func WriteArtifacts(dir string, c Config, classes int, multi, portable bool, ui UI) (artifacts.Manifest, error) {
+	c.Images.Augment, c.Images.MaxZoom = "none", 1
+	s, err := features.OpenBody(c, ui)
 	if err != nil {
-		return err
+		return artifacts.Manifest{}, err
 	}
-	onnx.Prepare(library)
-	override, err := bodyOverride(*c)
-	if err != nil {
-		return err
-	}
-	body, failed := bodies.Resolve(c.Body.Name, override) // reads the body while the library is compared with its digest
-	if l.Runtime, err = onnx.Start(library); err != nil {
-		return err
-	}
-	if l.Body = body; failed != nil {
-		return failed
-	}
-	spec := l.Body.Spec
-	if c.Body.Name == "" {
-		c.Body.Name = spec.Name
-	}
-	if c.Body.Digest != "" && c.Body.Digest != spec.Digest {
-		return failure.Usage(fmt.Errorf("learner: body %s is now %.12s, this run began with %.12s; put that body back, or train again with --overwrite", l.Body.Path, spec.Digest, c.Body.Digest))
-	}
-	c.Body.File, c.Body.Digest, c.Body.Cut, c.Body.Licence = l.Body.Path, spec.Digest, spec.Cut, spec.Licence
-	c.Machine.Runtime = l.Runtime.Version
-	if c.Images.Size == 0 {
-		c.Images.Size = spec.Size
-	}
-	c.Machine = c.Machine.withDefaults()
-	l.pre = augment.Preprocess{Size: c.Images.Size, Mean: spec.Mean, Std: spec.Std, Resample: c.Images.Resample, Crop: c.Images.Crop}
-	l.narrow, l.frozen = &narrowPhotos{}, &sharedBody{}
-	if l.pre.Depth, err = augment.ParseDepth(c.Images.DepthRange); err != nil {
-		return failure.Usage(err)
-	}
-	if err := l.usePolicy(); err != nil {
-		return err
-	}
-	l.ui.Say("body       %s, digest %.12s, %d px", spec.Name, spec.Digest, c.Images.Size)
-	l.ui.Say("runtime    ONNX Runtime %s (API %d), device %s, %d threads", l.Runtime.Version, l.Runtime.API, chosenDevice(c.Machine.Device, l.ui), c.Machine.Threads)
-	return nil
-}
-
-// chosenDevice names a device and, of auto, what it chose; it warns where that is
-// the processor although a GPU seems to be there.
-func chosenDevice(device string, ui UI) string {
-	chosen, why := onnx.Chosen(device)
-	if why != nil {
-		ui.Warn("a GPU seems to be here, but the CPU is used: %v", why)
-	}
-	if device == "auto" {
-		return chosen + " (auto)"
-	}
-	return chosen
-}
-
-// usePolicy makes the augmentation that the configuration names the learner's.
-// Where training has none, test-time augmentation still needs views that are
-// worth averaging: side-on ones, where the original's differ by their crop alone.
-func (l *Learner) usePolicy() (err error) {
-	im := l.Config.Images
-	name := im.Augment
-	if name == "none" {
-		name = "side-on"
-	}
-	l.policy, err = augment.ParsePolicy(name, im.MaxZoom, im.Pad, im.Crop)
-	return failure.Usage(err)
-}
-
-// Close frees the body. Twice is fine.
-func (l *Learner) Close() error {
-	body := l.frozen.opened()
-	if body == nil {
-		return nil
-	}
-	l.frozen = nil
-	return body.Close()
-}
-
-// defaultValidPct is held out where neither the data nor --valid-pct says.
-const defaultValidPct = 0.2
-
-func datasetOptions(c Config) dataset.Options {
-	return dataset.Options{Labels: c.Data.Labels, LabelSep: c.Data.LabelSep, ValidPct: c.Data.ValidPct, Fallback: defaultValidPct, Seed: c.Train.Seed}
-}
-
-// bodyOverride turns --cut, --size, --mean, --std, --layout and --split into
-// what bodies.Resolve takes.
-func bodyOverride(c Config) (o bodies.Override, err error) {
-	o.Cut, o.Split, o.Layout, o.Size = c.Body.Cut, c.Body.Split, strings.ToUpper(c.Body.Layout), c.Images.Size
-	var errMean, errStd error
-	o.Mean, errMean = channels("--mean", c.Body.Mean)
-	o.Std, errStd = channels("--std", c.Body.Std)
-	return o, failure.Usage(errors.Join(errMean, errStd))
-}
-
-func channels(flag, text string) ([]float32, error) {
-	if text == "" {
-		return nil, nil
-	}
-	out := make([]float32, 3)
-	parts := strings.Split(text, ",")
-	if len(parts) != 3 {
-		return nil, fmt.Errorf("%s %s: three numbers are needed, as in 0.485,0.456,0.406", flag, text)
-	}
-	for i, p := range parts {
-		v, err := strconv.ParseFloat(strings.TrimSpace(p), 32)
-		if err != nil {
-			return nil, fmt.Errorf("%s %s: %q is not a number", flag, text, p)
-		}
-		out[i] = float32(v)
-	}
-	return out, nil
-}
-
-// DefaultRun is where a run goes when --run does not say: runs/DATA-TIME.
-func DefaultRun(data, time string) string {
-	abs, err := filepath.Abs(data)
-	if err != nil {
-		abs = data
-	}
-	return filepath.Join("runs", filepath.Base(abs)+"-"+time)
+	defer s.Close()
+	return train.WriteArtifacts(dir, s, classes, multi, portable)
 }

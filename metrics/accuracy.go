@@ -9,12 +9,7 @@ import (
 func Argmax(logp []float32, classes int) []int {
 	out := make([]int, len(logp)/classes)
 	for i := range out {
-		row := logp[i*classes : (i+1)*classes]
-		for c, v := range row {
-			if v > row[out[i]] {
-				out[i] = c
-			}
-		}
+		out[i] = Best(logp[i*classes : (i+1)*classes])
 	}
 	return out
 }

@@ -35,18 +35,12 @@ func (p Prediction) Probability(c int) float64 {
 
 // says reports whether label c counts as predicted: above one half, as in tables of
 // scores, in metrics and in what serve answers.
-func (p Prediction) says(c int) bool { return p.Probability(c) > 0.5 }
+func (p Prediction) says(c int) bool {
+	return c >= 0 && c < len(p.LogProbs) && metrics.Present(p.LogProbs[c])
+}
 
 // Predicted is the most probable class, the first of equals; -1 if there is none.
-func (p Prediction) Predicted() int {
-	best := -1
-	for c, v := range p.LogProbs {
-		if best < 0 || v > p.LogProbs[best] {
-			best = c
-		}
-	}
-	return best
-}
+func (p Prediction) Predicted() int { return metrics.Best(p.LogProbs) }
 
 // Right reports whether the most probable class is the true one.
 func (p Prediction) Right() bool { return p.Predicted() == p.Label }

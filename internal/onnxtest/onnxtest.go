@@ -29,6 +29,17 @@ func Start(t testing.TB) {
 	}
 }
 
+// Home makes dir the home of the test, with the library that was found elsewhere.
+func Home(t testing.TB, dir string) {
+	t.Helper()
+	lib, err := onnx.FindLibrary("cpu")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("ONNXRUNTIME_LIB", lib)
+	t.Setenv("FINETUNE_HOME", dir)
+}
+
 // Data is the path of a file in testdata, from a package's folder or, for a test
 // binary that is run elsewhere, from one that lies a level deeper.
 func Data(t testing.TB, name string) string {

@@ -45,6 +45,9 @@ func Steadily(path string, do func() error) error {
 	}
 }
 
+// MaxPhoto is the most bytes a photograph's file may have: larger files are not photographs.
+const MaxPhoto = 256 << 20
+
 // File is a whole file of at most limit bytes.
 func File(path string, limit int64) (data []byte, err error) {
 	err = Steadily(path, func() error {

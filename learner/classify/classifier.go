@@ -1,0 +1,281 @@
+// Package classify uses what was trained: a run, or a file that was exported from one.
+// It predicts, scores lists of files and measures itself on labelled photographs.
+package classify
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"finetune/activations"
+	"finetune/augment"
+	"finetune/dataset"
+	"finetune/internal/digest"
+	"finetune/internal/failure"
+	"finetune/internal/reading"
+	"finetune/internal/rng"
+	"finetune/learner/features"
+	"finetune/learner/runs"
+	"finetune/onnx"
+)
+
+// Classifier tells the classes of photographs, as trained: the same
+// preprocessing, body and head. Make one with Open.
+//
+// One goroutine at a time.
+type Classifier struct {
+	Source    string // the RUN or FILE.onnx, as given
+	Classes   []string
+	Multi     bool   // several labels an image
+	Separator string // between the names of several labels
+	Size      int    // pixels a side
+	Precision string // float32, float16 or int8
+	Body      string // name of the body, for people
+	Digest    string // SHA-256 that stands for all that decides the probabilities
+	Runtime   onnx.Runtime
+	Machine   runs.Machine
+
+	narrow features.NarrowPhotos
+
+	Preprocess augment.Preprocess
+	policy     augment.Policy  // of test-time augmentation
+	key        activations.Key // of the cached rows, without its View
+	body       activations.Body
+	Network    network
+	Trained    *features.Setup // nil for an exported file
+	selfTest   string          // of an exported file, JSON
+	closers    []func() error
+}
+
+// Open opens a run that `finetune train` left, or a file that
+// `finetune export` wrote. Of m, an empty field means the default. Owned by the
+// caller: the Classifier, freed by Close.
+//
+// Errors: a path that is neither is failure.Usage; files that do not belong
+// together are failure.Data.
+func Open(path string, m runs.Machine, ui runs.UI) (*Classifier, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, failure.Usage(fmt.Errorf("learner: %w; name a RUN folder or an exported .onnx file", err))
+	}
+	m = m.WithDefaults()
+	var c *Classifier
+	if info.IsDir() {
+		c, err = openRun(path, m, ui)
+	} else {
+		c, err = openExported(path, m)
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.Source = path
+	ui.Say("classifier %s: %s, %s, %d classes, %d px, digest %.12s", path, c.Body, c.Precision, len(c.Classes), c.Size,
+		c.Digest)
+	return c, nil
+}
+
+// openRun joins the run's body and head as training did.
+func openRun(dir string, m runs.Machine, ui runs.UI) (*Classifier, error) {
+	config, err := runs.ReadConfig(dir)
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, runs.HeadFile)
+	h, meta, err := runs.ReadHead(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, failure.Usage(fmt.Errorf("learner: %s: training has not finished; go on with `finetune train --run %s "+
+			"--resume`", dir, dir))
+	}
+	if err != nil {
+		return nil, err
+	}
+	used := config
+	used.Machine, used.Body.Name = m, bodyOf(config.Body)
+	if own := runs.TunedBody(dir); own != "" {
+		used.Body.Name, used.Body.Digest = own, ""
+	}
+	l, err := features.OpenBody(used, ui)
+	if err != nil {
+		return nil, fmt.Errorf("%w (the body of %s)", err, dir)
+	}
+	if got, want := l.Body.Spec.Digest, meta.Body.Digest; got != want {
+		return nil, failure.Data(fmt.Errorf("learner: %s: trained on the body %s with digest %.12s, %s has %.12s; put the "+
+			"old file back, or train again", dir, meta.Body.Name, want, l.Body.Path, got))
+	}
+	if config.Body.Precision == runs.Int8 {
+		if l, err = l.WithInt8(dir, meta.Body.Int8); err != nil {
+			return nil, err
+		}
+	}
+	file, err := digest.File(path)
+	if err != nil {
+		return nil, fmt.Errorf("learner: %w", err)
+	}
+	return &Classifier{
+		Classes: meta.Classes, Multi: config.Multi, Separator: config.Data.LabelSep, Size: config.Images.Size,
+		Precision: cmp.Or(config.Body.Precision, runs.Float32),
+		Body:      l.Body.Spec.Name, Digest: digest.Of(file, l.Body.Spec.Digest, l.Config.Body.Arithmetic(),
+			l.Preprocess.String()), Runtime: l.Runtime, Machine: l.Config.Machine,
+		Preprocess: l.Preprocess, policy: l.Policy, key: l.Key(""), body: l.LazyBody(), Network: runNetwork{l.Preprocess, h},
+		Trained: l,
+		closers: []func() error{l.Close},
+	}, nil
+}
+
+// bodyOf is what bodies.Resolve should look for: the file that was used, or
+// what it was called if that is gone. The digest decides in the end.
+func bodyOf(b runs.BodyConfig) string {
+	if _, err := os.Stat(b.File); err == nil {
+		return b.File
+	}
+	return b.Name
+}
+
+// Close frees the models. Twice is fine.
+func (c *Classifier) Close() error {
+	var errs []error
+	for _, f := range c.closers {
+		errs = append(errs, f())
+	}
+	c.closers = nil
+	return errors.Join(errs...)
+}
+
+// Len is the number of values of one image, 3*Size*Size.
+func (c *Classifier) Len() int { return c.Preprocess.Len() }
+
+// Load decodes a file's bytes into dst [3, Size, Size]. Errors of the file are
+// *augment.DecodeError. Any number of goroutines.
+func (c *Classifier) Load(dst []float32, data []byte, l augment.Limits) error {
+	return c.Network.load(dst, data, l)
+}
+
+// PredictFile returns the log-probabilities [len(Classes)] of the photograph in a file.
+func (c *Classifier) PredictFile(ctx context.Context, path string) ([]float32, error) {
+	data, err := reading.File(path, reading.MaxPhoto)
+	if err != nil {
+		return nil, fmt.Errorf("learner: %w", err)
+	}
+	image := make([]float32, c.Len())
+	if err := c.Load(image, data, c.Limits(ctx)); err != nil {
+		return nil, failure.Data(fmt.Errorf("learner: %s: %w", path, err))
+	}
+	return c.Predict(ctx, image, 1)
+}
+
+// Predict returns log-probabilities [n, len(Classes)] of images [n, 3, Size, Size].
+// They are NaN for an image of which the network makes no numbers.
+func (c *Classifier) Predict(ctx context.Context, images []float32, n int) ([]float32, error) {
+	rows, err := c.rows(ctx, images, n)
+	if err != nil {
+		return nil, err
+	}
+	return c.finishRight(rows)
+}
+
+// finishRight is finish with NaN for the rows that are wrong.
+func (c *Classifier) finishRight(rows [][]float32) ([]float32, error) {
+	logp, err := c.Network.finish(rows)
+	if err != nil {
+		return nil, err
+	}
+	for i, k := 0, len(c.Classes); i < len(rows); i++ {
+		if c.Network.wrong(rows[i], logp[i*k:(i+1)*k]) != "" {
+			for j := range k {
+				logp[i*k+j] = float32(math.NaN())
+			}
+		}
+	}
+	return logp, nil
+}
+
+// rows is what the body makes of images. Any number of goroutines.
+func (c *Classifier) rows(ctx context.Context, images []float32, n int) ([][]float32, error) {
+	f := c.body.Features()
+	flat := make([]float32, n*f)
+	if err := c.body.Run(ctx, images, n, flat); err != nil {
+		return nil, err
+	}
+	rows := make([][]float32, n)
+	for i := range rows {
+		rows[i] = flat[i*f : (i+1)*f]
+	}
+	return rows, nil
+}
+
+// directBody is the whole classifier as a body whose features are log-probabilities.
+type directBody struct {
+	c  *Classifier
+	mu sync.Mutex // guards the head
+}
+
+// Features implements activations.Body.
+func (b *directBody) Features() int { return len(b.c.Classes) }
+
+// Run implements activations.Body.
+func (b *directBody) Run(ctx context.Context, images []float32, n int, out []float32) error {
+	rows, err := b.c.rows(ctx, images, n)
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	logp, err := b.c.finishRight(rows)
+	copy(out, logp)
+	return err
+}
+
+// Wrong implements activations.Judge.
+func (b *directBody) Wrong(row []float32) string { return features.NotProbabilities(b.c.Multi)(row) }
+
+// load makes one view of a photograph: the centre for k < 0, else augmented
+// view k as training draws it.
+func (c *Classifier) load(ctx context.Context, k int) activations.Load {
+	limits := c.Limits(ctx)
+	if k < 0 {
+		limits.Narrow = c.narrow.Note
+	}
+	return func(dst []float32, data []byte, it dataset.Item) error {
+		if k < 0 {
+			return c.Load(dst, data, limits)
+		}
+		im, err := augment.Decode(data, limits)
+		if err != nil {
+			return err
+		}
+		return c.Preprocess.Augmented(dst, im, c.policy, viewDraws(k, it.Digest))
+	}
+}
+
+// viewDraws names the random stream of view k of the file with the digest.
+func viewDraws(k int, digest string) *rng.Stream {
+	return rng.New(rng.Text("augment"), uint64(k), rng.Text(digest))
+}
+
+// view names view k in the key of the cache.
+func (c *Classifier) view(k int) string {
+	if k < 0 {
+		return features.CentreView
+	}
+	return fmt.Sprintf("%s/view%d", c.policy, k)
+}
+
+// Limits is what decoding a photograph may take, and what ends it.
+func (c *Classifier) Limits(ctx context.Context) augment.Limits {
+	limits := c.Machine.Limits(ctx)
+	limits.Depth = c.Preprocess.Depth
+	return limits
+}
+
+// Feed implements activations.Device.
+func (b *directBody) Feed(ctx context.Context) (activations.Feed, error) {
+	if d, ok := b.c.body.(activations.Device); ok {
+		return d.Feed(ctx)
+	}
+	return activations.Feed{}, nil
+}

@@ -1,0 +1,229 @@
+package classify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"finetune/activations"
+	"finetune/dataset"
+	"finetune/internal/failure"
+	"finetune/learner/features"
+	"finetune/learner/runs"
+	"finetune/metrics"
+)
+
+// Evaluation is how good a classifier is on labelled photographs.
+type Evaluation struct {
+	Model      string                   `json:"model"`
+	Data       string                   `json:"data"`
+	Classes    []string                 `json:"classes"`
+	Images     int                      `json:"images"`
+	Skipped    int                      `json:"skipped"` // could not be read
+	TTA        int                      `json:"tta"`
+	Loss       float64                  `json:"loss"` // nats
+	Accuracy   float64                  `json:"accuracy"`
+	Interval   [2]float64               `json:"interval"`       // 95 %, Wilson
+	Top5       *float64                 `json:"top5,omitempty"` // more than five classes
+	AUC        *float64                 `json:"auc,omitempty"`  // two classes, for the second
+	ECE        *float64                 `json:"ece,omitempty"`  // expected calibration error, 10 bins
+	PerClass   map[string]metrics.Score `json:"per_class,omitempty"`
+	Confusion  [][]int                  `json:"confusion,omitempty"` // [true][predicted]
+	Seconds    float64                  `json:"seconds"`
+	MultiLabel bool                     `json:"multi_label,omitempty"`
+	Majority   *runs.Majority           `json:"majority,omitempty"` // what the accuracy has to be compared with
+}
+
+// calibrationBins is the usual number (Guo et al. 2017 use 15, scikit-learn 5 to 10).
+const calibrationBins = 10
+
+// leastLog is the logarithm of the least float32 above 0.
+const leastLog = -103.27893
+
+// Predicted are the readable files of a list and what a classifier says of them.
+type Predicted struct {
+	Items  []dataset.Item
+	Logp   []float32 // [len(items), classes]
+	bad    []activations.Bad
+	report ScoreReport
+}
+
+// PredictItems predicts items, all in memory.
+func (c *Classifier) PredictItems(ctx context.Context, items []dataset.Item, o ScoreOptions,
+	ui runs.UI) (*Predicted, error) {
+	if o.TTA > 0 && c.TakesPhotographs() {
+		return nil, failure.Usage(fmt.Errorf("learner: %s: it crops photographs itself, so there are no views for --tta",
+			c.Source))
+	}
+	p := &Predicted{}
+	show, end := ui.Progress("predict", "images")
+	s := &scorer{c: c, o: o, items: items, report: &p.report, show: show}
+	logp, bad, err := s.block(ctx, 0, items)
+	end()
+	if err := errors.Join(err, s.close()); err != nil {
+		return nil, err
+	}
+	n := len(c.Classes)
+	for i, it := range items {
+		if bad[i] != nil {
+			p.bad = append(p.bad, *bad[i])
+			continue
+		}
+		p.Items, p.Logp = append(p.Items, it), append(p.Logp, logp[i*n:(i+1)*n]...)
+	}
+	return p, nil
+}
+
+// Evaluate measures the classifier on labelled photographs: those of data, or,
+// for a run with an empty data, its own validation photographs.
+func (c *Classifier) Evaluate(ctx context.Context, data runs.DataConfig, o ScoreOptions,
+	ui runs.UI) (*Evaluation, error) {
+	items, where, warnings, err := c.labelled(data)
+	if err != nil {
+		return nil, err
+	}
+	ui.Say("data       %s: %d labelled photographs", where, len(items))
+	for _, w := range warnings {
+		ui.Warn("%s", w)
+	}
+	p, err := c.PredictItems(ctx, items, o, ui)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range p.bad {
+		ui.Warn("%s: %s: %s; skipped", b.Path, b.Status, b.Reason)
+	}
+	if len(p.Items) == 0 {
+		return nil, failure.Data(fmt.Errorf("learner: %s: none of %d photographs can be read", where, len(items)))
+	}
+	e := c.measure(p)
+	e.Model, e.Data, e.TTA, e.Skipped = c.Source, where, o.TTA, len(p.bad)
+	return e, nil
+}
+
+func (c *Classifier) measure(p *Predicted) *Evaluation {
+	n := len(c.Classes)
+	e := &Evaluation{Classes: c.Classes, Images: len(p.Items), MultiLabel: c.Multi}
+	for i, v := range p.Logp { // a file may say 0 of a class, and its logarithm has no mean with others
+		p.Logp[i] = max(v, leastLog)
+	}
+	s := runs.Measure(p.Logp, p.Items, n, c.Multi)
+	e.Loss, e.Accuracy, e.Interval = s.Loss, s.Accuracy, s.Interval
+	e.Majority = runs.MajorityOf(p.Items, c.Classes, c.Multi)
+	if c.Multi {
+		return e
+	}
+	y := runs.Labels(p.Items)
+	e.Confusion = metrics.Confusion(p.Logp, y, n)
+	e.PerClass = map[string]metrics.Score{}
+	for i, s := range metrics.PerClass(e.Confusion) {
+		e.PerClass[c.Classes[i]] = s
+	}
+	ece, _ := metrics.Calibration(p.Logp, y, n, calibrationBins)
+	e.ECE = &ece
+	if n > 5 {
+		top := metrics.TopK(p.Logp, y, n, 5)
+		e.Top5 = &top
+	}
+	if n == 2 {
+		score, positive := make([]float32, len(y)), make([]bool, len(y))
+		for i := range y {
+			score[i], positive[i] = p.Logp[i*2+1]-p.Logp[i*2], y[i] == 1
+		}
+		if auc, ok := metrics.AUC(score, positive); ok {
+			e.AUC = &auc
+		}
+	}
+	return e
+}
+
+// labelled lists photographs with labels, says where they are and what is odd about them.
+func (c *Classifier) labelled(data runs.DataConfig) (items []dataset.Item, where string, warnings []string, err error) {
+	switch {
+	case data.Labels != "":
+		return c.fromCSV(data)
+	case data.Path != "":
+		return c.fromFolders(data.Path)
+	case c.Trained == nil:
+		return nil, "", nil, failure.Usage(
+			fmt.Errorf("learner: %s: an exported file has no photographs of its own; name DATA", c.Source))
+	}
+	set, err := c.OwnData()
+	if err != nil {
+		return nil, "", nil, err
+	}
+	return set.Valid, c.Trained.Config.Data.Name(), set.Warnings, nil
+}
+
+// OwnData lists the photographs that the run was trained and validated on.
+func (c *Classifier) OwnData() (*dataset.Set, error) {
+	set, err := dataset.Open(c.Trained.Config.Data.Path, features.DatasetOptions(c.Trained.Config))
+	if err != nil {
+		return nil, fmt.Errorf("%w (the data of %s; name DATA if it has moved)", err, c.Source)
+	}
+	if !slices.EqualFunc(set.Classes, c.Classes, dataset.SameName) {
+		return nil, failure.Data(fmt.Errorf("learner: %s: has the classes %s now, %s was trained on %s",
+			c.Trained.Config.Data.Path, strings.Join(set.Classes, ", "), c.Source, strings.Join(c.Classes, ", ")))
+	}
+	return set, nil
+}
+
+// fromFolders reads ROOT/valid/CLASS/*, or that of another usual name, or ROOT/CLASS/*.
+func (c *Classifier) fromFolders(root string) ([]dataset.Item, string, []string, error) {
+	if valid := dataset.ValidFolder(root); dataset.ClassIndex(c.Classes, valid) < 0 {
+		root = filepath.Join(root, valid)
+	}
+	items, warnings, err := dataset.Files(root)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	for i, it := range items {
+		class, _, _ := strings.Cut(it.Path, "/")
+		if items[i].Label = dataset.ClassIndex(c.Classes, class); items[i].Label < 0 {
+			return nil, "", nil, failure.Data(fmt.Errorf("learner: %s: in the folder %q, which is no class of %s (%s); put "+
+				"each photograph into the folder of its class",
+				filepath.Join(root, it.Path), class, c.Source, strings.Join(c.Classes, ", ")))
+		}
+		if c.Multi {
+			items[i].Labels = []int{items[i].Label}
+		}
+	}
+	return items, root, warnings, nil
+}
+
+// fromCSV reads the rows of a labels file whose split is valid, or all of a
+// file without that column.
+func (c *Classifier) fromCSV(data runs.DataConfig) ([]dataset.Item, string, []string, error) {
+	sep := data.LabelSep
+	switch {
+	case !c.Multi && sep != "":
+		return nil, "", nil, failure.Usage(fmt.Errorf("learner: %s was trained with one label a photograph; leave "+
+			"--label-sep out", c.Source))
+	case c.Multi && sep == "":
+		sep = c.Separator
+	}
+	set, err := dataset.Labelled(data.Path, dataset.Options{Labels: data.Labels, LabelSep: sep})
+	if err != nil {
+		return nil, "", nil, err
+	}
+	items := set.Valid
+	index := make([]int, len(set.Classes))
+	for i, name := range set.Classes {
+		if index[i] = dataset.ClassIndex(c.Classes, name); index[i] < 0 {
+			return nil, "", nil, failure.Data(fmt.Errorf("learner: %s: %q is no class of %s (%s)", data.Labels, name, c.Source,
+				strings.Join(c.Classes, ", ")))
+		}
+	}
+	for i := range items {
+		if items[i].Label >= 0 {
+			items[i].Label = index[items[i].Label]
+		}
+		for k, l := range items[i].Labels {
+			items[i].Labels[k] = index[l]
+		}
+	}
+	return items, data.Labels, set.Warnings, nil
+}

@@ -1,0 +1,166 @@
+package classify
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"finetune/activations"
+	"finetune/augment"
+	"finetune/internal/colour"
+	"finetune/internal/failure"
+	"finetune/learner/features"
+	"finetune/learner/runs"
+	"finetune/onnx"
+	"finetune/onnx/graph"
+)
+
+// maxClasses bounds the list in an exported file's metadata.
+const maxClasses = 1 << 16
+
+// openExported opens a file that Export wrote, by its metadata alone.
+func openExported(path string, m runs.Machine) (*Classifier, error) {
+	library, missing := onnx.FindLibrary(m.Device)
+	if missing == nil {
+		onnx.Prepare(library) // beside the reading of the model
+	}
+	model, err := graph.Read(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := model.CheckInference(); err != nil {
+		return nil, err
+	}
+	if missing != nil {
+		return nil, missing
+	}
+	rt, err := onnx.Start(library)
+	if err != nil {
+		return nil, err
+	}
+	c, err := FromModel(path, model, m)
+	if err == nil && !model.Sealed() {
+		err = errors.Join(failure.Data(fmt.Errorf("learner: %s: damaged: no checksum in its metadata; export it again",
+			path)), c.Close())
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.Runtime = rt
+	return c, nil
+}
+
+// FromModel makes a classifier of a model in memory; name stands for it in errors.
+func FromModel(name string, model *graph.Model, m runs.Machine) (*Classifier, error) {
+	c, images, err := readDescription(model)
+	if err != nil {
+		return nil, failure.Usage(fmt.Errorf("learner: %s: %w; give a RUN, or a file that `finetune export RUN` wrote", name,
+			err))
+	}
+	data, err := model.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	if c.Digest, err = model.Digest(); err != nil {
+		return nil, err
+	}
+	o := m.Session()
+	if images.Whole {
+		o.Threads = 1 // photographs come one by one, several at once
+	}
+	s, err := onnx.OpenBytes(name, data, []string{ImageInput}, []string{LogOutput}, o)
+	if err != nil {
+		return nil, err
+	}
+	c.Source, c.Machine, c.Preprocess, c.Size, c.closers = name, m, images.Preprocess(), images.Size,
+		[]func() error{s.Close}
+	if c.policy, err = augment.ParsePolicy(images.Augment, images.MaxZoom, images.Pad, images.RandomCrop); err == nil {
+		c.Preprocess.Depth, err = augment.ParseDepth(images.DepthRange)
+	}
+	if err == nil {
+		err = c.Preprocess.Check()
+	}
+	if err != nil {
+		return nil, errors.Join(failure.Data(fmt.Errorf("learner: %s: %w; export it again", name, err)), s.Close())
+	}
+	c.key = activations.Key{Body: c.Digest, Cut: LogOutput, Preprocess: c.Preprocess.String(), Size: c.Size,
+		Precision: c.Precision}
+	if images.Whole {
+		c.Network = wholeNetwork{c.Preprocess, s, len(c.Classes), c.Multi}
+		c.key.Preprocess = "v1 in the graph, jpeg=" + augment.Decoder
+		if c.Preprocess.Depth != (augment.Depth{}) {
+			c.key.Preprocess += " depth=" + c.Preprocess.Depth.String()
+		}
+		c.body = wholeBody{classes: len(c.Classes), pixels: c.Preprocess.Len(), multi: c.Multi}
+	} else {
+		c.Network = fileNetwork{c.Preprocess, c.Multi}
+		c.body = features.NewFileBody(s, model, name, c.Precision, c.Digest, c.Size, len(c.Classes), &c.Multi, m)
+	}
+	return c, nil
+}
+
+// readDescription reads an exported file's metadata.
+func readDescription(m *graph.Model) (*Classifier, InputFormat, error) {
+	meta := map[string]string{}
+	for _, k := range []string{runs.MetaClasses, MetaPreprocess, MetaTask, MetaPrecision} {
+		v, ok := m.Meta(k)
+		if !ok {
+			return nil, InputFormat{}, fmt.Errorf("an ONNX file without %s in its metadata", k)
+		}
+		meta[k] = v
+	}
+	c := &Classifier{Precision: meta[MetaPrecision], Multi: meta[MetaTask] == MultiLabel}
+	c.Separator, _ = m.Meta(MetaSeparator)
+	c.Body, _ = m.Meta(MetaBody)
+	c.selfTest, _ = m.Meta(MetaSelfTest)
+	var images InputFormat
+	if err := json.Unmarshal([]byte(meta[runs.MetaClasses]), &c.Classes); err != nil {
+		return nil, images, fmt.Errorf("%s: %w", runs.MetaClasses, err)
+	}
+	if err := json.Unmarshal([]byte(meta[MetaPreprocess]), &images); err != nil {
+		return nil, images, fmt.Errorf("%s: %w", MetaPreprocess, err)
+	}
+	if n := len(c.Classes); n < 1 || n > maxClasses {
+		return nil, images, fmt.Errorf("%s: %d classes", runs.MetaClasses, n)
+	}
+	if err := colour.Check(images.Mean, images.Std); err != nil {
+		return nil, images, fmt.Errorf("%s: %w", MetaPreprocess, err)
+	}
+	return c, images, c.agrees(m)
+}
+
+// agrees compares the metadata with the outputs that the graph declares.
+func (c *Classifier) agrees(m *graph.Model) error {
+	for _, o := range m.Outputs() {
+		if o.Name != LogOutput {
+			continue
+		}
+		if n := len(o.Shape); n == 2 && o.Shape[1] == int64(len(c.Classes)) {
+			return nil
+		}
+		return fmt.Errorf("output %s has the shape %v for %d classes", LogOutput, o.Shape, len(c.Classes))
+	}
+	return errors.New("no output " + LogOutput)
+}
+
+// wholeBody takes the results of photographs that loadWhole put into the places
+// of their images.
+type wholeBody struct {
+	classes, pixels int
+	multi           bool
+}
+
+// Wrong implements activations.Judge.
+func (b wholeBody) Wrong(row []float32) string { return features.NotProbabilities(b.multi)(row) }
+
+// Features implements activations.Body.
+func (b wholeBody) Features() int { return b.classes }
+
+// Run implements activations.Body.
+func (b wholeBody) Run(_ context.Context, images []float32, n int, out []float32) error {
+	for i := range n {
+		copy(out[i*b.classes:(i+1)*b.classes], images[i*b.pixels:])
+	}
+	return nil
+}

@@ -1,0 +1,103 @@
+package classify
+
+import (
+	"finetune/internal/failure"
+	"finetune/internal/learnertest"
+	"finetune/internal/photos"
+	"finetune/internal/uitest"
+	"finetune/learner/features"
+	"finetune/learner/runs"
+	"finetune/onnx/graph"
+	"finetune/scores"
+	"image"
+	"image/color"
+	"image/png"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// glareBody writes a body that makes no number of a white picture.
+func glareBody(t *testing.T, dir string) string {
+	t.Helper()
+	b := graph.NewBuilder("glare", 17)
+	x := b.Input("image", graph.Float32, "N", 3, 16, 16)
+	w := make([]float32, 12)
+	for i := range w {
+		w[i] = float32(i%5) - 2
+	}
+	y := b.Node("Conv", "conv", []string{x, b.Init("w", []int64{4, 3, 1, 1}, w)})
+	mean := b.Node("ReduceMean", "mean", []string{x}, graph.Ints("axes", 1, 2, 3))
+	glare := b.Node("Mul", "glare", []string{b.Init("none", nil, []float32{0}),
+		b.Node("Sqrt", "sqrt", []string{b.Node("Sub", "sub", []string{b.Init("most", nil, []float32{0.95}), mean})})})
+	y = b.Node("Add", "map", []string{y, glare})
+	y = b.Node("Flatten", "flat", []string{b.Node("GlobalAveragePool", "pool", []string{y})})
+	b.Output(y, graph.Float32, "N", 4)
+	path := filepath.Join(dir, "glare.onnx")
+	if err := b.Model().Write(path); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestAPhotographThatIsNoNumberIsNamed(t *testing.T) {
+	_, m := learnertest.Trained(t) // the library
+	dir := t.TempDir()
+	for part, n := range map[string]int{"train": 16, "valid": 8} {
+		if err := photos.Write(filepath.Join(dir, "data", part), []string{"circle", "square"}, n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	white := image.NewGray(image.Rect(0, 0, 20, 20))
+	for i := range white.Pix {
+		white.Pix[i] = 255 - uint8(i%2)
+	}
+	white.SetGray(0, 0, color.Gray{Y: 255})
+	for _, name := range []string{"train/circle/0white.png", "valid/square/0white.png"} {
+		f, err := os.Create(filepath.Join(dir, "data", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := png.Encode(f, white); err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+	}
+	m.Cache = filepath.Join(dir, "cache")
+	config := runs.Config{
+		Data:   runs.DataConfig{Path: filepath.Join(dir, "data"), MaxBad: .1},
+		Body:   runs.BodyConfig{Name: glareBody(t, dir), Mean: "0,0,0", Std: "1,1,1"},
+		Images: runs.Images{Size: 16, Augment: "none", MaxZoom: 1.1, Crop: "random"}, Machine: m,
+		Train: runs.Training{BatchSize: 16, LR: .01, Schedule: "constant", Epochs: 1, Momentum: .9, Optimiser: "sgd",
+			Hidden: "8", Dropout: "0"},
+	}
+	run := filepath.Join(dir, "run")
+	r, s := learnertest.TrainOn(t, run, config)
+	if len(s) != 2 || s[0].Path != "circle/0white.png" && !strings.HasSuffix(s[0].Path, "0white.png") ||
+		s[0].Status != features.StatusFailed || !strings.Contains(s[0].Reason, "not a number") {
+		t.Fatalf("left out: %+v", s)
+	}
+	_ = r
+	for _, o := range []ScoreOptions{{NoCache: true}, {}, {NoCache: true, TTA: 2}, {TTA: 2}} {
+		c := opened(t, run, m)
+		rows := scored(t, c, filepath.Join(dir, "data", "valid"), o)
+		for path, row := range rows {
+			bad := strings.HasSuffix(path, "0white.png")
+			if bad != (row["status"] == features.StatusFailed) || bad != (row["predicted"] == "") ||
+				!bad && row["status"] != scores.OK {
+				t.Errorf("%+v: %s: %v", o, path, row)
+			}
+		}
+	}
+	config.Data.MaxBad = 0
+	l, err := features.Open(t.Context(), config, uitest.Logged{T: t})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if _, err := l.Precompute(t.Context()); err == nil || failure.KindOf(err) != failure.DataKind ||
+		!strings.Contains(err.Error(), "0white.png") {
+		t.Errorf("with --max-bad 0: %v", err)
+	}
+}

@@ -1,0 +1,9 @@
+package classify
+
+import (
+	"testing"
+
+	"finetune/internal/learnertest"
+)
+
+func TestMain(m *testing.M) { learnertest.Main(m) }

@@ -1,0 +1,234 @@
+// Package features turns photographs into cached rows: it finds the body, owns its
+// session, and calls it for photographs that the cache lacks.
+package features
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"finetune/augment"
+	"finetune/dataset"
+	"finetune/internal/failure"
+	"finetune/learner/runs"
+	"finetune/onnx"
+	"finetune/onnx/bodies"
+)
+
+// Setup is a data set, a body and how to bring the two together, as Open found
+// them. Nothing changes it afterwards, but that its body loads itself when it is
+// first needed. What trains otherwise works with another Setup made of it.
+type Setup struct {
+	Config  runs.Config // complete: with what was chosen where nothing was said
+	Set     *dataset.Set
+	Body    bodies.Body
+	Runtime onnx.Runtime
+	UI      runs.UI
+
+	Preprocess augment.Preprocess
+	Policy     augment.Policy // of augmented views
+	Int8Path   string         // path of the int8 form of the body, where it is used
+	Narrow     *NarrowPhotos
+	Session    *SharedBody // of this Setup and of those that With made of it
+
+	part       bool // of the photographs alone: a class may be missing
+	looked     bool // the photographs were looked at before: warnings are given
+	cachedOnly bool // the body is not run: errNotCached instead
+}
+
+// Open finds the data, the body and the library, and completes config with what
+// was chosen. Close frees what it holds.
+func Open(ctx context.Context, config runs.Config, ui runs.UI) (*Setup, error) {
+	s, err := OpenBody(config, ui)
+	if err != nil {
+		return nil, err
+	}
+	if s.Set, err = dataset.Open(config.Data.Path, DatasetOptions(config)); err != nil {
+		return nil, err
+	}
+	s.Config.Classes, s.Config.Multi = s.Set.Classes, s.Set.Multi
+	s.tellData()
+	if s.Config.Body.Precision != runs.Int8 {
+		return s, nil
+	}
+	if err := s.useInt8(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// OpenBody starts ONNX Runtime and finds the body, and says which they are. The
+// Setup has no data set.
+func OpenBody(config runs.Config, ui runs.UI) (*Setup, error) {
+	s := &Setup{Config: config.WithSlashes(), UI: ui, Narrow: &NarrowPhotos{}, Session: &SharedBody{}}
+	c := &s.Config
+	if err := c.CheckPrecision(); err != nil {
+		return nil, err
+	}
+	c.Machine.Device = c.Device()
+	library, err := onnx.FindLibrary(c.Machine.Device)
+	if err != nil {
+		return nil, err
+	}
+	onnx.Prepare(library)
+	override, err := bodyOverride(*c)
+	if err != nil {
+		return nil, err
+	}
+	body, failed := bodies.Resolve(c.Body.Name, override) // reads the body while the library is compared with its digest
+	if s.Runtime, err = onnx.Start(library); err != nil {
+		return nil, err
+	}
+	if s.Body = body; failed != nil {
+		return nil, failed
+	}
+	if err := s.complete(); err != nil {
+		return nil, err
+	}
+	s.UI.Say("body       %s, digest %.12s, %d px", body.Spec.Name, body.Spec.Digest, c.Images.Size)
+	s.UI.Say("runtime    ONNX Runtime %s (API %d), device %s, %d threads", s.Runtime.Version, s.Runtime.API,
+		chosenDevice(c.Machine.Device, ui), c.Machine.Threads)
+	return s, nil
+}
+
+// complete writes into the configuration what the body and the machine decide.
+func (s *Setup) complete() (err error) {
+	c, spec := &s.Config, s.Body.Spec
+	if c.Body.Name == "" {
+		c.Body.Name = spec.Name
+	}
+	if c.Body.Digest != "" && c.Body.Digest != spec.Digest {
+		return failure.Usage(fmt.Errorf("learner: body %s is now %.12s, this run began with %.12s; put that body back, or "+
+			"train again with --overwrite",
+			s.Body.Path, spec.Digest, c.Body.Digest))
+	}
+	c.Body.File, c.Body.Digest, c.Body.Cut, c.Body.Licence = s.Body.Path, spec.Digest, spec.Cut, spec.Licence
+	c.Machine.Runtime = s.Runtime.Version
+	if c.Images.Size == 0 {
+		c.Images.Size = spec.Size
+	}
+	c.Machine = c.Machine.WithDefaults()
+	s.Preprocess = augment.Preprocess{Size: c.Images.Size, Mean: spec.Mean, Std: spec.Std, Resample: c.Images.Resample,
+		Crop: c.Images.Crop}
+	if s.Preprocess.Depth, err = augment.ParseDepth(c.Images.DepthRange); err != nil {
+		return failure.Usage(err)
+	}
+	s.Policy, err = policyOf(c.Images, c.Images.Augment)
+	return err
+}
+
+// chosenDevice names a device and, of auto, what it chose; it warns where that is
+// the processor although a GPU seems to be there.
+func chosenDevice(device string, ui runs.UI) string {
+	chosen, why := onnx.Chosen(device)
+	if why != nil {
+		ui.Warn("a GPU seems to be here, but the CPU is used: %v", why)
+	}
+	if device == "auto" {
+		return chosen + " (auto)"
+	}
+	return chosen
+}
+
+// policyOf is the augmentation of a name. Where training has none, test-time
+// augmentation still needs views that are worth averaging: side-on ones, where the
+// original's differ by their crop alone.
+func policyOf(im runs.Images, name string) (augment.Policy, error) {
+	if name == "none" {
+		name = "side-on"
+	}
+	policy, err := augment.ParsePolicy(name, im.MaxZoom, im.Pad, im.Crop)
+	return policy, failure.Usage(err)
+}
+
+// With is s with other images and training. Its views, those of test-time
+// augmentation too, are augmented as views says. The body's session is s's.
+func (s *Setup) With(views string, change func(*runs.Images, *runs.Training)) (_ *Setup, err error) {
+	w := *s
+	change(&w.Config.Images, &w.Config.Train)
+	w.Policy, err = policyOf(w.Config.Images, views)
+	return &w, err
+}
+
+// Base is s with the configuration that all steps of a recipe share.
+func (s *Setup) Base(r runs.Recipe) (_ *Setup, err error) {
+	b := *s
+	b.Config = r.StepConfig(s.Config)
+	b.Policy, err = policyOf(b.Config.Images, r.Augment)
+	return &b, err
+}
+
+// Part is s with a part of the photographs: of each split those in [lo, hi) of
+// bounds, for a machine that computes a part of the features.
+func (s *Setup) Part(bounds func(n int) (lo, hi int)) *Setup {
+	p, set := *s, *s.Set
+	for _, list := range []*[]dataset.Item{&set.Train, &set.Valid, &set.Test} {
+		lo, hi := bounds(len(*list))
+		*list = (*list)[lo:hi]
+	}
+	p.Set, p.part = &set, true
+	return &p
+}
+
+// Tuned is s with a body of its own and a cache for that body's features. Close it.
+func (s *Setup) Tuned(body bodies.Body, cache string) *Setup {
+	t := *s
+	t.Body, t.Session, t.looked = body, &SharedBody{}, true
+	t.Config.Body.Name, t.Config.Body.Digest, t.Config.Body.File = body.Spec.Name, body.Spec.Digest, body.Path
+	t.Config.Machine.Cache = cache
+	return &t
+}
+
+// InFloat32 is s with the body's float32 features, as far as they are cached, and
+// without test photographs. It says nothing.
+func (s *Setup) InFloat32() *Setup {
+	f, set := *s, *s.Set
+	set.Test = nil
+	f.Set, f.UI, f.Int8Path, f.Session, f.cachedOnly, f.looked = &set, runs.Mute{UI: s.UI}, "", &SharedBody{}, true, true
+	f.Config.Machine.Recompute = false
+	f.Config.Body.Precision, f.Config.Body.Int8 = runs.Float32, ""
+	return &f
+}
+
+// Close frees the body. Twice is fine.
+func (s *Setup) Close() error { return s.Session.close() }
+
+// defaultValidPct is held out where neither the data nor --valid-pct says.
+const defaultValidPct = 0.2
+
+// DatasetOptions say how the data of a configuration is listed.
+func DatasetOptions(c runs.Config) dataset.Options {
+	return dataset.Options{Labels: c.Data.Labels, LabelSep: c.Data.LabelSep, ValidPct: c.Data.ValidPct,
+		Fallback: defaultValidPct, Seed: c.Train.Seed}
+}
+
+// bodyOverride turns --cut, --size, --mean, --std, --layout and --split into
+// what bodies.Resolve takes.
+func bodyOverride(c runs.Config) (o bodies.Override, err error) {
+	o.Cut, o.Split, o.Layout, o.Size = c.Body.Cut, c.Body.Split, strings.ToUpper(c.Body.Layout), c.Images.Size
+	var errMean, errStd error
+	o.Mean, errMean = channels("--mean", c.Body.Mean)
+	o.Std, errStd = channels("--std", c.Body.Std)
+	return o, failure.Usage(errors.Join(errMean, errStd))
+}
+
+func channels(flag, text string) ([]float32, error) {
+	if text == "" {
+		return nil, nil
+	}
+	out := make([]float32, 3)
+	parts := strings.Split(text, ",")
+	if len(parts) != 3 {
+		return nil, fmt.Errorf("%s %s: three numbers are needed, as in 0.485,0.456,0.406", flag, text)
+	}
+	for i, p := range parts {
+		v, err := strconv.ParseFloat(strings.TrimSpace(p), 32)
+		if err != nil {
+			return nil, fmt.Errorf("%s %s: %q is not a number", flag, text, p)
+		}
+		out[i] = float32(v)
+	}
+	return out, nil
+}

@@ -1,0 +1,319 @@
+// Package fit is the training loop over a Model: order, batches, rates, checkpoints,
+// the best, averaged and end-of-cycle weights. It knows no photographs and no ONNX.
+package fit
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"finetune/dataset"
+	"finetune/head"
+	"finetune/internal/failure"
+	"finetune/learner/runs"
+	"finetune/metrics"
+	"finetune/onnx/weights"
+	"finetune/schedule"
+)
+
+// progress is all that a fit remembers besides tensors.
+type progress struct {
+	Step     int               `json:"step"`
+	Smoothed schedule.Smoothed `json:"smoothed"`
+	History  []runs.Epoch      `json:"history"`
+	Best     *runs.Epoch       `json:"best,omitempty"`
+	Averaged int               `json:"averaged,omitempty"` // Weights in the SWA mean
+	Cycles   int               `json:"cycles,omitempty"`   // snapshots taken
+	Done     bool              `json:"done,omitempty"`     // stopped early or at the end
+}
+
+// Fit trains a model. Its state after step k is a function of the
+// configuration, the photographs and k alone.
+type Fit struct {
+	Config   runs.Training
+	Multi    bool
+	Classes  int
+	Train    []dataset.Item
+	Valid    []dataset.Item
+	Model    Model
+	Schedule schedule.Schedule
+	Batches  int // an epoch
+
+	Save     func(*Fit) error              // writes a checkpoint; nil for none
+	Snapshot func(f *Fit, cycle int) error // keeps a cycle's weights; nil for none
+	Row      func(runs.Epoch)              // shows a finished epoch; nil for none
+	Tick     func(step, steps int)
+
+	progress
+	losses     []float64        // of each step, dropout on
+	best, mean []weights.Tensor // Weights of the best epoch, SWA's mean
+	votes      []float32        // sum of the cycles' probabilities [valid, classes]
+	order      []int            // of the epoch in shuffled
+	shuffled   int
+	saved      time.Time
+}
+
+// checkpointEvery bounds how much work a kill can cost.
+const checkpointEvery = 2 * time.Second
+
+// Run goes on from where the fit is to its end. When ctx ends it writes a
+// checkpoint and returns ctx's error.
+func (f *Fit) Run(ctx context.Context) error {
+	f.saved = time.Now()
+	for !f.Done && f.Step < f.Schedule.Steps() {
+		start := time.Now()
+		if err := f.epoch(ctx); err != nil {
+			if ctx.Err() != nil {
+				return f.interrupted(ctx.Err())
+			}
+			if failure.System(err) { // the work so far is good
+				return f.interrupted(fmt.Errorf("%w, with --resume", err))
+			}
+			return err
+		}
+		if err := f.finishEpoch(ctx, start); err != nil {
+			return err
+		}
+		if err := f.checkpoint(false); err != nil {
+			return err
+		}
+	}
+	f.Done = true
+	if err := f.choose(ctx); err != nil {
+		return err
+	}
+	return f.checkWeights()
+}
+
+// checkWeights refuses weights that are no numbers, which a loss need not show: a
+// ReLU can make a 0 of them, and what is kept may be an average.
+func (f *Fit) checkWeights() error {
+	list, err := f.Model.Weights()
+	if err != nil {
+		return err
+	}
+	for _, t := range list {
+		for _, v := range t.Data {
+			if !runs.Finite(float64(v)) {
+				return f.diverged(fmt.Sprintf("the weight %s holds %g after step %d", t.Name, v, f.Step))
+			}
+		}
+	}
+	return nil
+}
+
+// checkpoint saves if there is somewhere to save and it is time, or now.
+func (f *Fit) checkpoint(now bool) error {
+	if f.Save == nil || !now && time.Since(f.saved) < checkpointEvery {
+		return nil
+	}
+	f.saved = time.Now()
+	return f.Save(f)
+}
+
+func (f *Fit) interrupted(cause error) error {
+	if err := f.checkpoint(true); err != nil {
+		return err
+	}
+	return fmt.Errorf("training stopped after step %d of %d: %w", f.Step, f.Schedule.Steps(), cause)
+}
+
+// epoch takes the remaining steps of the current epoch.
+func (f *Fit) epoch(ctx context.Context) error {
+	for end := (f.Step/f.Batches + 1) * f.Batches; f.Step < end; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		loss, err := f.TakeStep(ctx, f.Step)
+		if err != nil {
+			return err
+		}
+		if !runs.Finite(loss) {
+			return f.diverged(fmt.Sprintf("the loss is %v at step %d", loss, f.Step))
+		}
+		f.Step++
+		f.losses = append(f.losses, loss)
+		f.Smoothed.Add(loss)
+		if f.Tick != nil {
+			f.Tick(f.Step, f.Schedule.Steps())
+		}
+		if f.Step < end { // at an epoch's end it waits for the validation
+			if err := f.checkpoint(false); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// diverged says what is no number any more, and what to do.
+func (f *Fit) diverged(what string) error {
+	rate := fmt.Sprintf("%g", f.Config.LR)
+	if len(f.Config.LRs) > 0 {
+		rate = fmt.Sprint(f.Config.LRs)
+	}
+	decay := ""
+	if d := f.Config.WeightDecay; d > 0 {
+		decay = fmt.Sprintf(" or the weight decay (%g)", d)
+	}
+	return failure.Usage(fmt.Errorf("learner: %s; lower the learning rate (it is %s)%s or add --clip 1", what, rate,
+		decay))
+}
+
+// TakeStep takes the batch of a global step and returns its loss.
+func (f *Fit) TakeStep(ctx context.Context, step int) (float64, error) {
+	epoch, i := step/f.Batches, step%f.Batches
+	if f.order == nil || f.shuffled != epoch {
+		f.order, f.shuffled = f.epochOrder(epoch), epoch
+	}
+	lo, hi := head.Bounds(len(f.order), f.Config.BatchSize, i)
+	f.announce(step + 1)
+	return f.Model.Step(ctx, epoch, f.order[lo:hi], f.Rates(step))
+}
+
+// announce tells the model which photographs the next steps take.
+func (f *Fit) announce(step int) {
+	var next []NextBatch
+	order, of := f.order, f.shuffled
+	for ; len(next) < StepsAhead && step < f.Schedule.Steps(); step++ {
+		epoch := step / f.Batches
+		if epoch != of {
+			order, of = f.epochOrder(epoch), epoch
+		}
+		lo, hi := head.Bounds(len(order), f.Config.BatchSize, step%f.Batches)
+		next = append(next, NextBatch{epoch, order[lo:hi]})
+	}
+	f.Model.Prefetch(next)
+}
+
+// Rates are those of a global step.
+func (f *Fit) Rates(step int) Rates {
+	return ratesAt(f.Config, f.Schedule, len(f.Model.Groups()), step)
+}
+
+// epochOrder is the order of the training photographs in an epoch: shuffled, or
+// with balanced sampling a draw in which every class is equally likely.
+func (f *Fit) epochOrder(epoch int) []int {
+	if f.Config.Balance == "sampling" {
+		return head.BalancedOrder(runs.Labels(f.Train), f.Classes, f.Config.Seed, epoch)
+	}
+	return head.Order(len(f.Train), f.Config.Seed, epoch)
+}
+
+// finishEpoch validates, records, and looks after the best, averaged and
+// end-of-cycle weights.
+func (f *Fit) finishEpoch(ctx context.Context, start time.Time) error {
+	logp, err := f.Model.Predict(ctx)
+	if err != nil {
+		return err
+	}
+	score := runs.Measure(logp, f.Valid, f.Classes, f.Multi)
+	if !runs.Finite(score.Loss) {
+		return f.diverged(fmt.Sprintf("the validation loss is %v after step %d", score.Loss, f.Step))
+	}
+	e := runs.Epoch{
+		Epoch: len(f.History), LR: f.Rates(f.Step - 1).LR,
+		TrainLoss: f.Smoothed.Value(), ValidLoss: score.Loss, Accuracy: score.Accuracy,
+		Seconds: time.Since(start).Seconds(),
+	}
+	f.History = append(f.History, e)
+	if f.Row != nil {
+		f.Row(e)
+	}
+	if f.Config.Best || f.Config.Patience > 0 {
+		if err := f.keepBest(e); err != nil {
+			return err
+		}
+	}
+	if f.Config.SWA > 0 && len(f.History) >= f.Config.SWA {
+		if err := f.average(); err != nil {
+			return err
+		}
+	}
+	if f.Config.Snapshots && schedule.CycleEnd(f.Schedule, f.Step-1) {
+		if err := f.vote(logp); err != nil {
+			return err
+		}
+	}
+	if p := f.Config.Patience; p > 0 && f.Best != nil && e.Epoch-f.Best.Epoch >= p {
+		f.Done = true
+	}
+	return nil
+}
+
+// keepBest remembers the weights where accuracy is higher, or equal with a
+// lower loss (fast.ai's best_save_name); a loss of NaN never counts.
+func (f *Fit) keepBest(e runs.Epoch) (err error) {
+	if math.IsNaN(e.ValidLoss) {
+		return nil
+	}
+	if b := f.Best; b == nil || e.Accuracy > b.Accuracy || e.Accuracy == b.Accuracy && e.ValidLoss < b.ValidLoss {
+		f.Best = &e
+		f.best, err = f.Model.Weights()
+	}
+	return err
+}
+
+// average moves the averaged weights towards the current ones (Izmailov et al.
+// 2018): mean = (mean*k + w)/(k+1).
+func (f *Fit) average() error {
+	k := float32(f.Averaged)
+	now, err := f.Model.Weights()
+	if err != nil {
+		return err
+	}
+	if f.Averaged == 0 {
+		f.mean = now
+	} else {
+		mean := weights.ByName(f.mean) // a resumed fit has them in another order
+		for _, t := range now {
+			m := mean[t.Name].Data
+			for j, w := range t.Data {
+				m[j] = (m[j]*k + w) / (k + 1)
+			}
+		}
+	}
+	f.Averaged++
+	return nil
+}
+
+// vote adds the probabilities of a finished cycle to the ensemble's.
+func (f *Fit) vote(logp []float32) error {
+	if f.votes == nil {
+		f.votes = make([]float32, len(logp))
+	}
+	for i, v := range logp {
+		f.votes[i] += float32(math.Exp(float64(v)))
+	}
+	f.Cycles++
+	if f.Snapshot == nil {
+		return nil
+	}
+	return f.Snapshot(f, f.Cycles-1)
+}
+
+// Ensemble is the mean of the cycles' probabilities, as logarithms.
+func (f *Fit) Ensemble() []float32 {
+	return metrics.LogMean(f.votes, f.Cycles)
+}
+
+// choose leaves in the model what the configuration asked for: the average, the
+// best weights, or the last ones.
+func (f *Fit) choose(ctx context.Context) error {
+	switch {
+	case f.Averaged > 0:
+		if err := f.Model.SetWeights(f.mean); err != nil {
+			return err
+		}
+		order, batches := f.epochOrder(0), make([][]int, f.Batches)
+		for i := range batches {
+			lo, hi := head.Bounds(len(order), f.Config.BatchSize, i)
+			batches[i] = order[lo:hi]
+		}
+		return f.Model.Reestimate(ctx, batches)
+	case f.best != nil:
+		return f.Model.SetWeights(f.best)
+	}
+	return nil
+}

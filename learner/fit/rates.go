@@ -1,0 +1,51 @@
+package fit
+
+import (
+	"fmt"
+	"slices"
+
+	"finetune/learner/runs"
+	"finetune/schedule"
+)
+
+// NewSchedule is the course that the configuration names, for epochs of batches steps.
+func NewSchedule(c runs.Training, batches int) (schedule.Schedule, error) {
+	clr := append(slices.Clone(c.CLR), 0, 0, 0, 0)[:4]
+	switch c.Schedule {
+	case "constant":
+		return schedule.Constant{Batches: batches, Epochs: c.Epochs}, nil
+	case "warm-up":
+		return schedule.WarmUp{Batches: batches}, nil
+	case "sgdr":
+		return schedule.SGDR{Batches: batches, CycleLen: c.CycleLen, Mult: c.CycleMult, Cycles: c.Cycles}, nil
+	case "clr":
+		s := schedule.CLR{Batches: batches, CycleLen: c.CycleLen, Cycles: c.Cycles, Div: clr[0], CutDiv: clr[1],
+			MomentumMax: clr[2], MomentumMin: clr[3]}
+		return s, s.Check()
+	case "clr-beta":
+		s := schedule.CLRBeta{Batches: batches, CycleLen: c.CycleLen, Cycles: c.Cycles, Div: clr[0], Tail: clr[1],
+			MomentumMax: clr[2], MomentumMin: clr[3]}
+		return s, s.Check()
+	}
+	return nil, fmt.Errorf("--schedule %s: use sgdr, constant, clr, clr-beta or warm-up", c.Schedule)
+}
+
+// ratesAt is what a step of a fit uses: every group's rate times the schedule's
+// factor, the schedule's momentum where it moves one, and the decay.
+func ratesAt(c runs.Training, s schedule.Schedule, groups, step int) Rates {
+	base := c.LRs
+	if len(base) == 0 {
+		base = slices.Repeat([]float64{c.LR}, groups)
+	}
+	r := Rates{LR: make([]float64, groups), Momentum: c.Momentum, Decay: c.WeightDecay}
+	for i := range r.LR {
+		r.LR[i] = base[len(base)-groups+i] * s.Factor(step)
+	}
+	if c.MovesMomentum() {
+		r.Momentum = s.Momentum(step)
+	}
+	if c.NormDecay {
+		r.Decay = schedule.DecayAt(s, c.WeightDecay, step)
+	}
+	return r
+}

@@ -1,0 +1,261 @@
+// Package report makes the page of a run from the run's files alone.
+package report
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"finetune/augment"
+	"finetune/dataset"
+	"finetune/internal/failure"
+	"finetune/internal/reading"
+	"finetune/learner/runs"
+	"finetune/plots"
+	"finetune/schedule"
+	"finetune/scores"
+)
+
+// Write writes RUN/report from what the run left, and returns the page's
+// path. Photographs are read from the data's own place; those that are gone are
+// named without a picture.
+func Write(run string) (string, error) {
+	r, err := gather(run)
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(run, runs.ReportDir)
+	if info, err := os.Lstat(dir); err == nil && !info.IsDir() {
+		return "", failure.Usage(fmt.Errorf("learner: %s: is no folder but a link or a file; move it away, so that "+
+			"nothing is written elsewhere", dir))
+	}
+	return filepath.Join(dir, "index.html"), plots.WriteReport(dir, r)
+}
+
+// gather reads a finished run back as a report's input.
+func gather(run string) (plots.Report, error) {
+	c, err := runs.ReadConfig(run)
+	if err != nil {
+		return plots.Report{}, err
+	}
+	sum, err := runs.ReadSummary(run)
+	if err != nil {
+		return plots.Report{}, err
+	}
+	if err := runs.CheckSums(run, runs.HistoryFile, runs.StepsFile, runs.PredictionsFile, runs.SkippedFile,
+		runs.NeighboursFile); err != nil {
+		return plots.Report{}, err
+	}
+	r := plots.Report{
+		Title: filepath.Base(c.Data.Path), Classes: c.Classes, Multi: c.Multi, Seed: c.Train.Seed,
+		Command: strings.Join(c.Command, " "), Distance: "cosine distance of features",
+		Body: plots.Body{Name: c.Body.Name, Digest: c.Body.Digest, Licence: c.Body.Licence},
+		Timings: []plots.Timing{{Part: "features", Seconds: sum.Seconds.Precompute},
+			{Part: "training", Seconds: sum.Seconds.Train}, {Part: "all", Seconds: sum.Seconds.Total}},
+		Versions: []plots.Fact{
+			{Name: "finetune", Value: c.Version}, {Name: "ONNX Runtime", Value: c.Machine.Runtime},
+			{Name: "Go", Value: runtime.Version()},
+			{Name: "machine", Value: fmt.Sprintf("%s/%s, %d threads, device %s", runtime.GOOS, runtime.GOARCH, c.Machine.Threads,
+				c.Machine.Device)},
+		},
+	}
+	if sum.TTA != nil {
+		r.TTA = &plots.TTA{Views: c.Train.TTA, Loss: sum.TTA.Loss, Accuracy: sum.TTA.Accuracy}
+	}
+	r.Load = opener(c)
+	return r, errors.Join(gatherHistory(run, &r), gatherSteps(run, &r), gatherPredictions(run, c, &r),
+		gatherSkipped(run, &r), gatherNeighbours(run, c, &r), gatherRecipe(run, &r))
+}
+
+func gatherHistory(run string, r *plots.Report) error {
+	return runs.ReadTable(runs.TableOf(run, runs.HistoryFile), []string{"epoch", "trn_loss", "val_loss", "accuracy"},
+		func(cells map[string]string, _ []string) error {
+			c := runs.CellReader{Cells: cells}
+			r.History = append(r.History, plots.Epoch{
+				Epoch: c.Int("epoch") + 1, TrainLoss: c.Float("trn_loss"), ValidLoss: c.Float("val_loss"),
+				Accuracy: c.Float("accuracy"), Seconds: c.Float("seconds"),
+			})
+			return c.Err
+		})
+}
+
+func gatherSteps(run string, r *plots.Report) error {
+	var columns []string
+	return runs.ReadTable(runs.TableOf(run, runs.StepsFile), []string{"step", "momentum", "loss"},
+		func(cells map[string]string, header []string) error {
+			if columns == nil {
+				for _, h := range header {
+					if h == "lr" || strings.HasPrefix(h, "lr_") {
+						columns = append(columns, h)
+						r.Groups = append(r.Groups, strings.TrimPrefix(strings.TrimPrefix(h, "lr"), "_"))
+					}
+				}
+				r.Rates = make([][]float64, len(columns))
+			}
+			c := runs.CellReader{Cells: cells}
+			for i, h := range columns {
+				r.Rates[i] = append(r.Rates[i], c.Float(h))
+			}
+			r.Momentum, r.StepLoss = append(r.Momentum, c.Float("momentum")), append(r.StepLoss, c.Float("loss"))
+			return c.Err
+		})
+}
+
+func gatherPredictions(run string, c runs.Config, r *plots.Report) error {
+	index := map[string]int{}
+	for i, name := range c.Classes {
+		index[name] = i
+	}
+	r.TrainCount = make([]int, len(c.Classes))
+	return runs.ReadTable(runs.TableOf(run, runs.PredictionsFile), []string{"split", "path", "label"},
+		func(cells map[string]string, header []string) error {
+			p, err := reportPrediction(cells, header, index, c)
+			if err != nil {
+				return err
+			}
+			switch cells["split"] {
+			case "valid":
+				r.Valid = append(r.Valid, p)
+			case "train":
+				for _, y := range append(p.Labels, p.Label) {
+					if y >= 0 {
+						r.TrainCount[y]++
+					}
+				}
+			}
+			return nil
+		})
+}
+
+func reportPrediction(cells map[string]string, header []string, index map[string]int,
+	c runs.Config) (plots.Prediction, error) {
+	p, cell := plots.Prediction{Path: scores.Rearm(cells["path"]), Label: -1}, runs.CellReader{Cells: cells}
+	if cells["split"] == "valid" {
+		for _, h := range header {
+			if strings.HasPrefix(h, "logp_") {
+				p.LogProbs = append(p.LogProbs, float32(cell.Float(h)))
+			}
+		}
+		if len(p.LogProbs) != len(c.Classes) {
+			return p, fmt.Errorf("%d probabilities for %d classes", len(p.LogProbs), len(c.Classes))
+		}
+	}
+	names := []string{scores.Rearm(cells["label"])}
+	if c.Multi {
+		names = strings.Split(names[0], c.Data.LabelSep)
+	}
+	for _, name := range names {
+		y, ok := index[name]
+		switch {
+		case !ok && name != "":
+			return p, fmt.Errorf("class %q is not one of config.json's", name)
+		case !ok:
+		case c.Multi:
+			p.Labels = append(p.Labels, y)
+		default:
+			p.Label = y
+		}
+	}
+	return p, cell.Err
+}
+
+// gatherRecipe reads what a recipe's steps bought, and its learning-rate curve.
+func gatherRecipe(run string, r *plots.Report) error {
+	err := runs.ReadTable(runs.TableOf(run, runs.RecipeFile), []string{"step", "right", "n", "seconds"},
+		func(cells map[string]string, _ []string) error {
+			c := runs.CellReader{Cells: cells}
+			r.Gains = append(r.Gains, plots.Gain{Step: cells["step"], Right: c.Int("right"), N: c.Int("n"),
+				Seconds: c.Float("seconds")})
+			return c.Err
+		})
+	var s plots.RateSearch
+	err = errors.Join(err, runs.ReadTable(runs.TableOf(run, runs.RateFile), []string{"lr", "loss"},
+		func(cells map[string]string, _ []string) error {
+			c := runs.CellReader{Cells: cells}
+			s.Rates, s.Losses = append(s.Rates, c.Float("lr")), append(s.Losses, c.Float("loss"))
+			return c.Err
+		}))
+	if len(s.Rates) > 0 {
+		s.Suggestion, s.Rule = schedule.Suggest(s.Rates, s.Losses), schedule.SuggestRule
+		r.RateSearch = &s
+	}
+	return err
+}
+
+func gatherSkipped(run string, r *plots.Report) error {
+	return runs.ReadTable(runs.TableOf(run, runs.SkippedFile), []string{"path", "status", "reason"},
+		func(cells map[string]string, _ []string) error {
+			r.Skipped = append(r.Skipped, plots.Skipped{Path: scores.Rearm(cells["path"]), Status: cells["status"],
+				Reason: scores.Rearm(cells["reason"])})
+			return nil
+		})
+}
+
+func gatherNeighbours(run string, c runs.Config, r *plots.Report) error {
+	at := map[string]int{}
+	for i, p := range r.Valid {
+		at[p.Path] = i
+	}
+	return runs.ReadTable(runs.TableOf(run, runs.NeighboursFile),
+		[]string{"path", "neighbour", "label", "distance", "duplicate"}, func(cells map[string]string, _ []string) error {
+			i, ok := at[scores.Rearm(cells["path"])]
+			if !ok {
+				return fmt.Errorf("%q is not among the predictions", cells["path"])
+			}
+			cell := runs.CellReader{Cells: cells}
+			p := &r.Valid[i]
+			p.Neighbours = append(p.Neighbours, plots.Neighbour{
+				Path: scores.Rearm(cells["neighbour"]), Label: slices.Index(c.Classes, scores.Rearm(cells["label"])),
+				Distance: cell.Float("distance"), Duplicate: cells["duplicate"] == "yes",
+			})
+			return cell.Err
+		})
+}
+
+// opener returns how to open a photograph of the run's data by its path. Only
+// files below the data's own folder are opened.
+func opener(c runs.Config) func(path string) (image.Image, error) {
+	roots := []string{c.Data.Path}
+	if c.Data.Labels != "" { // its paths are relative to its own folder, or to DATA
+		roots = []string{filepath.Dir(c.Data.Labels), cmp.Or(c.Data.Path, ".")}
+	}
+	return func(path string) (image.Image, error) {
+		if !filepath.IsLocal(dataset.FilePath(".", path)) {
+			return nil, fmt.Errorf("learner: %s: not below %s", path, roots[0])
+		}
+		var data []byte
+		var err error
+		for _, root := range roots {
+			if data, err = reading.File(dataset.FilePath(root, path), reading.MaxPhoto); err == nil {
+				break
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		limits := c.Machine.Limits(context.Background())
+		limits.Depth, _ = augment.ParseDepth(c.Images.DepthRange) // checked when the run began
+		limits.MinSide = 200                                      // enough for a gallery's card
+		im, err := augment.Decode(data, limits)
+		if err != nil {
+			return nil, err
+		}
+		return picture(im), nil
+	}
+}
+
+func picture(im *augment.Image) image.Image {
+	out := image.NewNRGBA(image.Rect(0, 0, im.Width, im.Height))
+	for i := range im.Width * im.Height {
+		copy(out.Pix[4*i:], im.Pix[3*i:3*i+3])
+		out.Pix[4*i+3] = 0xff
+	}
+	return out
+}

@@ -1,0 +1,43 @@
+package runs
+
+import "slices"
+
+// Recipe is the lesson's sequence: find a rate, train the head on cached
+// features, train it with augmentation, unfreeze everything with a rate a layer
+// group, score with test-time augmentation. The run is the best of these steps.
+type Recipe struct {
+	Minutes float64 `json:"minutes,omitempty"` // plan within this time; 0 for as long as it takes
+	Augment string  `json:"augment"`
+	Views   int     `json:"views"`
+	TTA     int     `json:"tta"`
+	Batch   int     `json:"batch"`            // of the head's steps; at most 32 where the network trains
+	Epochs  int     `json:"epochs"`           // of the whole network
+	Lesson  bool    `json:"lesson,omitempty"` // the whole network as in the lesson: SGD, cycles that double
+}
+
+// StepConfig is the configuration that all steps share: the head, frozen body, no
+// augmentation. On a resume it undoes what the adopted step had set.
+func (o Recipe) StepConfig(c Config) Config {
+	c.Recipe = nil
+	c.Images.Augment, c.Images.Views = "none", o.Views
+	t, d := &c.Train, Defaults().Train
+	t.Schedule, t.Cycles, t.CycleLen, t.CycleMult, t.CLR = d.Schedule, d.Cycles, d.CycleLen, d.CycleMult, nil
+	t.Optimiser, t.WeightDecay, t.Smoothing, t.FreezeTo = d.Optimiser, 0, 0, 0
+	t.Load, t.Unfreeze, t.TTA, t.LRs, t.Epochs, t.BatchSize = "", false, o.TTA, nil, 0, o.Batch
+	return c
+}
+
+// Unfreeze sets what trains the whole network for so many epochs, or doubling
+// cycles as in the lesson, with the rates that follow from the head's.
+//
+// The numbers are those that did best on solar cells (docs/benchmarks.md).
+func (o Recipe) Unfreeze(t *Training, length, bodyGroups int) {
+	t.Unfreeze, t.BatchSize = true, min(t.BatchSize, 32) // memory, and more steps for the small rates
+	if o.Lesson {
+		t.Cycles, t.CycleLen, t.CycleMult = length, 1, 2
+		return
+	}
+	t.LRs, t.FreezeTo = append(slices.Repeat([]float64{5e-4}, bodyGroups), 2e-3), min(1, bodyGroups-1)
+	t.Optimiser, t.WeightDecay, t.Smoothing = "adamw", 0.05, 0.1
+	t.Schedule, t.CLR, t.Cycles, t.CycleLen = "clr", []float64{20, 10}, 1, length
+}

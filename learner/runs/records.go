@@ -1,0 +1,99 @@
+// Package runs has the files of a run: its configuration and what it means, tables,
+// tensors with their checksums, the folder with its lock, and what of a folder is a
+// run's own. It knows no photographs and runs no network.
+package runs
+
+import (
+	"errors"
+	"finetune/dataset"
+	"finetune/internal/failure"
+	"fmt"
+	"os"
+)
+
+// Epoch is a row of the epoch table and of history.csv.
+type Epoch struct {
+	Epoch     int       `json:"epoch"`
+	LR        []float64 `json:"lr"` // at the epoch's last step, one a layer group
+	TrainLoss float64   `json:"trn_loss"`
+	ValidLoss float64   `json:"val_loss"`
+	Accuracy  float64   `json:"accuracy"`
+	Seconds   float64   `json:"seconds"`
+}
+
+// Step is a row of steps.csv: the rates and momentum a step used, and its loss.
+type Step struct {
+	Step, Epoch int
+	LR          []float64
+	Momentum    float64
+	Loss        float64
+}
+
+// Prediction is a row of predictions.csv.
+type Prediction struct {
+	Split, Path string
+	Label       int   // -1 where unknown
+	Labels      []int // multi-label
+	Predicted   int
+	LogProb     []float32 // [classes]
+}
+
+// Score is a loss and an accuracy with its 95 % Wilson interval.
+type Score struct {
+	Loss     float64    `json:"loss"`
+	Accuracy float64    `json:"accuracy"`
+	Interval [2]float64 `json:"interval"`
+}
+
+// Seconds are the timings of a run.
+type Seconds struct {
+	Precompute float64 `json:"precompute"`
+	Train      float64 `json:"train"`
+	Total      float64 `json:"total"`
+}
+
+// Summary is RUN/summary.json.
+type Summary struct {
+	Run         string   `json:"run"`
+	Body        string   `json:"body"`
+	Classes     []string `json:"classes"`
+	TrainImages int      `json:"train_images"`
+	ValidImages int      `json:"valid_images"`
+	Skipped     int      `json:"skipped"`
+	Valid       Score    `json:"valid"`
+	TTA         *Score   `json:"tta"`
+	Ensemble    *Score   `json:"ensemble,omitempty"` // of the cycles' snapshots
+	Float32     *Score   `json:"float32,omitempty"`  // of an int8 run: the same head on float32 features
+	Seconds     Seconds  `json:"seconds"`
+
+	Counts   []dataset.Count `json:"counts,omitempty"`   // readable photographs of each class
+	Majority *Majority       `json:"majority,omitempty"` // what the accuracy has to be compared with
+}
+
+// Skipped is a photograph that could not be used.
+type Skipped struct{ Split, Path, Status, Reason string }
+
+// Neighbour is a training photograph near a mistaken one in feature space. It
+// shows mislabelled and duplicated photographs at a glance.
+type Neighbour struct {
+	Path      string // of the mistaken photograph
+	Rank      int    // from 1, nearest first
+	Neighbour string // path of the training photograph
+	Label     int    // of the training photograph
+	Distance  float64
+	Duplicate bool // the two files are equal
+}
+
+// ReadSummary reads RUN/summary.json, which only a finished run has.
+func ReadSummary(run string) (Summary, error) {
+	var s Summary
+	path := TableOf(run, SummaryFile)
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return s, failure.Usage(fmt.Errorf("learner: %s: this run is not finished; go on with `finetune train --run %s "+
+			"--resume`", run, run))
+	}
+	if err := CheckSums(run, SummaryFile); err != nil {
+		return s, err
+	}
+	return s, readJSON(path, &s)
+}

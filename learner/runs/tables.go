@@ -1,0 +1,125 @@
+package runs
+
+import (
+	"encoding/csv"
+	"io"
+	"strconv"
+	"strings"
+
+	"finetune/internal/durable"
+	"finetune/metrics"
+	"finetune/scores"
+)
+
+// WriteTable writes rows as CSV under the run's folder.
+func (r *Run) WriteTable(name string, header []string, n int, row func(i int) []string) error {
+	return durable.Write(r.Path(name), func(w io.Writer) error {
+		c := csv.NewWriter(w)
+		if err := c.Write(header); err != nil {
+			return err
+		}
+		for i := range n {
+			if err := c.Write(row(i)); err != nil {
+				return err
+			}
+		}
+		c.Flush()
+		return c.Error()
+	})
+}
+
+// WriteHistory writes history.csv.
+func (r *Run) WriteHistory(rows []Epoch) error {
+	return r.WriteTable(HistoryFile, []string{"epoch", "lr", "trn_loss", "val_loss", "accuracy", "seconds"}, len(rows),
+		func(i int) []string {
+			e := rows[i]
+			return []string{strconv.Itoa(e.Epoch), Digits(e.LR[len(e.LR)-1]), Digits(e.TrainLoss), Digits(e.ValidLoss),
+				Digits(e.Accuracy), strconv.FormatFloat(e.Seconds, 'f', 3, 64)}
+		})
+}
+
+// WriteSteps has one lr column, or one lr_GROUP for each layer group.
+func (r *Run) WriteSteps(rows []Step, groups []string) error {
+	header := []string{"step", "epoch"}
+	if len(groups) < 2 {
+		header = append(header, "lr")
+	} else {
+		for _, g := range groups {
+			header = append(header, "lr_"+g)
+		}
+	}
+	return r.WriteTable(StepsFile, append(header, "momentum", "loss"), len(rows), func(i int) []string {
+		s := rows[i]
+		out := []string{strconv.Itoa(s.Step), strconv.Itoa(s.Epoch)}
+		for _, lr := range s.LR {
+			out = append(out, Digits(lr))
+		}
+		return append(out, Digits(s.Momentum), Digits(s.Loss))
+	})
+}
+
+// WritePredictions writes predictions.csv; sep stands between the labels of one photograph.
+func (r *Run) WritePredictions(rows []Prediction, classes []string, multi bool, sep string) error {
+	header := []string{"split", "path", "label", "predicted"}
+	for _, c := range classes {
+		header = append(header, "logp_"+c)
+	}
+	return r.WriteTable(PredictionsFile, header, len(rows), func(i int) []string {
+		p := rows[i]
+		label, predicted := ClassName(classes, p.Label), ClassName(classes, p.Predicted)
+		if multi {
+			label, predicted = ClassNames(classes, p.Labels, sep), ClassNames(classes, metrics.AllPresent(p.LogProb), sep)
+		}
+		out := []string{p.Split, scores.Disarm(p.Path), scores.Disarm(label), scores.Disarm(predicted)}
+		for _, v := range p.LogProb {
+			out = append(out, strconv.FormatFloat(float64(v), 'g', -1, 32))
+		}
+		return out
+	})
+}
+
+// WriteNeighbours writes neighbours.csv.
+func (r *Run) WriteNeighbours(rows []Neighbour, classes []string) error {
+	return r.WriteTable(NeighboursFile, []string{"path", "rank", "neighbour", "label", "distance", "duplicate"}, len(rows),
+		func(i int) []string {
+			n, duplicate := rows[i], "no"
+			if n.Duplicate {
+				duplicate = "yes"
+			}
+			return []string{scores.Disarm(n.Path), strconv.Itoa(n.Rank), scores.Disarm(n.Neighbour),
+				scores.Disarm(ClassName(classes, n.Label)), Digits(n.Distance), duplicate}
+		})
+}
+
+// Digits is v as the tables have it: the shortest text that is v.
+func Digits(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+
+// ClassName is the name of class i, "" for none.
+func ClassName(classes []string, i int) string {
+	if i < 0 || i >= len(classes) {
+		return ""
+	}
+	return classes[i]
+}
+
+// ClassNames joins the names of labels.
+func ClassNames(classes []string, labels []int, sep string) string {
+	names := make([]string, len(labels))
+	for i, c := range labels {
+		names[i] = ClassName(classes, c)
+	}
+	return strings.Join(names, sep)
+}
+
+// WriteSkipped lists the photographs that could not be used.
+func WriteSkipped(path string, rows []Skipped) error {
+	return durable.Write(path, func(w io.Writer) error {
+		table := csv.NewWriter(w)
+		table.Write([]string{"split", "path", "status", "reason"})
+		for _, s := range rows {
+			table.Write([]string{s.Split, scores.Disarm(s.Path), s.Status, scores.Disarm(s.Reason)})
+		}
+		table.Flush()
+		return table.Error()
+	})
+}

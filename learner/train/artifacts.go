@@ -1,0 +1,75 @@
+package train
+
+import (
+	"finetune/finetuning"
+	"finetune/learner/features"
+	"finetune/onnx"
+	"finetune/onnx/artifacts"
+	"finetune/onnx/graph"
+)
+
+// layerGroups are the body of s up to its features and the layer groups of it.
+func layerGroups(s *features.Setup) (*graph.Model, []artifacts.Group, error) {
+	features, err := s.CheckedModel()
+	if err != nil {
+		return nil, nil, err
+	}
+	groups, err := finetuning.Groups(features, s.Body.Spec)
+	return features, groups, err
+}
+
+// BodyGroups counts the layer groups of the body of s.
+func BodyGroups(s *features.Setup) (int, error) {
+	_, groups, err := layerGroups(s)
+	return len(groups), err
+}
+
+func (tr *training) writeArtifacts(dir string, photographs int) error {
+	o, err := artifactOptions(tr.Setup, len(tr.Set.Classes), tr.Set.Multi)
+	if err != nil {
+		return err
+	}
+	if err := tr.cutPrefix(&o, photographs); err != nil {
+		return err
+	}
+	_, err = artifacts.Write(dir, o)
+	return err
+}
+
+// WriteArtifacts writes the files of full fine-tuning for the body of s and a head
+// of so many classes; portable ones run on any processor.
+func WriteArtifacts(dir string, s *features.Setup, classes int, multi, portable bool) (artifacts.Manifest, error) {
+	o, err := artifactOptions(s, classes, multi)
+	if err != nil {
+		return artifacts.Manifest{}, err
+	}
+	if portable {
+		o.Block = 0
+	}
+	return artifacts.Write(dir, o)
+}
+
+// artifactOptions describe the network. For the CPU they name its kernels' block.
+func artifactOptions(s *features.Setup, classes int, multi bool) (artifacts.Options, error) {
+	c := s.Config.Train
+	features, groups, err := layerGroups(s)
+	if err != nil {
+		return artifacts.Options{}, err
+	}
+	hc, err := headConfig(s, classes, multi)
+	if err != nil {
+		return artifacts.Options{}, err
+	}
+	var block int64
+	if !onnx.Accelerated(s.Config.Machine.Device) {
+		if block, err = onnx.BlockSize(); err != nil {
+			return artifacts.Options{}, err
+		}
+	}
+	return artifacts.Options{
+		Block: block, Body: features, Groups: groups, Size: s.Config.Images.Size, Multi: multi,
+		FreezeTo: c.FreezeTo, FreezeBN: c.BNFreeze, Momentum: c.StatMomentum(), Optimizer: c.Optimiser,
+		Decoupled: c.Decoupled,
+		Head:      artifacts.Head{Hidden: hc.Hidden, Drop: hc.Drop, Classes: classes, Seed: hc.Seed},
+	}, nil
+}

@@ -1,0 +1,135 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"time"
+
+	"finetune/head"
+	"finetune/learner/features"
+	"finetune/learner/fit"
+	"finetune/learner/runs"
+)
+
+// finish writes everything a run leaves once the head is trained, the summary and the checksums last.
+func (tr *training) finish(ctx context.Context, t *fit.Fit, m *headModel, took time.Duration) (*runs.Summary, error) {
+	r, f := tr.run, tr.features
+	if err := tr.checkpoint(t); err != nil {
+		return nil, err
+	}
+	if err := tr.saveHead(r.Path(runs.HeadFile), m.head); err != nil {
+		return nil, err
+	}
+	if name := tr.Config.Train.Save; name != "" {
+		if err := tr.saveHead(r.Saved(name), m.head); err != nil {
+			return nil, err
+		}
+	}
+	if err := tr.writePredictions(m.head); err != nil {
+		return nil, err
+	}
+	logp, err := m.Predict(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sum := &runs.Summary{
+		Run: filepath.ToSlash(r.Name), Body: tr.Config.Body.Name, Classes: tr.Set.Classes,
+		TrainImages: len(f.Train.Items), ValidImages: len(f.Valid.Items), Skipped: len(f.Skipped),
+		Valid: runs.Measure(logp, f.Valid.Items, len(tr.Set.Classes), tr.Set.Multi), Counts: f.Counts(tr.Set.Classes),
+		Majority: runs.MajorityOf(f.Valid.Items, tr.Set.Classes, tr.Set.Multi),
+	}
+	if t.Cycles > 0 {
+		e := runs.Measure(t.Ensemble(), f.Valid.Items, len(tr.Set.Classes), tr.Set.Multi)
+		sum.Ensemble = &e
+	}
+	if n := tr.Config.Train.TTA; n > 0 {
+		if sum.TTA, err = tr.scoreTTA(ctx, m.head, f.Valid, n); err != nil {
+			return nil, err
+		}
+	}
+	if tr.Int8Path != "" {
+		if err := tr.KeepInt8(r); err != nil {
+			return nil, err
+		}
+	}
+	if p := tr.Config.Body.Precision; p != "" && p != runs.Float32 {
+		if sum.Float32, err = tr.inFloat32(ctx); err != nil {
+			return nil, err
+		}
+	}
+	sum.Seconds = runs.Seconds{Precompute: f.Seconds, Train: took.Seconds(), Total: time.Since(tr.started).Seconds()}
+	if err := runs.WriteJSON(r.Path(runs.SummaryFile), sum); err != nil {
+		return nil, err
+	}
+	return sum, r.WriteSums(runs.ConfigFile, runs.PhotographsFile, runs.HistoryFile, runs.StepsFile, runs.PredictionsFile,
+		runs.SkippedFile, runs.NeighboursFile, runs.HeadFile, runs.StateFile, runs.SummaryFile, runs.Int8File)
+}
+
+// writePredictions writes what the head says of every photograph, what could
+// not be read, and what lies near the mistakes.
+func (tr *training) writePredictions(h *head.Head) error {
+	r, f := tr.run, tr.features
+	rows, err := tr.predictAll(h)
+	if err != nil {
+		return err
+	}
+	if err := r.WritePredictions(rows, tr.Set.Classes, tr.Set.Multi, tr.Config.Data.LabelSep); err != nil {
+		return err
+	}
+	if err := runs.WriteSkipped(r.Path(runs.SkippedFile), f.Skipped); err != nil {
+		return err
+	}
+	if tr.Set.Multi {
+		return nil
+	}
+	logp, err := h.Predict(f.Valid.Rows)
+	if err != nil {
+		return err
+	}
+	return r.WriteNeighbours(neighbours(f.Valid, f.Train, logp, len(tr.Set.Classes)), tr.Set.Classes)
+}
+
+func (tr *training) scoreTTA(ctx context.Context, h *head.Head, s features.Split, n int) (*runs.Score, error) {
+	logp, err := tr.tta(ctx, h, s, n)
+	if err != nil {
+		return nil, err
+	}
+	out := runs.Measure(logp, s.Items, len(tr.Set.Classes), tr.Set.Multi)
+	return &out, nil
+}
+
+// inFloat32 scores the same training on the float32 features of the same
+// photographs, which shows what fewer bits cost; nil where they are not all cached.
+func (tr *training) inFloat32(ctx context.Context) (*runs.Score, error) {
+	plain := tr.InFloat32()
+	score, err := tr.trainAndScore(ctx, plain)
+	if errors.Is(err, features.ErrNotCached) {
+		tr.UI.Say("float32    what %s costs is shown where float32 features are cached: run `finetune precompute %s` with "+
+			"the same flags for body and images, then this training again", tr.Config.Body.Precision, tr.Config.Data.Path)
+		return nil, nil
+	}
+	return score, errors.Join(err, plain.Close())
+}
+
+// trainAndScore trains a head as the configuration of s says and keeps nothing of it.
+func (tr *training) trainAndScore(ctx context.Context, s *features.Setup) (*runs.Score, error) {
+	f, err := s.Precompute(ctx)
+	if err != nil {
+		return nil, err
+	}
+	other := &training{s, tr.run, f, tr.started}
+	t, m, err := other.startFit(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.Run(ctx); err != nil {
+		return nil, err
+	}
+	logp, err := m.Predict(ctx)
+	if err != nil {
+		return nil, err
+	}
+	score := runs.Measure(logp, f.Valid.Items, len(s.Set.Classes), s.Set.Multi)
+	return &score, nil
+}

@@ -1,0 +1,311 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"finetune/dataset"
+	"finetune/finetuning"
+	"finetune/head"
+	"finetune/internal/failure"
+	"finetune/learner/features"
+	"finetune/learner/fit"
+	"finetune/learner/runs"
+	"finetune/onnx/artifacts"
+	"finetune/onnx/weights"
+)
+
+// fullModel trains the whole network on photographs, through the artifacts.
+type fullModel struct {
+	setup        *features.Setup
+	trainer      *finetuning.Trainer
+	photos       *photoLoader
+	train, valid []dataset.Item
+	classes      int
+	multi        bool
+
+	next []fit.NextBatch // what the steps after this one take
+}
+
+var _ fit.Model = (*fullModel)(nil)
+
+func (m *fullModel) Step(ctx context.Context, epoch int, index []int, r fit.Rates) (float64, error) {
+	images, err := m.photos.take(ctx, epoch, index)
+	if err != nil {
+		return 0, err
+	}
+	defer m.photos.give(images)
+	m.photos.start(m.next)
+	decay := make([]float64, len(r.LR))
+	for i := range decay {
+		decay[i] = r.Decay
+	}
+	loss, _, err := m.trainer.Step(images, m.labels(index),
+		finetuning.Rates{Rates: r.LR, Decay: decay, Momentum: r.Momentum, Clip: m.setup.Config.Train.Clip})
+	return loss, err
+}
+
+// Prefetch names the photographs that the steps after the current one take.
+func (m *fullModel) Prefetch(next []fit.NextBatch) { m.next = next }
+
+func (m *fullModel) labels(index []int) finetuning.Labels {
+	if m.multi {
+		return finetuning.Labels{Hot: runs.Targets(m.train, index, m.classes)}
+	}
+	y := make([]int64, len(index))
+	for k, i := range index {
+		y[k] = int64(m.train[i].Label)
+	}
+	return finetuning.Labels{Classes: y}
+}
+
+// Predict runs the evaluation model over the centre views.
+func (m *fullModel) Predict(ctx context.Context) ([]float32, error) {
+	const batch = 32
+	out := make([]float32, 0, len(m.valid)*m.classes)
+	next := m.photos.centre(ctx, m.valid[:min(batch, len(m.valid))])
+	for lo := 0; lo < len(m.valid); lo += batch {
+		images, err := next()
+		if err != nil {
+			return nil, err
+		}
+		if hi := lo + batch; hi < len(m.valid) {
+			next = m.photos.centre(ctx, m.valid[hi:min(hi+batch, len(m.valid))])
+		}
+		logits, err := m.trainer.Predict(images)
+		m.photos.give(images)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, head.LogProbabilities(logits, m.classes, m.multi)...)
+	}
+	return out, nil
+}
+
+// Weights are parameters and running statistics; the rest of the trainer's
+// state is the optimiser's.
+func (m *fullModel) Weights() ([]weights.Tensor, error)   { return m.part(false) }
+func (m *fullModel) Optimiser() ([]weights.Tensor, error) { return m.part(true) }
+
+func (m *fullModel) part(optimiser bool) ([]weights.Tensor, error) {
+	known, err := m.trainer.Weights()
+	if err != nil {
+		return nil, err
+	}
+	state, err := m.trainer.State()
+	return slices.DeleteFunc(state, func(t weights.Tensor) bool {
+		_, isWeight := known[t.Name]
+		return isWeight == optimiser
+	}), err
+}
+
+func (m *fullModel) SetWeights(list []weights.Tensor) error {
+	values := make(map[string][]float32, len(list))
+	for _, t := range list {
+		values[t.Name] = t.Data
+	}
+	return m.trainer.Load(values)
+}
+
+func (m *fullModel) SetOptimiser(list []weights.Tensor) error {
+	have, err := m.Weights()
+	if err != nil {
+		return err
+	}
+	return m.trainer.Restore(append(have, list...))
+}
+
+// Reestimate passes over the training photographs with all rates 0: the weights
+// stay and the running statistics become the mean of the batches', as PyTorch's
+// swa_utils.update_bn has it.
+func (m *fullModel) Reestimate(ctx context.Context, batches [][]int) error {
+	m.next = nil // no step follows
+	still := fit.Rates{LR: make([]float64, len(m.Groups()))}
+	sums := map[string][]float64{}
+	stats, err := m.trainer.Stats()
+	if err != nil {
+		return err
+	}
+	for name, v := range stats {
+		clear(v)
+		sums[name] = make([]float64, len(v))
+	}
+	for _, index := range batches {
+		if err := m.trainer.Load(stats); err != nil { // zeros
+			return err
+		}
+		if _, err := m.Step(ctx, 0, index, still); err != nil {
+			return err
+		}
+		// the step's share after zeros
+		fresh := 1 - math.Pow(1-m.setup.Config.Train.StatMomentum(), float64(m.trainer.Runs(len(index))))
+		moved, err := m.trainer.Stats()
+		if err != nil {
+			return err
+		}
+		for name, v := range moved {
+			for i := range v {
+				sums[name][i] += float64(v[i]) / fresh
+			}
+		}
+	}
+	for name, v := range stats {
+		for i := range v {
+			v[i] = float32(sums[name][i] / float64(len(batches)))
+		}
+	}
+	return m.trainer.Load(stats)
+}
+
+// Close frees the trainer and the cache of the prefix.
+func (m *fullModel) Close() {
+	m.photos.Close()
+	m.trainer.Close()
+}
+
+func (m *fullModel) Groups() []string { return m.trainer.Groups() }
+
+// newFullFit writes the artifacts into dir, unless there are some to go on
+// with, and prepares a fit of the whole network, at step 0. Close the model.
+func (tr *training) newFullFit(ctx context.Context, dir string, fresh bool) (*fit.Fit, *fullModel, error) {
+	c, f := tr.Config.Train, tr.features
+	if err := c.Check(); err != nil {
+		return nil, nil, err
+	}
+	if fresh {
+		if err := tr.writeArtifacts(dir, f.Train.Len()+f.Valid.Len()); err != nil {
+			return nil, nil, err
+		}
+	}
+	options, err := tr.headOptions(f.Train)
+	if err != nil {
+		return nil, nil, err
+	}
+	t, err := finetuning.Open(dir, finetuning.Options{
+		Seed: c.Seed, Threads: tr.Config.Machine.Threads, Device: tr.Config.Machine.Device, MicroBatch: c.MicroBatch,
+		Exact: tr.Config.Machine.NoTF32, ClassWeights: options.Loss.Weights, LabelSmoothing: float32(c.Smoothing),
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	m := &fullModel{
+		setup: tr.Setup, trainer: t, train: f.Train.Items, valid: f.Valid.Items, classes: len(tr.Set.Classes),
+		multi:  tr.Set.Multi,
+		photos: newPhotoLoader(tr.Setup, f.Train.Items, t.Memory),
+	}
+	if m.photos.prefix, err = tr.OpenPrefix(ctx, dir, t.Manifest, slices.Concat(m.train, m.valid)); err != nil {
+		t.Close()
+		return nil, nil, err
+	}
+	batches := head.Batches(len(m.train), c.BatchSize)
+	sched, err := fit.NewSchedule(c, batches)
+	if err == nil {
+		err = tr.checkFull(m)
+	}
+	if err != nil {
+		m.Close()
+		return nil, nil, failure.Usage(err)
+	}
+	return &fit.Fit{Config: tr.fullRates(m), Multi: tr.Set.Multi, Classes: m.classes, Train: m.train, Valid: m.valid,
+		Model: m, Schedule: sched, Batches: batches}, m, nil
+}
+
+// fullRates is the training configuration with a rate for each group.
+func (tr *training) fullRates(m *fullModel) runs.Training {
+	c := tr.Config.Train
+	if len(c.LRs) == 0 {
+		c.LRs = groupRates(c.LR, m.trainer.Manifest.Frozen+len(m.Groups()))
+	}
+	return c
+}
+
+// groupRates are the lesson's: rate for the head, which is the last group, and
+// from a hundredth of it to a tenth for the body's groups, in equal ratios.
+func groupRates(rate float64, groups int) []float64 {
+	rates, last := make([]float64, groups), groups-2
+	for k := range last + 1 {
+		power := 1.0
+		if last > 0 {
+			power = 2 - float64(k)/float64(last)
+		}
+		rates[k] = rate / math.Pow(10, power)
+	}
+	rates[groups-1] = rate
+	return rates
+}
+
+// checkFull refuses rates that do not fit the groups, and a batch that would
+// not fit the memory.
+func (tr *training) checkFull(m *fullModel) error {
+	all, rates := m.trainer.Manifest.Frozen+len(m.Groups()), len(tr.fullRates(m).LRs)
+	if rates != 1 && rates < len(m.Groups()) || rates > all {
+		return fmt.Errorf("learner: %d rates for the layer groups %s; give one rate, or one for each", rates,
+			strings.Join(m.Groups(), ", "))
+	}
+	batch := tr.Config.Train.BatchSize
+	if micro := tr.Config.Train.MicroBatch; micro > 0 {
+		batch = min(batch, micro)
+	}
+	manifest := m.trainer.Manifest
+	tr.UI.Say("memory     about %.1f GB for a step of %d photographs", float64(finetuning.Memory(manifest, batch))/1e9,
+		batch)
+	return finetuning.CheckMemory(manifest, batch, finetuning.Available())
+}
+
+// Network fine-tunes the whole network into the run's folder. With a saved
+// state in the folder it goes on from there.
+func Network(ctx context.Context, s *features.Setup, r *runs.Run, f *features.Features,
+	started time.Time) (*runs.Summary, error) {
+	tr, begin := &training{s, r, f, started}, time.Now()
+	_, err := os.Stat(r.Path(runs.StateFile))
+	t, m, err := tr.newFullFit(ctx, r.Path(runs.ArtifactsDir), err != nil)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	tr.UI.Say("groups     %s", strings.Join(m.Groups(), ", "))
+	if tr.Config.Train.Load != "" {
+		if err := tr.loadFull(m); err != nil {
+			return nil, err
+		}
+	}
+	if err := tr.resume(t); err != nil {
+		return nil, err
+	}
+	save := func(path string) error {
+		h, err := tr.headOf(m)
+		if err != nil {
+			return err
+		}
+		return tr.saveHead(path, h)
+	}
+	if err := tr.runFit(ctx, t, save); err != nil {
+		return nil, err
+	}
+	return tr.finishFull(ctx, t, m, time.Since(begin))
+}
+
+// loadFull starts the head from a trained one.
+func (tr *training) loadFull(m *fullModel) error {
+	hc, err := tr.headConfig()
+	if err != nil {
+		return err
+	}
+	h, err := head.New(hc)
+	if err != nil {
+		return failure.Usage(err)
+	}
+	if err := tr.load(h); err != nil {
+		return err
+	}
+	values := map[string][]float32{}
+	for _, t := range h.State() {
+		values[artifacts.HeadPrefix+t.Name] = t.Data
+	}
+	return m.trainer.Load(values)
+}

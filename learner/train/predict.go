@@ -1,0 +1,35 @@
+package train
+
+import (
+	"finetune/head"
+	"finetune/learner/features"
+	"finetune/learner/runs"
+	"finetune/metrics"
+)
+
+// predictAll predicts every readable photograph: valid, test and train, in
+// this order, by the centre view.
+func (tr *training) predictAll(h *head.Head) ([]runs.Prediction, error) {
+	var rows []runs.Prediction
+	for _, p := range []struct {
+		name string
+		s    features.Split
+	}{{"valid", tr.features.Valid}, {"test", tr.features.Test}, {"train", tr.features.Train}} {
+		logp, err := h.Predict(p.s.Rows)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, predictions(p.name, p.s, logp, len(tr.Set.Classes))...)
+	}
+	return rows, nil
+}
+
+func predictions(name string, s features.Split, logp []float32, classes int) []runs.Prediction {
+	rows := make([]runs.Prediction, len(s.Items))
+	for i, it := range s.Items {
+		lp := logp[i*classes : (i+1)*classes]
+		rows[i] = runs.Prediction{Split: name, Path: it.Path, Label: it.Label, Labels: it.Labels, Predicted: metrics.Best(lp),
+			LogProb: lp}
+	}
+	return rows
+}

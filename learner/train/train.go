@@ -1,0 +1,187 @@
+// Package train trains the two models there are, a head on cached features and the
+// whole network on photographs, and writes what a run leaves at its end.
+package train
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"finetune/head"
+	"finetune/internal/failure"
+	"finetune/learner/features"
+	"finetune/learner/fit"
+	"finetune/learner/runs"
+)
+
+// training is a run that is being trained: what it learns from and where it goes.
+type training struct {
+	*features.Setup
+	run      *runs.Run // nil for a fit of which nothing is kept
+	features *features.Features
+	started  time.Time
+}
+
+// Head trains a head on the features into the run's folder and returns what
+// came of it. With a saved state in the folder it goes on from there.
+func Head(ctx context.Context, s *features.Setup, r *runs.Run, f *features.Features,
+	started time.Time) (*runs.Summary, error) {
+	tr, begin := &training{s, r, f, started}, time.Now()
+	t, m, err := tr.startFit(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := tr.resume(t); err != nil {
+		return nil, err
+	}
+	if err := tr.runFit(ctx, t, func(path string) error { return tr.saveHead(path, m.head) }); err != nil {
+		return nil, err
+	}
+	return tr.finish(ctx, t, m, time.Since(begin))
+}
+
+// startFit prepares a fit of a new head or, where the configuration names one, of a loaded head.
+func (tr *training) startFit(ctx context.Context) (*fit.Fit, *headModel, error) {
+	t, m, err := tr.newFit(ctx)
+	if err == nil && tr.Config.Train.Load != "" {
+		err = tr.load(m.head)
+	}
+	return t, m, err
+}
+
+// runFit runs t to its end with its table, progress, checkpoints and snapshots.
+func (tr *training) runFit(ctx context.Context, t *fit.Fit, save func(path string) error) error {
+	tr.header()
+	for _, e := range t.History {
+		tr.row(e)
+	}
+	show, end := tr.UI.Progress("train", "steps")
+	defer end()
+	t.Row, t.Tick = tr.row, show
+	t.Save = func(t *fit.Fit) error { return tr.checkpoint(t) }
+	t.Snapshot = func(_ *fit.Fit, cycle int) error { return save(tr.run.Saved(fmt.Sprintf("cycle-%d", cycle))) }
+	return t.Run(ctx)
+}
+
+// newFit prepares a fit of a fresh head from the configuration, at step 0.
+func (tr *training) newFit(ctx context.Context) (*fit.Fit, *headModel, error) {
+	if err := tr.Config.Train.Check(); err != nil {
+		return nil, nil, err
+	}
+	hc, err := tr.headConfig()
+	if err != nil {
+		return nil, nil, err
+	}
+	h, err := head.New(hc)
+	if err != nil {
+		return nil, nil, failure.Usage(err)
+	}
+	if len(tr.features.Train.Items) < 2 {
+		return nil, nil, failure.Data(fmt.Errorf("learner: %s: %d readable training photographs; two are needed at least",
+			tr.Config.Data.Name(), len(tr.features.Train.Items)))
+	}
+	options, err := tr.headOptions(tr.features.Train)
+	if err != nil {
+		return nil, nil, err
+	}
+	trainer, err := head.NewTrainer(h, options)
+	if err != nil {
+		return nil, nil, failure.Usage(err)
+	}
+	src, err := tr.TrainingRows(ctx, tr.features.Train)
+	if err != nil {
+		return nil, nil, err
+	}
+	m := &headModel{head: h, trainer: trainer, train: src, valid: tr.features.Valid, classes: len(tr.Set.Classes),
+		multi: tr.Set.Multi}
+	batches := head.Batches(len(tr.features.Train.Items), tr.Config.Train.BatchSize)
+	sched, err := fit.NewSchedule(tr.Config.Train, batches)
+	if err != nil {
+		return nil, nil, failure.Usage(err)
+	}
+	return &fit.Fit{
+		Config: tr.Config.Train, Multi: tr.Set.Multi, Classes: len(tr.Set.Classes), Train: tr.features.Train.Items,
+		Valid: tr.features.Valid.Items,
+		Model: m, Schedule: sched, Batches: batches,
+	}, m, nil
+}
+
+// headConfig is the shape of a head on the features of s.
+func headConfig(s *features.Setup, classes int, multi bool) (head.Config, error) {
+	c := head.Config{In: s.Body.Spec.Features(), Seed: s.Config.Train.Seed, Classes: classes, Multi: multi}
+	widths, err := list(s.Config.Train.Hidden, strconv.Atoi)
+	if err != nil {
+		return c, failure.Usage(fmt.Errorf("--hidden %s: %w", s.Config.Train.Hidden, err))
+	}
+	drops, err := list(s.Config.Train.Dropout, func(text string) (float64, error) { return strconv.ParseFloat(text, 64) })
+	if err != nil {
+		return c, failure.Usage(fmt.Errorf("--dropout %s: %w", s.Config.Train.Dropout, err))
+	}
+	if len(drops) == 1 { // one share serves every layer
+		for range widths {
+			drops = append(drops, drops[0])
+		}
+	}
+	c.Hidden, c.Drop = widths, drops
+	return c, nil
+}
+
+func (tr *training) headConfig() (head.Config, error) {
+	return headConfig(tr.Setup, len(tr.Set.Classes), tr.Set.Multi)
+}
+
+func list[T any](text string, parse func(string) (T, error)) ([]T, error) {
+	var out []T
+	for _, part := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' }) {
+		v, err := parse(part)
+		if err != nil {
+			return nil, fmt.Errorf("%q is not a number", part)
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}
+
+func (tr *training) headOptions(train features.Split) (head.Options, error) {
+	c := tr.Config.Train
+	o := head.Options{Optimizer: c.Optimiser, Decoupled: c.Decoupled, Clip: c.Clip, Seed: c.Seed,
+		Loss: head.Loss{Smoothing: c.Smoothing}}
+	switch c.Balance {
+	case "", "none":
+	case "sampling":
+		if tr.Set.Multi {
+			return o, failure.Usage(fmt.Errorf("--balance sampling is for one label an image; this task has several"))
+		}
+	case "weights":
+		if tr.Set.Multi {
+			return o, failure.Usage(fmt.Errorf("--balance weights is for one label an image; this task has several"))
+		}
+		o.Loss.Weights = head.ClassWeights(runs.Labels(train.Items), len(tr.Set.Classes))
+	default:
+		return o, failure.Usage(fmt.Errorf("--balance %s: use none, weights or sampling", c.Balance))
+	}
+	return o, nil
+}
+
+// header and row print the epoch table in the reference's form.
+func (tr *training) header() {
+	last := "accuracy"
+	if tr.Set.Multi {
+		last = "accuracy_thresh"
+	}
+	tr.UI.Header("epoch", "trn_loss", "val_loss", last)
+}
+
+func (tr *training) row(e runs.Epoch) {
+	tr.UI.Row(strconv.Itoa(e.Epoch), rounded(e.TrainLoss), rounded(e.ValidLoss), rounded(e.Accuracy))
+}
+
+// rounded prints with at most six decimals, the shortest form.
+func rounded(v float64) string {
+	return strconv.FormatFloat(round6(v), 'g', -1, 64)
+}
+
+func round6(v float64) float64 { return math.Round(v*1e6) / 1e6 }
