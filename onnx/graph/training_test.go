@@ -68,15 +68,21 @@ func TestCheckInference(t *testing.T) {
 		"instance norm": {17, func(b *graph.Builder, x string) string {
 			return b.Node("InstanceNormalization", "y", []string{x, "scale", "bias"})
 		}, ""},
-		"dropout":                     {17, drop(), ""},
-		"dropout, ratio alone":        {17, drop("half"), ""},
-		"dropout, off":                {17, drop("half", "off"), ""},
-		"dropout, on":                 {17, drop("half", "on"), `"y" (Dropout) is in training mode`},
-		"dropout, on, default ratio":  {12, drop("", "on"), "in training mode"},
-		"dropout, on, drops nothing":  {17, drop("none", "on"), ""},
-		"dropout, 10":                 {10, drop(), ""},
-		"dropout, 6":                  {6, drop(), "is_test is not set"},
-		"dropout, not off":            {17, mode("Not"), "in training mode"},
+		"dropout":                    {17, drop(), ""},
+		"dropout, ratio alone":       {17, drop("half"), ""},
+		"dropout, off":               {17, drop("half", "off"), ""},
+		"dropout, on":                {17, drop("half", "on"), `"y" (Dropout) is in training mode`},
+		"dropout, on, default ratio": {12, drop("", "on"), "in training mode"},
+		"dropout, on, drops nothing": {17, drop("none", "on"), ""},
+		"dropout, 10":                {10, drop(), ""},
+		"dropout, 6":                 {6, drop(), "is_test is not set"},
+		"dropout, not off":           {17, mode("Not"), "in training mode"},
+		"dropout, not of an input": {17, func(b *graph.Builder, x string) string {
+			return drop("half", b.Node("Not", "", []string{b.Input("train", graph.Bool)}))(b, x)
+		}, "may be in training mode"},
+		"dropout, not off, twice": {17, func(b *graph.Builder, x string) string {
+			return drop("half", b.Node("Not", "", []string{b.Node("Not", "", []string{"off"})}))(b, x)
+		}, ""},
 		"dropout, same as off":        {17, mode("Identity"), ""},
 		"dropout, constant on":        {17, mode("Constant", graph.Tensor("value", boolean("", 1))), "in training mode"},
 		"dropout, constant off":       {17, mode("Constant", graph.Tensor("value", boolean("", 0))), ""},
