@@ -1,6 +1,10 @@
 package head
 
-import "math"
+import (
+	"math"
+
+	"finetune/onnx/batchnorm"
+)
 
 // BatchNorm centres and scales each feature over the batch:
 //
@@ -19,7 +23,7 @@ type BatchNorm struct {
 
 func newBatchNorm(features int) BatchNorm {
 	b := BatchNorm{Gamma: make([]float32, features), Beta: make([]float32, features),
-		Mean: make([]float32, features), Var: make([]float32, features), Eps: 1e-5, Momentum: .1}
+		Mean: make([]float32, features), Var: make([]float32, features), Eps: batchnorm.Epsilon, Momentum: .1}
 	fill(b.Gamma, 1)
 	fill(b.Var, 1)
 	return b

@@ -16,13 +16,14 @@ var floors = [][]string{
 	// bytes, files and numbers
 	{"internal/arch", "internal/bmp", "internal/colour", "internal/digest", "internal/dims", "internal/durable",
 		"internal/failure", "internal/heif", "internal/jpeg", "internal/licences", "internal/lock", "internal/rng",
-		"internal/tiff", "internal/uitest", "metrics", "onnx/graph/onnxpb", "schedule"},
+		"internal/tiff", "internal/uitest", "metrics", "onnx/batchnorm", "onnx/graph/onnxpb",
+		"schedule"},
 	{"internal/faults", "internal/fetch/notices", "internal/golden", "internal/home", "internal/hostile",
 		"internal/modulepath", "internal/photos", "internal/reading", "plots"},
 	// photographs and networks as data
 	{"augment", "dataset", "internal/fetch", "onnx/graph", "onnx/weights"},
 	{"activations", "internal/corpus", "internal/demo", "internal/fetch/sbom", "internal/fetch/setup", "onnx",
-		"onnx/bodies", "scores", "serve"},
+		"onnx/bodies", "onnx/headgraph", "scores", "serve"},
 	// networks that run and learn
 	{"head", "internal/doctor", "internal/onnxtest", "onnx/gradient", "onnx/quantize"},
 	{"onnx/artifacts"},

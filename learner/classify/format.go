@@ -1,8 +1,10 @@
 package classify
 
 import (
-	"finetune/augment"
 	"fmt"
+
+	"finetune/augment"
+	"finetune/onnx/headgraph"
 )
 
 // Keys of the metadata of an exported file.
@@ -20,8 +22,8 @@ const (
 // Names of an exported file's tensors.
 const (
 	ImageInput = "image"
-	ProbOutput = "probabilities"
-	LogOutput  = "log_probabilities"
+	ProbOutput = headgraph.Probabilities
+	LogOutput  = headgraph.LogProbabilities
 )
 
 const MultiLabel = "multi-label"

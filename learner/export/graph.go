@@ -3,13 +3,15 @@ package export
 import (
 	"encoding/json"
 	"fmt"
-	"math"
+	"slices"
 
 	"finetune/augment"
 	"finetune/head"
 	"finetune/learner/classify"
 	"finetune/learner/runs"
+	"finetune/onnx/batchnorm"
 	"finetune/onnx/graph"
+	"finetune/onnx/headgraph"
 )
 
 // assemble joins normalisation, body and head into one model:
@@ -25,7 +27,8 @@ func (e *exporter) assemble(features *graph.Model) (*graph.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err = graph.Join(m, headGraph(e.Head(), opset), map[string]string{"rows": graph.FeaturesName}, "head/")
+	trained := headgraph.Inference(layers(e.Head()), e.Head().Config.Multi, opset)
+	m, err = graph.Join(m, trained, map[string]string{headgraph.Rows: graph.FeaturesName}, "head/")
 	if err != nil {
 		return nil, err
 	}
@@ -39,51 +42,18 @@ func normalise(b *graph.Builder, x string, p augment.Preprocess) string {
 	return b.Node("Div", "normalised", []string{b.Node("Sub", "", []string{x, mean}), std})
 }
 
-// headGraph is the trained head as a model from "rows" to the two outputs. Each
-// BatchNorm is folded into the Linear behind it, in float64:
-//
-//	W(g(x-m)/s + b) + c = (Wg/s)x + W(b - gm/s) + c, s = sqrt(variance+eps)
-func headGraph(h *head.Head, opset int64) *graph.Model {
-	b := graph.NewBuilder("head", opset)
-	in, classes := int64(h.Config.In), int64(h.Config.Classes)
-	x := b.Input("rows", graph.Float32, "batch", in)
-	state := h.State() // of each block: gamma, beta, mean, variance, weight, bias
-	for i := 0; i*6 < len(state); i++ {
-		w, bias := foldNorm(state[i*6 : i*6+6])
-		name := fmt.Sprintf("linear%d", i)
-		x = b.Node("Gemm", name, []string{x, b.Init(name+".weight", state[i*6+4].Shape, w),
-			b.Init(name+".bias", state[i*6+5].Shape, bias)}, graph.Int("transB", 1))
-		if (i+1)*6 < len(state) {
-			x = b.Node("Relu", "", []string{x})
-		}
+// layers are those of the trained head.
+func layers(h *head.Head) []headgraph.Layer {
+	const tensors = 6 // of each layer: gamma, beta, mean, variance, weight, bias
+	var list []headgraph.Layer
+	for t := range slices.Chunk(h.State(), tensors) {
+		list = append(list, headgraph.Layer{
+			Norm: batchnorm.Norm{Gamma: t[0].Data, Beta: t[1].Data, Mean: t[2].Data, Variance: t[3].Data,
+				Epsilon: batchnorm.Epsilon},
+			Weight: t[4].Data, Bias: t[5].Data,
+		})
 	}
-	if h.Config.Multi { // log sigmoid(x) = -softplus(-x)
-		b.Node("Sigmoid", classify.ProbOutput, []string{x})
-		b.Node("Neg", classify.LogOutput, []string{b.Node("Softplus", "", []string{b.Node("Neg", "", []string{x})})})
-	} else {
-		b.Node("Softmax", classify.ProbOutput, []string{x}, graph.Int("axis", 1))
-		b.Node("LogSoftmax", classify.LogOutput, []string{x}, graph.Int("axis", 1))
-	}
-	b.Output(classify.ProbOutput, graph.Float32, "batch", classes)
-	b.Output(classify.LogOutput, graph.Float32, "batch", classes)
-	return b.Model()
-}
-
-func foldNorm(t []head.Tensor) (weight, bias []float32) {
-	const eps = 1e-5 // head.BatchNorm's
-	gamma, beta, mean, variance, w, c := t[0].Data, t[1].Data, t[2].Data, t[3].Data, t[4].Data, t[5].Data
-	n := len(gamma)
-	weight, bias = make([]float32, len(w)), make([]float32, len(c))
-	for o := range c {
-		sum := float64(c[o])
-		for j := range n {
-			s := float64(gamma[j]) / math.Sqrt(float64(variance[j])+eps)
-			weight[o*n+j] = float32(float64(w[o*n+j]) * s)
-			sum += float64(w[o*n+j]) * (float64(beta[j]) - s*float64(mean[j]))
-		}
-		bias[o] = float32(sum)
-	}
-	return weight, bias
+	return list
 }
 
 // describe writes what a program that loads the file should know.

@@ -2,14 +2,10 @@ package export
 
 import (
 	"fmt"
-	"slices"
-
-	"google.golang.org/protobuf/proto"
 
 	"finetune/internal/failure"
 	"finetune/learner/classify"
 	"finetune/onnx/graph"
-	"finetune/onnx/graph/onnxpb"
 )
 
 // wholeGraph puts scaling and cropping in front of an assembled model:
@@ -20,11 +16,10 @@ import (
 // rounded to bytes, then the centre is cropped; sizes and offsets are those of
 // augment.Preprocess. Resampling itself differs by rounding of the weights.
 func (e *exporter) wholeGraph(m *graph.Model) (*graph.Model, error) {
-	opset := max(m.Opset(), 18) // the first with antialiasing
-	if err := raiseOpset(m, opset); err != nil {
-		return nil, err
+	if err := m.RaiseOpset(); err != nil { // to the first with antialiasing
+		return nil, failure.Usage(fmt.Errorf("learner: scaling cannot be joined to the body; export without --uint8: %w", err))
 	}
-	b := graph.NewBuilder("finetune", opset)
+	b := graph.NewBuilder("finetune", m.Opset())
 	b.Input(classify.ImageInput, graph.Uint8, "batch", "height", "width", 3)
 	front := wholeFront{b, int64(e.Size)}
 	b.Output(front.build(classify.ImageInput), graph.Float32, "batch", 3, e.Size, e.Size)
@@ -33,28 +28,6 @@ func (e *exporter) wholeGraph(m *graph.Model) (*graph.Model, error) {
 		return nil, err
 	}
 	return whole, e.describe(whole, true)
-}
-
-// raiseOpset declares a newer operator set where that changes nothing.
-func raiseOpset(m *graph.Model, opset int64) error {
-	if m.Opset() == opset {
-		return nil
-	}
-	changed := []string{"Pad", "Split", "Resize", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1",
-		"ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare", "Upsample"}
-	for _, n := range m.Graph.Node {
-		if m.Opset() < 13 || n.GetDomain() == "" && slices.Contains(changed, n.GetOpType()) {
-			return failure.Usage(fmt.Errorf("learner: node %q (%s) of the body is written for operator set %d, scaling needs "+
-				"%d; export without --uint8", n.GetName(), n.GetOpType(), m.Opset(), opset))
-		}
-	}
-	m.OpsetImport = slices.Clone(m.OpsetImport)
-	for i, o := range m.OpsetImport {
-		if d := o.GetDomain(); d == "" || d == "ai.onnx" {
-			m.OpsetImport[i] = &onnxpb.OperatorSetIdProto{Domain: o.Domain, Version: proto.Int64(opset)}
-		}
-	}
-	return nil
 }
 
 // wholeFront builds the nodes before normalisation.

@@ -13,6 +13,7 @@ import (
 	"finetune/internal/failure"
 	"finetune/onnx/gradient"
 	"finetune/onnx/graph"
+	"finetune/onnx/headgraph"
 	"finetune/onnx/weights"
 )
 
@@ -228,8 +229,8 @@ func (p *plan) join() ([]string, error) {
 		return nil, failure.Data(fmt.Errorf("artifacts: %s: output %q has shape %v, need [N, features]; cut the body with graph.Features", p.o.Body.Path, graph.FeaturesName, rows))
 	}
 	features := rows[1]
-	head, names := p.o.Head.model(features, p.o.Body.Opset())
-	network, err := graph.Join(p.o.Body, head, map[string]string{"rows": graph.FeaturesName}, HeadPrefix)
+	head, names := headgraph.Training(p.o.Head.layers(features), Logits, p.o.Body.Opset())
+	network, err := graph.Join(p.o.Body, head, map[string]string{headgraph.Rows: graph.FeaturesName}, HeadPrefix)
 	if err != nil {
 		return nil, err
 	}

@@ -3,9 +3,11 @@ package artifacts
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"finetune/internal/rng"
-	"finetune/onnx/graph"
+	"finetune/onnx/batchnorm"
+	"finetune/onnx/headgraph"
 )
 
 // Head describes the classifier on a body's features, as head.Config does:
@@ -40,50 +42,25 @@ func (h Head) withDefaults() Head {
 	return h
 }
 
-// model is the head as a graph, rows [N, features] to logits [N, classes], with
-// tensors numbered as in PyTorch's nn.Sequential, and the names of those that train.
-func (h Head) model(features, opset int64) (m *graph.Model, trainable []string) {
-	b := graph.NewBuilder("head", opset)
-	x, in, layer := b.Input("rows", graph.Float32, "N", features), features, 0
-	fill := func(suffix string, shape []int64, value func() float32) string {
-		n := int64(1)
-		for _, d := range shape {
-			n *= d
-		}
-		data := make([]float32, n)
-		for i := range data {
-			data[i] = value()
-		}
-		return b.Init(fmt.Sprintf("%d.%s", layer, suffix), shape, data)
-	}
-	zero, one := func() float32 { return 0 }, func() float32 { return 1 }
-	for i, out := range append(append([]int(nil), h.Hidden...), h.Classes) {
-		rows := []int64{in}
-		norm := []string{x, fill("weight", rows, one), fill("bias", rows, zero), fill("running_mean", rows, zero), fill("running_var", rows, one)}
-		trainable = append(trainable, norm[1], norm[2])
-		x = b.Node("BatchNormalization", "", norm, graph.Float("epsilon", 1e-5), graph.Float("momentum", 0.9))
-		layer++
-		if h.Drop[i] > 0 {
-			rate := b.Init(fmt.Sprintf("%d.rate", layer), nil, []float32{float32(h.Drop[i])})
-			x = b.Node("Dropout", fmt.Sprintf("drop%d", i), []string{x, rate})
-			layer++
+// layers are those of a head on features numbers, with the initial weights of
+// head.New: normal ones of variance 2/inputs.
+func (h Head) layers(features int64) []headgraph.Layer {
+	var layers []headgraph.Layer
+	in := int(features)
+	for i, out := range append(slices.Clone(h.Hidden), h.Classes) {
+		l := headgraph.Layer{
+			Norm: batchnorm.Norm{
+				Gamma: slices.Repeat([]float32{1}, in), Beta: make([]float32, in),
+				Mean: make([]float32, in), Variance: slices.Repeat([]float32{1}, in), Epsilon: batchnorm.Epsilon,
+			},
+			Drop: h.Drop[i], Weight: make([]float32, out*in), Bias: make([]float32, out),
 		}
 		s, std := rng.New(h.Seed, rng.Text("head.init"), uint64(i)), math.Sqrt(2/float64(in))
-		w := fill("weight", []int64{int64(out), in}, func() float32 { return float32(std * s.Normal()) })
-		bias := fill("bias", []int64{int64(out)}, zero)
-		trainable = append(trainable, w, bias)
-		name := ""
-		if i == len(h.Hidden) {
-			name = Logits
+		for j := range l.Weight {
+			l.Weight[j] = float32(std * s.Normal())
 		}
-		x = b.Node("Gemm", name, []string{x, w, bias}, graph.Int("transB", 1))
-		layer++
-		if i < len(h.Hidden) {
-			x = b.Node("Relu", "", []string{x})
-			layer++
-		}
-		in = int64(out)
+		layers = append(layers, l)
+		in = out
 	}
-	b.Output(x, graph.Float32, "N", h.Classes)
-	return b.Model(), trainable
+	return layers
 }

@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"finetune/onnx/batchnorm"
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
 )
@@ -25,7 +26,7 @@ func (b *build) batchNormOf(node *onnxpb.NodeProto) (batchNorm, error) {
 		return batchNorm{}, b.badNode(node, "input of shape %v; only [batch, features] and [batch, channels, height, width] have a rule", s)
 	}
 	return batchNorm{node: node, x: in[0], scale: in[1], bias: in[2], mean: in[3], variance: in[4], y: node.Output[0],
-		channels: b.shape[in[1]], epsilon: graph.FindFloat(node, "epsilon", 1e-5)}, nil
+		channels: b.shape[in[1]], epsilon: graph.FindFloat(node, "epsilon", batchnorm.Epsilon)}, nil
 }
 
 // batchStats reports whether a BatchNormalization uses the batch's statistics.
@@ -215,7 +216,7 @@ func layerNormRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	mean := func(v string) string { return b.mul(b.sumKeep(v, -1), b.scalar(1/float32(width))) }
 	centred := b.sub(x, mean(x))
 	variance := mean(b.mul(centred, centred))
-	inv := b.unary("Reciprocal", b.unary("Sqrt", b.add(variance, b.scalar(graph.FindFloat(n, "epsilon", 1e-5)))))
+	inv := b.unary("Reciprocal", b.unary("Sqrt", b.add(variance, b.scalar(graph.FindFloat(n, "epsilon", batchnorm.Epsilon)))))
 	z := b.mul(centred, inv)
 	g := b.mul(dy, scale)
 	dx := b.mul(b.sub(b.sub(g, mean(g)), b.mul(z, mean(b.mul(g, z)))), inv)

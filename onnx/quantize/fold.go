@@ -8,13 +8,13 @@ package quantize
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
 
 	"finetune/internal/failure"
+	"finetune/onnx/batchnorm"
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
 )
@@ -148,36 +148,32 @@ func Fold(m *graph.Model) (*graph.Model, error) {
 	return e.finish()
 }
 
+// foldInto folds norm into conv, unless a tensor of theirs is computed.
 func (e *editor) foldInto(conv, norm *onnxpb.NodeProto) (bool, error) {
-	shape := e.inits[conv.Input[1]].GetDims()
-	w, gamma, beta, mean, variance := e.floats(conv.Input[1]), e.floats(norm.Input[1]), e.floats(norm.Input[2]), e.floats(norm.Input[3]), e.floats(norm.Input[4])
-	if w == nil || gamma == nil || beta == nil || mean == nil || variance == nil {
+	n := batchnorm.Norm{
+		Gamma: e.floats(norm.Input[1]), Beta: e.floats(norm.Input[2]), Mean: e.floats(norm.Input[3]), Variance: e.floats(norm.Input[4]),
+		Epsilon: float64(graph.FindFloat(norm, "epsilon", batchnorm.Epsilon)),
+	}
+	weight, shape := e.floats(conv.Input[1]), e.inits[conv.Input[1]].GetDims()
+	if weight == nil || n.Gamma == nil || n.Beta == nil || n.Mean == nil || n.Variance == nil {
 		return false, nil
 	}
-	if len(w) == 0 || len(shape) == 0 {
+	if len(weight) == 0 || len(shape) == 0 {
 		return false, nil // ONNX Runtime refuses such a Conv with its own words
 	}
 	channels := int(shape[0])
 	bias := make([]float32, channels)
 	if len(conv.Input) > 2 && conv.Input[2] != "" {
-		if bias = slices.Clone(e.floats(conv.Input[2])); bias == nil {
+		if bias = e.floats(conv.Input[2]); bias == nil {
 			return false, nil
 		}
 	}
-	if len(bias) != channels || len(gamma) != channels || len(beta) != channels || len(mean) != channels || len(variance) != channels {
+	if len(bias) != channels || n.Channels() != channels {
 		return false, failure.Data(fmt.Errorf("quantize: %s: node %q: its sizes do not fit the %d channels before it", e.model.Path, norm.GetName(), channels))
 	}
-	eps := float64(graph.FindFloat(norm, "epsilon", 1e-5))
-	folded, each := make([]float32, len(w)), len(w)/channels
-	for c := range channels {
-		s := float64(gamma[c]) / math.Sqrt(float64(variance[c])+eps)
-		for i := c * each; i < (c+1)*each; i++ {
-			folded[i] = float32(float64(w[i]) * s)
-		}
-		bias[c] = float32((float64(bias[c])-float64(mean[c]))*s + float64(beta[c]))
-	}
+	weight, bias = n.IntoPrevious(weight, bias)
 	name := norm.Output[0]
-	conv.Input = []string{conv.Input[0], e.add(graph.FloatTensor(name+"/weight", shape, folded)), e.add(graph.FloatTensor(name+"/bias", []int64{int64(channels)}, bias))}
+	conv.Input = []string{conv.Input[0], e.add(graph.FloatTensor(name+"/weight", shape, weight)), e.add(graph.FloatTensor(name+"/bias", shape[:1], bias))}
 	conv.Output = []string{name}
 	e.maker[name] = conv
 	return true, nil
