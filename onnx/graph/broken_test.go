@@ -28,7 +28,7 @@ var methods = map[string]func(m *graph.Model) error{
 	"Features":      func(m *graph.Model) error { _, err := m.Features("conv"); return err },
 	"Groups":        func(m *graph.Model) error { _, err := m.Groups(); return err },
 	"Describe":      func(m *graph.Model) error { _, err := graph.Describe(m); return err },
-	"CheckDivisors": (*graph.Model).CheckDivisors,
+	"CheckDivisors": func(m *graph.Model) error { return m.CheckDivisors() },
 	"Check":         (*graph.Model).Check,
 }
 

@@ -71,7 +71,7 @@ func (m *Model) survey() (*view, error) {
 	for _, in := range m.Inputs() {
 		given[in.Name] = in.sample()
 	}
-	s, err := m.infer(given)
+	s, err := m.inferred(given)
 	if err != nil {
 		return nil, err
 	}
@@ -211,14 +211,6 @@ func (v *view) halfReduced(tensor string) string {
 	return firstInput(n)
 }
 
-// firstInput is the tensor n reads first, "" if none or no node.
-func firstInput(n *onnxpb.NodeProto) string {
-	if len(n.GetInput()) == 0 {
-		return ""
-	}
-	return n.Input[0]
-}
-
 // separates reports whether every path from an input to the first output that
 // needs one of nodes goes through one of them.
 func (v *view) separates(nodes []*onnxpb.NodeProto) bool {
@@ -346,4 +338,53 @@ func kept[T any](list []T, keep func(T) bool) []T {
 		}
 	}
 	return out
+}
+
+// describe states the type and shape of a tensor as far as they are known.
+// Dimensions that only a sample image has are left open.
+func (v *view) describe(tensor string) *onnxpb.ValueInfoProto {
+	info := &onnxpb.ValueInfoProto{Name: proto.String(tensor), Type: &onnxpb.TypeProto{}}
+	t := &onnxpb.TypeProto_Tensor{ElemType: proto.Int32(v.elem(tensor))}
+	info.Type.Value = &onnxpb.TypeProto_TensorType{TensorType: t}
+	open, err := v.model.Shapes(nil)
+	dims, ok := open[tensor]
+	if err != nil || !ok {
+		return info
+	}
+	t.Shape = &onnxpb.TensorShapeProto{}
+	for i, d := range dims {
+		switch {
+		case d >= 0:
+			t.Shape.Dim = append(t.Shape.Dim, dimValue(d))
+		case i == 0:
+			t.Shape.Dim = append(t.Shape.Dim, dimParam(v.model.batchName()))
+		default:
+			t.Shape.Dim = append(t.Shape.Dim, &onnxpb.TensorShapeProto_Dimension{})
+		}
+	}
+	return info
+}
+
+// elem is the element type of a tensor: as stated, or that of its maker's first
+// input, which is right for all operators of images but those named here.
+func (v *view) elem(tensor string) int32 {
+	types := map[string]int32{}
+	for _, list := range [][]*onnxpb.ValueInfoProto{v.model.Graph.Input, v.model.Graph.ValueInfo, v.model.Graph.Output} {
+		for _, i := range list {
+			if e := i.GetType().GetTensorType().GetElemType(); e != 0 {
+				types[i.GetName()] = e
+			}
+		}
+	}
+	for _, t := range v.model.Graph.Initializer {
+		types[t.GetName()] = t.GetDataType()
+	}
+	for _, n := range v.nodes {
+		for i, out := range n.Output {
+			if _, ok := types[out]; !ok {
+				types[out] = outputElem(n, v.model.Op(n), i, types)
+			}
+		}
+	}
+	return types[tensor]
 }

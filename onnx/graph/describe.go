@@ -77,13 +77,6 @@ func Describe(m *Model) (Info, error) {
 	return info, err
 }
 
-func domainName(domain string) string {
-	if isONNX(domain) {
-		return "ai.onnx"
-	}
-	return domain
-}
-
 func (m *Model) operators() []OperatorCount {
 	count := map[string]int{}
 	for _, n := range m.Graph.Node {

@@ -115,7 +115,7 @@ func (m *Model) hoist() {
 // becomes 0, "as in the input".
 func (m *Model) openBatch(image Input, cut string) *Model {
 	batch := image.Batch()
-	s, err := m.infer(nil)
+	s, err := m.inferred(nil)
 	if err != nil {
 		return m
 	}
@@ -159,33 +159,12 @@ func (m *Model) openBatch(image Input, cut string) *Model {
 	return out
 }
 
-// openTarget is the target of Reshape node n for any batch, or nil if n is no
-// Reshape that keeps a batch of the given size in front.
-func (s *inferer) openTarget(n *onnxpb.NodeProto, batch int64) []int64 {
-	if s.model.Op(n).Standard() != "Reshape" {
-		return nil
-	}
-	x, target := s.in(n, 0), slices.Clone(s.value(n, 1))
-	if len(x) == 0 || x[0] != batch || len(target) == 0 || target[0] != batch {
-		return nil
-	}
-	switch {
-	case FindInt(n, "allowzero", 0) == 0:
-		target[0] = 0
-	case !slices.Contains(target, -1):
-		target[0] = -1
-	default:
-		return nil
-	}
-	return target
-}
-
 // batchComesThrough reports whether a batch of n images makes n maps at cut,
 // with every Reshape on the way keeping the number of values.
 func (m *Model) batchComesThrough(image Input, cut string, n int64) bool {
-	shape := image.sample()
-	shape[0] = n
-	s, err := m.infer(map[string][]int64{image.Name: shape})
+	sampled := image.sample()
+	sampled[0] = n
+	s, err := m.inferred(map[string][]int64{image.Name: sampled})
 	if err != nil || len(s.dims[cut]) == 0 || s.dims[cut][0] != n {
 		return false
 	}

@@ -31,9 +31,9 @@ func (m *Model) Groups(splits ...string) ([]Group, error) {
 	if len(splits) == 0 {
 		groups := m.collect(nodes, m.strideLevels(nodes), 2)
 		if len(groups[0].Parameters) == 0 || len(groups[1].Parameters) == 0 {
-			return named(m.collect(nodes, make([]int, len(nodes)), 1)), nil
+			return withNames(m.collect(nodes, make([]int, len(nodes)), 1)), nil
 		}
-		return named(groups), nil
+		return withNames(groups), nil
 	}
 	level, err := m.splitLevels(nodes, splits)
 	if err != nil {
@@ -45,10 +45,10 @@ func (m *Model) Groups(splits ...string) ([]Group, error) {
 			return nil, m.badf("layer group %d of %d has no weights of its own; split at other nodes", k+1, len(groups))
 		}
 	}
-	return named(groups), nil
+	return withNames(groups), nil
 }
 
-func named(groups []Group) []Group {
+func withNames(groups []Group) []Group {
 	for k := range groups {
 		switch len(groups) {
 		case 1:

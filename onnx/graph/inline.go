@@ -183,3 +183,11 @@ func passed(attrs []Attr, n *onnxpb.NodeProto, f *onnxpb.FunctionProto) []Attr {
 	}
 	return out
 }
+
+func (m *Model) functionsByID() map[string]*onnxpb.FunctionProto {
+	byID := map[string]*onnxpb.FunctionProto{}
+	for _, f := range m.Functions {
+		byID[callID(f.GetDomain(), f.GetName(), f.GetOverload())] = f
+	}
+	return byID
+}

@@ -4,8 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"google.golang.org/protobuf/proto"
-
 	"finetune/onnx/graph/onnxpb"
 )
 
@@ -155,31 +153,6 @@ func (in Input) sample() []int64 {
 	return dims
 }
 
-// describe states the type and shape of a tensor as far as they are known.
-// Dimensions that only a sample image has are left open.
-func (v *view) describe(tensor string) *onnxpb.ValueInfoProto {
-	info := &onnxpb.ValueInfoProto{Name: proto.String(tensor), Type: &onnxpb.TypeProto{}}
-	t := &onnxpb.TypeProto_Tensor{ElemType: proto.Int32(v.elem(tensor))}
-	info.Type.Value = &onnxpb.TypeProto_TensorType{TensorType: t}
-	open, err := v.model.Shapes(nil)
-	dims, ok := open[tensor]
-	if err != nil || !ok {
-		return info
-	}
-	t.Shape = &onnxpb.TensorShapeProto{}
-	for i, d := range dims {
-		switch {
-		case d >= 0:
-			t.Shape.Dim = append(t.Shape.Dim, dimValue(d))
-		case i == 0:
-			t.Shape.Dim = append(t.Shape.Dim, dimParam(v.model.batchName()))
-		default:
-			t.Shape.Dim = append(t.Shape.Dim, &onnxpb.TensorShapeProto_Dimension{})
-		}
-	}
-	return info
-}
-
 // batchName is what the graph calls its open batch dimension, "N" if nothing.
 func (m *Model) batchName() string {
 	for _, in := range m.Graph.Input {
@@ -188,30 +161,6 @@ func (m *Model) batchName() string {
 		}
 	}
 	return "N"
-}
-
-// elem is the element type of a tensor: as stated, or that of its maker's first
-// input, which is right for all operators of images but those named here.
-func (v *view) elem(tensor string) int32 {
-	types := map[string]int32{}
-	for _, list := range [][]*onnxpb.ValueInfoProto{v.model.Graph.Input, v.model.Graph.ValueInfo, v.model.Graph.Output} {
-		for _, i := range list {
-			if e := i.GetType().GetTensorType().GetElemType(); e != 0 {
-				types[i.GetName()] = e
-			}
-		}
-	}
-	for _, t := range v.model.Graph.Initializer {
-		types[t.GetName()] = t.GetDataType()
-	}
-	for _, n := range v.nodes {
-		for i, out := range n.Output {
-			if _, ok := types[out]; !ok {
-				types[out] = outputElem(n, v.model.Op(n), i, types)
-			}
-		}
-	}
-	return types[tensor]
 }
 
 func outputElem(n *onnxpb.NodeProto, op Op, output int, types map[string]int32) int32 {
@@ -248,4 +197,28 @@ func outputElem(n *onnxpb.NodeProto, op Op, output int, types map[string]int32) 
 		return Bool
 	}
 	return in(0)
+}
+
+// declared is the shape a graph states for a tensor; nil if it states none.
+func declared(v *onnxpb.ValueInfoProto) []int64 {
+	shape := v.GetType().GetTensorType().GetShape()
+	if shape == nil {
+		return nil
+	}
+	dims := make([]int64, len(shape.Dim))
+	for i, d := range shape.Dim {
+		dims[i] = -1
+		if v, ok := d.Value.(*onnxpb.TensorShapeProto_Dimension_DimValue); ok && v.DimValue >= 0 {
+			dims[i] = v.DimValue
+		}
+	}
+	return dims
+}
+
+// firstInput is the tensor n reads first, "" if none or no node.
+func firstInput(n *onnxpb.NodeProto) string {
+	if len(n.GetInput()) == 0 {
+		return ""
+	}
+	return n.Input[0]
 }

@@ -85,3 +85,10 @@ func opsNamed[T any](table map[Op]T, domain string, value T, names ...string) {
 		table[Op{Domain: domain, Name: name}] = value
 	}
 }
+
+func domainName(domain string) string {
+	if isONNX(domain) {
+		return "ai.onnx"
+	}
+	return domain
+}

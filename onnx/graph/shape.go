@@ -22,7 +22,7 @@ func (m *Model) Shapes(inputs map[string][]int64) (map[string][]int64, error) {
 // Infer is Shapes with the values of small integer tensors that follow from
 // the shapes, as an exporter computes limits of slices and shapes of views.
 func (m *Model) Infer(inputs map[string][]int64) (shapes, values map[string][]int64, err error) {
-	s, err := m.infer(inputs)
+	s, err := m.inferred(inputs)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -50,7 +50,7 @@ const hidden = math.MinInt64/2 + 12345
 // axes are shorter.
 const maxValue = 256
 
-func (m *Model) infer(inputs map[string][]int64) (*inferer, error) {
+func (m *Model) inferred(inputs map[string][]int64) (*inferer, error) {
 	s := &inferer{model: m, dims: map[string][]int64{}, ints: map[string][]int64{}}
 	moved := false // a declared size was overridden, so value_info may be wrong
 	left := len(inputs)
@@ -172,22 +172,6 @@ func (s *inferer) outValue(n *onnxpb.NodeProto, v []int64, scalar bool) {
 	}
 }
 
-// declared is the shape a graph states for a tensor; nil if it states none.
-func declared(v *onnxpb.ValueInfoProto) []int64 {
-	shape := v.GetType().GetTensorType().GetShape()
-	if shape == nil {
-		return nil
-	}
-	dims := make([]int64, len(shape.Dim))
-	for i, d := range shape.Dim {
-		dims[i] = -1
-		if v, ok := d.Value.(*onnxpb.TensorShapeProto_Dimension_DimValue); ok && v.DimValue >= 0 {
-			dims[i] = v.DimValue
-		}
-	}
-	return dims
-}
-
 // fits reports whether given agrees with the known dimensions of dims.
 func fits(dims, given []int64) bool {
 	if dims == nil {
@@ -211,4 +195,25 @@ func axisOf(axis int64, rank int) (int, bool) {
 		axis += int64(rank)
 	}
 	return int(axis), axis >= 0 && axis < int64(rank)
+}
+
+// openTarget is the target of Reshape node n for any batch, or nil if n is no
+// Reshape that keeps a batch of the given size in front.
+func (s *inferer) openTarget(n *onnxpb.NodeProto, batch int64) []int64 {
+	if s.model.Op(n).Standard() != "Reshape" {
+		return nil
+	}
+	x, target := s.in(n, 0), slices.Clone(s.value(n, 1))
+	if len(x) == 0 || x[0] != batch || len(target) == 0 || target[0] != batch {
+		return nil
+	}
+	switch {
+	case FindInt(n, "allowzero", 0) == 0:
+		target[0] = 0
+	case !slices.Contains(target, -1):
+		target[0] = -1
+	default:
+		return nil
+	}
+	return target
 }

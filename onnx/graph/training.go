@@ -36,14 +36,6 @@ func (m *Model) CheckInference() error {
 		"export it in inference mode (PyTorch: net.eval(), then torch.onnx.export without training=)", c.found[0], more)
 }
 
-func (m *Model) functionsByID() map[string]*onnxpb.FunctionProto {
-	byID := map[string]*onnxpb.FunctionProto{}
-	for _, f := range m.Functions {
-		byID[callID(f.GetDomain(), f.GetName(), f.GetOverload())] = f
-	}
-	return byID
-}
-
 // inferenceCheck walks over all nodes that can run.
 type inferenceCheck struct {
 	*inliner
