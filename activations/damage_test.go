@@ -2,12 +2,13 @@ package activations
 
 import (
 	"fmt"
-	"hash/crc32"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"finetune/internal/digest"
 )
 
 func TestBitRot(t *testing.T) {
@@ -112,7 +113,7 @@ func TestReadsPyarrow(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := open(t, t.TempDir(), 5)
-	write(t, filepath.Join(c.Dir(), fmt.Sprintf("shard-%016x-%08x.arrow", 0, crc32.Checksum(data, castagnoli))), string(data))
+	write(t, filepath.Join(c.Dir(), fmt.Sprintf("shard-%016x-%08x.arrow", 0, digest.CRC32C(data))), string(data))
 	if err := c.refresh(); err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,6 +15,8 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"finetune/internal/digest"
 )
 
 const maxFeatures = 1 << 20 // floats in one row
@@ -40,8 +41,6 @@ func (r *rows) add(path, label string, digest Digest, features []float32) {
 func (r *rows) reset() {
 	r.paths, r.labels, r.digests, r.features = r.paths[:0], r.labels[:0], r.digests[:0], r.features[:0]
 }
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // shardName is what this package calls a shard: the digest of its row digests,
 // then the CRC-32C of its bytes. Two processes can only choose one name for
@@ -70,7 +69,7 @@ func (r *rows) encode(k keyFile) (name string, file []byte, err error) {
 		h.Write(r.digests[i][:])
 	}
 	file = buf.Bytes()
-	return fmt.Sprintf("shard-%x-%08x.arrow", h.Sum(nil)[:8], crc32.Checksum(file, castagnoli)), file, nil
+	return fmt.Sprintf("shard-%x-%08x.arrow", h.Sum(nil)[:8], digest.CRC32C(file)), file, nil
 }
 
 func newSchema(k keyFile) *arrow.Schema {
@@ -149,7 +148,7 @@ func openShard(path string, k keyFile, verify bool) (*shard, error) {
 	s := &shard{name: filepath.Base(path), data: data}
 	if verify {
 		want := shardName.FindStringSubmatch(s.name)
-		if got := fmt.Sprintf("%08x", crc32.Checksum(data, castagnoli)); want == nil || got != want[1] {
+		if got := fmt.Sprintf("%08x", digest.CRC32C(data)); want == nil || got != want[1] {
 			return nil, errors.Join(fmt.Errorf("%w: checksum %s, not that in its name", errDamaged, got), s.close())
 		}
 	}

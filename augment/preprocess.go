@@ -253,17 +253,6 @@ func (p Preprocess) tensor(dst []float32, r *raster) error {
 	return nil
 }
 
-// Denormalise undoes the normalisation of x [3, n] in place: x*Std + Mean,
-// clipped to 0..1.
-func (p Preprocess) Denormalise(x []float32) {
-	n := len(x) / 3
-	for c := range 3 {
-		for i, v := range x[c*n:][:n] {
-			x[c*n+i] = max(0, min(v*p.Std[c]+p.Mean[c], 1))
-		}
-	}
-}
-
 // ToImage makes a picture of a tensor [3, Size, Size], for previews; x is only read.
 func (p Preprocess) ToImage(x []float32) *image.RGBA {
 	im := image.NewRGBA(image.Rect(0, 0, p.Size, p.Size))

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 
@@ -206,21 +205,5 @@ func TestFiles(t *testing.T) {
 		if _, _, err := Files(bad); failure.KindOf(err) != failure.DataKind {
 			t.Errorf("%s: %v, want a data error", bad, err)
 		}
-	}
-}
-
-// want: reference section 1.2, NumPy's permutation after seed 42.
-func TestCVIndices(t *testing.T) {
-	equal(t, "n=10", CVIndices(10, 0, 0.2, 42), "[8 1]")
-	equal(t, "n=25", CVIndices(25, 0, 0.2, 42), "[8 16 0 23 11]")
-	equal(t, "n=25 fold 1", CVIndices(25, 1, 0.2, 42), "[9 13 1 22 5]")
-	equal(t, "n=100", CVIndices(100, 0, 0.2, 42)[:5], "[83 53 70 45 44]")
-	breeds := CVIndices(10222, 0, 0.2, 42)
-	equal(t, "n=10222", breeds[:4], "[2882 4514 7717 33]")
-	equal(t, "n=10222", len(breeds), 2044)
-	equal(t, "row 0 and 1", []bool{slices.Contains(breeds, 0), slices.Contains(breeds, 1)}, "[true false]")
-	equal(t, "past the end", CVIndices(10, 9, 0.2, 42), "[]")
-	if got := newMT19937(42).next(); got != 1608637542 {
-		t.Errorf("first output %d, want 1608637542", got)
 	}
 }

@@ -142,32 +142,6 @@ func TestSeveralPhotographsWithTwoLabels(t *testing.T) {
 	}
 }
 
-// want: the 10,000th output of the default seed, as the C++ standard demands of mt19937.
-func TestMersenneTwister(t *testing.T) {
-	m := newMT19937(5489)
-	for range 9999 {
-		m.next()
-	}
-	if got := m.next(); got != 4123659995 {
-		t.Errorf("output %d", got)
-	}
-}
-
-// The folds of one seed are parts of one order.
-func TestCVIndicesAreDisjoint(t *testing.T) {
-	var all []int
-	for fold := range 4 {
-		all = append(all, CVIndices(10, fold, 0.3, 7)...)
-	}
-	equal(t, "last fold", len(CVIndices(10, 3, 0.3, 7)), 1)
-	equal(t, "below 0", CVIndices(10, -1, 0.3, 7), CVIndices(10, 0, 0.3, 7))
-	slices.Sort(all)
-	equal(t, "all", all, "[0 1 2 3 4 5 6 7 8 9]")
-	for n := range 3 {
-		equal(t, "few", len(CVIndices(n, 0, 1, 7)), n)
-	}
-}
-
 func TestCounts(t *testing.T) {
 	set, err := openText(t, "path,label,split\np/1.jpg,a,train\np/2.jpg,b,train\np/3.jpg,a,valid\np/4.jpg,b,valid\np/5.jpg,a,test\np/6.jpg,x,test\n", Options{})
 	if err != nil {

@@ -1,7 +1,6 @@
 package head
 
 import (
-	"errors"
 	"math"
 	"slices"
 	"testing"
@@ -57,11 +56,11 @@ func TestDecayAddsTheWeights(t *testing.T) {
 		for _, decay := range []float64{1, .25} {
 			c := Config{In: 6, Hidden: []int{5}, Classes: 3, Seed: 1}
 			each(t, c, Options{Clip: clip}, func(tr *Trainer) {
-				bare, err := NewTrainer(tr.head.Clone(), tr.options)
+				bare, err := NewTrainer(tr.head.clone(), tr.options)
 				if err != nil {
 					t.Fatal(err)
 				}
-				weights := tr.head.Clone().parameters()
+				weights := tr.head.clone().parameters()
 				step(t, tr, b, Rates{Momentum: .9, Decay: decay})
 				step(t, bare, b, Rates{Momentum: .9})
 				for i, v := range tr.update.state()[0].buffers {
@@ -170,43 +169,6 @@ func TestStepsComeBack(t *testing.T) {
 		if err := b.Restore(a.State()); err != nil || b.Steps() != n {
 			t.Errorf("%d steps come back as %d, %v", n, b.Steps(), err)
 		}
-	}
-}
-
-// An average goes on where it stopped: of 1, 3, 5 and then 7 it is 4.
-func TestAverageGoesOn(t *testing.T) {
-	h, err := New(Config{In: 3, Classes: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := NewAverage(h)
-	add := func(v float32) {
-		for _, p := range h.parameters() {
-			fill(p.Data, v)
-		}
-		a.Add(h)
-	}
-	add(1)
-	add(3)
-	add(5)
-	again := NewAverage(h)
-	if err := again.Restore(a.State()); err != nil || again.Count() != 3 {
-		t.Fatalf("%d snapshots, %v", again.Count(), err)
-	}
-	a = again
-	add(7)
-	if got := a.Head().blocks[0].linear.Weight[0]; math.Abs(float64(got)-4) > 1e-6 || a.Count() != 4 {
-		t.Errorf("the average of %d is %v, want 4", a.Count(), got)
-	}
-	if got := h.blocks[0].linear.Weight[0]; got != 7 {
-		t.Errorf("the head itself has %v", got)
-	}
-	h.SetProducts(failing{at: 0})
-	if _, err := h.Clone().Predict(make([][]float32, 0)); err != nil {
-		t.Error(err)
-	}
-	if _, err := h.Clone().Predict([][]float32{{1, 2, 3}}); !errors.Is(err, errProduct) {
-		t.Errorf("a copy computes by another engine: %v", err)
 	}
 }
 

@@ -1,9 +1,8 @@
-// Package metrics says how good predictions are and which are worth a look.
+// Package metrics says how good predictions are.
 //
 //	right := metrics.Accuracy(logp, labels, classes)
 //	lo, hi := metrics.Wilson(right, len(labels))
 //	cm := metrics.Confusion(logp, labels, classes)
-//	worst := metrics.MostIncorrect(logp, labels, classes, y, 4)
 //
 // logp is row-major float32 [n, classes] of log-probabilities, as head.Predict
 // returns; labels [n] are class indices. Functions are pure; they panic on a shape

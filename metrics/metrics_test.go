@@ -35,15 +35,6 @@ func TestFixture(t *testing.T) {
 	near(t, "log loss", LogLoss(fixture, fixtureLabels, 3), 1.026204, 5e-7)
 	near(t, "top 2", TopK(fixture, fixtureLabels, 3, 2), .7, 1e-15)
 	near(t, "top 3", TopK(fixture, fixtureLabels, 3, 3), 1, 0)
-	equal(t, "most correct cats", MostCorrect(fixture, fixtureLabels, 3, 0, 4), []int{0, 1, 3})
-	equal(t, "most correct dogs", MostCorrect(fixture, fixtureLabels, 3, 1, 4), []int{5})
-	equal(t, "most incorrect cats", MostIncorrect(fixture, fixtureLabels, 3, 0, 4), []int{2})
-	equal(t, "most incorrect dogs", MostIncorrect(fixture, fixtureLabels, 3, 1, 4), []int{6, 7, 4})
-	equal(t, "most incorrect dog", MostIncorrect(fixture, fixtureLabels, 3, 1, 1), []int{6})
-	equal(t, "most incorrect signs", MostIncorrect(fixture, fixtureLabels, 3, 2, 4), []int{})
-	equal(t, "most uncertain", MostUncertain(fixture, 3, 4), []int{3, 4, 1, 0})
-	equal(t, "wrong", ByCorrect(fixture, fixtureLabels, 3, false), []int{2, 4, 6, 7})
-	equal(t, "right", ByCorrect(fixture, fixtureLabels, 3, true), []int{0, 1, 3, 5, 8, 9})
 	equal(t, "confusion", Confusion(fixture, fixtureLabels, 3), [][]int{{3, 1, 0}, {1, 1, 2}, {0, 0, 2}})
 }
 
@@ -58,16 +49,6 @@ func TestPerClass(t *testing.T) {
 	}
 	equal(t, "scores of a class that never occurs", PerClass([][]int{{2, 0}, {0, 0}})[1], Score{})
 	equal(t, "confusion keeps absent classes", Confusion([]float32{0, -9, -9}, []int{0}, 3), [][]int{{1, 0, 0}, {0, 0, 0}, {0, 0, 0}})
-}
-
-// Two classes: smallest top probability and smallest |p-.5| are one order.
-func TestUncertainIsTheLessonsForTwoClasses(t *testing.T) {
-	var logp []float32
-	for _, p := range []float64{.9, .45, .5, .2, .52} {
-		logp = append(logp, float32(math.Log(1-p)), float32(math.Log(p)))
-	}
-	equal(t, "most uncertain", MostUncertain(logp, 2, 9), []int{2, 4, 1, 3, 0})
-	equal(t, "of equals the first", MostUncertain([]float32{-1, -1, -1, -1}, 2, 2), []int{0, 1})
 }
 
 func TestAUC(t *testing.T) {
@@ -185,16 +166,6 @@ func TestNaNIsNeverRight(t *testing.T) {
 		}
 	}
 	near(t, "a decision of NaN", MultiAccuracy([]float32{nan, nan}, []float32{0, 1}, .5), 0, 0)
-}
-
-// Rows that are equally sure keep their order.
-func TestTiesKeepTheOrderOfRows(t *testing.T) {
-	logp := []float32{-.5, -1, -.25, -2, -.5, -1, -.25, -2, -1, -.5, -1, -.5, -3, -.5}
-	labels := []int{0, 0, 0, 0, 0, 0, 0}
-	equal(t, "most correct", MostCorrect(logp, labels, 2, 0, 9), []int{1, 3, 0, 2})
-	equal(t, "most incorrect", MostIncorrect(logp, labels, 2, 0, 9), []int{6, 4, 5})
-	equal(t, "most uncertain", MostUncertain(logp, 2, 9), []int{0, 2, 4, 5, 6, 1, 3})
-	equal(t, "none wanted", MostUncertain(logp, 2, 0), []int{})
 }
 
 // Bins are (Lo, Hi]: a probability at an end lies in the lower bin, 0 in the first and 1 in the last.

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"math"
@@ -15,6 +14,7 @@ import (
 	"regexp"
 	"runtime"
 
+	"finetune/internal/digest"
 	"finetune/internal/durable"
 	"finetune/internal/failure"
 	"finetune/internal/lock"
@@ -186,7 +186,7 @@ func (j *Journal) Append(rows []Row) error {
 	for _, r := range rows {
 		b = j.encode(b, r)
 	}
-	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	b = binary.LittleEndian.AppendUint32(b, digest.CRC32C(b))
 	if err := durable.WriteFile(j.path(len(j.rows)), b); err != nil {
 		return fmt.Errorf("scores: %w", err)
 	}
@@ -223,7 +223,7 @@ func (j *Journal) chunk(i int, yield func(Row) error) error {
 		return fmt.Errorf("scores: %w", err)
 	}
 	n := len(b) - 4
-	if n < 0 || crc32.Checksum(b[:n], castagnoli) != binary.LittleEndian.Uint32(b[n:]) {
+	if n < 0 || digest.CRC32C(b[:n]) != binary.LittleEndian.Uint32(b[n:]) {
 		return fmt.Errorf("scores: %s: damaged: wrong checksum; score again", j.path(i))
 	}
 	in, row := bytes.NewReader(b[:n]), make(Row, len(j.columns))
@@ -237,8 +237,6 @@ func (j *Journal) chunk(i int, yield func(Row) error) error {
 	}
 	return nil
 }
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 const maxText = 1 << 20 // bytes in a cell
 

@@ -3,13 +3,13 @@ package scores
 import (
 	"encoding/binary"
 	"errors"
-	"hash/crc32"
 	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"finetune/internal/digest"
 	"finetune/internal/durable"
 	"finetune/internal/failure"
 )
@@ -73,7 +73,7 @@ func TestJournalOfChunksThatAreNoRows(t *testing.T) {
 		out := filepath.Join(t.TempDir(), "scores.csv")
 		j := openJournal(t, out)
 		fillJournal(t, j, 1)
-		b := binary.LittleEndian.AppendUint32([]byte(body), crc32.Checksum([]byte(body), crc32.MakeTable(crc32.Castagnoli)))
+		b := binary.LittleEndian.AppendUint32([]byte(body), digest.CRC32C([]byte(body)))
 		if err := errors.Join(os.WriteFile(j.path(1), b, 0o666), j.Close()); err != nil {
 			t.Fatal(err)
 		}

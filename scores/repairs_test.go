@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"math"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/parquet/file"
 
+	"finetune/internal/digest"
 	"finetune/internal/durable"
 	"finetune/internal/failure"
 )
@@ -25,7 +25,7 @@ func TestJournalOfAnEarlierVersion(t *testing.T) {
 	key := "{\n  \"format\": 1,\n  \"key\": \"key\",\n  \"columns\": [\n    {\n      \"Name\": \"path\",\n      \"Number\": false\n    },\n" +
 		"    {\n      \"Name\": \"p\",\n      \"Number\": true\n    }\n  ]\n}"
 	rows := "\x05a.jpg\x00\x00\x80\x3f\x05b.jpg\x00\x00\x00\xbf"
-	chunk := binary.LittleEndian.AppendUint32([]byte(rows), crc32.Checksum([]byte(rows), crc32.MakeTable(crc32.Castagnoli)))
+	chunk := binary.LittleEndian.AppendUint32([]byte(rows), digest.CRC32C([]byte(rows)))
 	dir := out + ".journal"
 	if err := errors.Join(os.Mkdir(dir, 0o777), os.WriteFile(filepath.Join(dir, "key.json"), []byte(key), 0o666),
 		os.WriteFile(filepath.Join(dir, "rows-000000000"), chunk, 0o666)); err != nil {

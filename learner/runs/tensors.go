@@ -2,13 +2,13 @@ package runs
 
 import (
 	"fmt"
-	"hash/crc32"
 	"io"
 	"maps"
 	"slices"
 	"strings"
 	"unsafe"
 
+	"finetune/internal/digest"
 	"finetune/internal/durable"
 	"finetune/internal/failure"
 	"finetune/onnx/weights"
@@ -42,7 +42,7 @@ func ReadTensors(path string) ([]weights.Tensor, map[string]string, error) {
 // tensorSum is the CRC-32C of tensors, in the order of their names, and of the
 // metadata beside them.
 func tensorSum(tensors []weights.Tensor, meta map[string]string) string {
-	h := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	h := digest.NewCRC32C()
 	for _, k := range slices.Sorted(maps.Keys(meta)) {
 		fmt.Fprintf(h, "%q %q\n", k, meta[k])
 	}

@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"finetune/internal/colour"
+	"finetune/internal/digest"
 	"finetune/internal/durable"
 	"finetune/internal/failure"
 )
@@ -88,7 +88,7 @@ func (w wire) sum() string {
 	if err != nil {
 		return "" // numbers that are no numbers: check refuses them
 	}
-	return fmt.Sprintf("%08x", crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli)))
+	return fmt.Sprintf("%08x", digest.CRC32C(data))
 }
 
 const maxSpec = 4 << 20 // bytes; a foreign body lists its parameters by name

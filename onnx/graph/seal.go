@@ -3,11 +3,11 @@ package graph
 import (
 	"bytes"
 	"fmt"
-	"hash/crc32"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
 
+	"finetune/internal/digest"
 	"finetune/onnx/graph/onnxpb"
 )
 
@@ -47,7 +47,7 @@ func (m *Model) Sealed() bool {
 }
 
 func checksum(data []byte) string {
-	return fmt.Sprintf("%08x", crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli)))
+	return fmt.Sprintf("%08x", digest.CRC32C(data))
 }
 
 // checkSeal compares data, from which m was parsed, with its checksum, if it has one.
