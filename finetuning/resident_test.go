@@ -19,7 +19,7 @@ func TestResident(t *testing.T) {
 	var states [2][]weights.Tensor
 	var seen [2][]float32
 	for i, device := range []string{"cpu", onnxtest.Device()} {
-		tr := open(t, dir, Options{Seed: 3, Threads: 1, MicroBatch: 2, Device: device, Exact: true, resident: i == 1})
+		tr := open(t, dir, Options{Seed: 3, Threads: 1, MicroBatch: 2, Device: device, NoTF32: true, resident: i == 1})
 		step := func(k, n int) {
 			t.Helper()
 			x, y := batch(uint64(k), n)

@@ -35,7 +35,7 @@ type Options struct {
 	// ClassWeights are the loss's, by class; nil for none.
 	ClassWeights   []float32
 	LabelSmoothing float32
-	Exact          bool // on a GPU: no TF32
+	NoTF32         bool // on a GPU: no TF32
 	// resident keeps tensors in the device's memory on a CPU too; for tests.
 	resident bool
 }
@@ -148,7 +148,7 @@ func (t *Trainer) open(dir string) error {
 		}
 		t.fixed = append(t.fixed, tensor)
 	}
-	options := onnx.Options{Threads: t.o.Threads, Device: t.o.Device, Spin: true, Finish: true, Exact: t.o.Exact}
+	options := onnx.Options{Threads: t.o.Threads, Device: t.o.Device, Spin: true, Finish: true, NoTF32: t.o.NoTF32}
 	options.Resident = resident
 	if resident {
 		if t.device, err = t.newDevice(options); err != nil {

@@ -58,7 +58,7 @@ func writeState(t testing.TB, body string, state []weights.Tensor, change func(*
 func open(t testing.TB, dir string, o Options) *Trainer {
 	t.Helper()
 	if o.Device == "" {
-		o.Device, o.Exact = onnxtest.Device(), true
+		o.Device, o.NoTF32 = onnxtest.Device(), true
 	}
 	tr, err := Open(dir, o)
 	if err != nil {

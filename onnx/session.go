@@ -25,7 +25,7 @@ type Options struct {
 	// where later runs take them: only sessions read them.
 	Resident bool
 	Finish   bool // Terminate does not end its runs, which write in place
-	Exact    bool // on a GPU: float32 products with all 24 bits, not TF32's 11
+	NoTF32   bool // on a GPU: float32 products with all 24 bits, not TF32's 11
 }
 
 // Session is a loaded model with named inputs and outputs.
@@ -169,7 +169,7 @@ func appendProvider(so *ort.SessionOptions, o Options) (string, error) {
 	cuda, err := ort.NewCUDAProviderOptions()
 	if err == nil {
 		defer cuda.Destroy()
-		if o.Exact {
+		if o.NoTF32 {
 			err = cuda.Update(map[string]string{"use_tf32": "0"})
 		}
 	}

@@ -40,7 +40,7 @@ func openExported(path string, m runs.Machine) (*Classifier, error) {
 		return nil, err
 	}
 	c, err := FromModel(path, model, m)
-	if err == nil && !model.Sealed() {
+	if err == nil && !model.HasChecksum() {
 		err = errors.Join(failure.Data(fmt.Errorf("learner: %s: damaged: no checksum in its metadata; export it again",
 			path)), c.Close())
 	}

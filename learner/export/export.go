@@ -126,7 +126,7 @@ func (e *exporter) export(ctx context.Context) (*Report, error) {
 	if err := addSelfTest(ctx, file, m); err != nil {
 		return nil, err
 	}
-	if err := m.Seal(); err != nil {
+	if err := m.AddChecksum(); err != nil {
 		return nil, err
 	}
 	if file.Digest, err = m.Digest(); err != nil {

@@ -168,7 +168,7 @@ func TestFilesThatAreNoExports(t *testing.T) {
 	g.SetMeta(classify.MetaSelfTest, string(data))
 	g.MetadataProps = slices.DeleteFunc(g.MetadataProps,
 		func(p *onnxpb.StringStringEntryProto) bool { return p.GetKey() == "finetune.crc32c" })
-	if err := g.Seal(); err != nil { // whole, but of another model
+	if err := g.AddChecksum(); err != nil { // whole, but of another model
 		t.Fatal(err)
 	}
 	if err := g.Write(path); err != nil {

@@ -61,7 +61,7 @@ func int8Digest(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !m.Sealed() {
+	if !m.HasChecksum() {
 		return "", failure.Data(fmt.Errorf("learner: %s: damaged: no checksum in its metadata", path))
 	}
 	return digest.File(path)
@@ -75,7 +75,7 @@ func (s *Setup) makeInt8(ctx context.Context, path string, items []dataset.Item)
 	if m, err = QuantizeInt8(ctx, m, s.Preprocess, items, s.Config.Machine, s.UI); err != nil {
 		return "", err
 	}
-	if err := m.Seal(); err != nil {
+	if err := m.AddChecksum(); err != nil {
 		return "", err
 	}
 	if err := m.Write(path); err != nil {

@@ -188,7 +188,7 @@ func (tr *training) newFullFit(ctx context.Context, dir string, fresh bool) (*fi
 	}
 	t, err := finetuning.Open(dir, finetuning.Options{
 		Seed: c.Seed, Threads: tr.Config.Machine.Threads, Device: tr.Config.Machine.Device, MicroBatch: c.MicroBatch,
-		Exact: tr.Config.Machine.NoTF32, ClassWeights: options.Loss.Weights, LabelSmoothing: float32(c.Smoothing),
+		NoTF32: tr.Config.Machine.NoTF32, ClassWeights: options.Loss.Weights, LabelSmoothing: float32(c.Smoothing),
 	})
 	if err != nil {
 		return nil, nil, err

@@ -18,7 +18,7 @@ func (tr *training) cutPrefix(o *artifacts.Options, photographs int) error {
 	for _, g := range o.Groups[min(o.FreezeTo, len(o.Groups)):] {
 		trainable = append(trainable, g.Parameters...)
 	}
-	tensors, err := o.Body.Frontiers(trainable)
+	tensors, err := o.Body.FrozenOutputs(trainable)
 	if err != nil {
 		return err
 	}

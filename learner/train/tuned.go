@@ -70,7 +70,7 @@ func (tr *training) writeBody(path string, m *fullModel) (bodies.Body, error) {
 	if err != nil {
 		return bodies.Body{}, err
 	}
-	model.Untie()
+	model.UnshareInitializers()
 	all, err := m.trainer.Weights()
 	if err != nil {
 		return bodies.Body{}, err

@@ -115,7 +115,7 @@ func Write(dir string, o Options) (Manifest, error) {
 		models[PrefixFile] = o.Prefix
 	}
 	for name, m := range models {
-		if err := m.Seal(); err != nil {
+		if err := m.AddChecksum(); err != nil {
 			return Manifest{}, err
 		}
 		if err := m.Write(filepath.Join(dir, name)); err != nil {

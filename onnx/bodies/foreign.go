@@ -159,7 +159,7 @@ func (b *Body) complete(split string) error {
 	shape := features.Outputs()[0].Shape
 	s.Channels = shape[len(shape)-1] / 2
 	if s.Groups == nil || split != "" {
-		m.Untie() // as FeatureModel does: what is apart there needs a group
+		m.UnshareInitializers() // as FeatureModel does: what is apart there needs a group
 		s.Groups, err = groupsOf(m, s.Cut, split)
 	}
 	return err
@@ -227,13 +227,13 @@ func groupsOf(m *graph.Model, cut, split string) ([]Group, error) {
 // FeatureModel reads the body and cuts it: a batch of normalised images
 // [N, 3, Size, Size] in, float32 [N, Spec.Features()] out, maxima before means.
 // The model has one input and one output, "features"; a body of layout NHWC gets
-// a transposition in front. Tensors that an exporter tied are apart (graph.Untie).
+// a transposition in front. Tensors that an exporter tied are apart (graph.UnshareInitializers).
 func FeatureModel(b Body) (*graph.Model, error) {
 	m, err := graph.Read(b.Path)
 	if err != nil {
 		return nil, err
 	}
-	m.Untie()
+	m.UnshareInitializers()
 	f, err := m.Features(b.Spec.Cut)
 	if err != nil {
 		return nil, err

@@ -8,11 +8,11 @@ import (
 	"finetune/onnx/graph/onnxpb"
 )
 
-// Frontiers names the tensors that leave the part of the model which none of
+// FrozenOutputs names the tensors that leave the part of the model which none of
 // the trainable initializers reaches and which the model's input does: what
 // stays the same for an image while they train. Where it is one tensor, CutAt
 // gives what stands before it and After what follows.
-func (m *Model) Frontiers(trainable []string) ([]string, error) {
+func (m *Model) FrozenOutputs(trainable []string) ([]string, error) {
 	nodes, err := m.Sorted()
 	if err != nil {
 		return nil, err

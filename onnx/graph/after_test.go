@@ -36,7 +36,7 @@ func TestFrontiers(t *testing.T) {
 		{[]string{"outer.weight"}, []string{"inner", "x"}}, // the sum reads x past the frozen layer
 		{nil, []string{"features"}},
 	} {
-		got, err := m.Frontiers(tt.trainable)
+		got, err := m.FrozenOutputs(tt.trainable)
 		if err != nil || !slices.Equal(got, tt.want) {
 			t.Errorf("frontiers of %v: %v, %v; want %v", tt.trainable, got, err, tt.want)
 		}

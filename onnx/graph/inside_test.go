@@ -142,11 +142,11 @@ func TestJoinHeaders(t *testing.T) {
 	b.IrVersion, b.Path = proto.Int64(9), "b.onnx"
 	a.SetMeta("classes", "old")
 	b.Functions = []*onnxpb.FunctionProto{proto.Clone(a.Functions[0]).(*onnxpb.FunctionProto), {Name: proto.String("other"), Domain: proto.String("pkg")}}
-	sealed := scaler(17)
-	if err := sealed.Seal(); err != nil {
+	checked := scaler(17)
+	if err := checked.AddChecksum(); err != nil {
 		t.Fatal(err)
 	}
-	b.MetadataProps = append(b.MetadataProps, sealed.MetadataProps[len(sealed.MetadataProps)-1])
+	b.MetadataProps = append(b.MetadataProps, checked.MetadataProps[len(checked.MetadataProps)-1])
 	m, err := graph.Join(a, b, map[string]string{"x": "map"}, "b.")
 	if err != nil {
 		t.Fatal(err)

@@ -19,7 +19,7 @@ import (
 // connected keep theirs. The outputs of the result are those of a that b does
 // not read, then those of b. Both models must import the same version of a
 // domain they share (build b for a.Opset()); the metadata of b wins, and
-// checksums of sealed models, which are not the joined one's, go. A name
+// checksums of both models, which are not the joined one's, go. A name
 // that both use, or one that does not exist, is an error.
 func Join(a, b *Model, connect map[string]string, prefix string) (*Model, error) {
 	out := &Model{ModelProto: shallow(a.ModelProto), Path: cmp.Or(a.Path, b.Path)}

@@ -80,7 +80,7 @@ func decode(data []byte, path string) (*Model, error) {
 	if m.Graph == nil {
 		return nil, m.badf("no graph inside, so not an ONNX model; check that the file is the right one")
 	}
-	return m, m.checkSeal(data)
+	return m, m.verifyChecksum(data)
 }
 
 func readLimited(path string) ([]byte, error) {

@@ -308,7 +308,7 @@ func TestCallsOfFunctions(t *testing.T) {
 			t.Errorf("called %d deep: %v", depth+1, err)
 		}
 	}
-	if !m.Sealed() || m.Seal() != nil || len(m.MetadataProps) != 0 {
+	if !m.HasChecksum() || m.AddChecksum() != nil || len(m.MetadataProps) != 0 {
 		t.Errorf("functions come behind a checksum in a file, so it must have none: %v", m.MetadataProps)
 	}
 }

@@ -70,7 +70,7 @@ func TestOperatorsAreToldByDomain(t *testing.T) {
 		"value of a view":            {"rows", known("rows")},
 		"stride of a convolution":    {"conv", func(m *Model) bool { return m.ownStride(m.Graph.Node[0]) == 16 }},
 		"layout by a convolution":    {"conv", func(m *Model) bool { return m.layoutByUse("image") == "NCHW" }},
-		"an identity of a parameter": {"same", func(m *Model) bool { m.Untie(); return m.Initializers()["same"] != nil }},
+		"an identity of a parameter": {"same", func(m *Model) bool { m.UnshareInitializers(); return m.Initializers()["same"] != nil }},
 		"a cut at a pooling": {"pool", func(m *Model) bool {
 			v, err := m.survey()
 			return err == nil && v.pooled(m.Graph.Node[3]) == "back"

@@ -290,36 +290,56 @@ func gatherRule(s *inferer, n *onnxpb.NodeProto) {
 	s.outValue(n, v, len(out) == 0)
 }
 
+// cut is what a Slice takes of one axis.
+type cut struct {
+	axis, start, end int64
+	step             int64 // 0 where only the run knows it
+}
+
+// cuts reads what Slice node n takes; false where only the run knows where.
+func (s *inferer) cuts(n *onnxpb.NodeProto) ([]cut, bool) {
+	starts, ends := s.list(n, "starts", 1), s.list(n, "ends", 2)
+	axes, steps := s.list(n, "axes", 3), s.value(n, 4)
+	given := func(i int) bool { return i < len(n.Input) && n.Input[i] != "" }
+	computed := len(starts) == 0 && len(n.Input) > 1 || given(3) && axes == nil
+	if computed || len(starts) != len(ends) {
+		return nil, false
+	}
+	list := make([]cut, len(starts))
+	for i := range list {
+		list[i] = cut{axis: int64(i), start: starts[i], end: ends[i], step: 1}
+		if i < len(axes) {
+			list[i].axis = axes[i]
+		}
+		if given(4) {
+			list[i].step = 0
+			if i < len(steps) {
+				list[i].step = steps[i]
+			}
+		}
+	}
+	return list, true
+}
+
 func sliceRule(s *inferer, n *onnxpb.NodeProto) {
 	x := s.in(n, 0)
 	if x == nil {
 		return
 	}
-	starts, ends := s.list(n, "starts", 1), s.list(n, "ends", 2)
-	axes, steps := s.list(n, "axes", 3), s.value(n, 4)
-	if len(n.Input) > 3 && n.Input[3] != "" && axes == nil || len(starts) != len(ends) || len(starts) == 0 && len(n.Input) > 1 {
-		s.out(n, 0, slices.Repeat([]int64{-1}, len(x))) // bounds known only at run time
+	cuts, known := s.cuts(n)
+	if !known {
+		s.out(n, 0, slices.Repeat([]int64{-1}, len(x)))
 		return
 	}
 	out := slices.Clone(x)
-	for i := range starts {
-		axis, step := int64(i), int64(1)
-		if i < len(axes) {
-			axis = axes[i]
-		}
-		if len(n.Input) > 4 && n.Input[4] != "" {
-			step = 0
-			if i < len(steps) {
-				step = steps[i]
-			}
-		}
-		a, ok := axisOf(axis, len(x))
+	for _, c := range cuts {
+		axis, ok := axisOf(c.axis, len(x))
 		if !ok {
 			return
 		}
-		out[a] = sliced(x[a], starts[i], ends[i], step)
-		if v := s.ints[n.Input[0]]; v != nil && len(x) == 1 && step == 1 {
-			from, to := clampRange(starts[i], ends[i], int64(len(v)))
+		out[axis] = sliced(x[axis], c.start, c.end, c.step)
+		if v := s.ints[n.Input[0]]; v != nil && len(x) == 1 && c.step == 1 {
+			from, to := clampRange(c.start, c.end, int64(len(v)))
 			s.outValue(n, slices.Clone(v[min(from, to):to]), false)
 		}
 	}

@@ -168,7 +168,7 @@ func TestUntieLeavesWhatIsMeant(t *testing.T) {
 	b.NodeN("Odd", []string{"vector"}, nil)
 	b.Output(b.Node("Sum", "last", []string{x, b.Node("Identity", "own", []string{"vector"}), "vector"}), graph.Float32)
 	m := b.Model()
-	m.Untie()
+	m.UnshareInitializers()
 	if err := m.Check(); err != nil {
 		t.Fatal(err)
 	}

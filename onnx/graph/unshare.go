@@ -9,17 +9,17 @@ import (
 	"finetune/onnx/graph/onnxpb"
 )
 
-// Untie gives every Identity of an initializer a copy of its own instead, and
+// UnshareInitializers gives every Identity of an initializer a copy of its own instead, and
 // every use of a float32 vector after the first. PyTorch's exporters write
 // tensors that are equal once; a BatchNormalization's scale and variance, both
 // ones in a fresh network, would otherwise train as one.
-func (m *Model) Untie() {
-	m.untieIdentities()
-	m.untieVectors()
+func (m *Model) UnshareInitializers() {
+	m.unshareIdentities()
+	m.unshareVectors()
 }
 
-// untieVectors leaves matrices and filters shared: a network may mean that.
-func (m *Model) untieVectors() {
+// unshareVectors leaves matrices and filters shared: a network may mean that.
+func (m *Model) unshareVectors() {
 	inits, used := m.Initializers(), map[string]bool{}
 	for _, n := range m.Graph.Node {
 		for i, in := range n.Input {
@@ -39,7 +39,7 @@ func (m *Model) untieVectors() {
 	}
 }
 
-func (m *Model) untieIdentities() {
+func (m *Model) unshareIdentities() {
 	inits := m.Initializers()
 	kept := make([]*onnxpb.NodeProto, 0, len(m.Graph.Node))
 	for _, n := range m.Graph.Node {

@@ -11,14 +11,14 @@ import (
 	"finetune/onnx/graph/onnxpb"
 )
 
-// sealKey is the metadata key of a checksum over all bytes of the file before it.
-const sealKey = "finetune.crc32c"
+// checksumKey is the metadata key of a checksum over all bytes of the file before it.
+const checksumKey = "finetune.crc32c"
 
-// Seal adds a checksum to the metadata, which Read then checks: a file that
+// AddChecksum adds a checksum to the metadata, which Read then checks: a file that
 // changes afterwards is refused. Nothing may be added after it but another seal,
 // which takes its place. A model with functions stays without: they come behind
 // the metadata in a file.
-func (m *Model) Seal() error {
+func (m *Model) AddChecksum() error {
 	m.unseal()
 	if len(m.Functions) > 0 {
 		return nil
@@ -27,22 +27,22 @@ func (m *Model) Seal() error {
 	if err != nil {
 		return err
 	}
-	m.SetMeta(sealKey, checksum(data))
-	sealed, err := m.Bytes()
+	m.SetMeta(checksumKey, checksum(data))
+	checked, err := m.Bytes()
 	if err != nil {
 		return err
 	}
-	return m.checkSeal(sealed)
+	return m.verifyChecksum(checked)
 }
 
 // unseal takes a checksum of what the model was out of its metadata.
 func (m *Model) unseal() {
-	m.MetadataProps = slices.DeleteFunc(slices.Clone(m.MetadataProps), func(p *onnxpb.StringStringEntryProto) bool { return p.GetKey() == sealKey })
+	m.MetadataProps = slices.DeleteFunc(slices.Clone(m.MetadataProps), func(p *onnxpb.StringStringEntryProto) bool { return p.GetKey() == checksumKey })
 }
 
-// Sealed reports whether the model has a checksum, or can have none.
-func (m *Model) Sealed() bool {
-	_, ok := m.Meta(sealKey)
+// HasChecksum reports whether the model has a checksum, or can have none.
+func (m *Model) HasChecksum() bool {
+	_, ok := m.Meta(checksumKey)
 	return ok || len(m.Functions) > 0
 }
 
@@ -50,13 +50,13 @@ func checksum(data []byte) string {
 	return fmt.Sprintf("%08x", digest.CRC32C(data))
 }
 
-// checkSeal compares data, from which m was parsed, with its checksum, if it has one.
-func (m *Model) checkSeal(data []byte) error {
-	value, ok := m.Meta(sealKey)
+// verifyChecksum compares data, from which m was parsed, with its checksum, if it has one.
+func (m *Model) verifyChecksum(data []byte) error {
+	value, ok := m.Meta(checksumKey)
 	if !ok {
 		return nil
 	}
-	entry, err := proto.Marshal(&onnxpb.ModelProto{MetadataProps: []*onnxpb.StringStringEntryProto{{Key: proto.String(sealKey), Value: proto.String(value)}}})
+	entry, err := proto.Marshal(&onnxpb.ModelProto{MetadataProps: []*onnxpb.StringStringEntryProto{{Key: proto.String(checksumKey), Value: proto.String(value)}}})
 	if err != nil {
 		return m.badf("%w", err)
 	}

@@ -18,7 +18,7 @@ func TestUntieVectors(t *testing.T) {
 	x = b.Node("MatMul", "once", []string{x, w})
 	b.Output(b.Node("MatMul", "twice", []string{x, w}), graph.Float32, "N", 2)
 	m := b.Model()
-	m.Untie()
+	m.UnshareInitializers()
 	if err := m.Check(); err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestUntie(t *testing.T) {
 	b.Output(b.Node("Mul", "scaled", []string{b.Node("Add", "sum", []string{x, second}), third}), graph.Float32, "N", 2)
 	b.Output(out, graph.Float32, 2)
 	m := b.Model()
-	m.Untie()
+	m.UnshareInitializers()
 	if err := m.Check(); err != nil {
 		t.Fatal(err)
 	}
