@@ -1,11 +1,6 @@
 // Package activations keeps what a frozen body makes of each photograph, on
 // disk, so that it is computed once.
 //
-//	c, err := activations.Open(home.Path("cache"), key, body.Features())
-//	defer c.Close()
-//	report, err := c.Fill(ctx, items, body, load, activations.FillOptions{})
-//	x, ok := c.Rows(items) // float32 [len(items), features]
-//
 // A row is found again by the SHA-256 of the photograph's file under a Key that
 // names everything else the row depends on. Names, folders and times of files
 // do not matter: a changed or added photograph is computed, nothing else is.

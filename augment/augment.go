@@ -1,13 +1,5 @@
 // Package augment turns the bytes of an image file into the float32 [3, height, width] a network takes.
 //
-//	p := augment.Preprocess{Size: 224, Mean: augment.ImageNetMean, Std: augment.ImageNetStd}
-//	x := make([]float32, p.Len())
-//	err := p.Load(x, fileBytes, augment.Limits{})         // validation view: scale, centre crop, normalise
-//
-//	im, err := augment.Decode(fileBytes, augment.Limits{}) // or step by step, for several views of one photograph
-//	pol, err := augment.ParsePolicy("side-on", 1.1, 0, "")
-//	err = p.Augmented(x, im, pol, rng.New(seed, epoch, image))
-//
 // Sizes, crops, the random transforms and the order of their draws follow fast.ai 0.7
 // (fastai/fastai1 old/fastai/transforms.py); resampling by area and rotation follow OpenCV.
 // Decode tells formats by content, honours EXIF orientation and refuses files that declare

@@ -1,7 +1,5 @@
 // Package cli is the command line: one file a command, each reading downwards
 // as options, flags, check, run.
-//
-//	os.Exit(cli.Main(ctx, []string{"finetune", "train", "photos"}, cli.Streams{Out: os.Stdout, Err: os.Stderr}))
 package cli
 
 import (

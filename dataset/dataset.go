@@ -1,8 +1,5 @@
 // Package dataset finds photographs and their labels on disk. Nothing is decoded here.
 //
-//	set, err := dataset.Open("photos", dataset.Options{ValidPct: 0.2, Seed: 7})
-//	fmt.Println(set.Classes, len(set.Train), len(set.Valid))
-//
 // Three layouts are understood:
 //
 //	DATA/train/CLASS/*  DATA/valid/CLASS/*  DATA/test*/*   and the usual other names in any case: training, val, dev, testing, train_images

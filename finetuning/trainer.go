@@ -1,11 +1,6 @@
 // Package finetuning trains a whole network by running the files that
 // onnx/artifacts writes, with a learning rate for each layer group.
 //
-//	t, err := finetuning.Open("run/artifacts", finetuning.Options{Seed: 7, MicroBatch: 8})
-//	defer t.Close()
-//	loss, logits, err := t.Step(images, labels, finetuning.Rates{Rates: []float64{1e-4, 1e-3, 1e-2}, Momentum: 0.9})
-//	logits, err = t.Predict(images)
-//
 // A Trainer holds parameters, running statistics and the optimizer's buffers in
 // Go memory; ONNX Runtime reads them there and writes their new values in place.
 // On a GPU they stay in its memory from step to step (resident.go).

@@ -1,9 +1,5 @@
 // Package metrics says how good predictions are.
 //
-//	right := metrics.Accuracy(logp, labels, classes)
-//	lo, hi := metrics.Wilson(right, len(labels))
-//	cm := metrics.Confusion(logp, labels, classes)
-//
 // logp is row-major float32 [n, classes] of log-probabilities, as head.Predict
 // returns; labels [n] are class indices. Functions are pure; they panic on a shape
 // that does not fit, which is a bug. Where there is nothing to count the result is

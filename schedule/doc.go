@@ -1,11 +1,6 @@
 // Package schedule says which learning rate, momentum and weight decay each step
 // of a fit uses, as pure functions of the step.
 //
-//	s := schedule.SGDR{Batches: 360, CycleLen: 1, Mult: 2, Cycles: 3}
-//	for step := range s.Steps() {
-//		rate := base * s.Factor(step) // the same factor for every layer group
-//	}
-//
 // Nothing is remembered between steps, so a schedule is easy to plot, test and
 // resume. Steps count from 0; Batches is the number of batches an epoch. The
 // numbers follow fast.ai 0.7 but where a comment says otherwise.

@@ -1,9 +1,6 @@
 // Package demo lays out the photographs that `finetune demo` trains on: 2,624
 // electroluminescence pictures of solar cells, sound and defective.
 //
-//	dir, err := demo.Prepare(ctx, demo.Options{})
-//	// dir/train/defective/cell0001.png ... dir/valid/functional/cell2624.png
-//
 // The question is real: is this cell defective? Experts gave each cell a
 // probability of 0, 1/3, 2/3 or 1; above one half it counts as defective. A
 // quarter of every class and module type (mono- and polycrystalline), chosen by

@@ -1,7 +1,4 @@
 // Package digest names bytes by their SHA-256, in hexadecimal.
-//
-//	sum, err := digest.File("body.onnx")
-//	name := digest.Of(sum, "224 px")
 package digest
 
 import (

@@ -1,9 +1,5 @@
 // Package doctor says what of finetune's surroundings is there, what is missing
 // or broken, and the command that mends it.
-//
-//	findings := doctor.Check()
-//	doctor.Print(os.Stdout, findings)
-//	if doctor.Worst(findings) >= doctor.Missing { os.Exit(1) }
 package doctor
 
 import (

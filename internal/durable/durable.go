@@ -1,7 +1,5 @@
 // Package durable writes files that are either whole or absent.
 //
-//	err := durable.Write(path, func(w io.Writer) error { return json.NewEncoder(w).Encode(v) })
-//
 // The bytes go to a temporary file in the same folder, are flushed to disk and
 // appear under their name by rename; after an error or a kill the old file, if
 // any, is untouched. Every file that finetune leaves is written through here.

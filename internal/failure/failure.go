@@ -1,7 +1,5 @@
 // Package failure gives an error a kind, which the command line turns into an exit code.
 //
-//	return failure.Data(fmt.Errorf("dataset: %s: no photographs; see README", dir))
-//
 // A kind survives wrapping with %w; the outermost mark wins.
 package failure
 

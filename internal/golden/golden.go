@@ -1,7 +1,5 @@
 // Package golden compares pictures and texts that a test made with those on file.
 //
-//	golden.PNG(t, "loss-by-step", figure.PNG) // testdata/plots/loss-by-step.png at the module root
-//
 // `make golden`, or `go test ./plots -update`, rewrites the files. A failure
 // leaves NAME.got.png and NAME.diff.png in a folder that its message names.
 package golden

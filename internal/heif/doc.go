@@ -1,8 +1,5 @@
 // Package heif reads HEIC and AVIF photographs, which telephones write.
 //
-//	c, err := heif.Open(data)                    // the container: sizes and turns; no pixels
-//	p, err := c.Decode(ctx)                      // planes or RGBA
-//
 // The container (ISO/IEC 23008-12) is read here. The pictures are decoded by
 // libheif with libde265, and by libavif, which are programs of WebAssembly that
 // run inside the process, without C: the modules gen2brain/heic and gen2brain/avif

@@ -3,8 +3,6 @@
 // Package hostile makes files that try to break whoever reads them: photographs
 // cut, flipped and spliced, headers that promise more than they hold, names
 // that mean something to a shell, a browser or a spreadsheet.
-//
-//	for _, f := range hostile.Images(seeds, 5000, 7) { os.WriteFile(f.Name, f.Data, 0o666) }
 package hostile
 
 import (

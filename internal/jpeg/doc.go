@@ -3,9 +3,6 @@
 // the blocks of such a scan as if its components were interleaved), and ratios
 // of sampling other than its six.
 //
-//	h, err := jpeg.ReadHeader(data)              // what the file declares; no pixels
-//	p, err := jpeg.Decode(ctx, data, h)          // planes of samples, as they are stored
-//
 // Baseline, extended and progressive Huffman coding with 8 bits a sample are
 // read (ITU T.81); the inverse transform is that of Loeffler, Ligtenberg and
 // Moschytz in the fixed-point form that libjpeg made common, so samples are

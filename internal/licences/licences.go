@@ -1,9 +1,6 @@
 // Package licences finds the licence texts of the modules that a program is
 // linked from, and their SPDX names.
 //
-//	list, err := licences.Linked("turbojpeg")
-//	for _, m := range list { fmt.Println(m.Path, m.Version, m.IDs()) }
-//
 // The texts are those in the module cache, which the build itself reads.
 package licences
 

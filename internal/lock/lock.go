@@ -1,7 +1,4 @@
 // Package lock keeps a second process out of what one process works on.
-//
-//	l, err := lock.Take(filepath.Join(dir, ".lock"), "a run", false)
-//	defer l.Close()
 package lock
 
 import (

@@ -1,8 +1,6 @@
 // Package reading reads files of others, on storage that may fail for a moment:
 // an error of the machine (failure.System) is met by trying again, and is never
 // taken for a fault of the file.
-//
-//	data, err := reading.File("photo.jpg", 256<<20)
 package reading
 
 import (

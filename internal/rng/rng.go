@@ -1,8 +1,5 @@
 // Package rng makes random numbers that depend on named counters alone.
 //
-//	s := rng.New(seed, uint64(epoch), uint64(image))
-//	angle := -10 + 20*s.Float64()
-//
 // A stream is splitmix64 (Steele, Lea and Flood 2014) run in counter mode: draw
 // i of a stream is a pure function of its key and i. Streams of different keys
 // are independent, so results do not depend on the number of workers, and a

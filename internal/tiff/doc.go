@@ -1,8 +1,5 @@
 // Package tiff reads TIFF and BigTIFF files as photographs.
 //
-//	p, err := tiff.Open(data)                     // the page to show; no pixels
-//	s, err := p.Decode(ctx, jpegDecoder)          // its samples
-//
 // golang.org/x/image/tiff, which was here before, inverts bilevel fax pages,
 // and has no planes, no fourth band, no CMYK, no floating point and no JPEG.
 // Read here: 1 to 32 bits an integer sample, floating point, grey, RGB, palette,

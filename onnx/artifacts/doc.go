@@ -1,8 +1,6 @@
 // Package artifacts writes the files that full fine-tuning runs, so that any
 // program with any ONNX Runtime can do it too:
 //
-//	m, err := artifacts.Write("out", artifacts.Options{Body: body, Head: artifacts.Head{Hidden: []int{512}, Classes: 2}, Groups: groups})
-//
 // One step is: run the training model, run the optimizer model on what it gave,
 // take the new values. N is the batch, any size of 2 or more.
 //

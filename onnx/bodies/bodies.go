@@ -1,10 +1,6 @@
 // Package bodies builds the image networks that finetune knows, finds the one a
 // user names, and keeps what is known about each in a file beside it.
 //
-//	body, err := bodies.Resolve("resnet34", bodies.Override{}) // or "FILE.onnx", or "" for the default
-//	model, err := bodies.FeatureModel(body)                    // image [N,3,S,S] -> features [N,2C]
-//	fmt.Println(body.Path, body.Spec.Digest, body.Spec.Size)
-//
 // Architectures are written node by node with graph.Builder and filled from a
 // state dict (package weights): ResNet18, 34 and 50 as in torchvision,
 // EfficientNet-Lite0, 1 and 2 as in efficientnet_lite_pytorch. Initializers have

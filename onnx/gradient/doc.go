@@ -2,10 +2,6 @@
 // an ONNX model and the names of its trainable parameters, the graph of the
 // loss and its gradients, made of operators that every ONNX Runtime has.
 //
-//	m, err := gradient.WithCrossEntropy(model, "logits")
-//	g, err := gradient.Build(m, gradient.Objective, gradient.Options{Trainable: names})
-//	err = g.Model.Write("training_model.onnx") // images, labels, parameters in; loss and gradients out
-//
 // Build walks the model once forwards (forward.go) and once backwards
 // (backward.go), where each operator has a rule that says how the derivative
 // of its output becomes that of its inputs. What is worth more than one way of

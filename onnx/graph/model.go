@@ -1,10 +1,5 @@
 // Package graph reads, inspects, cuts, builds, joins and writes ONNX models.
 //
-//	m, err := graph.Read("resnet34.onnx")      // lossless: unknown fields, functions, metadata stay
-//	cut, channels, err := m.FindCut()          // "/layer4/layer4.2/relu_1/Relu_output_0", 512
-//	body, err := m.Features(cut)               // image -> features float32 [N, 2*channels]
-//	err = body.Write("resnet34-features.onnx")
-//
 // A Model is the protobuf message of the ONNX specification (package onnxpb)
 // and the file it came from. Methods that return a *Model leave their receiver
 // alone; the new model may share tensors with it, so treat weights as read-only

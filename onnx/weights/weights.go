@@ -1,8 +1,5 @@
 // Package weights reads and writes named tensors: state dicts and checkpoints.
 //
-//	state, err := weights.Read("resnet34-b627a593.pth") // .pth (zip or legacy) or .safetensors, told by content
-//	conv := weights.ByName(state)["conv1.weight"]       // conv.Shape [64 3 7 7], conv.Data float32
-//
 // A file is data and nothing else. The pickle inside a .pth is run by a reader
 // that knows only the names which build tensors (OrderedDict,
 // _rebuild_tensor_v2, _rebuild_parameter, the storage types); any other name is
