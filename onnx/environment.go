@@ -94,8 +94,8 @@ func libraryPattern() string {
 	return "libonnxruntime.so*"
 }
 
-// FindLibrary looks in $ONNXRUNTIME_LIB, then in $FINETUNE_HOME/runtime and the
-// system's library folders for the newest version of the build that the device
+// FindLibrary looks in $ONNXRUNTIME_LIB, then in $FINETUNE_HOME/runtime and in
+// lib beside the program, and then in the system's library folders, for the newest version of the build that the device
 // wants: "cuda" one with the CUDA provider beside it, "cpu" one without, or else
 // the former, which has the CPU provider too; "auto" is "cuda" where an NVIDIA
 // driver and such a build are present, else "cpu".
@@ -110,6 +110,13 @@ func FindLibrary(device string) (string, error) {
 	folders, err := subfolders(dir)
 	if err != nil {
 		return "", err
+	}
+	if own := home.Beside("lib"); own != "" {
+		beside, err := subfolders(own)
+		if err != nil {
+			return "", err
+		}
+		folders = append(folders, beside...)
 	}
 	if p, err := choose(device, NVIDIADriver(), folders, systemFolders); p != "" || err != nil {
 		return p, err

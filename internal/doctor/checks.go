@@ -63,6 +63,9 @@ func library() []Finding {
 	if digest, err := digest.File(path); err == nil {
 		file.Detail += "\nsha256 " + digest
 	}
+	if filepath.Dir(filepath.Dir(path)) == home.Beside("lib") {
+		file.Detail += "\ncame with this program"
+	}
 	file.Detail += "\n" + trust(path)
 	return []Finding{file, loads(path)}
 }
@@ -111,6 +114,11 @@ func weights() []Finding {
 	usable := false
 	for _, name := range bodies.Names() {
 		path, err := bodies.WeightsPath(name)
+		if b, ok := bodies.Shipped(name); err != nil && ok {
+			installed = append(installed, fmt.Sprintf("%s  %s  sha256 %.12s (came with this program)", name, b.Path, b.Spec.Digest))
+			usable = usable || slices.Contains(bodies.Defaults, name)
+			continue
+		}
 		if err != nil {
 			absent = append(absent, name)
 			continue

@@ -52,7 +52,7 @@ var libraries = sync.OnceValue(func() map[string]string {
 func pinOf(folder, name string) string { return libraries()[filepath.Base(folder)+"/"+name] }
 
 // CheckLibrary is asked before the library at path is loaded. One in
-// $FINETUNE_HOME/runtime must have the digest that is pinned for it or, where
+// $FINETUNE_HOME/runtime, or in lib beside the program, must have the digest that is pinned for it or, where
 // this program knows none, the one that was recorded beside it. A library there
 // without either is let through unless anybody may write to its folder.
 //
@@ -174,17 +174,20 @@ func remembered(folder string, want map[string]string) error {
 }
 
 // runtimeFolder is the folder of the library at path, and whether it is one of
-// those under $FINETUNE_HOME/runtime, by whatever name path has.
+// those under $FINETUNE_HOME/runtime, or under lib beside the program, by
+// whatever name path has.
 func runtimeFolder(path string) (folder string, inside bool) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return "", false
 	}
 	folder = filepath.Dir(abs)
-	if filepath.Dir(folder) == home.Path("runtime") {
-		return folder, true
+	for _, top := range []string{home.Path("runtime"), home.Beside("lib")} {
+		if filepath.Dir(folder) == top || sameFolder(filepath.Dir(folder), top) {
+			return folder, true
+		}
 	}
-	return folder, sameFolder(filepath.Dir(folder), home.Path("runtime"))
+	return folder, false
 }
 
 func sameFolder(a, b string) bool {

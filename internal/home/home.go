@@ -48,22 +48,35 @@ func Check() error {
 // Path joins names below Dir.
 func Path(names ...string) string { return filepath.Join(append([]string{Dir()}, names...)...) }
 
+// Beside joins names below the folder of the running program, links resolved:
+// an unpacked release has lib/ and bodies/ there. "" where that is not known.
+func Beside(names ...string) string {
+	program, err := os.Executable()
+	if err == nil {
+		program, err = filepath.EvalSymlinks(program)
+	}
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(append([]string{filepath.Dir(program)}, names...)...)
+}
+
 // ErrOpen says that anybody may write where trusted files lie.
 var ErrOpen = errors.New("anybody may write to it")
 
 // Open is an error that wraps ErrOpen where everybody may replace the file at
-// path: it, or a folder between it and Dir, is writable by others. Windows has
-// no such mode.
+// path: it, or a folder between it and Dir or the program's, is writable by
+// others. Windows has no such mode.
 func Open(path string) error {
 	if runtime.GOOS == "windows" {
 		return nil
 	}
-	top := Dir()
+	top, beside := Dir(), Beside()
 	for p := path; ; p = filepath.Dir(p) {
 		if info, err := os.Stat(p); err == nil && info.Mode().Perm()&0o002 != 0 {
 			return fmt.Errorf("home: %s: %w", p, ErrOpen)
 		}
-		if p == top || p == filepath.Dir(p) {
+		if p == top || p == beside || p == filepath.Dir(p) {
 			return nil
 		}
 	}

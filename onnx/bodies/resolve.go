@@ -40,7 +40,7 @@ var Defaults = []string{"resnet34", "efficientnet-lite0"}
 // Resolve finds the body that a user names:
 //
 //	""                  the first of Defaults whose weights are installed
-//	resnet34            built on first use from $FINETUNE_HOME/weights, kept in $FINETUNE_HOME/bodies
+//	resnet34            built on first use from $FINETUNE_HOME/weights, kept in $FINETUNE_HOME/bodies; or Shipped
 //	path/to/FILE.onnx   with FILE.json beside it, or described by o
 //	seed:resnet18:7     made-up weights (Seeded), for tests
 //
@@ -116,6 +116,9 @@ func resolveKnown(name string, o Override) (Body, error) {
 		return b.with(o)
 	}
 	if err != nil {
+		if b, ok := Shipped(name); ok {
+			return b.with(o)
+		}
 		return Body{}, err
 	}
 	spec, err := Import(name, weightsFile, path)
@@ -123,6 +126,16 @@ func resolveKnown(name string, o Override) (Body, error) {
 		return Body{}, beforehand(name, err)
 	}
 	return Body{path, spec}.with(o)
+}
+
+// Shipped is the body called name in bodies/ beside the program, as an unpacked
+// release has it, and whether there is one that is whole and from the pinned weights.
+func Shipped(name string) (Body, bool) {
+	path := home.Beside("bodies", name+".onnx")
+	if path == "" {
+		return Body{}, false
+	}
+	return built(path, pinnedWeights(name))
 }
 
 // beforehand says what helps where a body cannot be written.
