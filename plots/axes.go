@@ -99,20 +99,20 @@ func groupDigits(s string) string {
 	return out
 }
 
-// count writes n with its digits grouped.
-func count(n int) string { return groupDigits(strconv.Itoa(n)) }
+// Count writes n with its digits grouped.
+func Count(n int) string { return groupDigits(strconv.Itoa(n)) }
 
-// percent writes a share of 0 to 1 with one decimal, or "none" for 0/0.
-func percent(share float64) string {
+// Percent writes a share of 0 to 1 with one decimal, or "none" for 0/0.
+func Percent(share float64) string {
 	if math.IsNaN(share) {
 		return "none"
 	}
 	return fmt.Sprintf("%.1f\u00a0%%", 100*share)
 }
 
-// short writes a number with three significant digits, without an exponent
+// Short writes a number with three significant digits, without an exponent
 // unless it is far from 1.
-func short(v float64) string {
+func Short(v float64) string {
 	if v != 0 && (math.Abs(v) < 1e-4 || math.Abs(v) >= 1e5) {
 		return strconv.FormatFloat(v, 'e', 1, 64)
 	}

@@ -37,18 +37,18 @@ func (f Balance) Draw(w Width) (Figure, error) {
 	names = min(names, (s.w-2*margin)*0.3)
 	most := 1
 	for c := range n {
-		most = max(most, at(f.Train, c), at(f.Valid, c))
+		most = max(most, At(f.Train, c), At(f.Valid, c))
 	}
 	x := margin + names + 10
 	room := s.w - margin - x - 56
 	for c, name := range f.Classes {
 		y := s.top + row*float64(c)
 		s.text(aligned(labelText, draw.XRight), x-10, y+row/2, fit(labelText, name, names))
-		for k, v := range []int{at(f.Train, c), at(f.Valid, c)} {
+		for k, v := range []int{At(f.Train, c), At(f.Valid, c)} {
 			long := room * float64(v) / float64(most)
 			yk := y + 3 + (bar+1)*float64(k)
 			s.rect(x, yk, max(1, long), bar, halves[k])
-			s.text(face(bar, false, soft), x+long+6, yk+bar/2, count(v))
+			s.text(face(bar, false, soft), x+long+6, yk+bar/2, Count(v))
 		}
 	}
 	return s.figure(fmt.Sprintf("Photographs of each of %d classes in training and validation.", n))
@@ -77,31 +77,31 @@ func (f Balance) ranked(w Width, hd header) (Figure, error) {
 	frame(p, 1, float64(len(f.Classes)), 0, float64(top)*1.05)
 	p.X.Tick.Marker, p.Y.Tick.Marker = ticks{whole: true}, ticks{whole: true}
 	p.Draw(s.body())
-	return s.figure(fmt.Sprintf("Photographs per class of %s classes, largest first.", count(len(f.Classes))))
+	return s.figure(fmt.Sprintf("Photographs per class of %s classes, largest first.", Count(len(f.Classes))))
 }
 
 func (f Balance) finding() string {
 	small, large := -1, -1
 	for c := range f.Classes {
-		if small < 0 || at(f.Train, c) < at(f.Train, small) {
+		if small < 0 || At(f.Train, c) < At(f.Train, small) {
 			small = c
 		}
-		if large < 0 || at(f.Train, c) > at(f.Train, large) {
+		if large < 0 || At(f.Train, c) > At(f.Train, large) {
 			large = c
 		}
 	}
 	switch {
 	case small < 0 || len(f.Train) == 0:
 		return "Photographs per class"
-	case at(f.Train, small) == at(f.Train, large):
-		return fmt.Sprintf("Balanced: %s training photographs of every class", count(at(f.Train, small)))
+	case At(f.Train, small) == At(f.Train, large):
+		return fmt.Sprintf("Balanced: %s training photographs of every class", Count(At(f.Train, small)))
 	}
-	return fmt.Sprintf("%s to train on: fewest %s (%s), most %s (%s)", count(sum(f.Train)),
-		f.Classes[small], count(at(f.Train, small)), f.Classes[large], count(at(f.Train, large)))
+	return fmt.Sprintf("%s to train on: fewest %s (%s), most %s (%s)", Count(Sum(f.Train)),
+		f.Classes[small], Count(At(f.Train, small)), f.Classes[large], Count(At(f.Train, large)))
 }
 
-// at is v[i], 0 beyond its end.
-func at(v []int, i int) int {
+// At is v[i], 0 beyond its end.
+func At(v []int, i int) int {
 	if i < len(v) {
 		return v[i]
 	}

@@ -96,13 +96,13 @@ func (f Confusion) finding(pairs []Pair) string {
 	case n == 0:
 		return "Confusion matrix: no labelled photographs"
 	case len(pairs) == 0:
-		return fmt.Sprintf("No mistakes: all %s right", count(n))
+		return fmt.Sprintf("No mistakes: all %s right", Count(n))
 	}
 	p := pairs[0]
 	if p.Count == 1 && n-right > 1 {
-		return fmt.Sprintf("%s mistakes of %s, no two of the same kind", count(n-right), count(n))
+		return fmt.Sprintf("%s mistakes of %s, no two of the same kind", Count(n-right), Count(n))
 	}
-	return fmt.Sprintf("Most frequent mistake: %s called %s, %s\u00a0of\u00a0%s", f.Classes[p.True], f.Classes[p.Predicted], count(p.Count), count(p.Total))
+	return fmt.Sprintf("Most frequent mistake: %s called %s, %s\u00a0of\u00a0%s", f.Classes[p.True], f.Classes[p.Predicted], Count(p.Count), Count(p.Total))
 }
 
 func (f Confusion) note(m matrix) string {
@@ -112,11 +112,11 @@ func (f Confusion) note(m matrix) string {
 	case m.named:
 		return "Photographs; darker is a larger share of the row (the true class)"
 	}
-	return fmt.Sprintf("%s classes in order; a dot is a kind of mistake, darker for a larger share of the row", count(m.n))
+	return fmt.Sprintf("%s classes in order; a dot is a kind of mistake, darker for a larger share of the row", Count(m.n))
 }
 
 func (f Confusion) words(pairs []Pair) string {
-	alt := fmt.Sprintf("Confusion matrix of %s classes, true class by row, predicted class by column.", count(len(f.Classes)))
+	alt := fmt.Sprintf("Confusion matrix of %s classes, true class by row, predicted class by column.", Count(len(f.Classes)))
 	for _, p := range pairs[:min(3, len(pairs))] {
 		alt += fmt.Sprintf(" %s called %s: %d of %d.", f.Classes[p.True], f.Classes[p.Predicted], p.Count, p.Total)
 	}
@@ -141,7 +141,7 @@ func shade(share float64, right bool) color.NRGBA {
 // onShade is a text colour that can be read on shade(share).
 func onShade(share float64) color.Color {
 	if share > 0.35 {
-		return paper
+		return Paper
 	}
 	return ink
 }
@@ -153,7 +153,7 @@ func (f Confusion) cells(s *sheet, m matrix) {
 	}
 	gap := min(2, m.cell/12)
 	for t, row := range f.Counts {
-		total := sum(row)
+		total := Sum(row)
 		y := m.y + float64(t)*m.cell
 		for p, v := range row {
 			x := m.x + float64(p)*m.cell
@@ -182,7 +182,7 @@ func (f Confusion) raster(m matrix) image.Image {
 	share := func(p Pair) float64 { return float64(p.Count) / float64(p.Total) }
 	sort.SliceStable(pairs, func(i, j int) bool { return share(pairs[i]) < share(pairs[j]) })
 	for t, row := range f.Counts {
-		if total := sum(row); total > 0 {
+		if total := Sum(row); total > 0 {
 			paint(t, t, 3, shade(float64(row[t])/float64(total), true))
 		}
 	}
@@ -201,7 +201,7 @@ func (f Confusion) cellText(s *sheet, m matrix, x, y float64, v, total int) {
 		sty = face(min(12, m.cell*0.6), false, onShade(share))
 	}
 	sty, small = aligned(sty, draw.XCenter), aligned(small, draw.XCenter)
-	label := count(v)
+	label := Count(v)
 	if v == 0 && m.cell < 44 || width(sty, label) > m.cell-3 {
 		return
 	}
@@ -290,7 +290,8 @@ func (f Confusion) table(s *sheet, y float64, pairs []Pair) {
 	}
 }
 
-func sum(v []int) int {
+// Sum adds up counts.
+func Sum(v []int) int {
 	n := 0
 	for _, k := range v {
 		n += k

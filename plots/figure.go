@@ -78,7 +78,7 @@ func newSheet(w Width, hd header, body float64) *sheet {
 		top += 12
 	}
 	s := &sheet{w: float64(w), h: top + body + margin, top: top, title: hd.title, note: hd.note}
-	s.canvas = vgimg.NewWith(vgimg.UseWH(px(s.w), px(s.h)), vgimg.UseDPI(96*density), vgimg.UseBackgroundColor(paper))
+	s.canvas = vgimg.NewWith(vgimg.UseWH(px(s.w), px(s.h)), vgimg.UseDPI(96*density), vgimg.UseBackgroundColor(Paper))
 	s.c = draw.New(s.canvas)
 	y := float64(margin)
 	for _, line := range title {

@@ -31,7 +31,7 @@ func (f Gains) Draw(w Width) (Figure, error) {
 	s := newSheet(w, hd, row*float64(len(f.Steps)))
 	most := 0.01
 	for _, g := range f.Steps {
-		_, hi := wilson(g.N-g.Right, g.N)
+		_, hi := Wilson(g.N-g.Right, g.N)
 		if finite(hi) {
 			most = max(most, hi*1.04)
 		}
@@ -49,7 +49,7 @@ func (f Gains) Draw(w Width) (Figure, error) {
 		y += lift
 		s.rect(margin, y+20, room, 18, faint)
 		s.rect(margin, y+20, max(1, room*e/most), 18, pale(red))
-		lo, hi := wilson(g.N-g.Right, g.N)
+		lo, hi := Wilson(g.N-g.Right, g.N)
 		s.line(margin+room*lo/most, y+29, margin+room*hi/most, y+29, 1.5, ink)
 		s.line(margin+room*e/most, y+20, margin+room*e/most, y+38, 2.5, red)
 	}
@@ -65,7 +65,7 @@ func (f Gains) words(i int) string {
 		d := e - 100*(1-float64(before.Right)/float64(max(1, before.N)))
 		text += strings.Replace(fmt.Sprintf(" (%+.1f)", d), "-", "−", 1)
 	}
-	return text + ", " + seconds(g.Seconds)
+	return text + ", " + Seconds(g.Seconds)
 }
 
 func (f Gains) finding() string {
@@ -81,11 +81,11 @@ func (f Gains) finding() string {
 	if fewer == 0 {
 		return "No step after the first lowered the error"
 	}
-	return fmt.Sprintf("%s: %s fewer mistakes of %s, the most of any step", f.Steps[best].Step, count(fewer), count(f.Steps[best].N))
+	return fmt.Sprintf("%s: %s fewer mistakes of %s, the most of any step", f.Steps[best].Step, Count(fewer), Count(f.Steps[best].N))
 }
 
-// seconds writes a duration as people say it.
-func seconds(v float64) string {
+// Seconds writes a duration as people say it.
+func Seconds(v float64) string {
 	switch {
 	case v < 10:
 		return fmt.Sprintf("%.1f s", v)

@@ -61,7 +61,7 @@ func (f Gallery) Draw(w Width) (Figure, error) {
 		}
 		cards[i] = card{image: it.Image, mark: mark, lines: []caption{
 			{"true " + it.True, "", boldText},
-			{"predicted " + it.Said, ", " + percent(it.Probability), tinted(noteText, mark)},
+			{"predicted " + it.Said, ", " + Percent(it.Probability), tinted(noteText, mark)},
 			{it.Name, "", smallText},
 		}, alt: fmt.Sprintf("%s, %s", it.Name, verdict)}
 	}

@@ -18,11 +18,11 @@ func (f LossByStep) Draw(w Width) (Figure, error) {
 	mean, window := smoothed(f.Loss)
 	hd := header{title: "Training loss by step"}
 	if first, last, ok := ends(mean); ok {
-		hd.title = fmt.Sprintf("Training loss %s, from %s to %s", direction(first, last), short(first), short(last))
+		hd.title = fmt.Sprintf("Training loss %s, from %s to %s", direction(first, last), Short(first), Short(last))
 		hd.key = []swatch{{pale(orange), "each batch"}, {orange, fmt.Sprintf("running mean, about %d steps", window)}}
 	}
 	if at := firstBad(f.Loss); at >= 0 {
-		hd.title = fmt.Sprintf("Training loss stopped being a number at step %s", count(at+1))
+		hd.title = fmt.Sprintf("Training loss stopped being a number at step %s", Count(at+1))
 	}
 	s := newSheet(w, hd, 260)
 	_, _, ok := span(f.Loss)
@@ -35,7 +35,7 @@ func (f LossByStep) Draw(w Width) (Figure, error) {
 	frame(p, 1, float64(len(x)), 0, ceiling(f.Loss, mean))
 	p.X.Tick.Marker = ticks{whole: true}
 	p.Draw(s.body())
-	return s.figure(fmt.Sprintf("Loss of each batch and its running mean over %s training steps.", count(len(x))))
+	return s.figure(fmt.Sprintf("Loss of each batch and its running mean over %s training steps.", Count(len(x))))
 }
 
 // smoothed is the debiased exponential mean of fast.ai, whose window of about
@@ -86,7 +86,7 @@ func (f LossByEpoch) Draw(w Width) (Figure, error) {
 	hd := header{title: "Loss by epoch", key: []swatch{{orange, "training (with dropout)"}, {blue, "validation (without)"}}}
 	if best, v := lowest(valid); best >= 0 {
 		at := f.History[best].Epoch
-		hd.title = fmt.Sprintf("Validation loss lowest after epoch %d of %d: %s", at, f.History[len(f.History)-1].Epoch, short(v))
+		hd.title = fmt.Sprintf("Validation loss lowest after epoch %d of %d: %s", at, f.History[len(f.History)-1].Epoch, Short(v))
 	}
 	s := newSheet(w, hd, 260)
 	_, hi, ok := span(train, valid)
@@ -97,7 +97,7 @@ func (f LossByEpoch) Draw(w Width) (Figure, error) {
 	epochLines(p, f.History, 0, hi*1.08, track{train, orange}, track{valid, blue})
 	p.Draw(s.body())
 	return s.figure("Training and validation loss against epoch: " + listed(f.History, func(e Epoch) string {
-		return short(e.TrainLoss) + " and " + short(e.ValidLoss)
+		return Short(e.TrainLoss) + " and " + Short(e.ValidLoss)
 	}) + ".")
 }
 
@@ -124,7 +124,7 @@ func (f AccuracyByEpoch) Draw(w Width) (Figure, error) {
 	pad := max(2, (hi-lo)*0.15)
 	epochLines(p, f.History, max(0, lo-pad), min(100, hi+pad), track{acc, blue})
 	p.Draw(s.body())
-	return s.figure("Validation accuracy by epoch, percent: " + listed(f.History, func(e Epoch) string { return short(100 * e.Accuracy) }) + ".")
+	return s.figure("Validation accuracy by epoch, percent: " + listed(f.History, func(e Epoch) string { return Short(100 * e.Accuracy) }) + ".")
 }
 
 // track is a value per epoch and its colour.

@@ -33,9 +33,9 @@ func (p Prediction) Probability(c int) float64 {
 	return math.Exp(float64(p.LogProbs[c]))
 }
 
-// says reports whether label c counts as predicted: above one half, as in tables of
+// Says reports whether label c counts as predicted: above one half, as in tables of
 // scores, in metrics and in what serve answers.
-func (p Prediction) says(c int) bool {
+func (p Prediction) Says(c int) bool {
 	return c >= 0 && c < len(p.LogProbs) && metrics.Present(p.LogProbs[c])
 }
 
@@ -68,8 +68,8 @@ func LogLoss(ps []Prediction) float64 {
 	return sum / float64(len(ps))
 }
 
-// wilson is the 95 % interval of a share right/n.
-func wilson(right, n int) (lo, hi float64) {
+// Wilson is the 95 % interval of a share right/n.
+func Wilson(right, n int) (lo, hi float64) {
 	return metrics.Wilson(float64(right)/float64(n), n)
 }
 
@@ -94,7 +94,8 @@ type ClassScore struct {
 	Precision, Recall, F1  float64
 }
 
-func newClassScore(isClass, called, both int) ClassScore {
+// NewClassScore is that of a class with so many photographs, so many called it, and so many of both.
+func NewClassScore(isClass, called, both int) ClassScore {
 	s := ClassScore{True: isClass, Predicted: called, Right: both}
 	s.Precision = float64(both) / float64(called)
 	s.Recall = float64(both) / float64(isClass)
@@ -111,7 +112,7 @@ func ClassScores(m [][]int) []ClassScore {
 			isClass += m[c][k]
 			called += m[k][c]
 		}
-		out[c] = newClassScore(isClass, called, m[c][c])
+		out[c] = NewClassScore(isClass, called, m[c][c])
 	}
 	return out
 }
@@ -144,8 +145,8 @@ func Confused(m [][]int) []Pair {
 	return out
 }
 
-// calibration is metrics.Calibration of the predictions that have a probability.
-func calibration(ps []Prediction) (list []metrics.Bin, ece float64) {
+// Calibration is metrics.Calibration of the predictions that have a probability.
+func Calibration(ps []Prediction) (list []metrics.Bin, ece float64) {
 	var logp []float32
 	var labels []int
 	classes := 0
@@ -161,8 +162,8 @@ func calibration(ps []Prediction) (list []metrics.Bin, ece float64) {
 	return list, ece
 }
 
-// is reports whether class c is true of the photograph.
-func (p Prediction) is(c int, multi bool) bool {
+// Is reports whether class c is true of the photograph.
+func (p Prediction) Is(c int, multi bool) bool {
 	if !multi {
 		return p.Label == c
 	}

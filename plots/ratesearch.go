@@ -21,7 +21,7 @@ type RateSearch struct {
 func (f RateSearch) Draw(w Width) (Figure, error) {
 	hd := header{title: "Loss against learning rate"}
 	if f.Suggestion > 0 {
-		hd.title = "Suggested learning rate " + short(f.Suggestion)
+		hd.title = "Suggested learning rate " + Short(f.Suggestion)
 		if f.Rule != "" {
 			hd.note = "Rule: " + f.Rule
 		}
@@ -53,7 +53,7 @@ func (f RateSearch) Draw(w Width) (Figure, error) {
 	if v := f.Suggestion; v > 0 && v >= xlo && v <= xhi {
 		f.mark(s, p, v)
 	}
-	return s.figure(fmt.Sprintf("Smoothed training loss for learning rates %s to %s, lowest %s. %s", short(xlo), short(xhi), short(ylo), hd.note))
+	return s.figure(fmt.Sprintf("Smoothed training loss for learning rates %s to %s, lowest %s. %s", Short(xlo), Short(xhi), Short(ylo), hd.note))
 }
 
 // mark puts a dot where the suggestion meets the curve and its value beside it.
@@ -67,7 +67,7 @@ func (f RateSearch) mark(s *sheet, p *plot.Plot, v float64) {
 	if p.X.Norm(math.Log10(v)) > 0.75 {
 		sty, gap = aligned(sty, draw.XRight), -gap
 	}
-	c.FillText(sty, pointAt(x+gap, c.Max.Y-px(2)), short(v))
+	c.FillText(sty, pointAt(x+gap, c.Max.Y-px(2)), Short(v))
 }
 
 // lossAt is the loss of the rate nearest to v, on a log scale.

@@ -18,7 +18,7 @@ type Reliability struct {
 
 // Draw implements Plot.
 func (f Reliability) Draw(w Width) (Figure, error) {
-	bs, ece := calibration(f.Predictions)
+	bs, ece := Calibration(f.Predictions)
 	n := len(f.Predictions)
 	mean, right := 0.0, 0.0
 	for _, b := range bs {

@@ -38,7 +38,7 @@ func (f Schedule) Draw(w Width) (Figure, error) {
 	rate, steps := f.rates(hi)
 	if !moved {
 		rate.Draw(s.body())
-		return s.figure(fmt.Sprintf("Learning rate against training step, %s to %s over %s steps.", short(lo), short(hi), count(int(steps))))
+		return s.figure(fmt.Sprintf("Learning rate against training step, %s to %s over %s steps.", Short(lo), Short(hi), Count(int(steps))))
 	}
 	mom := newPlot("training step", "momentum")
 	mom.Add(lineOf(curve(counted(len(f.Momentum)), f.Momentum, 2000), pink, 1.8))
@@ -48,7 +48,7 @@ func (f Schedule) Draw(w Width) (Figure, error) {
 	mom.Y.Tick.Marker = ticks{most: 4}
 	s.stack(rate, mom, 0.62)
 	return s.figure(fmt.Sprintf("Upper panel: learning rate, %s to %s over %s steps. Lower panel: momentum, %s to %s.",
-		short(lo), short(hi), count(int(steps)), short(mlo), short(mhi)))
+		Short(lo), Short(hi), Count(int(steps)), Short(mlo), Short(mhi)))
 }
 
 // rates plots a curve per group, on a log scale where the groups' highest rates
@@ -111,11 +111,11 @@ func (f Schedule) finding() string {
 	flat := !moves(r)
 	switch {
 	case flat:
-		return fmt.Sprintf("Learning rate constant at %s for %s steps", short(hi), count(len(r)))
+		return fmt.Sprintf("Learning rate constant at %s for %s steps", Short(hi), Count(len(r)))
 	case restarts == 0:
-		return fmt.Sprintf("Learning rate up to %s over %s steps", short(hi), count(len(r)))
+		return fmt.Sprintf("Learning rate up to %s over %s steps", Short(hi), Count(len(r)))
 	default:
-		return fmt.Sprintf("Learning rate up to %s in %d cycles over %s steps", short(hi), restarts+1, count(len(r)))
+		return fmt.Sprintf("Learning rate up to %s in %d cycles over %s steps", Short(hi), restarts+1, Count(len(r)))
 	}
 }
 

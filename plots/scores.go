@@ -36,7 +36,7 @@ func (f Scores) Draw(w Width) (Figure, error) {
 		note: "Share of each group of photographs, by probability of the class",
 		key:  []swatch{{blue, "photographs of the class"}, {pale(orange), "all others"}}}
 	if len(f.Classes) > panels {
-		hd.title = fmt.Sprintf("Probability given to the %d classes of %s that separate worst", len(hs), count(len(f.Classes)))
+		hd.title = fmt.Sprintf("Probability given to the %d classes of %s that separate worst", len(hs), Count(len(f.Classes)))
 	} else if len(hs) > 0 {
 		h := hs[0]
 		hd.title = fmt.Sprintf("Hardest to tell: %s, mean probability %.0f %% on its own photographs, %.0f %% on others",
@@ -76,7 +76,7 @@ func (f Scores) worst(n int) []histogram {
 	}
 	for _, p := range f.Predictions {
 		for c := range hs {
-			hs[c].add(p.Probability(c), p.is(c, f.Multi))
+			hs[c].add(p.Probability(c), p.Is(c, f.Multi))
 		}
 	}
 	kept := hs[:0]
@@ -108,7 +108,7 @@ func (h *histogram) add(p float64, own bool) {
 
 func (f Scores) panel(s *sheet, h histogram, x, y, w, tall float64, first bool) {
 	s.text(boldText, x, y+7, fit(boldText, f.Classes[h.class], w-70))
-	s.text(aligned(smallText, draw.XRight), x+w, y+7, count(h.nOwn)+" photos")
+	s.text(aligned(smallText, draw.XRight), x+w, y+7, Count(h.nOwn)+" photos")
 	p := newPlot("probability (%)", "")
 	if first {
 		p.Y.Label.Text = "share (%)"

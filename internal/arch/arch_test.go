@@ -21,7 +21,7 @@ var floors = [][]string{
 	{"internal/faults", "internal/fetch/notices", "internal/golden", "internal/home", "internal/hostile",
 		"internal/modulepath", "internal/photos", "internal/reading", "plots"},
 	// photographs and networks as data
-	{"augment", "dataset", "internal/fetch", "onnx/graph", "onnx/weights"},
+	{"augment", "dataset", "internal/fetch", "internal/plotstest", "onnx/graph", "onnx/weights", "plots/page"},
 	{"activations", "internal/corpus", "internal/demo", "internal/fetch/sbom", "internal/fetch/setup", "onnx",
 		"onnx/bodies", "onnx/headgraph", "scores", "serve"},
 	// networks that run and learn

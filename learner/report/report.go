@@ -19,6 +19,7 @@ import (
 	"finetune/internal/reading"
 	"finetune/learner/runs"
 	"finetune/plots"
+	"finetune/plots/page"
 	"finetune/schedule"
 	"finetune/scores"
 )
@@ -36,30 +37,30 @@ func Write(run string) (string, error) {
 		return "", failure.Usage(fmt.Errorf("learner: %s: is no folder but a link or a file; move it away, so that "+
 			"nothing is written elsewhere", dir))
 	}
-	return filepath.Join(dir, "index.html"), plots.WriteReport(dir, r)
+	return filepath.Join(dir, "index.html"), page.WriteReport(dir, r)
 }
 
 // gather reads a finished run back as a report's input.
-func gather(run string) (plots.Report, error) {
+func gather(run string) (page.Report, error) {
 	c, err := runs.ReadConfig(run)
 	if err != nil {
-		return plots.Report{}, err
+		return page.Report{}, err
 	}
 	sum, err := runs.ReadSummary(run)
 	if err != nil {
-		return plots.Report{}, err
+		return page.Report{}, err
 	}
 	if err := runs.CheckSums(run, runs.HistoryFile, runs.StepsFile, runs.PredictionsFile, runs.SkippedFile,
 		runs.NeighboursFile); err != nil {
-		return plots.Report{}, err
+		return page.Report{}, err
 	}
-	r := plots.Report{
+	r := page.Report{
 		Title: filepath.Base(c.Data.Path), Classes: c.Classes, Multi: c.Multi, Seed: c.Train.Seed,
 		Command: strings.Join(c.Command, " "), Distance: "cosine distance of features",
-		Body: plots.Body{Name: c.Body.Name, Digest: c.Body.Digest, Licence: c.Body.Licence},
-		Timings: []plots.Timing{{Part: "features", Seconds: sum.Seconds.Precompute},
+		Body: page.Body{Name: c.Body.Name, Digest: c.Body.Digest, Licence: c.Body.Licence},
+		Timings: []page.Timing{{Part: "features", Seconds: sum.Seconds.Precompute},
 			{Part: "training", Seconds: sum.Seconds.Train}, {Part: "all", Seconds: sum.Seconds.Total}},
-		Versions: []plots.Fact{
+		Versions: []page.Fact{
 			{Name: "finetune", Value: c.Version}, {Name: "ONNX Runtime", Value: c.Machine.Runtime},
 			{Name: "Go", Value: runtime.Version()},
 			{Name: "machine", Value: fmt.Sprintf("%s/%s, %d threads, device %s", runtime.GOOS, runtime.GOARCH, c.Machine.Threads,
@@ -67,14 +68,14 @@ func gather(run string) (plots.Report, error) {
 		},
 	}
 	if sum.TTA != nil {
-		r.TTA = &plots.TTA{Views: c.Train.TTA, Loss: sum.TTA.Loss, Accuracy: sum.TTA.Accuracy}
+		r.TTA = &page.TTA{Views: c.Train.TTA, Loss: sum.TTA.Loss, Accuracy: sum.TTA.Accuracy}
 	}
 	r.Load = opener(c)
 	return r, errors.Join(gatherHistory(run, &r), gatherSteps(run, &r), gatherPredictions(run, c, &r),
 		gatherSkipped(run, &r), gatherNeighbours(run, c, &r), gatherRecipe(run, &r))
 }
 
-func gatherHistory(run string, r *plots.Report) error {
+func gatherHistory(run string, r *page.Report) error {
 	return runs.ReadTable(runs.TableOf(run, runs.HistoryFile), []string{"epoch", "trn_loss", "val_loss", "accuracy"},
 		func(cells map[string]string, _ []string) error {
 			c := runs.CellReader{Cells: cells}
@@ -86,7 +87,7 @@ func gatherHistory(run string, r *plots.Report) error {
 		})
 }
 
-func gatherSteps(run string, r *plots.Report) error {
+func gatherSteps(run string, r *page.Report) error {
 	var columns []string
 	return runs.ReadTable(runs.TableOf(run, runs.StepsFile), []string{"step", "momentum", "loss"},
 		func(cells map[string]string, header []string) error {
@@ -108,7 +109,7 @@ func gatherSteps(run string, r *plots.Report) error {
 		})
 }
 
-func gatherPredictions(run string, c runs.Config, r *plots.Report) error {
+func gatherPredictions(run string, c runs.Config, r *page.Report) error {
 	index := map[string]int{}
 	for i, name := range c.Classes {
 		index[name] = i
@@ -167,7 +168,7 @@ func reportPrediction(cells map[string]string, header []string, index map[string
 }
 
 // gatherRecipe reads what a recipe's steps bought, and its learning-rate curve.
-func gatherRecipe(run string, r *plots.Report) error {
+func gatherRecipe(run string, r *page.Report) error {
 	err := runs.ReadTable(runs.TableOf(run, runs.RecipeFile), []string{"step", "right", "n", "seconds"},
 		func(cells map[string]string, _ []string) error {
 			c := runs.CellReader{Cells: cells}
@@ -189,16 +190,16 @@ func gatherRecipe(run string, r *plots.Report) error {
 	return err
 }
 
-func gatherSkipped(run string, r *plots.Report) error {
+func gatherSkipped(run string, r *page.Report) error {
 	return runs.ReadTable(runs.TableOf(run, runs.SkippedFile), []string{"path", "status", "reason"},
 		func(cells map[string]string, _ []string) error {
-			r.Skipped = append(r.Skipped, plots.Skipped{Path: scores.Rearm(cells["path"]), Status: cells["status"],
+			r.Skipped = append(r.Skipped, page.Skipped{Path: scores.Rearm(cells["path"]), Status: cells["status"],
 				Reason: scores.Rearm(cells["reason"])})
 			return nil
 		})
 }
 
-func gatherNeighbours(run string, c runs.Config, r *plots.Report) error {
+func gatherNeighbours(run string, c runs.Config, r *page.Report) error {
 	at := map[string]int{}
 	for i, p := range r.Valid {
 		at[p.Path] = i

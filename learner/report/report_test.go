@@ -2,7 +2,7 @@ package report
 
 import (
 	"finetune/learner/runs"
-	"finetune/plots"
+	"finetune/plots/page"
 	"os"
 	"testing"
 )
@@ -24,7 +24,7 @@ func TestTablesDisarmFormulas(t *testing.T) {
 	if err != nil || string(data) != want {
 		t.Errorf("%v\n%s\nwant\n%s", err, data, want)
 	}
-	var report plots.Report
+	var report page.Report
 	if err := gatherPredictions(r.Dir, runs.Config{Classes: classes}, &report); err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 	"finetune/onnx/artifacts"
 	"finetune/onnx/bodies"
 	"finetune/onnx/graph"
-	"finetune/plots"
+	"finetune/plots/page"
 )
 
 // Nothing is removed from a run's folder but files that finetune made there,
@@ -63,7 +63,7 @@ func exportedByUs(path string) bool {
 
 // ownFolders are the folders of a run, each with the names of our files in it.
 var ownFolders = map[string]func(name string) bool{
-	ReportDir:    plots.OwnFile,
+	ReportDir:    page.OwnFile,
 	ArtifactsDir: artifacts.OwnFile,
 	FeaturesDir:  func(string) bool { return false }, // a cache: see owned
 	SavedDir:     func(string) bool { return false }, // kept for --load until another run saves under that name

@@ -1,6 +1,7 @@
-package plots
+package page
 
 import (
+	"finetune/plots"
 	"math"
 	"slices"
 	"testing"
@@ -9,7 +10,7 @@ import (
 // fixture is the first ten rows that the lesson's notebook prints
 // (log-probabilities of three classes; true labels below), with what follows
 // from them by hand.
-var fixture = []Prediction{
+var fixture = []plots.Prediction{
 	{Label: 0, LogProbs: []float32{-0.87503, -1.22842, -1.23651}},
 	{Label: 0, LogProbs: []float32{-0.91773, -1.46056, -0.99841}},
 	{Label: 0, LogProbs: []float32{-1.12737, -0.81735, -1.45023}},
@@ -24,10 +25,10 @@ var fixture = []Prediction{
 
 func TestLessonFixture(t *testing.T) {
 	task := task{classes: []string{"cats", "dogs", "signs"}, ps: fixture}
-	if n := Right(fixture); n != 6 {
+	if n := plots.Right(fixture); n != 6 {
 		t.Errorf("%d right, want 6", n)
 	}
-	if l := LogLoss(fixture); math.Abs(l-1.026204) > 1e-6 {
+	if l := plots.LogLoss(fixture); math.Abs(l-1.026204) > 1e-6 {
 		t.Errorf("log loss %.7f, want 1.026204", l)
 	}
 	if p := fixture[2].Probability(1); math.Abs(p-0.4416) > 1e-4 {
@@ -54,31 +55,31 @@ func TestLessonFixture(t *testing.T) {
 		t.Errorf("incorrect at random %v, want all four", wrong)
 	}
 	want := [][]int{{3, 1, 0}, {1, 1, 2}, {0, 0, 2}}
-	got := Confusions(fixture, 3)
+	got := plots.Confusions(fixture, 3)
 	for c := range want {
 		if !slices.Equal(got[c], want[c]) {
 			t.Errorf("confusion row %d: %v, want %v", c, got[c], want[c])
 		}
 	}
-	s := ClassScores(got)[1] // 1 of 2 called dogs is one, 1 of 4 dogs found
+	s := plots.ClassScores(got)[1] // 1 of 2 called dogs is one, 1 of 4 dogs found
 	if s.Precision != 0.5 || s.Recall != 0.25 || math.Abs(s.F1-1.0/3) > 1e-15 {
 		t.Errorf("dogs: %+v, want precision 1/2, recall 1/4, F1 1/3", s)
 	}
-	if pairs := Confused(got); pairs[0] != (Pair{1, 2, 2, 4}) || len(pairs) != 3 {
+	if pairs := plots.Confused(got); pairs[0] != (plots.Pair{True: 1, Predicted: 2, Count: 2, Total: 4}) || len(pairs) != 3 {
 		t.Errorf("confused pairs %v", pairs)
 	}
 }
 
 func TestCalibration(t *testing.T) {
-	say := func(p float64, right bool) Prediction {
-		q := Prediction{LogProbs: []float32{float32(math.Log(p)), float32(math.Log(1 - p))}}
+	say := func(p float64, right bool) plots.Prediction {
+		q := plots.Prediction{LogProbs: []float32{float32(math.Log(p)), float32(math.Log(1 - p))}}
 		if !right {
 			q.Label = 1
 		}
 		return q
 	}
 	// Bin 0.8-0.9: confidence 0.85, right 1 of 2. Bin 0.6-0.7: confidence 0.65, right 2 of 2.
-	bs, ece := calibration([]Prediction{say(0.85, true), say(0.85, false), say(0.65, true), say(0.65, true)})
+	bs, ece := plots.Calibration([]plots.Prediction{say(0.85, true), say(0.85, false), say(0.65, true), say(0.65, true)})
 	if want := (0.35 + 0.35) / 2; math.Abs(ece-want) > 1e-6 {
 		t.Errorf("calibration error %.6f, want %.6f", ece, want)
 	}
@@ -89,15 +90,17 @@ func TestCalibration(t *testing.T) {
 
 func TestSuspicion(t *testing.T) {
 	lp := []float32{float32(math.Log(0.1)), float32(math.Log(0.9))}
-	near := func(labels ...int) []Neighbour {
-		var out []Neighbour
+	near := func(labels ...int) []plots.Neighbour {
+		var out []plots.Neighbour
 		for _, l := range labels {
-			out = append(out, Neighbour{Label: l, Distance: 0.1})
+			out = append(out, plots.Neighbour{Label: l, Distance: 0.1})
 		}
 		return out
 	}
-	twin := func(label int) []Neighbour { return []Neighbour{{Label: label, Duplicate: true}, {Label: 0}} }
-	task := task{classes: []string{"a", "b"}, ps: []Prediction{
+	twin := func(label int) []plots.Neighbour {
+		return []plots.Neighbour{{Label: label, Duplicate: true}, {Label: 0}}
+	}
+	task := task{classes: []string{"a", "b"}, ps: []plots.Prediction{
 		{Label: 0, LogProbs: lp, Neighbours: near(1, 1, 1)},
 		{Label: 0, LogProbs: lp, Neighbours: near(1, 0, 1)},
 		{Label: 0, LogProbs: lp, Neighbours: twin(1)},
@@ -117,7 +120,7 @@ func TestSuspicion(t *testing.T) {
 
 func TestMultiLabel(t *testing.T) {
 	row := func(a, b float64) []float32 { return []float32{float32(math.Log(a)), float32(math.Log(b))} }
-	task := task{classes: []string{"sea", "sand"}, multi: true, ps: []Prediction{
+	task := task{classes: []string{"sea", "sand"}, multi: true, ps: []plots.Prediction{
 		{Labels: []int{0, 1}, LogProbs: row(0.9, 0.8)},
 		{Labels: []int{0}, LogProbs: row(0.7, 0.6)},
 		{LogProbs: row(0.2, 0.1)},

@@ -1,8 +1,10 @@
-package plots
+package page
 
 import (
 	"bytes"
 	"errors"
+	"finetune/internal/plotstest"
+	"finetune/plots"
 	"fmt"
 	"image"
 	"os"
@@ -18,10 +20,10 @@ const attack = `valid/ants/"><script>document.title='owned'</script><img src=x o
 // scripts, a file that does not open, a duplicate, a mislabelled photograph.
 func run(classes, n int) Report {
 	r := Report{
-		Title: "ants or bees", Classes: classNames(classes), Valid: predictions(classes, n), TrainCount: sizes(classes, 124),
-		TTA: &TTA{Views: 4, Loss: 0.1612, Accuracy: 0.941}, History: epochs(7), StepLoss: falling(1.1, 0.18, 420),
-		Groups: []string{"early", "middle", "head"}, Rates: [][]float64{cosine(1e-4, 60, 2, 3), cosine(1e-3, 60, 2, 3), cosine(1e-2, 60, 2, 3)},
-		Gains: gains().Steps, Augmented: &Grid{Title: "One photograph, six random versions", Images: pictures(6)},
+		Title: "ants or bees", Classes: plotstest.ClassNames(classes), Valid: plotstest.Predictions(classes, n), TrainCount: plotstest.Sizes(classes, 124),
+		TTA: &TTA{Views: 4, Loss: 0.1612, Accuracy: 0.941}, History: plotstest.Epochs(7), StepLoss: plotstest.Falling(1.1, 0.18, 420),
+		Groups: []string{"early", "middle", "head"}, Rates: [][]float64{plotstest.Cosine(1e-4, 60, 2, 3), plotstest.Cosine(1e-3, 60, 2, 3), plotstest.Cosine(1e-2, 60, 2, 3)},
+		Gains: plotstest.SomeGains().Steps, Augmented: &plots.Grid{Title: "One photograph, six random versions", Images: plotstest.Pictures(6)},
 		Skipped: []Skipped{
 			{"train/bees/empty.jpg", "empty", "0 bytes"},
 			{attack, "unreadable", "invalid JPEG format: <b>missing</b> SOI marker"},
@@ -33,13 +35,13 @@ func run(classes, n int) Report {
 		Timings:  []Timing{{"activations", 4.13}, {"training", 2.2}, {"total", 6.9}},
 		Warnings: []string{"valid/ has no photographs of <i>wasps</i>"},
 	}
-	f := rateSearch()
+	f := plotstest.SomeRates()
 	r.RateSearch = &f
 	r.Load = func(path string) (image.Image, error) {
 		if strings.Contains(path, "moved") {
 			return nil, errors.New("no such file")
 		}
-		return picture(len(path) + int(path[len(path)-5])), nil
+		return plotstest.Picture(len(path) + int(path[len(path)-5])), nil
 	}
 	if n == 0 {
 		return r
@@ -60,7 +62,7 @@ func run(classes, n int) Report {
 		other := p.Predicted()
 		labels := [][]int{{other, other, other}, {p.Label, other, p.Label}, {other, p.Label, other}}[k%3]
 		for j, l := range labels {
-			p.Neighbours = append(p.Neighbours, Neighbour{Path: fmt.Sprintf("train/%d/%04d.jpg", l, 7*i+j), Label: l,
+			p.Neighbours = append(p.Neighbours, plots.Neighbour{Path: fmt.Sprintf("train/%d/%04d.jpg", l, 7*i+j), Label: l,
 				Distance: 0.08 + 0.05*float64(j), Duplicate: k == 1 && j == 0})
 		}
 		k++
@@ -121,7 +123,7 @@ func TestReportOfAnyShape(t *testing.T) {
 		labels.Valid[i].Labels = []int{i % 4, (i + 1) % 4}[:i%3%2+1]
 	}
 	perfect := run(2, 0)
-	perfect.Valid = []Prediction{{Path: "a.jpg", Label: 1, LogProbs: []float32{-9, 0}}}
+	perfect.Valid = []plots.Prediction{{Path: "a.jpg", Label: 1, LogProbs: []float32{-9, 0}}}
 	for name, r := range map[string]Report{
 		"nothing": {}, "no photographs": run(2, 0), "no loader": noLoad, "absent classes": missing, "labels": labels,
 		"no mistakes": perfect, "37 classes": run(37, 400), "1000 classes": run(1000, 3000),
@@ -172,7 +174,7 @@ func TestReportWrittenAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, classes := range []int{3, 2} {
-		if err := WriteReport(dir, Report{Classes: classNames(classes), Valid: predictions(classes, 30)}); err != nil {
+		if err := WriteReport(dir, Report{Classes: plotstest.ClassNames(classes), Valid: plotstest.Predictions(classes, 30)}); err != nil {
 			t.Fatal(err)
 		}
 		for c := range 3 {
@@ -208,7 +210,7 @@ func TestThumbnailsAreBounded(t *testing.T) {
 		var i int
 		fmt.Sscan(p, &i)
 		opened[i]++
-		return picture(i), nil
+		return plotstest.Picture(i), nil
 	})
 	for i, n := range opened {
 		if want := map[bool]int{true: 1}[i < mostThumbs]; n != want {

@@ -1,4 +1,5 @@
-package plots
+// Package page makes the report of a run: one HTML page with figures, galleries and tables.
+package page
 
 import (
 	_ "embed"
@@ -14,6 +15,7 @@ import (
 	"strings"
 
 	"finetune/internal/durable"
+	"finetune/plots"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -25,18 +27,18 @@ type Report struct {
 	Classes []string
 	Multi   bool // photographs have any number of labels, each with its own probability
 
-	Valid      []Prediction // labelled photographs that were not trained on
-	TrainCount []int        // training photographs of each class
-	TTA        *TTA         // nil: not measured
+	Valid      []plots.Prediction // labelled photographs that were not trained on
+	TrainCount []int              // training photographs of each class
+	TTA        *TTA               // nil: not measured
 
-	History    []Epoch
+	History    []plots.Epoch
 	StepLoss   []float64   // training loss of each step's batch, nats
 	Groups     []string    // names of the layer groups
 	Rates      [][]float64 // learning rates [groups][steps]
 	Momentum   []float64   // [steps]; may be nil
-	RateSearch *RateSearch
-	Gains      []Gain // of a recipe
-	Augmented  *Grid  // the augmentation preview
+	RateSearch *plots.RateSearch
+	Gains      []plots.Gain // of a recipe
+	Augmented  *plots.Grid  // the augmentation preview
 
 	Skipped  []Skipped
 	Distance string // what Neighbour.Distance measures, as in "cosine distance"
@@ -146,9 +148,9 @@ func (b *builder) sweep(dir string) error {
 // alone (the galleries, whose photographs the page holds one by one).
 type drawing struct {
 	name         string
-	plot         Plot
+	plot         plots.Plot
 	fileOnly     bool
-	wide, narrow Figure
+	wide, narrow plots.Figure
 }
 
 func (d *drawing) file() string { return d.name + ".png" }
@@ -157,7 +159,7 @@ func (d *drawing) file() string { return d.name + ".png" }
 type builder struct {
 	r         Report
 	t         task
-	scores    []ClassScore
+	scores    []plots.ClassScore
 	drawings  []*drawing
 	galleries []*gallery // in page order
 	perClass  []classGalleries
@@ -241,7 +243,9 @@ func (b *builder) paths() []string {
 	return out
 }
 
-func near(p Prediction) []Neighbour { return p.Neighbours[:min(perMistake, len(p.Neighbours))] }
+func near(p plots.Prediction) []plots.Neighbour {
+	return p.Neighbours[:min(perMistake, len(p.Neighbours))]
+}
 
 func (b *builder) allGalleries() []*gallery {
 	out := slices.Clone(b.galleries)
@@ -254,37 +258,37 @@ func (b *builder) allGalleries() []*gallery {
 // plan lists the figures.
 func (b *builder) plan() {
 	r := b.r
-	add := func(wanted bool, name string, p Plot) {
+	add := func(wanted bool, name string, p plots.Plot) {
 		if wanted {
 			b.drawings = append(b.drawings, &drawing{name: name, plot: p})
 		}
 	}
 	some := len(b.t.ps) > 0
-	add(some && !r.Multi, "confusion", Confusion{r.Classes, Confusions(b.t.ps, len(r.Classes))})
-	add(some && !r.Multi, "reliability", Reliability{b.t.ps})
-	add(some, "scores", Scores{r.Classes, b.t.ps, r.Multi})
-	add(len(r.Gains) > 0, "gains", Gains{r.Gains})
-	add(len(r.StepLoss) > 0, "loss-by-step", LossByStep{r.StepLoss})
-	add(len(r.History) > 0, "loss-by-epoch", LossByEpoch{r.History})
-	add(len(r.History) > 0, "accuracy-by-epoch", AccuracyByEpoch{r.History})
-	add(len(r.Rates) > 0, "learning-rate", Schedule{r.Groups, r.Rates, r.Momentum})
+	add(some && !r.Multi, "confusion", plots.Confusion{Classes: r.Classes, Counts: plots.Confusions(b.t.ps, len(r.Classes))})
+	add(some && !r.Multi, "reliability", plots.Reliability{Predictions: b.t.ps})
+	add(some, "scores", plots.Scores{Classes: r.Classes, Predictions: b.t.ps, Multi: r.Multi})
+	add(len(r.Gains) > 0, "gains", plots.Gains{Steps: r.Gains})
+	add(len(r.StepLoss) > 0, "loss-by-step", plots.LossByStep{Loss: r.StepLoss})
+	add(len(r.History) > 0, "loss-by-epoch", plots.LossByEpoch{History: r.History})
+	add(len(r.History) > 0, "accuracy-by-epoch", plots.AccuracyByEpoch{History: r.History})
+	add(len(r.Rates) > 0, "learning-rate", plots.Schedule{Groups: r.Groups, Rates: r.Rates, Momentum: r.Momentum})
 	if r.RateSearch != nil {
 		add(true, "rate-search", *r.RateSearch)
 	}
-	add(len(r.Classes) > 0, "balance", Balance{r.Classes, r.TrainCount, b.validCount()})
+	add(len(r.Classes) > 0, "balance", plots.Balance{Classes: r.Classes, Train: r.TrainCount, Valid: b.validCount()})
 	if r.Augmented != nil {
 		b.drawings = append(b.drawings, &drawing{name: "augmentation", plot: *r.Augmented, fileOnly: true})
 	}
 	for _, g := range b.allGalleries() {
-		b.drawings = append(b.drawings, &drawing{name: g.name, plot: Gallery{g.title, b.cards(g)}, fileOnly: true})
+		b.drawings = append(b.drawings, &drawing{name: g.name, plot: plots.Gallery{Title: g.title, Items: b.cards(g)}, fileOnly: true})
 	}
 }
 
-func (b *builder) cards(g *gallery) []GalleryItem {
-	out := make([]GalleryItem, len(g.items))
+func (b *builder) cards(g *gallery) []plots.GalleryItem {
+	out := make([]plots.GalleryItem, len(g.items))
 	for k, i := range g.items {
 		p := b.t.ps[i]
-		out[k] = GalleryItem{b.thumbs[p.Path].card, b.t.truth(i), b.t.said(i), b.t.right(i), b.t.sure(i), baseName(p.Path)}
+		out[k] = plots.GalleryItem{Image: b.thumbs[p.Path].card, True: b.t.truth(i), Said: b.t.said(i), Right: b.t.right(i), Probability: b.t.sure(i), Name: baseName(p.Path)}
 	}
 	return out
 }
@@ -303,12 +307,12 @@ func (b *builder) draw() error {
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for _, d := range b.drawings {
 		g.Go(func() (err error) {
-			d.wide, err = d.plot.Draw(Wide)
+			d.wide, err = d.plot.Draw(plots.Wide)
 			return err
 		})
 		if !d.fileOnly {
 			g.Go(func() (err error) {
-				d.narrow, err = d.plot.Draw(Narrow)
+				d.narrow, err = d.plot.Draw(plots.Narrow)
 				return err
 			})
 		}

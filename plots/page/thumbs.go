@@ -1,8 +1,9 @@
-package plots
+package page
 
 import (
 	"bytes"
 	"encoding/base64"
+	"finetune/plots"
 	"html/template"
 	"image"
 	"image/draw"
@@ -80,7 +81,7 @@ func shrunk(path string, load func(string) (image.Image, error)) thumb {
 func onPaper(im image.Image) image.Image {
 	b := im.Bounds()
 	out := image.NewRGBA(image.Rect(0, 0, b.Dx(), b.Dy()))
-	draw.Draw(out, out.Bounds(), image.NewUniform(paper), image.Point{}, draw.Src)
+	draw.Draw(out, out.Bounds(), image.NewUniform(plots.Paper), image.Point{}, draw.Src)
 	draw.Draw(out, out.Bounds(), im, b.Min, draw.Over)
 	return out
 }

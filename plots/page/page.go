@@ -1,9 +1,10 @@
-package plots
+package page
 
 import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
+	"finetune/plots"
 	"fmt"
 	"html/template"
 	"image"
@@ -105,13 +106,13 @@ func (b *builder) page() page {
 		p.Mistakes, p.MoreMistakes = p.Mistakes[:openMistakes], p.Mistakes[openMistakes:]
 	}
 	if len(b.perClass) < len(b.r.Classes) {
-		p.ClassNote = fmt.Sprintf("The %d classes of %s with the lowest F1.", len(b.perClass), count(len(b.r.Classes)))
+		p.ClassNote = fmt.Sprintf("The %d classes of %s with the lowest F1.", len(b.perClass), plots.Count(len(b.r.Classes)))
 	}
 	for _, g := range b.galleries {
 		p.Galleries = append(p.Galleries, b.galleryView(g))
 	}
 	for _, t := range b.r.Timings {
-		p.Timings = append(p.Timings, Fact{t.Part, seconds(t.Seconds)})
+		p.Timings = append(p.Timings, Fact{t.Part, plots.Seconds(t.Seconds)})
 	}
 	return p
 }
@@ -127,13 +128,13 @@ func (b *builder) headline() string {
 	if n == 0 {
 		return "No labelled validation photographs"
 	}
-	lo, hi := wilson(right, n)
+	lo, hi := plots.Wilson(right, n)
 	what := "right"
 	if b.r.Multi {
 		what = "with every label right"
 	}
 	return fmt.Sprintf("%.1f %% %s (%s of %s), 95 %% interval %.1f to %.1f",
-		100*float64(right)/float64(n), what, count(right), count(n), 100*lo, 100*hi)
+		100*float64(right)/float64(n), what, plots.Count(right), plots.Count(n), 100*lo, 100*hi)
 }
 
 func (b *builder) tiles() []tile {
@@ -144,7 +145,7 @@ func (b *builder) tiles() []tile {
 			out = append(out, tile{"Baseline", fmt.Sprintf("%.1f %%", 100*share), "right by always guessing " + b.r.Classes[c]})
 		}
 		if !b.r.Multi {
-			_, ece := calibration(b.t.ps)
+			_, ece := plots.Calibration(b.t.ps)
 			out = append(out, tile{"Calibration error", fmt.Sprintf("%.1f points", 100*ece), "distance of confidence and accuracy"})
 		}
 	}
@@ -152,11 +153,11 @@ func (b *builder) tiles() []tile {
 		out = append(out, tile{"With test-time augmentation", fmt.Sprintf("%.1f %%", 100*t.Accuracy),
 			fmt.Sprintf("log loss %.4f, %d views and the plain one", t.Loss, t.Views)})
 	}
-	photos := tile{"Validation photographs", count(len(b.t.ps)), fmt.Sprintf("%s classes", count(len(b.r.Classes)))}
-	if n := sum(b.r.TrainCount); n > 0 {
-		photos.Note = fmt.Sprintf("%s trained on, %s classes", count(n), count(len(b.r.Classes)))
+	photos := tile{"Validation photographs", plots.Count(len(b.t.ps)), fmt.Sprintf("%s classes", plots.Count(len(b.r.Classes)))}
+	if n := plots.Sum(b.r.TrainCount); n > 0 {
+		photos.Note = fmt.Sprintf("%s trained on, %s classes", plots.Count(n), plots.Count(len(b.r.Classes)))
 	}
-	skipped := tile{"Skipped files", count(len(b.r.Skipped)), "every file could be read"}
+	skipped := tile{"Skipped files", plots.Count(len(b.r.Skipped)), "every file could be read"}
 	if len(b.r.Skipped) > 0 {
 		skipped.Note = "listed below with reasons"
 	}
@@ -167,12 +168,12 @@ func (b *builder) tiles() []tile {
 // is unknown, and its share of validation.
 func (b *builder) baseline() (class int, share float64) {
 	counts := b.r.TrainCount
-	if sum(counts) == 0 {
+	if plots.Sum(counts) == 0 {
 		counts = b.validCount()
 	}
 	class = -1
 	for c := range b.r.Classes {
-		if class < 0 || at(counts, c) > at(counts, class) {
+		if class < 0 || plots.At(counts, c) > plots.At(counts, class) {
 			class = c
 		}
 	}
@@ -223,7 +224,7 @@ func (b *builder) classRows() []classRow {
 	out := make([]classRow, len(order))
 	for i, c := range order {
 		s := b.scores[c]
-		out[i] = classRow{b.r.Classes[c], count(s.True), count(s.Right), count(s.Predicted), percent(s.Precision), percent(s.Recall), percent(s.F1)}
+		out[i] = classRow{b.r.Classes[c], plots.Count(s.True), plots.Count(s.Right), plots.Count(s.Predicted), plots.Percent(s.Precision), plots.Percent(s.Recall), plots.Percent(s.F1)}
 	}
 	return out
 }
@@ -233,10 +234,10 @@ func (b *builder) pairs() []pairRow {
 		return nil
 	}
 	var out []pairRow
-	pairs := Confused(Confusions(b.t.ps, len(b.r.Classes)))
+	pairs := plots.Confused(plots.Confusions(b.t.ps, len(b.r.Classes)))
 	for _, p := range pairs[:min(shownRows, len(pairs))] {
-		out = append(out, pairRow{b.r.Classes[p.True], b.r.Classes[p.Predicted], fmt.Sprintf("%s of %s", count(p.Count), count(p.Total)),
-			percent(float64(p.Count) / float64(p.Total))})
+		out = append(out, pairRow{b.r.Classes[p.True], b.r.Classes[p.Predicted], fmt.Sprintf("%s of %s", plots.Count(p.Count), plots.Count(p.Total)),
+			plots.Percent(float64(p.Count) / float64(p.Total))})
 	}
 	return out
 }
@@ -247,7 +248,7 @@ func (b *builder) matrix() *matrixView {
 		return nil
 	}
 	m := &matrixView{Classes: b.r.Classes}
-	for c, row := range Confusions(b.t.ps, len(b.r.Classes)) {
+	for c, row := range plots.Confusions(b.t.ps, len(b.r.Classes)) {
 		m.Rows = append(m.Rows, matrixRow{b.r.Classes[c], row})
 	}
 	return m
@@ -255,7 +256,7 @@ func (b *builder) matrix() *matrixView {
 
 func (b *builder) photo(i int) photoView {
 	p := b.t.ps[i]
-	v := photoView{URI: b.thumbs[p.Path].URI, Truth: b.t.truth(i), Said: b.t.said(i), Sure: percent(b.t.sure(i)),
+	v := photoView{URI: b.thumbs[p.Path].URI, Truth: b.t.truth(i), Said: b.t.said(i), Sure: plots.Percent(b.t.sure(i)),
 		Name: baseName(p.Path), Path: p.Path, Right: b.t.right(i)}
 	v.Alt = fmt.Sprintf("%s: true %s, predicted %s", v.Name, v.Truth, v.Said)
 	return v
@@ -274,7 +275,7 @@ func (b *builder) classViews() []classView {
 	for _, c := range b.perClass {
 		s := b.scores[c.class]
 		out = append(out, classView{Name: b.r.Classes[c.class],
-			Summary:   fmt.Sprintf("%s of %s right", count(s.Right), count(s.True)),
+			Summary:   fmt.Sprintf("%s of %s right", plots.Count(s.Right), plots.Count(s.True)),
 			Incorrect: b.galleryView(c.incorrect), Correct: b.galleryView(c.correct)})
 	}
 	return out
@@ -286,7 +287,7 @@ func (b *builder) mistakeViews() []mistakeView {
 		m := mistakeView{Photo: b.photo(i), Suspicion: b.t.suspicion(i)}
 		for _, n := range near(b.t.ps[i]) {
 			v := photoView{URI: b.thumbs[n.Path].URI, Truth: b.t.name(n.Label), Name: baseName(n.Path), Path: n.Path,
-				Note: orElse(b.r.Distance, "distance") + " " + short(n.Distance), Right: n.Label == b.t.ps[i].Label}
+				Note: orElse(b.r.Distance, "distance") + " " + plots.Short(n.Distance), Right: n.Label == b.t.ps[i].Label}
 			if n.Duplicate {
 				v.Note = "exact duplicate"
 			}
@@ -316,9 +317,9 @@ func (b *builder) mistakeNote() string {
 	case compared == 0:
 		return "No neighbours were computed."
 	case compared > len(b.mistakes):
-		return fmt.Sprintf("%d of %s mistakes: suspicious ones first, then those that gave the truth the least probability.", len(b.mistakes), count(wrong))
+		return fmt.Sprintf("%d of %s mistakes: suspicious ones first, then those that gave the truth the least probability.", len(b.mistakes), plots.Count(wrong))
 	}
-	return fmt.Sprintf("All %s mistakes with neighbours: suspicious ones first, then those that gave the truth the least probability.", count(compared))
+	return fmt.Sprintf("All %s mistakes with neighbours: suspicious ones first, then those that gave the truth the least probability.", plots.Count(compared))
 }
 
 // augmented is the augmentation preview, its pictures as JPEG to keep the page
@@ -355,7 +356,7 @@ func jpegURI(im image.Image) template.URL {
 func (b *builder) epochs() []epochRow {
 	var out []epochRow
 	for _, e := range b.r.History {
-		out = append(out, epochRow{strconv.Itoa(e.Epoch), number(e.TrainLoss), number(e.ValidLoss), percent(e.Accuracy), seconds(e.Seconds)})
+		out = append(out, epochRow{strconv.Itoa(e.Epoch), number(e.TrainLoss), number(e.ValidLoss), plots.Percent(e.Accuracy), plots.Seconds(e.Seconds)})
 	}
 	return out
 }

@@ -1,4 +1,4 @@
-package plots
+package page
 
 import (
 	"cmp"
@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"finetune/internal/rng"
+	"finetune/plots"
 )
 
 // task chooses the photographs worth looking at. Lists are indices into ps;
@@ -14,7 +15,7 @@ import (
 type task struct {
 	classes []string
 	multi   bool
-	ps      []Prediction
+	ps      []plots.Prediction
 }
 
 // right reports whether photograph i got its class, or all of its labels: a
@@ -25,7 +26,7 @@ func (t task) right(i int) bool {
 		return p.Right()
 	}
 	for c := range t.classes {
-		if p.is(c, true) != p.says(c) {
+		if p.Is(c, true) != p.Says(c) {
 			return false
 		}
 	}
@@ -34,7 +35,7 @@ func (t task) right(i int) bool {
 
 // truth names the true class or labels.
 func (t task) truth(i int) string {
-	return t.named(func(c int) bool { return t.ps[i].is(c, t.multi) })
+	return t.named(func(c int) bool { return t.ps[i].Is(c, t.multi) })
 }
 
 // said names what was predicted.
@@ -43,7 +44,7 @@ func (t task) said(i int) string {
 	if !t.multi {
 		return t.name(p.Predicted())
 	}
-	return t.named(p.says)
+	return t.named(p.Says)
 }
 
 func (t task) named(has func(int) bool) string {
@@ -99,7 +100,7 @@ func (t task) which(n int, keep func(i int) bool, rank func(i int) float64) []in
 
 // mostCorrect are photographs of class c, called so, that it was surest of.
 func (t task) mostCorrect(c, n int) []int {
-	return t.which(n, func(i int) bool { return t.ps[i].is(c, t.multi) && t.rightAbout(i, c) },
+	return t.which(n, func(i int) bool { return t.ps[i].Is(c, t.multi) && t.rightAbout(i, c) },
 		func(i int) float64 { return -t.ps[i].Probability(c) })
 }
 
@@ -108,7 +109,7 @@ func (t task) mostCorrect(c, n int) []int {
 func (t task) mostIncorrect(c, n int) []int {
 	return t.which(n, func(i int) bool { return (t.multi || t.ps[i].Label == c) && !t.rightAbout(i, c) },
 		func(i int) float64 {
-			if t.ps[i].is(c, t.multi) {
+			if t.ps[i].Is(c, t.multi) {
 				return t.ps[i].Probability(c)
 			}
 			return 1 - t.ps[i].Probability(c)
@@ -119,7 +120,7 @@ func (t task) rightAbout(i, c int) bool {
 	if !t.multi {
 		return t.right(i)
 	}
-	return t.ps[i].is(c, true) == t.ps[i].says(c)
+	return t.ps[i].Is(c, true) == t.ps[i].Says(c)
 }
 
 // mostUncertain are the photographs whose prediction was the least sure.
@@ -134,7 +135,7 @@ func (t task) atRandom(right bool, n int, seed uint64) []int {
 }
 
 // worstFirst orders classes by F1, those without photographs last.
-func worstFirst(scores []ClassScore) []int {
+func worstFirst(scores []plots.ClassScore) []int {
 	order := make([]int, len(scores))
 	for c := range order {
 		order[c] = c
@@ -143,7 +144,7 @@ func worstFirst(scores []ClassScore) []int {
 	return order
 }
 
-func f1Rank(s ClassScore) float64 {
+func f1Rank(s plots.ClassScore) float64 {
 	if s.True == 0 || math.IsNaN(s.F1) {
 		return 2
 	}
@@ -151,16 +152,16 @@ func f1Rank(s ClassScore) float64 {
 }
 
 // scores summarises every class.
-func (t task) scores() []ClassScore {
+func (t task) scores() []plots.ClassScore {
 	if !t.multi {
-		return ClassScores(Confusions(t.ps, len(t.classes)))
+		return plots.ClassScores(plots.Confusions(t.ps, len(t.classes)))
 	}
-	out := make([]ClassScore, len(t.classes))
+	out := make([]plots.ClassScore, len(t.classes))
 	for c := range out {
 		isClass, called, both := 0, 0, 0
 		for _, p := range t.ps {
-			yes := p.says(c)
-			if p.is(c, true) {
+			yes := p.Says(c)
+			if p.Is(c, true) {
 				isClass++
 				if yes {
 					both++
@@ -170,7 +171,7 @@ func (t task) scores() []ClassScore {
 				called++
 			}
 		}
-		out[c] = newClassScore(isClass, called, both)
+		out[c] = plots.NewClassScore(isClass, called, both)
 	}
 	return out
 }
@@ -216,13 +217,13 @@ func (t task) suspicion(i int) string {
 // binary cross-entropy of labels.
 func (t task) logLoss() float64 {
 	if !t.multi {
-		return LogLoss(t.ps)
+		return plots.LogLoss(t.ps)
 	}
 	loss := 0.0
 	for _, p := range t.ps {
 		for c := range t.classes {
 			q := p.Probability(c)
-			if !p.is(c, true) {
+			if !p.Is(c, true) {
 				q = 1 - q
 			}
 			loss -= math.Log(max(q, 1e-7)) // float32 rounds to 1 beyond that
