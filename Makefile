@@ -55,7 +55,7 @@ PACKAGES := ./...
 RACE     := $(patsubst %,./%/...,$(wildcard activations augment dataset internal/fetch learner serve head onnx/quantize))
 
 .PHONY: all gate fmt vet staticcheck test test-runtimes race verify build fetch runtimes demo cuda cross wine arm64 clean golden proto bench microbench \
-	kills faults hostile corpus fuzz mutants sanitize notices sbom tutorial vuln module-path toolchain toolchain-check
+	kills faults hostile corpus fuzz mutants sanitize notices sbom tutorial vuln module-path toolchain toolchain-check dist dist-check
 
 all: gate
 gate: test build
@@ -187,6 +187,14 @@ sbom: build # dist/sbom.json: every module and every pinned download, in Cyclone
 vuln: # asks the Go vulnerability database, which needs its network address
 	@$(TOOL) golang.org/x/vuln/cmd/govulncheck
 	bin/tools/govulncheck $(PACKAGES)
+
+DIST ?= linux-x64 linux-arm64 windows-x64 macos-arm64
+
+dist: build # dist/finetune-VERSION-PLATFORM: archives for people without Go, make or pip; brings a cross compiler, 100 MB
+	tools/dist.sh '$(VERSION)' '$(LDFLAGS)' $(DIST)
+
+dist-check: # as root: the archive of Linux x86-64 trains and scores in a root with nothing but C libraries; PHOTOS=FOLDER has train and valid
+	tools/dist_test.sh dist/finetune-$(VERSION:v%=%)-linux-x64.tar.gz '$(PHOTOS)'
 
 module-path: # MODULE=host/owner/finetune: the name under which this tree is published, in go.mod and every import
 	$(GO) run ./internal/modulepath $(MODULE)

@@ -111,6 +111,9 @@ func find(name string) (Item, error) {
 			return it, nil
 		}
 	}
+	if it, ok := foreign(name); ok {
+		return it, nil
+	}
 	return Item{}, failure.Usage(fmt.Errorf("fetch: nothing called %q; there is %s", name, strings.Join(Names(), ", ")))
 }
 

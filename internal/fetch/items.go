@@ -22,6 +22,7 @@ type Item struct {
 	pinsDir    string                    // folder, with slashes, under runtime/ for what comes from pins; "" for weights
 	urlDir     string                    // folder under runtime/ for what comes from url
 	main       string                    // prefix of the kept file that Path names, where there are several
+	platform   string                    // the wheels are for it; "" for this system
 	discard    bool                      // archives are too large to keep once unpacked
 }
 
@@ -117,6 +118,19 @@ func otherRuntime(version, platform string) Item {
 		pins: "runtime-" + version + "-" + platform + ".txt", pinsDir: "others/onnxruntime-" + version + "-" + platform,
 		keep: runtimeLibrary, main: "libonnxruntime.",
 	}
+}
+
+// foreign is the default version for another system, "runtime-windows-x64", which
+// goes into that system's release. It is not listed, and lies apart as otherRuntime's do.
+func foreign(name string) (Item, bool) {
+	platform, ok := strings.CutPrefix(name, "runtime-")
+	if _, known := pipPlatforms[platform]; !ok || !known {
+		return Item{}, false
+	}
+	it := runtimeItem(platform)
+	it.Name, it.platform, it.pinsDir = name, platform, "others/"+it.pinsDir
+	it.url, it.urlDir, it.urlDigest = "", "", ""
+	return it, true
 }
 
 // lite is an EfficientNet-Lite as published in PyTorch form: its file name

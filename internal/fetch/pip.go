@@ -118,7 +118,11 @@ func pipDownload(ctx context.Context, r requirement, it Item) (string, error) {
 		return "", err
 	}
 	args := append(command[1:], "download", "--quiet", "--no-deps", "--only-binary=:all:", "--python-version=311", "--implementation=cp")
-	for _, p := range pipPlatforms[Platform()] {
+	platform := it.platform
+	if platform == "" {
+		platform = Platform()
+	}
+	for _, p := range pipPlatforms[platform] {
 		args = append(args, "--platform="+p)
 	}
 	args = append(args, "--require-hashes", "--requirement="+list, "--dest="+dir)

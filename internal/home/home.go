@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 
@@ -52,6 +53,11 @@ func Path(names ...string) string { return filepath.Join(append([]string{Dir()},
 // an unpacked release has lib/ and bodies/ there. "" where that is not known.
 func Beside(names ...string) string {
 	program, err := os.Executable()
+	if err != nil { // Linux without /proc
+		if program, err = exec.LookPath(os.Args[0]); err == nil {
+			program, err = filepath.Abs(program)
+		}
+	}
 	if err == nil {
 		program, err = filepath.EvalSymlinks(program)
 	}

@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Makes the archives of a release, for people without Go, make or pip:
+#
+#	tools/dist.sh VERSION LDFLAGS PLATFORM...    linux-x64 linux-arm64 windows-x64 macos-arm64
+#
+# Each holds the program, ONNX Runtime in lib/, the default body in bodies/, the
+# licences, a bill of materials and SHA256SUMS. Zig is the C compiler, which aims at
+# glibc 2.28, so that the program starts on older distributions than this machine's.
+# The same commit gives the same bytes. make dist runs it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+version=$1 ldflags=$2
+shift 2
+body=efficientnet-lite0
+found=$(tools/toolchain.sh zig)
+zig=${found#- }/zig
+export ZIG_GLOBAL_CACHE_DIR=$PWD/bin/zig ZIG_LOCAL_CACHE_DIR=$PWD/bin/zig CGO_ENABLED=1
+epoch=$(git log -1 --format=%ct 2>/dev/null || echo 0)
+
+mkdir -p bin/dist dist
+go build -o bin/dist/ ./internal/fetch/notices ./internal/fetch/sbom ./internal/fetch/setup
+weights=$(bin/dist/setup -paths $body)
+bin/finetune import $body --weights "$weights" -o "bin/dist/$body.onnx" >/dev/null
+
+# one PLATFORM
+one() {
+	local platform=$1 name=finetune-${version#v}-$1 program=finetune target
+	case $platform in
+	linux-x64) GOOS=linux GOARCH=amd64 target=x86_64-linux-gnu.2.28 ;;
+	linux-arm64) GOOS=linux GOARCH=arm64 target=aarch64-linux-gnu.2.28 ;;
+	windows-x64) GOOS=windows GOARCH=amd64 target=x86_64-windows-gnu program=finetune.exe ;;
+	macos-arm64) GOOS=darwin GOARCH=arm64 target=aarch64-macos.11.0 ;;
+	*) echo "tools/dist.sh: $platform: none of linux-x64, linux-arm64, windows-x64, macos-arm64" >&2; exit 2 ;;
+	esac
+	export GOOS GOARCH
+	local dir=dist/$name
+	rm -rf "$dir" "$dir".tar.gz "$dir".zip
+	mkdir -p "$dir/lib" "$dir/bodies"
+	printf '#!/bin/sh\nexec "%s" cc -target %s "$@"\n' "$zig" $target >bin/dist/cc-$platform
+	chmod +x bin/dist/cc-$platform
+	CC="$PWD/bin/dist/cc-$platform" go build -trimpath -buildvcs=false -tags nodynamic -ldflags "$ldflags" -o "$dir/$program" .
+	bin/dist/notices -tags nodynamic -o "$dir/THIRD_PARTY_NOTICES.txt" >/dev/null
+	bin/dist/sbom -tags nodynamic -o "$dir/sbom.json" "$dir/$program" >/dev/null
+	local library
+	library=$(dirname "$(bin/dist/setup -paths "runtime-$platform")")
+	cp -r "$library" "$dir/lib/"
+	rm -f "$dir"/lib/*/.checked
+	cp bin/dist/$body.onnx bin/dist/$body.json "$dir/bodies/"
+	cp LICENSE "$dir/bodies/$body.LICENSE" # its weights are under the Apache License 2.0 too
+	cp LICENSE README.md CHANGELOG.md "$dir/"
+	chmod -R u=rwX,go=rX "$dir"
+	(cd "$dir" && find . -type f ! -path ./SHA256SUMS | LC_ALL=C sort | sed 's,^\./,,' | xargs sha256sum >SHA256SUMS)
+	find "$dir" -exec touch -h -d "@$epoch" {} +
+	if [ $platform = windows-x64 ]; then
+		(cd dist && python3 -c '
+import os, sys, zipfile
+with zipfile.ZipFile(sys.argv[1] + ".zip", "w", zipfile.ZIP_DEFLATED) as z:
+    for folder, folders, files in os.walk(sys.argv[1]):
+        folders.sort()
+        for f in sorted(files):
+            i = zipfile.ZipInfo(folder.replace(os.sep, "/") + "/" + f)
+            i.external_attr, i.compress_type = 0o100644 << 16, zipfile.ZIP_DEFLATED
+            with open(os.path.join(folder, f), "rb") as data:
+                z.writestr(i, data.read())
+' "$name")
+	else
+		tar -C dist --sort=name --mtime="@$epoch" --owner=0 --group=0 --numeric-owner -cf - "$name" | gzip -9n >"$dir.tar.gz"
+	fi
+	rm -rf "$dir"
+	(cd dist && sha256sum "$name".*)
+}
+
+for p; do (one "$p"); done
+(cd dist && rm -f SHA256SUMS && sha256sum finetune-*.tar.gz finetune-*.zip >SHA256SUMS 2>/dev/null) || true
