@@ -33,7 +33,8 @@ type CUDA struct {
 func InspectCUDA(library string) (CUDA, error) {
 	c := CUDA{Provider: filepath.Join(filepath.Dir(library), cudaProvider)}
 	if _, err := os.Stat(c.Provider); err != nil {
-		return c, fmt.Errorf("%s is a build for the CPU: %s is not beside it; run `finetune fetch cuda`, and unset ONNXRUNTIME_LIB if it is set", library, cudaProvider)
+		return c, fmt.Errorf("%s is a build for the CPU: %s is not beside it; "+
+			"run `finetune fetch cuda`, and unset ONNXRUNTIME_LIB if it is set", library, cudaProvider)
 	}
 	missing, err := lacking(c.Provider, later, searchPath(filepath.Dir(library)))
 	if err != nil {
@@ -54,13 +55,16 @@ func InspectCUDA(library string) (CUDA, error) {
 func (c CUDA) Problem() error {
 	var list []error
 	if len(c.Missing) > 0 {
-		list = append(list, fmt.Errorf("%s: not found: %s; run `finetune fetch cuda`", c.Provider, strings.Join(c.Missing, ", ")))
+		list = append(list, fmt.Errorf("%s: not found: %s; run `finetune fetch cuda`", c.Provider,
+			strings.Join(c.Missing, ", ")))
 	}
 	switch {
 	case c.Driver == 0:
 		list = append(list, fmt.Errorf("no NVIDIA driver (%s not found); install it", driverLibrary))
 	case c.Driver < 1000*c.Needs:
-		list = append(list, fmt.Errorf("the NVIDIA driver is too old: it serves CUDA %d.%d, this build of ONNX Runtime needs %d; install a newer driver", c.Driver/1000, c.Driver%1000/10, c.Needs))
+		list = append(list, fmt.Errorf("the NVIDIA driver is too old: "+
+			"it serves CUDA %d.%d, this build of ONNX Runtime needs %d; install a newer driver", c.Driver/1000,
+			c.Driver%1000/10, c.Needs))
 	}
 	return errors.Join(list...)
 }
@@ -88,7 +92,8 @@ func searchPath(dir string) []string {
 			}
 		}
 	}
-	return append(dirs, "/lib", "/usr/lib", "/lib64", "/usr/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/local/cuda/lib64")
+	return append(dirs, "/lib", "/usr/lib", "/lib64", "/usr/lib64", "/usr/lib/x86_64-linux-gnu",
+		"/usr/local/cuda/lib64")
 }
 
 // lacking names the shared libraries that file and the libraries it needs ask

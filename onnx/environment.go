@@ -60,7 +60,8 @@ func Start(path string) (Runtime, error) {
 	os.Setenv("ORT_DISABLE_TELEMETRY", "1")
 	ort.SetSharedLibraryPath(path)
 	if err := ort.InitializeEnvironment(ort.WithLogLevelFatal()); err != nil {
-		return Runtime{}, fmt.Errorf("onnx: %s: cannot be used (%w); ONNX Runtime 1.%d or newer is needed: run `finetune doctor`", path, err, APIVersion)
+		return Runtime{}, fmt.Errorf("onnx: %s: cannot be used (%w); "+
+			"ONNX Runtime 1.%d or newer is needed: run `finetune doctor`", path, err, APIVersion)
 	}
 	if err := ort.DisableTelemetry(); err != nil {
 		return Runtime{}, fmt.Errorf("onnx: %s: telemetry cannot be switched off: %w", path, err)
@@ -104,7 +105,8 @@ func FindLibrary(device string) (string, error) {
 		if _, err := os.Stat(p); err != nil {
 			return "", fmt.Errorf("onnx: ONNXRUNTIME_LIB: %w: %w", ErrNoLibrary, err)
 		}
-		return filepath.Abs(p) // a bare name would be looked for elsewhere: Windows has an older library of the same name
+		// a bare name would be looked for elsewhere: Windows has an older library of the same name
+		return filepath.Abs(p)
 	}
 	dir := home.Path("runtime")
 	folders, err := subfolders(dir)
@@ -122,13 +124,16 @@ func FindLibrary(device string) (string, error) {
 		return p, err
 	}
 	if device == "cuda" {
-		return "", fmt.Errorf("onnx: %w with the CUDA provider (%s) in %s; run `finetune fetch cuda`, or set ONNXRUNTIME_LIB", ErrNoLibrary, cudaProvider, dir)
+		return "", fmt.Errorf("onnx: %w with the CUDA provider (%s) in %s; "+
+			"run `finetune fetch cuda`, or set ONNXRUNTIME_LIB", ErrNoLibrary, cudaProvider, dir)
 	}
-	return "", fmt.Errorf("onnx: %w in %s or the system's library folders; run `finetune fetch runtime`, `make fetch`, or set ONNXRUNTIME_LIB", ErrNoLibrary, dir)
+	return "", fmt.Errorf("onnx: %w in %s or the system's library folders; "+
+		"run `finetune fetch runtime`, `make fetch`, or set ONNXRUNTIME_LIB", ErrNoLibrary, dir)
 }
 
 var systemFolders = map[bool][]string{
-	true: {"/usr/local/lib", "/usr/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/opt/homebrew/lib"},
+	true: {"/usr/local/lib", "/usr/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu",
+		"/opt/homebrew/lib"},
 }[runtime.GOOS != "windows"] // where these would be folders of whichever drive is current
 
 // choose returns the library for a device among two lists of folders, of which

@@ -63,7 +63,8 @@ static char *open_binding(binding *b, const char *device) {
 	typedef void *(*memory_info)(const char *, int, int, int, void **);
 	typedef void *(*default_allocator)(void **);
 	typedef void *(*create)(void *, void **);
-	void *status = ((memory_info)b->api[CREATE_MEMORY_INFO])(device, 0, 0, 0, &b->memory); // the device's allocator, its first device, default memory
+	// the device's allocator, its first device, default memory
+	void *status = ((memory_info)b->api[CREATE_MEMORY_INFO])(device, 0, 0, 0, &b->memory);
 	if (!status) status = ((default_allocator)b->api[GET_DEFAULT_ALLOCATOR])(&b->allocator);
 	if (!status) status = ((create)b->api[CREATE_BINDING])(b->session, &b->binding);
 	return explain(b->api, status);
@@ -95,7 +96,8 @@ static void *take_outputs(binding *b, size_t n, void **out) {
 	return values ? ((allocator_free)b->api[ALLOCATOR_FREE])(b->allocator, values) : NULL;
 }
 
-static char *run_binding(binding *b, size_t nin, char **in_names, void **in, size_t nout, char **out_names, void **out) {
+static char *run_binding(binding *b, size_t nin, char **in_names, void **in, size_t nout, char **out_names,
+	void **out) {
 	typedef void *(*bind)(void *, const char *, void *);
 	typedef void *(*run)(void *, void *, void *);
 	typedef void *(*one)(void *);
@@ -114,7 +116,8 @@ static char *run_binding(binding *b, size_t nin, char **in_names, void **in, siz
 }
 
 // host_memory takes size bytes from the session's allocator of the given name.
-static char *host_memory(fn *api, void *session, const char *name, int type, size_t size, void **allocator, void **data) {
+static char *host_memory(fn *api, void *session, const char *name, int type, size_t size, void **allocator,
+	void **data) {
 	typedef void *(*memory_info)(const char *, int, int, int, void **);
 	typedef void *(*create)(void *, void *, void **);
 	typedef void *(*alloc)(void *, size_t, void **);

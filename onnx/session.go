@@ -81,7 +81,8 @@ func (s *Session) declared(err error) (*Session, error) {
 	return nil, errors.Join(fmt.Errorf("onnx: %s: its inputs and outputs: %w", s.name, err), s.Close())
 }
 
-func open(name string, in, out []string, read func() (*graph.Model, error), o Options, create func(*ort.SessionOptions) (*ort.DynamicAdvancedSession, error)) (*Session, error) {
+func open(name string, in, out []string, read func() (*graph.Model, error), o Options,
+	create func(*ort.SessionOptions) (*ort.DynamicAdvancedSession, error)) (*Session, error) {
 	if !ort.IsInitialized() {
 		return nil, errors.New("onnx: Start was not called")
 	}
@@ -94,7 +95,8 @@ func open(name string, in, out []string, read func() (*graph.Model, error), o Op
 	}
 	defer so.Destroy()
 	var s *ort.DynamicAdvancedSession
-	err = flushed(func() (err error) { s, err = create(so); return err }) // which leaves the thread so, and those it makes
+	// which leaves the thread so, and those it makes
+	err = flushed(func() (err error) { s, err = create(so); return err })
 	if err != nil && provider == "CUDA" {
 		err = whyNot(environment.runtime.Path, err)
 	}
@@ -177,7 +179,8 @@ func appendProvider(so *ort.SessionOptions, o Options) (string, error) {
 		err = so.AppendExecutionProviderCUDA(cuda)
 	}
 	if err != nil {
-		return "", fmt.Errorf("the CUDA provider cannot be used: %w; run `finetune doctor`, or use --device cpu", whyNot(environment.runtime.Path, err))
+		return "", fmt.Errorf("the CUDA provider cannot be used: %w; run `finetune doctor`, or use --device cpu",
+			whyNot(environment.runtime.Path, err))
 	}
 	return "CUDA", nil
 }
@@ -214,7 +217,8 @@ func (s *Session) Run(in, out []*Tensor) error {
 	inputs, outputs := make([]ort.Value, len(in)), make([]ort.Value, len(out))
 	for i, t := range in {
 		if t.resident != nil {
-			return fmt.Errorf("onnx: %s: input %d lies in a device's memory and the session was not opened as Resident", s.name, i)
+			return fmt.Errorf("onnx: %s: input %d lies in a device's memory and the session was not opened as Resident",
+				s.name, i)
 		}
 		inputs[i] = t.value
 	}
@@ -267,7 +271,8 @@ type Info struct {
 
 // Describe lists a serialised model's inputs and outputs as ORT sees them.
 func Describe(model []byte) (in, out []Info, err error) {
-	if err := withstands("model", environment.runtime.Version, func() (*graph.Model, error) { return graph.Parse(model) }); err != nil {
+	if err := withstands("model", environment.runtime.Version,
+		func() (*graph.Model, error) { return graph.Parse(model) }); err != nil {
 		return nil, nil, err
 	}
 	i, o, err := ort.GetInputOutputInfoWithONNXData(model)

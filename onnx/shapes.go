@@ -46,7 +46,8 @@ func (p port) takes(shape []int64) bool {
 		return false
 	}
 	for i, d := range p.shape.Dim {
-		if v, fixed := d.Value.(*onnxpb.TensorShapeProto_Dimension_DimValue); fixed && v.DimValue >= 0 && v.DimValue != shape[i] {
+		if v, fixed := d.Value.(*onnxpb.TensorShapeProto_Dimension_DimValue); fixed && v.DimValue >= 0 &&
+			v.DimValue != shape[i] {
 			return false
 		}
 	}

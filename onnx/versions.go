@@ -30,7 +30,8 @@ func withstands(name, version string, read func() (*graph.Model, error)) error {
 			return fmt.Errorf("onnx: %s: %w", name, err)
 		}
 		if err := f.check(m); err != nil {
-			return failure.Data(fmt.Errorf("onnx: %s: %w: ONNX Runtime %s %s; use %s or newer (`finetune fetch runtime`)", name, err, version, f.does, f.before))
+			return failure.Data(fmt.Errorf("onnx: %s: %w: ONNX Runtime %s %s; "+
+				"use %s or newer (`finetune fetch runtime`)", name, err, version, f.does, f.before))
 		}
 	}
 	return nil

@@ -59,9 +59,11 @@ type Options struct {
 
 // Manifest lists what the files hold. It is JSON in the training model's metadata.
 type Manifest struct {
-	Image     string          `json:"image"` // name of the input that the photographs, or what the prefix makes of them, enter
-	Size      int             `json:"size"`
-	Row       []int64         `json:"row,omitempty"` // shape of that input for one photograph where a prefix stands before it
+	// name of the input that the photographs, or what the prefix makes of them, enter
+	Image string `json:"image"`
+	Size  int    `json:"size"`
+	// shape of that input for one photograph where a prefix stands before it
+	Row       []int64         `json:"row,omitempty"`
 	Classes   int             `json:"classes"`
 	Multi     bool            `json:"multi"`
 	Optimizer string          `json:"optimizer"`
@@ -141,10 +143,12 @@ func ReadManifest(dir string) (Manifest, error) {
 	var manifest Manifest
 	text, ok := m.Meta(MetadataName)
 	if !ok {
-		return manifest, failure.Data(fmt.Errorf("artifacts: %s: no %s in its metadata; write the folder again with finetune artifacts", path, MetadataName))
+		return manifest, failure.Data(fmt.Errorf("artifacts: %s: no %s in its metadata; "+
+			"write the folder again with finetune artifacts", path, MetadataName))
 	}
 	if err := json.Unmarshal([]byte(text), &manifest); err != nil {
-		return manifest, failure.Data(fmt.Errorf("artifacts: %s: %s in its metadata: %w; write the folder again with finetune artifacts", path, MetadataName, err))
+		return manifest, failure.Data(fmt.Errorf("artifacts: %s: %s in its metadata: %w; "+
+			"write the folder again with finetune artifacts", path, MetadataName, err))
 	}
 	return manifest, nil
 }
@@ -166,7 +170,8 @@ func newPlan(o Options) (*plan, error) {
 		return nil, failure.Usage(fmt.Errorf("artifacts: optimizer %q; use %s or %s", o.Optimizer, SGD, AdamW))
 	}
 	if o.FreezeTo < 0 || o.FreezeTo > len(o.Groups) {
-		return nil, failure.Usage(fmt.Errorf("artifacts: freeze to group %d; the body has groups 0 to %d, and %d leaves the head alone", o.FreezeTo, len(o.Groups)-1, len(o.Groups)))
+		return nil, failure.Usage(fmt.Errorf("artifacts: freeze to group %d; "+
+			"the body has groups 0 to %d, and %d leaves the head alone", o.FreezeTo, len(o.Groups)-1, len(o.Groups)))
 	}
 	if err := o.Head.check(); err != nil {
 		return nil, failure.Usage(err)
@@ -194,7 +199,8 @@ func newPlan(o Options) (*plan, error) {
 		return nil, err
 	}
 	p.manifest = Manifest{
-		Image: input, Size: o.Size, Row: o.Row, Classes: o.Head.Classes, Multi: o.Multi, Optimizer: o.Optimizer, Decoupled: o.Decoupled, Block: o.Block,
+		Image: input, Size: o.Size, Row: o.Row, Classes: o.Head.Classes, Multi: o.Multi, Optimizer: o.Optimizer,
+		Decoupled: o.Decoupled, Block: o.Block,
 		Groups: groups, Frozen: o.FreezeTo, Masks: p.training.Masks, Memory: p.training.Memory,
 	}
 	for _, t := range p.training.Params {
@@ -226,7 +232,8 @@ func (p *plan) join() ([]string, error) {
 	}
 	rows := shapes[graph.FeaturesName]
 	if len(rows) != 2 || rows[1] < 1 {
-		return nil, failure.Data(fmt.Errorf("artifacts: %s: output %q has shape %v, need [N, features]; cut the body with graph.Features", p.o.Body.Path, graph.FeaturesName, rows))
+		return nil, failure.Data(fmt.Errorf("artifacts: %s: output %q has shape %v, need [N, features]; "+
+			"cut the body with graph.Features", p.o.Body.Path, graph.FeaturesName, rows))
 	}
 	features := rows[1]
 	head, names := headgraph.Training(p.o.Head.layers(features), Logits, p.o.Body.Opset())

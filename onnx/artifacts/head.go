@@ -22,7 +22,8 @@ type Head struct {
 
 func (h Head) check() error {
 	if h.Classes < 1 || len(h.Drop) != len(h.Hidden)+1 {
-		return fmt.Errorf("artifacts: a head of %d classes with %d dropout rates for %d layers; give one class or more and a rate a layer", h.Classes, len(h.Drop), len(h.Hidden)+1)
+		return fmt.Errorf("artifacts: a head of %d classes with %d dropout rates for %d layers; "+
+			"give one class or more and a rate a layer", h.Classes, len(h.Drop), len(h.Hidden)+1)
 	}
 	for _, p := range h.Drop {
 		if !(p >= 0 && p < 1) {

@@ -43,7 +43,8 @@ func Names() []string { return slices.Sorted(maps.Keys(architectures)) }
 func find(name string) (architecture, error) {
 	a, ok := architectures[name]
 	if !ok {
-		return a, failure.Usage(fmt.Errorf("bodies: %s: not a known network; use one of %s, or the path of an .onnx file", name, strings.Join(Names(), ", ")))
+		return a, failure.Usage(fmt.Errorf("bodies: %s: not a known network; "+
+			"use one of %s, or the path of an .onnx file", name, strings.Join(Names(), ", ")))
 	}
 	return a, nil
 }
@@ -112,7 +113,8 @@ func unprefixed(a architecture, state []weights.Tensor) []weights.Tensor {
 	for len(state) > 0 {
 		prefix, _, found := strings.Cut(state[0].Name, ".")
 		begins := func(t weights.Tensor) bool { return strings.HasPrefix(t.Name, prefix+".") }
-		if !found || slices.ContainsFunc(n.params, begins) || slices.ContainsFunc(state, func(t weights.Tensor) bool { return !begins(t) }) {
+		if !found || slices.ContainsFunc(n.params, begins) ||
+			slices.ContainsFunc(state, func(t weights.Tensor) bool { return !begins(t) }) {
 			break
 		}
 		state = slices.Clone(state)
@@ -169,7 +171,8 @@ func (n *net) misfit() error {
 		}
 	}
 	if parts == nil && n.numberless != nil {
-		return fmt.Errorf("weights that are no numbers, as training that diverged leaves them: %s; take another checkpoint", some(n.numberless))
+		return fmt.Errorf("weights that are no numbers, as training that diverged leaves them: %s; "+
+			"take another checkpoint", some(n.numberless))
 	}
 	if parts == nil {
 		return nil
@@ -193,7 +196,8 @@ func same(p int64) pads { return pads{p, p, p, p} }
 // conv is a convolution without bias: weight [out, in/groups, k, k].
 func (n *net) conv(name, x string, in, out, k, stride, groups int64, p pads) string {
 	w := n.param(name+".weight", out, in/groups, k, k)
-	return n.b.Node("Conv", name, []string{x, w}, graph.Ints("kernel_shape", k, k), graph.Ints("strides", stride, stride),
+	return n.b.Node("Conv", name, []string{x, w}, graph.Ints("kernel_shape", k, k),
+		graph.Ints("strides", stride, stride),
 		graph.Ints("pads", p[:]...), graph.Ints("dilations", 1, 1), graph.Int("group", groups))
 }
 

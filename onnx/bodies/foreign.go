@@ -28,7 +28,9 @@ func resolveFile(path string, o Override) (Body, error) {
 	case err != nil:
 		return Body{}, err
 	case spec.Digest != "" && spec.Digest != digest:
-		return Body{}, failure.Data(fmt.Errorf("bodies: %s: its digest is %.12s, %s speaks of %.12s; the file was changed or replaced: import it again or correct the description", path, digest, SpecPath(path), spec.Digest))
+		return Body{}, failure.Data(fmt.Errorf("bodies: %s: its digest is %.12s, %s speaks of %.12s; "+
+			"the file was changed or replaced: import it again or correct the description", path, digest,
+			SpecPath(path), spec.Digest))
 	}
 	spec.Digest = digest
 	if spec.Name == "" {
@@ -72,7 +74,8 @@ func describe(path string, o Override) (Spec, error) {
 		need = append(need, "--layout NCHW|NHWC")
 	}
 	if need != nil {
-		return Spec{}, failure.Usage(fmt.Errorf("bodies: %s: how its images were prepared is not known; add %s (pixels count from 0 to 1), or put it into %s", path, strings.Join(need, " "), SpecPath(path)))
+		return Spec{}, failure.Usage(fmt.Errorf("bodies: %s: how its images were prepared is not known; "+
+			"add %s (pixels count from 0 to 1), or put it into %s", path, strings.Join(need, " "), SpecPath(path)))
 	}
 	return s, nil
 }
@@ -89,7 +92,8 @@ func (b Body) with(o Override) (Body, error) {
 			continue
 		}
 		if len(v.from) != 3 {
-			return Body{}, failure.Usage(fmt.Errorf("bodies: %s has %d numbers; give three, for red, green and blue", v.flag, len(v.from)))
+			return Body{}, failure.Usage(fmt.Errorf("bodies: %s has %d numbers; give three, for red, green and blue",
+				v.flag, len(v.from)))
 		}
 		*v.to = [3]float32(v.from)
 	}
@@ -174,7 +178,8 @@ func takesFloats(in graph.Input) error {
 	case graph.Float16:
 		how += "; --body-precision float16 then computes in 16 bits"
 	case graph.Uint8:
-		how = "export it with an input of FLOAT, and where it expects 0 to 255 add --mean 0,0,0 --std 0.0039216,0.0039216,0.0039216"
+		how = "export it with an input of FLOAT, " +
+			"and where it expects 0 to 255 add --mean 0,0,0 --std 0.0039216,0.0039216,0.0039216"
 	}
 	return fmt.Errorf("input %q is of type %s; a body takes FLOAT: %s", in.Name, in.Type, how)
 }
@@ -191,13 +196,17 @@ func (s *Spec) agrees(in graph.Input) error {
 		return errors.New("the order of its axes is not known; add --layout NCHW or NHWC, or put it into BODY.json")
 	}
 	if in.Layout != "" && in.Layout != s.Layout {
-		return fmt.Errorf("input %q %v is %s, not %s; correct --layout or BODY.json", in.Name, in.Shape, in.Layout, s.Layout)
+		return fmt.Errorf("input %q %v is %s, not %s; correct --layout or BODY.json", in.Name, in.Shape, in.Layout,
+			s.Layout)
 	}
 	if c := in.Channels(s.Layout); c > 0 && c != 3 {
-		return fmt.Errorf("input %q %v takes images of %d channels; a body takes three, red, green and blue: put a layer in front that makes %d of them, and export again", in.Name, in.Shape, c, c)
+		return fmt.Errorf("input %q %v takes images of %d channels; "+
+			"a body takes three, red, green and blue: put a layer in front that makes %d of them, and export again",
+			in.Name, in.Shape, c, c)
 	}
 	if h, w := in.Size(); h > 0 && h != int64(s.Size) || w > 0 && w != int64(s.Size) {
-		return fmt.Errorf("input %q %v takes images of %dx%d, not %d; correct --size, or export it with open height and width", in.Name, in.Shape, h, w, s.Size)
+		return fmt.Errorf("input %q %v takes images of %dx%d, not %d; "+
+			"correct --size, or export it with open height and width", in.Name, in.Shape, h, w, s.Size)
 	}
 	return nil
 }
@@ -262,6 +271,7 @@ func channelsFirst(m *graph.Model, in graph.Input) (*graph.Model, error) {
 	n, h, w := open(in.Shape[0], "N"), open(in.Shape[1], "height"), open(in.Shape[2], "width")
 	b := graph.NewBuilder("nchw", m.Opset())
 	image := b.Input("image/nchw", graph.Float32, n, 3, h, w)
-	b.Output(b.Node("Transpose", "image/nhwc", []string{image}, graph.Ints("perm", 0, 2, 3, 1)), graph.Float32, n, h, w, 3)
+	b.Output(b.Node("Transpose", "image/nhwc", []string{image}, graph.Ints("perm", 0, 2, 3, 1)), graph.Float32, n, h, w,
+		3)
 	return graph.Join(b.Model(), m, map[string]string{in.Name: "image/nhwc"}, "")
 }

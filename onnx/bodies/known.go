@@ -29,9 +29,10 @@ const (
 )
 
 var architectures = map[string]architecture{
-	"resnet18":           residual(resnet(false, 2, 2, 2, 2), "resnet18-f37072fd.pth", "resnet18-5c106cde.pth"),
-	"resnet34":           residual(resnet(false, 3, 4, 6, 3), "resnet34-b627a593.pth", "resnet34-333f7ec4.pth"),
-	"resnet50":           residual(resnet(true, 3, 4, 6, 3), "resnet50-0676ba61.pth", "resnet50-11ad3fa6.pth", "resnet50-19c8e357.pth"),
+	"resnet18": residual(resnet(false, 2, 2, 2, 2), "resnet18-f37072fd.pth", "resnet18-5c106cde.pth"),
+	"resnet34": residual(resnet(false, 3, 4, 6, 3), "resnet34-b627a593.pth", "resnet34-333f7ec4.pth"),
+	"resnet50": residual(resnet(true, 3, 4, 6, 3), "resnet50-0676ba61.pth", "resnet50-11ad3fa6.pth",
+		"resnet50-19c8e357.pth"),
 	"efficientnet-lite0": scaled(1.0, 1.0, 224, "efficientnet-lite0-57934424.pth"),
 	"efficientnet-lite1": scaled(1.0, 1.1, 240, "efficientnet-lite1-77cc7160.pth"),
 	"efficientnet-lite2": scaled(1.1, 1.2, 260, "efficientnet-lite2-9656183e.pth"),
@@ -42,5 +43,6 @@ func residual(build func(*net, string) (string, int64), released ...string) arch
 }
 
 func scaled(width, depth float64, size int, released ...string) architecture {
-	return architecture{lite(width, depth, int64(size)), size, liteMean, liteStd, liteGroups, "Apache-2.0", litePorted, released}
+	return architecture{lite(width, depth, int64(size)), size, liteMean, liteStd, liteGroups, "Apache-2.0", litePorted,
+		released}
 }

@@ -14,7 +14,8 @@ func resnet(bottleneck bool, blocks ...int) func(n *net, x string) (string, int6
 	return func(n *net, x string) (string, int64) {
 		x = n.conv("conv1", x, 3, 64, 7, 2, 1, same(3))
 		x = n.relu("bn1.relu", n.resnetBN("bn1", x, 64))
-		x = n.b.Node("MaxPool", "maxpool", []string{x}, graph.Ints("kernel_shape", 3, 3), graph.Ints("strides", 2, 2), graph.Ints("pads", 1, 1, 1, 1))
+		x = n.b.Node("MaxPool", "maxpool", []string{x}, graph.Ints("kernel_shape", 3, 3), graph.Ints("strides", 2, 2),
+			graph.Ints("pads", 1, 1, 1, 1))
 		block := n.basicBlock
 		if bottleneck {
 			block = n.bottleneck

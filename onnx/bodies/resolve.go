@@ -60,7 +60,8 @@ func Resolve(nameOrFile string, o Override) (Body, error) {
 	}
 	switch strings.ToLower(filepath.Ext(nameOrFile)) {
 	case ".pth", ".pt", ".safetensors":
-		return Body{}, failure.Usage(fmt.Errorf("bodies: %s: weights without a network; run `finetune import NAME --weights %s -o BODY.onnx` and give BODY.onnx", nameOrFile, nameOrFile))
+		return Body{}, failure.Usage(fmt.Errorf("bodies: %s: weights without a network; "+
+			"run `finetune import NAME --weights %s -o BODY.onnx` and give BODY.onnx", nameOrFile, nameOrFile))
 	}
 	if _, err := find(nameOrFile); err != nil {
 		return Body{}, err
@@ -76,7 +77,8 @@ func resolveDefault(o Override) (Body, error) {
 		}
 	}
 	last := Defaults[len(Defaults)-1]
-	return Body{}, fmt.Errorf("bodies: no pretrained body is installed in %s; run `finetune fetch %s`, or name one with --body: %w", home.Path("weights"), last, ErrNotInstalled)
+	return Body{}, fmt.Errorf("bodies: no pretrained body is installed in %s; "+
+		"run `finetune fetch %s`, or name one with --body: %w", home.Path("weights"), last, ErrNotInstalled)
 }
 
 // ErrNotInstalled is wrapped by errors about known bodies without weights.
@@ -96,7 +98,8 @@ func WeightsPath(name string) (string, error) {
 			return path, nil
 		}
 	}
-	return "", fmt.Errorf("bodies: %s: no weights at %s; run `finetune fetch %s`: %w", name, home.Path("weights", name+".pth"), name, ErrNotInstalled)
+	return "", fmt.Errorf("bodies: %s: no weights at %s; run `finetune fetch %s`: %w", name,
+		home.Path("weights", name+".pth"), name, ErrNotInstalled)
 }
 
 // resolveKnown takes the body built earlier if it is whole, by this revision and
@@ -141,7 +144,8 @@ func Shipped(name string) (Body, bool) {
 // beforehand says what helps where a body cannot be written.
 func beforehand(name string, err error) error {
 	if errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.EROFS) {
-		return fmt.Errorf("%w; where this folder may only be read, build the body beforehand: `finetune fetch %s` does, while the image is made", err, name)
+		return fmt.Errorf("%w; where this folder may only be read, build the body beforehand: "+
+			"`finetune fetch %s` does, while the image is made", err, name)
 	}
 	return err
 }

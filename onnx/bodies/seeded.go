@@ -43,7 +43,8 @@ func span(t weights.Tensor, all map[string]weights.Tensor) (lo, hi float64) {
 	case len(t.Shape) == 4:
 		fan := float64(t.Shape[1] * t.Shape[2] * t.Shape[3])
 		gain := 6.0
-		if strings.HasSuffix(layer, "_expand_conv") || layer == "_conv_head" || layer == "_conv_stem" || layer == "conv1" {
+		if strings.HasSuffix(layer, "_expand_conv") || layer == "_conv_head" || layer == "_conv_stem" ||
+			layer == "conv1" {
 			gain = 3
 		}
 		return -math.Sqrt(gain / fan), math.Sqrt(gain / fan)

@@ -137,12 +137,15 @@ func parseSpec(data []byte) (Spec, error) {
 		return Spec{}, errors.New("text after the JSON object")
 	}
 	if sum := w.sum(); w.Sum != "" && w.Sum != sum {
-		return Spec{}, fmt.Errorf("damaged, or changed by hand: its checksum is %s, not %q; import the body again, or remove the line \"crc32c\" if the change is yours", sum, w.Sum)
+		return Spec{}, fmt.Errorf("damaged, or changed by hand: its checksum is %s, not %q; "+
+			"import the body again, or remove the line \"crc32c\" if the change is yours", sum, w.Sum)
 	}
 	if len(w.Mean) != 3 || len(w.Std) != 3 {
-		return Spec{}, fmt.Errorf("mean has %d numbers and std %d; give three each, for red, green and blue from 0 to 1", len(w.Mean), len(w.Std))
+		return Spec{}, fmt.Errorf("mean has %d numbers and std %d; "+
+			"give three each, for red, green and blue from 0 to 1", len(w.Mean), len(w.Std))
 	}
-	s := Spec{w.Name, w.Digest, w.Size, [3]float32(w.Mean), [3]float32(w.Std), w.Layout, w.Cut, w.Channels, w.Groups, w.Licence, w.Source, w.Weights, w.Revision}
+	s := Spec{w.Name, w.Digest, w.Size, [3]float32(w.Mean), [3]float32(w.Std), w.Layout, w.Cut, w.Channels, w.Groups,
+		w.Licence, w.Source, w.Weights, w.Revision}
 	return s, s.check()
 }
 
@@ -161,7 +164,8 @@ func (s Spec) check() error {
 
 // MarshalJSON writes the fields of BODY.json in their order.
 func (s Spec) MarshalJSON() ([]byte, error) {
-	w := wire{s.Name, s.Digest, s.Size, s.Mean[:], s.Std[:], s.Layout, s.Cut, s.Channels, s.Groups, s.Licence, s.Source, s.Weights, s.Revision, ""}
+	w := wire{s.Name, s.Digest, s.Size, s.Mean[:], s.Std[:], s.Layout, s.Cut, s.Channels, s.Groups, s.Licence, s.Source,
+		s.Weights, s.Revision, ""}
 	w.Sum = w.sum()
 	return json.Marshal(w)
 }

@@ -58,9 +58,13 @@ func checkWeights(name, weightsFile string) (string, error) {
 		return got, nil
 	}
 	if pinnedWeights(name) != want {
-		return "", failure.Data(fmt.Errorf("bodies: %s: damaged, or another file: its digest is %s, its name says %s; fetch it again, or rename it if its contents are your own", weightsFile, got, want))
+		return "", failure.Data(fmt.Errorf("bodies: %s: damaged, or another file: "+
+			"its digest is %s, its name says %s; fetch it again, or rename it if its contents are your own",
+			weightsFile, got, want))
 	}
-	return "", failure.Data(fmt.Errorf("bodies: %s: damaged, or another file: its digest is %s, pinned is %s; run `finetune fetch %s`, or give weights of your own to `finetune import %s --weights FILE -o BODY.onnx`", weightsFile, got, want, name, name))
+	return "", failure.Data(fmt.Errorf("bodies: %s: damaged, or another file: its digest is %s, pinned is %s; "+
+		"run `finetune fetch %s`, or give weights of your own to `finetune import %s --weights FILE -o BODY.onnx`",
+		weightsFile, got, want, name, name))
 }
 
 // readSealed is ReadSpec for a description that we wrote, which has a checksum.

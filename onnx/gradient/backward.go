@@ -38,7 +38,8 @@ func (b *build) backward() error {
 	}
 	for _, p := range b.out.Params {
 		if len(b.grads[p.Name]) == 0 {
-			return failure.Data(fmt.Errorf("onnx: %s: loss %q does not depend on parameter %q; leave it out of the trainable ones", b.where(), b.loss, p.Name))
+			return failure.Data(fmt.Errorf("onnx: %s: loss %q does not depend on parameter %q; "+
+				"leave it out of the trainable ones", b.where(), b.loss, p.Name))
 		}
 		b.opTo("Identity", p.Grad, p.Shape, []string{b.total(p.Name)})
 	}
@@ -52,7 +53,8 @@ func (b *build) differentiate(s step) error {
 		r = rules[b.m.Op(s.NodeProto)]
 	}
 	if r == nil {
-		return failure.Data(fmt.Errorf("onnx: %s: operator %s (node %q) has no gradient rule; freeze up to this node or add the rule",
+		return failure.Data(fmt.Errorf("onnx: %s: operator %s (node %q) has no gradient rule; "+
+			"freeze up to this node or add the rule",
 			b.where(), b.m.Op(s.NodeProto), s.GetName()))
 	}
 	grads, err := r(b, s.NodeProto)

@@ -30,8 +30,10 @@ type blocked struct {
 	open  map[string]*onnxpb.NodeProto // tensor -> the Conv that made it, while that may take over what reads it
 }
 
-func newBlocked(t *tape, size int64, nodes []*onnxpb.NodeProto, outputs []*onnxpb.ValueInfoProto, fixed map[string]bool) *blocked {
-	l := &blocked{tape: t, size: size, fixed: fixed, plain: map[string]bool{}, block: map[string]string{}, uses: map[string]int{}, open: map[string]*onnxpb.NodeProto{}}
+func newBlocked(t *tape, size int64, nodes []*onnxpb.NodeProto, outputs []*onnxpb.ValueInfoProto,
+	fixed map[string]bool) *blocked {
+	l := &blocked{tape: t, size: size, fixed: fixed, plain: map[string]bool{}, block: map[string]string{},
+		uses: map[string]int{}, open: map[string]*onnxpb.NodeProto{}}
 	made := map[string]bool{}
 	for _, n := range nodes {
 		reads := graph.Reads(n)
@@ -102,7 +104,8 @@ func (l *blocked) convert(n *onnxpb.NodeProto) bool {
 		return l.globalAverage(n)
 	case "Add", "Sub", "Mul", "Div":
 		return l.binary(n)
-	case "Abs", "Clip", "Exp", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Log", "Neg", "Reciprocal", "Relu", "Sigmoid", "Sign", "Softplus", "Sqrt", "Tanh":
+	case "Abs", "Clip", "Exp", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Log", "Neg", "Reciprocal", "Relu",
+		"Sigmoid", "Sign", "Softplus", "Sqrt", "Tanh":
 		return l.unaryOp(n)
 	}
 	return false
@@ -185,7 +188,8 @@ func (l *blocked) addTo(n *onnxpb.NodeProto) bool {
 	if term == other {
 		return false
 	}
-	if l.canAdd(other) && (!l.canAdd(term) || slices.Index(l.nodes, l.open[other]) > slices.Index(l.nodes, l.open[term])) {
+	place := func(tensor string) int { return slices.Index(l.nodes, l.open[tensor]) }
+	if l.canAdd(other) && (!l.canAdd(term) || place(other) > place(term)) {
 		term, other = other, term
 	}
 	if !l.canAdd(term) {
@@ -245,7 +249,8 @@ func (l *blocked) channelMean(n *onnxpb.NodeProto) bool {
 		return false
 	}
 	s := l.shape[x]
-	rows := l.op(nchwc+".AveragePool", []int64{s[0], s[1], s[2], 1}, []string{l.block[x]}, graph.Ints("kernel_shape", 1, s[3]))
+	rows := l.op(nchwc+".AveragePool", []int64{s[0], s[1], s[2], 1}, []string{l.block[x]},
+		graph.Ints("kernel_shape", 1, s[3]))
 	mean := l.op(nchwc+".GlobalAveragePool", []int64{s[0], s[1], 1, 1}, []string{rows})
 	l.opTo("Mul", n.Output[0], nil, []string{l.sum(mean, 0, 2, 3), l.scalar(float32(s[2] * s[3]))})
 	l.plain[n.Output[0]] = true

@@ -101,7 +101,9 @@ func (l *blocked) gradInput(n *onnxpb.NodeProto, win window) bool {
 	l.asPlain(w)
 	if win.pointwise() && !win.unit() {
 		s := l.shape[dy]
-		small := l.op(nchwc+".Conv", []int64{s[0], win.channels, s[2], s[3]}, []string{l.asBlocked(dy), l.filterOfGradient(w, win)}, graph.Ints("kernel_shape", 1, 1), graph.Int("group", win.Group))
+		small := l.op(nchwc+".Conv", []int64{s[0], win.channels, s[2], s[3]},
+			[]string{l.asBlocked(dy), l.filterOfGradient(w, win)}, graph.Ints("kernel_shape", 1, 1),
+			graph.Int("group", win.Group))
 		l.block[dx] = l.zeroStuffBlocked(small, win, [4]int64{-win.Pads[0], -win.Pads[1], conv.Pads[2], conv.Pads[3]})
 		return true
 	}
@@ -152,7 +154,8 @@ func (l *blocked) gradFilter(n *onnxpb.NodeProto, w window) bool {
 	} else {
 		images := l.padded(l.asPlain(x), w) // with borders in place three places of a filter are computed at once
 		sum := []int64{w.channels, w.filters, w.Kernel[0], w.Kernel[1]}
-		r := l.sumOverImages(images, l.asBlocked(dy), []int64{w.channels, 1, l.shape[images][2], l.shape[images][3]}, kernel, sum, attrs...)
+		r := l.sumOverImages(images, l.asBlocked(dy), []int64{w.channels, 1, l.shape[images][2], l.shape[images][3]},
+			kernel, sum, attrs...)
 		r = l.op(nchwc+".ReorderOutput", sum, []string{r}, graph.Int("channels", w.filters))
 		l.opTo("Transpose", dw, nil, []string{r}, graph.Ints("perm", 1, 0, 2, 3))
 	}
@@ -171,7 +174,8 @@ func (l *blocked) sumOverImages(images, kernels string, in, kernel, sum []int64,
 		return graph.IntTensor(name, []int64{int64(len(v))}, v)
 	}
 	node := func(kind, domain string, inputs []string, out string, attrs ...graph.Attr) *onnxpb.NodeProto {
-		return &onnxpb.NodeProto{OpType: proto.String(kind), Domain: proto.String(domain), Name: proto.String(out), Input: inputs, Output: []string{out}, Attribute: attrs}
+		return &onnxpb.NodeProto{OpType: proto.String(kind), Domain: proto.String(domain), Name: proto.String(out),
+			Input: inputs, Output: []string{out}, Attribute: attrs}
 	}
 	local := map[string]string{} // a name in the body must not be one outside
 	for _, what := range []string{"x", "dy", "image", "filter", "in", "kernel", "before", "after"} {
@@ -183,15 +187,18 @@ func (l *blocked) sumOverImages(images, kernels string, in, kernel, sum []int64,
 	body := &onnxpb.GraphProto{
 		Name:        proto.String("image"),
 		Initializer: []*onnxpb.TensorProto{vector(local["in"], in), vector(local["kernel"], kernel)},
-		Input:       []*onnxpb.ValueInfoProto{float("before", sum), float("x", l.shape[images][1:]), float("dy", l.shape[kernels][1:])},
+		Input: []*onnxpb.ValueInfoProto{float("before", sum), float("x", l.shape[images][1:]),
+			float("dy", l.shape[kernels][1:])},
 		Node: []*onnxpb.NodeProto{
 			node("Reshape", "", []string{local["x"], local["in"]}, local["image"]),
 			node("Reshape", "", []string{local["dy"], local["kernel"]}, local["filter"]),
-			node("Conv", nchwc, []string{local["image"], local["filter"], "", local["before"]}, local["after"], append(attrs, graph.Ints("kernel_shape", kernel[2:]...))...),
+			node("Conv", nchwc, []string{local["image"], local["filter"], "", local["before"]}, local["after"],
+				append(attrs, graph.Ints("kernel_shape", kernel[2:]...))...),
 		},
 		Output: []*onnxpb.ValueInfoProto{float("after", sum)},
 	}
-	return l.op("Scan", sum, []string{l.zeros(sum, kernels), images, kernels}, graph.Int("num_scan_inputs", 2), graph.Graph("body", body))
+	return l.op("Scan", sum, []string{l.zeros(sum, kernels), images, kernels}, graph.Int("num_scan_inputs", 2),
+		graph.Graph("body", body))
 }
 
 // zeros depend on the run, or ORT would compute them once and keep them: as

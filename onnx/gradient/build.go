@@ -108,15 +108,18 @@ func newBuild(m *graph.Model, loss string, o Options) (*build, error) {
 		return nil, err
 	}
 	b := &build{
-		tape: newTape(shapes), values: values, m: m, o: o, loss: loss, inits: m.Initializers(), trainable: map[string]bool{}, moving: map[string]bool{},
+		tape: newTape(shapes), values: values, m: m, o: o, loss: loss, inits: m.Initializers(),
+		trainable: map[string]bool{}, moving: map[string]bool{},
 		needs: map[string]bool{}, uses: map[string]int{}, grads: map[string][]string{},
 	}
 	if n := m.OwnCall(); n != nil {
-		return nil, failure.Data(fmt.Errorf("onnx: %s: operator %s (node %q) has no gradient rule; replace its calls by what it does first (graph.Model.Inline)",
+		return nil, failure.Data(fmt.Errorf("onnx: %s: operator %s (node %q) has no gradient rule; "+
+			"replace its calls by what it does first (graph.Model.Inline)",
 			b.where(), m.Op(n), n.GetName()))
 	}
 	if v := m.Opset(); v < 13 {
-		return nil, failure.Data(fmt.Errorf("onnx: %s: operator set %d; convert the model to 13 or later (onnx.version_converter)", b.where(), v))
+		return nil, failure.Data(fmt.Errorf("onnx: %s: operator set %d; "+
+			"convert the model to 13 or later (onnx.version_converter)", b.where(), v))
 	}
 	for _, n := range m.Graph.Node {
 		for _, name := range append(slices.Clip(n.Input), n.Output...) {
@@ -132,13 +135,15 @@ func newBuild(m *graph.Model, loss string, o Options) (*build, error) {
 	for _, name := range o.Trainable {
 		t := b.inits[name]
 		if t == nil || t.GetDataType() != graph.Float32 {
-			return nil, failure.Data(fmt.Errorf("onnx: %s: %q is not a float32 initializer, so it cannot be trained; see finetune inspect for the names", b.where(), name))
+			return nil, failure.Data(fmt.Errorf("onnx: %s: %q is not a float32 initializer, so it cannot be trained; "+
+				"see finetune inspect for the names", b.where(), name))
 		}
 		b.trainable[name], b.needs[name] = true, true
 		b.out.Params = append(b.out.Params, Param{Name: name, Grad: "grad." + name, Shape: t.Dims})
 	}
 	if n := len(b.trainable); n == 0 || n < len(o.Trainable) {
-		return nil, failure.Usage(fmt.Errorf("onnx: %s: the list of trainable parameters is empty or names one twice", b.where()))
+		return nil, failure.Usage(fmt.Errorf("onnx: %s: the list of trainable parameters is empty or names one twice",
+			b.where()))
 	}
 	return b, nil
 }
@@ -153,7 +158,8 @@ func (b *build) where() string {
 
 // badNode is an error about node n.
 func (b *build) badNode(n *onnxpb.NodeProto, format string, a ...any) error {
-	return failure.Data(fmt.Errorf("onnx: %s: operator %s (node %q): %w", b.where(), b.m.Op(n), n.GetName(), fmt.Errorf(format, a...)))
+	return failure.Data(fmt.Errorf("onnx: %s: operator %s (node %q): %w", b.where(), b.m.Op(n), n.GetName(),
+		fmt.Errorf(format, a...)))
 }
 
 // finish lowers the tape and wraps it in a model.
@@ -161,7 +167,8 @@ func (b *build) finish() (*Graph, error) {
 	g := &onnxpb.GraphProto{Name: proto.String(b.m.Graph.GetName() + " training")}
 	for _, in := range b.m.Graph.Input {
 		if b.inits[in.GetName()] == nil {
-			g.Input = append(g.Input, graph.ValueInfo(in.GetName(), in.GetType().GetTensorType().GetElemType(), b.shape[in.GetName()]))
+			g.Input = append(g.Input, graph.ValueInfo(in.GetName(), in.GetType().GetTensorType().GetElemType(),
+				b.shape[in.GetName()]))
 		}
 	}
 	floats := func(name string, shape []int64) *onnxpb.ValueInfoProto {
@@ -177,7 +184,8 @@ func (b *build) finish() (*Graph, error) {
 		g.Input = append(g.Input, floats(k.Name, k.Shape))
 	}
 	for _, out := range b.m.Graph.Output {
-		g.Output = append(g.Output, graph.ValueInfo(out.GetName(), out.GetType().GetTensorType().GetElemType(), b.shape[out.GetName()]))
+		g.Output = append(g.Output, graph.ValueInfo(out.GetName(), out.GetType().GetTensorType().GetElemType(),
+			b.shape[out.GetName()]))
 	}
 	for _, p := range b.out.Params {
 		g.Output = append(g.Output, floats(p.Grad, p.Shape))
@@ -241,6 +249,7 @@ func WithInputs(m *graph.Model, names []string) *graph.Model {
 	for _, name := range names {
 		out.Graph.Input = append(out.Graph.Input, graph.ValueInfo(name, inits[name].GetDataType(), inits[name].Dims))
 	}
-	out.Graph.Initializer = slices.DeleteFunc(out.Graph.Initializer, func(t *onnxpb.TensorProto) bool { return slices.Contains(names, t.GetName()) })
+	out.Graph.Initializer = slices.DeleteFunc(out.Graph.Initializer,
+		func(t *onnxpb.TensorProto) bool { return slices.Contains(names, t.GetName()) })
 	return out
 }

@@ -24,7 +24,8 @@ func windowOf(n *onnxpb.NodeProto, x, y, kernel []int64) (window, error) {
 		return window{}, err
 	}
 	if len(x) != 4 || len(y) != 4 || len(g.Kernel) != 2 || slices.Contains(slices.Concat(x[1:], y[1:]), -1) {
-		return window{}, fmt.Errorf("shapes %v to %v with kernel %v; only two-dimensional windows over fixed sizes have a rule", x, y, g.Kernel)
+		return window{}, fmt.Errorf("shapes %v to %v with kernel %v; "+
+			"only two-dimensional windows over fixed sizes have a rule", x, y, g.Kernel)
 	}
 	return window{g.Between(x[2:], y[2:]), [2]int64(x[2:]), [2]int64(y[2:]), x[1], y[1]}, nil
 }

@@ -105,14 +105,16 @@ func (b *build) dropout(n *onnxpb.NodeProto) {
 		}
 	}
 	if !b.needs[x] || rate == 0 {
-		b.step(&onnxpb.NodeProto{OpType: proto.String("Identity"), Name: n.Name, Input: []string{x}, Output: []string{y}}, nil)
+		b.step(&onnxpb.NodeProto{OpType: proto.String("Identity"), Name: n.Name, Input: []string{x},
+			Output: []string{y}}, nil)
 		return
 	}
 	mask := "mask." + y
 	b.used[mask] = true
 	b.shape[mask] = b.shape[x]
 	b.out.Masks = append(b.out.Masks, Mask{Name: mask, Rate: rate, Shape: b.shape[x]})
-	b.step(&onnxpb.NodeProto{OpType: proto.String("Mul"), Name: n.Name, Input: []string{x, mask}, Output: []string{y}}, nil)
+	b.step(&onnxpb.NodeProto{OpType: proto.String("Mul"), Name: n.Name, Input: []string{x, mask}, Output: []string{y}},
+		nil)
 }
 
 // globalMaxPool becomes a MaxPool over the whole map, whose indices say where

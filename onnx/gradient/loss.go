@@ -77,7 +77,8 @@ func newLoss(m *graph.Model, logits string) (*lossBuild, error) {
 	}
 	s := shapes[logits]
 	if len(s) != 2 || s[1] < 1 {
-		return nil, failure.Data(fmt.Errorf("onnx: %s: logits %q have shape %v; a loss needs [batch, classes]", m.Graph.GetName(), logits, s))
+		return nil, failure.Data(fmt.Errorf("onnx: %s: logits %q have shape %v; a loss needs [batch, classes]",
+			m.Graph.GetName(), logits, s))
 	}
 	g := proto.Clone(m.ModelProto).(*onnxpb.ModelProto)
 	l := &lossBuild{tape: newTape(shapes), m: &graph.Model{ModelProto: g, Path: m.Path}, classes: s[1]}

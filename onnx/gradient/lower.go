@@ -75,7 +75,8 @@ func (t *tape) standardGradInput(n *onnxpb.NodeProto, win window) {
 		return
 	}
 	extra := []int64{max(-win.Pads[2], 0), max(-win.Pads[3], 0)}
-	t.opTo("ConvTranspose", dx, nil, []string{dy, w}, append(win.positive().Attrs(), graph.Ints("output_padding", extra...))...)
+	t.opTo("ConvTranspose", dx, nil, []string{dy, w},
+		append(win.positive().Attrs(), graph.Ints("output_padding", extra...))...)
 }
 
 // flip180 rotates a filter by half a turn: it reverses the two spatial axes.
@@ -107,7 +108,8 @@ func (t *tape) standardGradFilter(n *onnxpb.NodeProto, w window) {
 	patches := t.im2col(t.transpose(t.padded(x, w), 1, 0, 2, 3), w)
 	cols := patches[0]
 	if len(patches) > 1 {
-		cols = t.op("Concat", []int64{int64(len(patches)) * w.channels, -1, w.out[0], w.out[1]}, patches, graph.Int("axis", 0))
+		cols = t.op("Concat", []int64{int64(len(patches)) * w.channels, -1, w.out[0], w.out[1]}, patches,
+			graph.Int("axis", 0))
 	}
 	k := w.Kernel[0] * w.Kernel[1]
 	product := t.op("Gemm", []int64{w.filters, k * w.channels},

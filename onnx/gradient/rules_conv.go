@@ -33,7 +33,8 @@ func maxPoolRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	size := b.op("Reshape", []int64{1}, []string{b.op("Size", []int64{}, []string{x}), b.ints(1)})
 	zeros := b.op("ConstantOfShape", []int64{-1}, []string{size})
 	flat := b.op("ScatterElements", []int64{-1},
-		[]string{zeros, b.reshape(n.Output[1], -1), b.reshape(dy, -1)}, graph.Int("axis", 0), graph.Str("reduction", "add"))
+		[]string{zeros, b.reshape(n.Output[1], -1), b.reshape(dy, -1)}, graph.Int("axis", 0),
+		graph.Str("reduction", "add"))
 	return one(b.reshapeLike(flat, x))
 }
 

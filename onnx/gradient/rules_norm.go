@@ -23,7 +23,8 @@ type batchNorm struct {
 func (b *build) batchNormOf(node *onnxpb.NodeProto) (batchNorm, error) {
 	in := node.Input
 	if s := b.shape[in[0]]; len(s) != 4 && len(s) != 2 {
-		return batchNorm{}, b.badNode(node, "input of shape %v; only [batch, features] and [batch, channels, height, width] have a rule", s)
+		return batchNorm{}, b.badNode(node, "input of shape %v; "+
+			"only [batch, features] and [batch, channels, height, width] have a rule", s)
 	}
 	return batchNorm{node: node, x: in[0], scale: in[1], bias: in[2], mean: in[3], variance: in[4], y: node.Output[0],
 		channels: b.shape[in[1]], epsilon: graph.FindFloat(node, "epsilon", batchnorm.Epsilon)}, nil
@@ -119,7 +120,8 @@ func (b *build) batchNormTraining(n batchNorm, conv *onnxpb.NodeProto) {
 	}
 	b.pseudoTo(affine, window{}, n.y, b.shape[n.x], m.z, a, shift)
 	b.steps = append(b.steps, step{
-		&onnxpb.NodeProto{OpType: n.node.OpType, Name: n.node.Name, Input: []string{n.x, n.scale, n.bias}, Output: []string{n.y}},
+		&onnxpb.NodeProto{OpType: n.node.OpType, Name: n.node.Name, Input: []string{n.x, n.scale, n.bias},
+			Output: []string{n.y}},
 		batchNormRule(m, a, inv),
 	})
 	b.needs[n.y] = true
@@ -216,7 +218,8 @@ func layerNormRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	mean := func(v string) string { return b.mul(b.sumKeep(v, -1), b.scalar(1/float32(width))) }
 	centred := b.sub(x, mean(x))
 	variance := mean(b.mul(centred, centred))
-	inv := b.unary("Reciprocal", b.unary("Sqrt", b.add(variance, b.scalar(graph.FindFloat(n, "epsilon", batchnorm.Epsilon)))))
+	inv := b.unary("Reciprocal", b.unary("Sqrt", b.add(variance,
+		b.scalar(graph.FindFloat(n, "epsilon", batchnorm.Epsilon)))))
 	z := b.mul(centred, inv)
 	g := b.mul(dy, scale)
 	dx := b.mul(b.sub(b.sub(g, mean(g)), b.mul(z, mean(b.mul(g, z)))), inv)

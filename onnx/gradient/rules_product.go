@@ -14,7 +14,8 @@ func gemmRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	alpha, beta := graph.FindFloat(n, "alpha", 1), graph.FindFloat(n, "beta", 1)
 	ta, tb := graph.FindInt(n, "transA", 0), graph.FindInt(n, "transB", 0)
 	product := func(like, x, y string, tx, ty int64) string {
-		return b.op("Gemm", b.shape[like], []string{x, y}, graph.Float("alpha", alpha), graph.Int("transA", tx), graph.Int("transB", ty))
+		return b.op("Gemm", b.shape[like], []string{x, y}, graph.Float("alpha", alpha), graph.Int("transA", tx),
+			graph.Int("transB", ty))
 	}
 	grads := make([]string, 3)
 	if ta == 0 {
@@ -40,7 +41,8 @@ func matMulRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	sx, sw := b.shape[x], b.shape[w]
 	stack := len(sx) - 2
 	if stack < 0 || len(sw) != 2 && (len(sw) != len(sx) || !slices.Equal(sx[:stack], sw[:stack])) {
-		return nil, fmt.Errorf("shapes %v and %v; only stacks of equal shape, or a stack times one matrix, have a rule", sx, sw)
+		return nil, fmt.Errorf("shapes %v and %v; only stacks of equal shape, or a stack times one matrix, have a rule",
+			sx, sw)
 	}
 	dx := b.op("MatMul", sx, []string{dy, b.swapLast(w)})
 	if len(sw) == len(sx) {

@@ -63,7 +63,8 @@ func sliceRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	}
 	unit := !slices.ContainsFunc(steps, func(step int64) bool { return step != 1 })
 	if starts == nil || !unit || len(ends) != len(starts) || len(axes) != len(starts) || len(steps) != len(starts) {
-		return nil, fmt.Errorf("computed limits, or a step other than 1; only constant ones with a step of 1 have a rule")
+		return nil, fmt.Errorf("computed limits, or a step other than 1; " +
+			"only constant ones with a step of 1 have a rule")
 	}
 	pads := make([]int64, 2*len(shape))
 	for i, axis := range axes {
@@ -166,7 +167,8 @@ func (b *build) ratio(x string, small []int64) string {
 
 // batchSize is the first dimension of x when the graph runs, as float32 of shape [].
 func (b *build) batchSize(x string) string {
-	first := b.op("Gather", []int64{}, []string{b.op("Shape", []int64{int64(len(b.shape[x]))}, []string{x}), b.intScalar(0)})
+	first := b.op("Gather", []int64{}, []string{b.op("Shape", []int64{int64(len(b.shape[x]))}, []string{x}),
+		b.intScalar(0)})
 	return b.op("Cast", []int64{}, []string{first}, graph.Int("to", int64(graph.Float32)))
 }
 

@@ -24,7 +24,8 @@ type tape struct {
 }
 
 func newTape(shapes map[string][]int64) *tape {
-	t := &tape{pseudos: map[*onnxpb.NodeProto]pseudo{}, shape: shapes, known: map[string]string{}, used: map[string]bool{}}
+	t := &tape{pseudos: map[*onnxpb.NodeProto]pseudo{}, shape: shapes, known: map[string]string{},
+		used: map[string]bool{}}
 	for name := range shapes {
 		t.used[name] = true
 	}

@@ -69,12 +69,14 @@ func (m *Model) After(tensor string, row []int64) (*Model, error) {
 	input := tensor
 	if slices.Contains(keep, tensor) { // an input cannot be an output too
 		input = tensor + "/given"
-		nodes = append([]*onnxpb.NodeProto{{OpType: proto.String("Identity"), Name: proto.String(input), Input: []string{input}, Output: []string{tensor}}}, nodes...)
+		nodes = append([]*onnxpb.NodeProto{{OpType: proto.String("Identity"), Name: proto.String(input),
+			Input: []string{input}, Output: []string{tensor}}}, nodes...)
 	}
 	out := &Model{ModelProto: shallow(m.ModelProto), Path: m.Path}
 	out.Graph = pruned(m.Graph, nodes, keep)
 	if len(out.Graph.Input) > 0 {
-		return nil, m.badf("what follows tensor %q reads input %q too, so it cannot start there", tensor, out.Graph.Input[0].GetName())
+		return nil, m.badf("what follows tensor %q reads input %q too, so it cannot start there", tensor,
+			out.Graph.Input[0].GetName())
 	}
 	shape := []any{m.batchName()}
 	for _, d := range row {

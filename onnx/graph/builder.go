@@ -45,7 +45,8 @@ func NewBuilder(name string, opset int64) *Builder {
 // 4, the first in which an initializer need not be an input
 // (https://github.com/onnx/onnx/blob/main/docs/Versioning.md).
 func irFor(opset int64) int64 {
-	for _, v := range []struct{ opset, ir int64 }{{25, 13}, {24, 12}, {23, 11}, {21, 10}, {19, 9}, {15, 8}, {12, 7}, {11, 6}, {10, 5}} {
+	for _, v := range []struct{ opset, ir int64 }{{25, 13}, {24, 12}, {23, 11}, {21, 10}, {19, 9}, {15, 8}, {12, 7},
+		{11, 6}, {10, 5}} {
 		if opset >= v.opset {
 			return v.ir
 		}
@@ -147,7 +148,8 @@ func (b *Builder) importDomain(domain string) {
 			return
 		}
 	}
-	b.model.OpsetImport = append(b.model.OpsetImport, &onnxpb.OperatorSetIdProto{Domain: proto.String(domain), Version: proto.Int64(1)})
+	b.model.OpsetImport = append(b.model.OpsetImport,
+		&onnxpb.OperatorSetIdProto{Domain: proto.String(domain), Version: proto.Int64(1)})
 }
 
 // Model returns what was built. The builder must not be used afterwards.

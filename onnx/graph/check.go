@@ -51,7 +51,8 @@ func checkGraph(g *onnxpb.GraphProto, outer *scope, budget *int, depth int) erro
 	for _, n := range g.Node {
 		for _, in := range n.Input {
 			if in != "" && !s.has(in) {
-				return fmt.Errorf("node %s: input %q is made by no node, input or initializer; export the model again", label(n), in)
+				return fmt.Errorf("node %s: input %q is made by no node, input or initializer; export the model again",
+					label(n), in)
 			}
 		}
 		if i := slices.IndexFunc(FindInts(n, "strides"), func(v int64) bool { return v < 1 }); i >= 0 {
@@ -66,7 +67,8 @@ func checkGraph(g *onnxpb.GraphProto, outer *scope, budget *int, depth int) erro
 	}
 	for _, out := range g.Output {
 		if !s.has(out.GetName()) {
-			return fmt.Errorf("output %q is made by no node, input or initializer; export the model again", out.GetName())
+			return fmt.Errorf("output %q is made by no node, input or initializer; export the model again",
+				out.GetName())
 		}
 	}
 	_, err := sortNodes(g.Node)

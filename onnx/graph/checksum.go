@@ -37,7 +37,8 @@ func (m *Model) AddChecksum() error {
 
 // unseal takes a checksum of what the model was out of its metadata.
 func (m *Model) unseal() {
-	m.MetadataProps = slices.DeleteFunc(slices.Clone(m.MetadataProps), func(p *onnxpb.StringStringEntryProto) bool { return p.GetKey() == checksumKey })
+	m.MetadataProps = slices.DeleteFunc(slices.Clone(m.MetadataProps),
+		func(p *onnxpb.StringStringEntryProto) bool { return p.GetKey() == checksumKey })
 }
 
 // HasChecksum reports whether the model has a checksum, or can have none.
@@ -61,7 +62,8 @@ func (m *Model) verifyChecksum(data []byte) error {
 		return m.badf("%w", err)
 	}
 	if before, ok := bytes.CutSuffix(data, entry); !ok || checksum(before) != value {
-		return m.badf("damaged: its checksum is not the %q in its metadata; take the file from a backup, or export it again", value)
+		return m.badf("damaged: its checksum is not the %q in its metadata; "+
+			"take the file from a backup, or export it again", value)
 	}
 	return nil
 }

@@ -37,21 +37,26 @@ func (m *Model) FindCut() (tensor string, channels int64, err error) {
 		}
 		shape := v.dims[c.tensor]
 		if len(shape) != 4 || shape[1] < 1 {
-			return "", 0, m.badf("the last global pooling is node %s, but the number of channels of its input %q is unknown; export the model with a fixed size, or with its shapes inferred", label(c.nodes[0]), c.tensor)
+			return "", 0, m.badf("the last global pooling is node %s, "+
+				"but the number of channels of its input %q is unknown; "+
+				"export the model with a fixed size, or with its shapes inferred", label(c.nodes[0]), c.tensor)
 		}
 		return c.tensor, shape[1], nil
 	}
 	if v.attends() {
-		return "", 0, m.badf("a transformer: it ends in tokens, not in a map of the picture; such networks are not supported, so use a convolutional one")
+		return "", 0, m.badf("a transformer: it ends in tokens, not in a map of the picture; " +
+			"such networks are not supported, so use a convolutional one")
 	}
-	return "", 0, m.badf("no global pooling that all data passes through; name the tensor to cut at with --cut, one of: %s", strings.Join(v.suggestions(), ", "))
+	return "", 0, m.badf("no global pooling that all data passes through; "+
+		"name the tensor to cut at with --cut, one of: %s", strings.Join(v.suggestions(), ", "))
 }
 
 // attends reports whether the graph computes attention: a product with a softmax.
 func (v *view) attends() bool {
 	return slices.ContainsFunc(v.nodes, func(n *onnxpb.NodeProto) bool {
 		switch op := v.model.Op(n); op {
-		case Op{Name: "Attention"}, Op{Domain: contrib, Name: "Attention"}, Op{Domain: contrib, Name: "MultiHeadAttention"}:
+		case Op{Name: "Attention"}, Op{Domain: contrib, Name: "Attention"},
+			Op{Domain: contrib, Name: "MultiHeadAttention"}:
 			return true
 		default:
 			return op.Standard() == "MatMul" && v.made(firstInput(n)) == "Softmax"
@@ -280,7 +285,8 @@ func (m *Model) CutAt(tensor string) (*Model, error) {
 		return nil, err
 	}
 	if v.maker[tensor] == nil {
-		return nil, m.badf("no node makes tensor %q; name with --cut one of: %s", tensor, strings.Join(v.suggestions(), ", "))
+		return nil, m.badf("no node makes tensor %q; name with --cut one of: %s", tensor,
+			strings.Join(v.suggestions(), ", "))
 	}
 	out := &Model{ModelProto: shallow(flat.ModelProto), Path: m.Path}
 	out.Graph = pruned(flat.Graph, v.nodes, []string{tensor})
@@ -320,23 +326,18 @@ func pruned(g *onnxpb.GraphProto, sorted []*onnxpb.NodeProto, keep []string) *on
 	for _, t := range g.Initializer {
 		weight[t.GetName()] = true
 	}
-	out.Input = kept(g.Input, func(v *onnxpb.ValueInfoProto) bool { return needed[v.GetName()] && !weight[v.GetName()] })
+	out.Input = kept(g.Input, func(v *onnxpb.ValueInfoProto) bool {
+		return needed[v.GetName()] &&
+			!weight[v.GetName()]
+	})
 	out.Initializer = kept(g.Initializer, func(t *onnxpb.TensorProto) bool { return needed[t.GetName()] })
-	out.SparseInitializer = kept(g.SparseInitializer, func(t *onnxpb.SparseTensorProto) bool { return needed[t.GetValues().GetName()] })
+	out.SparseInitializer = kept(g.SparseInitializer,
+		func(t *onnxpb.SparseTensorProto) bool { return needed[t.GetValues().GetName()] })
 	out.ValueInfo = kept(g.ValueInfo, func(v *onnxpb.ValueInfoProto) bool {
 		return made[v.GetName()] && !slices.Contains(keep, v.GetName())
 	})
-	out.QuantizationAnnotation = kept(g.QuantizationAnnotation, func(a *onnxpb.TensorAnnotation) bool { return needed[a.GetTensorName()] })
-	return out
-}
-
-func kept[T any](list []T, keep func(T) bool) []T {
-	var out []T
-	for _, v := range list {
-		if keep(v) {
-			out = append(out, v)
-		}
-	}
+	out.QuantizationAnnotation = kept(g.QuantizationAnnotation,
+		func(a *onnxpb.TensorAnnotation) bool { return needed[a.GetTensorName()] })
 	return out
 }
 
@@ -369,7 +370,8 @@ func (v *view) describe(tensor string) *onnxpb.ValueInfoProto {
 // input, which is right for all operators of images but those named here.
 func (v *view) elem(tensor string) int32 {
 	types := map[string]int32{}
-	for _, list := range [][]*onnxpb.ValueInfoProto{v.model.Graph.Input, v.model.Graph.ValueInfo, v.model.Graph.Output} {
+	for _, list := range [][]*onnxpb.ValueInfoProto{v.model.Graph.Input, v.model.Graph.ValueInfo,
+		v.model.Graph.Output} {
 		for _, i := range list {
 			if e := i.GetType().GetTensorType().GetElemType(); e != 0 {
 				types[i.GetName()] = e

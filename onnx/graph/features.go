@@ -36,7 +36,8 @@ func (m *Model) Features(cut string) (*Model, error) {
 	}
 	shape := v.dims[cut]
 	if len(shape) != 4 || shape[1] < 1 {
-		return nil, m.badf("tensor %q has shape %v, need [N, C, H, W] with C known; name another with --cut", cut, shape)
+		return nil, m.badf("tensor %q has shape %v, need [N, C, H, W] with C known; name another with --cut", cut,
+			shape)
 	}
 	body.hoist()
 	if image.Batch() >= 0 {
@@ -98,7 +99,8 @@ func (m *Model) hoist() {
 	inits := slices.Clone(m.Graph.Initializer)
 	m.Graph.Node = kept(m.Graph.Node, func(n *onnxpb.NodeProto) bool {
 		t := Find(n, "value").GetT()
-		if m.Op(n).Standard() != "Constant" || t.GetDataType() != Float32 || len(t.GetDims()) == 0 || len(n.Output) != 1 {
+		if m.Op(n).Standard() != "Constant" || t.GetDataType() != Float32 || len(t.GetDims()) == 0 ||
+			len(n.Output) != 1 {
 			return true
 		}
 		t = shallow(t)

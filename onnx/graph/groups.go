@@ -110,7 +110,8 @@ func (m *Model) splitLevels(nodes []*onnxpb.NodeProto, splits []string) ([]int, 
 	level := forward(nodes, func(n *onnxpb.NodeProto, before int) int { return max(before, own(n)) })
 	for i, ok := range found {
 		if !ok {
-			return nil, m.badf("no node or tensor is called %q; a split names a node or one of its outputs, as `finetune inspect` lists them", splits[i])
+			return nil, m.badf("no node or tensor is called %q; "+
+				"a split names a node or one of its outputs, as `finetune inspect` lists them", splits[i])
 		}
 	}
 	return level, nil
@@ -133,7 +134,8 @@ func (m *Model) strideLevels(nodes []*onnxpb.NodeProto) []int {
 // ownStride is the factor by which node n shrinks a map.
 func (m *Model) ownStride(n *onnxpb.NodeProto) int {
 	switch op := m.Op(n); op {
-	case Op{Name: "Conv"}, Op{Domain: contrib, Name: "FusedConv"}, Op{Name: "QLinearConv"}, Op{Name: "MaxPool"}, Op{Name: "AveragePool"}, Op{Name: "LpPool"}:
+	case Op{Name: "Conv"}, Op{Domain: contrib, Name: "FusedConv"}, Op{Name: "QLinearConv"}, Op{Name: "MaxPool"},
+		Op{Name: "AveragePool"}, Op{Name: "LpPool"}:
 		if s := FindInts(n, "strides"); len(s) > 0 {
 			return int(min(max(s[0], 1), 1<<20))
 		}
@@ -175,7 +177,8 @@ func init() {
 // weightsOf lists the initializers that node n would train, also those that
 // reach it through a node that only passes them on. Batch statistics and
 // single numbers are not trained.
-func (m *Model) weightsOf(n *onnxpb.NodeProto, maker map[string]*onnxpb.NodeProto, inits map[string]*onnxpb.TensorProto) []*onnxpb.TensorProto {
+func (m *Model) weightsOf(n *onnxpb.NodeProto, maker map[string]*onnxpb.NodeProto,
+	inits map[string]*onnxpb.TensorProto) []*onnxpb.TensorProto {
 	var list []*onnxpb.TensorProto
 	for _, i := range trained[m.Op(n)] {
 		if i >= len(n.Input) {

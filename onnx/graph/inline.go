@@ -91,7 +91,8 @@ func (in *inliner) sameOpsets(f *onnxpb.FunctionProto) error {
 		for _, p := range in.model.OpsetImport {
 			same := p.GetDomain() == o.GetDomain() || isONNX(p.GetDomain()) && isONNX(o.GetDomain())
 			if same && p.GetVersion() != o.GetVersion() {
-				return fmt.Errorf("function %s uses version %d of domain %q, the model version %d; export it for one version", f.GetName(), o.GetVersion(), o.GetDomain(), p.GetVersion())
+				return fmt.Errorf("function %s uses version %d of domain %q, the model version %d; "+
+					"export it for one version", f.GetName(), o.GetVersion(), o.GetDomain(), p.GetVersion())
 			}
 		}
 	}
@@ -121,7 +122,8 @@ func (in *inliner) call(n *onnxpb.NodeProto, f *onnxpb.FunctionProto) []*onnxpb.
 			continue
 		}
 		if actual, ok := bound[formal]; ok { // an input handed through
-			tail = append(tail, &onnxpb.NodeProto{OpType: proto.String("Identity"), Input: []string{actual}, Output: []string{n.Output[i]}})
+			tail = append(tail, &onnxpb.NodeProto{OpType: proto.String("Identity"), Input: []string{actual},
+				Output: []string{n.Output[i]}})
 			continue
 		}
 		bound[formal] = n.Output[i]

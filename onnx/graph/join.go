@@ -83,7 +83,8 @@ func (m *Model) mergeHeaders(b *Model) error {
 		case i < 0:
 			m.OpsetImport = append(m.OpsetImport, o)
 		case m.OpsetImport[i].GetVersion() != o.GetVersion():
-			return m.badf("imports version %d of %s, the model to join version %d; build both for one version", m.OpsetImport[i].GetVersion(), domainName(o.GetDomain()), o.GetVersion())
+			return m.badf("imports version %d of %s, the model to join version %d; build both for one version",
+				m.OpsetImport[i].GetVersion(), domainName(o.GetDomain()), o.GetVersion())
 		}
 	}
 	m.Functions = slices.Clone(m.Functions)
@@ -96,7 +97,8 @@ func (m *Model) mergeHeaders(b *Model) error {
 		case i < 0:
 			m.Functions = append(m.Functions, f)
 		case !proto.Equal(m.Functions[i], f):
-			return m.badf("and the model to join define function %s.%s differently; rename one", f.GetDomain(), f.GetName())
+			return m.badf("and the model to join define function %s.%s differently; rename one", f.GetDomain(),
+				f.GetName())
 		}
 	}
 	m.MetadataProps = mapped(m.MetadataProps, shallow[*onnxpb.StringStringEntryProto])

@@ -92,7 +92,8 @@ func readLimited(path string) ([]byte, error) {
 		return nil, failure.Data(fmt.Errorf("graph: %s: not a regular file; name an .onnx file", path))
 	}
 	if info.Size() > MaxBytes {
-		return nil, failure.Data(fmt.Errorf("graph: %s: %d bytes, the limit is %d; keep weights as external data", path, info.Size(), MaxBytes))
+		return nil, failure.Data(fmt.Errorf("graph: %s: %d bytes, the limit is %d; keep weights as external data", path,
+			info.Size(), MaxBytes))
 	}
 	data := make([]byte, info.Size())
 	if _, err := io.ReadFull(f, data); err != nil {

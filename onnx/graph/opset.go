@@ -9,7 +9,8 @@ import (
 )
 
 // changedBy18 are ONNX's operators whose attributes or inputs changed between the operator sets 13 and 18.
-var changedBy18 = []string{"Pad", "Split", "Resize", "Upsample", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2",
+var changedBy18 = []string{"Pad", "Split", "Resize", "Upsample", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd",
+	"ReduceL1", "ReduceL2",
 	"ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare"}
 
 // RaiseOpset declares operator set 18 where the model has an older one and that changes nothing. A node that
@@ -25,7 +26,8 @@ func (m *Model) RaiseOpset() error {
 	}
 	for _, n := range m.Graph.Node {
 		if op := m.Op(n); have < 13 || slices.Contains(changedBy18, op.Standard()) {
-			return m.badf("node %s is operator %s, written for operator set %d, which %d changed", label(n), op, have, opset)
+			return m.badf("node %s is operator %s, written for operator set %d, which %d changed", label(n), op, have,
+				opset)
 		}
 	}
 	m.OpsetImport = slices.Clone(m.OpsetImport)

@@ -53,16 +53,18 @@ func renamed(g *onnxpb.GraphProto, f func(string) string) *onnxpb.GraphProto {
 		}
 		return t
 	})
-	out.QuantizationAnnotation = mapped(g.QuantizationAnnotation, func(a *onnxpb.TensorAnnotation) *onnxpb.TensorAnnotation {
-		a = shallow(a)
-		a.TensorName = name(a.TensorName)
-		a.QuantParameterTensorNames = mapped(a.QuantParameterTensorNames, func(p *onnxpb.StringStringEntryProto) *onnxpb.StringStringEntryProto {
-			p = shallow(p)
-			p.Value = name(p.Value)
-			return p
+	out.QuantizationAnnotation = mapped(g.QuantizationAnnotation,
+		func(a *onnxpb.TensorAnnotation) *onnxpb.TensorAnnotation {
+			a = shallow(a)
+			a.TensorName = name(a.TensorName)
+			a.QuantParameterTensorNames = mapped(a.QuantParameterTensorNames,
+				func(p *onnxpb.StringStringEntryProto) *onnxpb.StringStringEntryProto {
+					p = shallow(p)
+					p.Value = name(p.Value)
+					return p
+				})
+			return a
 		})
-		return a
-	})
 	out.Node = mapped(g.Node, func(n *onnxpb.NodeProto) *onnxpb.NodeProto { return renamedNode(n, f) })
 	return out
 }
@@ -109,4 +111,14 @@ func names(g *onnxpb.GraphProto) map[string]bool {
 	all := map[string]bool{}
 	renamed(g, func(s string) string { all[s] = true; return s })
 	return all
+}
+
+func kept[T any](list []T, keep func(T) bool) []T {
+	var out []T
+	for _, v := range list {
+		if keep(v) {
+			out = append(out, v)
+		}
+	}
+	return out
 }

@@ -35,7 +35,8 @@ func init() {
 	opsNamed(rules, contrib, padRule, "Pad")
 	opsNamed(rules, "", sameRule,
 		"Abs", "BatchNormalization", "Cast", "Ceil", "Celu", "Clip", "DequantizeLinear", "Dropout", "Elu", "Erf", "Exp",
-		"Floor", "Gelu", "GroupNormalization", "HardSigmoid", "HardSwish", "Hardmax", "Identity", "InstanceNormalization",
+		"Floor", "Gelu", "GroupNormalization", "HardSigmoid", "HardSwish", "Hardmax", "Identity",
+		"InstanceNormalization",
 		"LRN", "LayerNormalization", "LeakyRelu", "Log", "LogSoftmax", "LpNormalization", "Mish", "Neg", "Not", "PRelu",
 		"QuantizeLinear", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Softmax", "Softplus",
 		"Softsign", "Sqrt", "Swish", "Tanh", "ThresholdedRelu", "Trilu")

@@ -139,7 +139,8 @@ func sized(t *onnxpb.TensorProto) (int64, error) {
 		have, want = int64(len(t.RawData)), n*elemBytes(t.GetDataType())
 	}
 	if elemBytes(t.GetDataType()) > 0 && have != want || n > MaxBytes {
-		return 0, fmt.Errorf("tensor %q: dimensions %v do not fit its data (%d where %d are needed)", t.GetName(), t.GetDims(), have, want)
+		return 0, fmt.Errorf("tensor %q: dimensions %v do not fit its data (%d where %d are needed)", t.GetName(),
+			t.GetDims(), have, want)
 	}
 	return n, nil
 }

@@ -19,7 +19,8 @@ import (
 // Exporters write such nodes when the network was not put into evaluation mode.
 // Graphs inside nodes and functions are looked into as well.
 func (m *Model) CheckInference() error {
-	c := &inferenceCheck{inliner: &inliner{model: m, functions: m.functionsByID(), used: map[string]bool{}}, budget: maxNodes}
+	c := &inferenceCheck{inliner: &inliner{model: m, functions: m.functionsByID(), used: map[string]bool{}},
+		budget: maxNodes}
 	opset := m.Opset()
 	c.walk(m.Graph.Node, opset, constantsOf(m.Graph, nil), 0)
 	switch {
@@ -32,7 +33,8 @@ func (m *Model) CheckInference() error {
 	if n := len(c.found) - 1; n > 0 {
 		more = fmt.Sprintf(", as are %d more", n)
 	}
-	return m.badf("node %s%s: what the network says of a photograph would depend on the others of its batch, or on chance; "+
+	return m.badf("node %s%s: what the network says of a photograph would depend on the others of its batch, "+
+		"or on chance; "+
 		"export it in inference mode (PyTorch: net.eval(), then torch.onnx.export without training=)", c.found[0], more)
 }
 
@@ -46,7 +48,8 @@ type inferenceCheck struct {
 
 func (c *inferenceCheck) walk(nodes []*onnxpb.NodeProto, opset int64, known *constants, depth int) {
 	if c.budget -= len(nodes); c.budget < 0 || depth > maxDepth {
-		c.err = errors.New("too many nodes, or nested too deep, to look for those in training mode; use a plainer export")
+		c.err = errors.New("too many nodes, or nested too deep, to look for those in training mode; " +
+			"use a plainer export")
 	}
 	if c.err != nil {
 		return
@@ -81,7 +84,8 @@ func functionOpset(f *onnxpb.FunctionProto, def int64) int64 {
 }
 
 // random are the operators that draw.
-var random = []string{"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
+var random = []string{"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli",
+	"Multinomial"}
 
 // trainingMode says how a node of ONNX's own operators is bound to its batch or
 // to chance, "" if it is not. Before version 7 of the operator set is_test has to

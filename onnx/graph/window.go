@@ -34,7 +34,8 @@ func WindowOf(n *onnxpb.NodeProto, kernel []int64) (Window, error) {
 		ceil:      FindInt(n, "ceil_mode", 0) != 0,
 	}
 	if !w.sound() {
-		return Window{}, fmt.Errorf("kernel %v, strides %v, dilations %v, %d groups, pads %v are no window; export the model again",
+		return Window{}, fmt.Errorf("kernel %v, strides %v, dilations %v, %d groups, pads %v are no window; "+
+			"export the model again",
 			w.Kernel, w.Strides, w.Dilations, w.Group, w.Pads)
 	}
 	if !slices.Contains([]string{"NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"}, w.auto) {

@@ -41,8 +41,10 @@ func Training(layers []Layer, logits string, opset int64) (m *graph.Model, train
 		name := func(suffix string) string { return fmt.Sprintf("%d.%s", number, suffix) }
 		norm := []string{x,
 			b.Init(name("weight"), []int64{in}, l.Norm.Gamma), b.Init(name("bias"), []int64{in}, l.Norm.Beta),
-			b.Init(name("running_mean"), []int64{in}, l.Norm.Mean), b.Init(name("running_var"), []int64{in}, l.Norm.Variance)}
-		x = b.Node("BatchNormalization", "", norm, graph.Float("epsilon", float32(l.Norm.Epsilon)), graph.Float("momentum", 0.9))
+			b.Init(name("running_mean"), []int64{in}, l.Norm.Mean),
+			b.Init(name("running_var"), []int64{in}, l.Norm.Variance)}
+		x = b.Node("BatchNormalization", "", norm, graph.Float("epsilon", float32(l.Norm.Epsilon)),
+			graph.Float("momentum", 0.9))
 		number++
 		if l.Drop > 0 {
 			rate := b.Init(name("rate"), nil, []float32{float32(l.Drop)})
@@ -78,7 +80,8 @@ func Inference(layers []Layer, multi bool, opset int64) *graph.Model {
 		in, out := l.size()
 		w, bias := l.Norm.IntoNext(l.Weight, l.Bias)
 		name := fmt.Sprintf("linear%d", i)
-		x = b.Node("Gemm", name, []string{x, b.Init(name+".weight", []int64{out, in}, w), b.Init(name+".bias", []int64{out}, bias)}, graph.Int("transB", 1))
+		x = b.Node("Gemm", name, []string{x, b.Init(name+".weight", []int64{out, in}, w),
+			b.Init(name+".bias", []int64{out}, bias)}, graph.Int("transB", 1))
 		if i < len(layers)-1 {
 			x = b.Node("Relu", "", []string{x})
 		}

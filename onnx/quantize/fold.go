@@ -30,13 +30,16 @@ type editor struct {
 
 // edit copies what Int8, Half and Fold change and leaves m alone.
 func edit(m *graph.Model) *editor {
-	p := proto.Clone(&onnxpb.ModelProto{IrVersion: m.IrVersion, ProducerName: m.ProducerName, OpsetImport: m.OpsetImport, MetadataProps: m.MetadataProps}).(*onnxpb.ModelProto)
+	p := proto.Clone(&onnxpb.ModelProto{IrVersion: m.IrVersion, ProducerName: m.ProducerName,
+		OpsetImport: m.OpsetImport, MetadataProps: m.MetadataProps}).(*onnxpb.ModelProto)
 	p.Functions = m.Functions
-	g := &onnxpb.GraphProto{Name: m.Graph.Name, Input: m.Graph.Input, Output: m.Graph.Output, Initializer: slices.Clone(m.Graph.Initializer)}
+	g := &onnxpb.GraphProto{Name: m.Graph.Name, Input: m.Graph.Input, Output: m.Graph.Output,
+		Initializer: slices.Clone(m.Graph.Initializer)}
 	p.Graph = g
 	for _, n := range m.Graph.Node {
-		g.Node = append(g.Node, &onnxpb.NodeProto{Name: n.Name, OpType: n.OpType, Domain: n.Domain, Overload: n.Overload,
-			Input: slices.Clone(n.Input), Output: slices.Clone(n.Output), Attribute: n.Attribute})
+		g.Node = append(g.Node, &onnxpb.NodeProto{Name: n.Name, OpType: n.OpType, Domain: n.Domain,
+			Overload: n.Overload,
+			Input:    slices.Clone(n.Input), Output: slices.Clone(n.Output), Attribute: n.Attribute})
 	}
 	e := &editor{model: &graph.Model{ModelProto: p, Path: m.Path}, g: g}
 	e.index()
@@ -50,11 +53,14 @@ func rewritable(m *graph.Model) error {
 	for _, n := range m.Graph.Node {
 		op := m.Op(n)
 		if ours := op.Domain == "" || strings.HasPrefix(op.Domain, "com.microsoft"); !ours || op.Local {
-			return failure.Usage(fmt.Errorf("quantize: %s: node %q is operator %s, which is not known here; use float32", m.Path, n.GetName(), op))
+			return failure.Usage(fmt.Errorf("quantize: %s: node %q is operator %s, which is not known here; "+
+				"use float32", m.Path, n.GetName(), op))
 		}
 		for _, a := range n.GetAttribute() {
 			if a.GetG() != nil || len(a.GetGraphs()) > 0 {
-				return failure.Usage(fmt.Errorf("quantize: %s: node %q (%s) has graphs inside it, which are not rewritten; use float32", m.Path, n.GetName(), n.GetOpType()))
+				return failure.Usage(fmt.Errorf("quantize: %s: "+
+					"node %q (%s) has graphs inside it, which are not rewritten; use float32", m.Path, n.GetName(),
+					n.GetOpType()))
 			}
 		}
 	}
@@ -62,7 +68,8 @@ func rewritable(m *graph.Model) error {
 }
 
 func (e *editor) index() {
-	e.inits, e.uses, e.maker = map[string]*onnxpb.TensorProto{}, map[string][]*onnxpb.NodeProto{}, map[string]*onnxpb.NodeProto{}
+	e.inits, e.uses, e.maker = map[string]*onnxpb.TensorProto{}, map[string][]*onnxpb.NodeProto{},
+		map[string]*onnxpb.NodeProto{}
 	for _, t := range e.g.Initializer {
 		e.inits[t.GetName()] = t
 	}
@@ -111,7 +118,8 @@ func (e *editor) finish() (*graph.Model, error) {
 			used[in] = true
 		}
 	}
-	e.g.Initializer = slices.DeleteFunc(e.g.Initializer, func(t *onnxpb.TensorProto) bool { return !used[t.GetName()] && !e.isOutput(t.GetName()) })
+	e.g.Initializer = slices.DeleteFunc(e.g.Initializer,
+		func(t *onnxpb.TensorProto) bool { return !used[t.GetName()] && !e.isOutput(t.GetName()) })
 	if err := e.model.Check(); err != nil {
 		return nil, err
 	}
@@ -131,11 +139,13 @@ func Fold(m *graph.Model) (*graph.Model, error) {
 	e := edit(m)
 	gone := map[*onnxpb.NodeProto]bool{}
 	for _, n := range e.g.Node {
-		if e.operator(n) != "BatchNormalization" || len(n.Input) != 5 || len(n.Output) != 1 || graph.FindInt(n, "training_mode", 0) != 0 {
+		if e.operator(n) != "BatchNormalization" || len(n.Input) != 5 || len(n.Output) != 1 ||
+			graph.FindInt(n, "training_mode", 0) != 0 {
 			continue
 		}
 		conv := e.maker[n.Input[0]]
-		if conv == nil || e.operator(conv) != "Conv" || len(conv.Input) < 2 || len(e.uses[conv.Output[0]]) != 1 || e.isOutput(conv.Output[0]) {
+		if conv == nil || e.operator(conv) != "Conv" || len(conv.Input) < 2 || len(e.uses[conv.Output[0]]) != 1 ||
+			e.isOutput(conv.Output[0]) {
 			continue
 		}
 		if ok, err := e.foldInto(conv, n); err != nil {
@@ -151,8 +161,9 @@ func Fold(m *graph.Model) (*graph.Model, error) {
 // foldInto folds norm into conv, unless a tensor of theirs is computed.
 func (e *editor) foldInto(conv, norm *onnxpb.NodeProto) (bool, error) {
 	n := batchnorm.Norm{
-		Gamma: e.floats(norm.Input[1]), Beta: e.floats(norm.Input[2]), Mean: e.floats(norm.Input[3]), Variance: e.floats(norm.Input[4]),
-		Epsilon: float64(graph.FindFloat(norm, "epsilon", batchnorm.Epsilon)),
+		Gamma: e.floats(norm.Input[1]), Beta: e.floats(norm.Input[2]), Mean: e.floats(norm.Input[3]),
+		Variance: e.floats(norm.Input[4]),
+		Epsilon:  float64(graph.FindFloat(norm, "epsilon", batchnorm.Epsilon)),
 	}
 	weight, shape := e.floats(conv.Input[1]), e.inits[conv.Input[1]].GetDims()
 	if weight == nil || n.Gamma == nil || n.Beta == nil || n.Mean == nil || n.Variance == nil {
@@ -169,11 +180,13 @@ func (e *editor) foldInto(conv, norm *onnxpb.NodeProto) (bool, error) {
 		}
 	}
 	if len(bias) != channels || n.Channels() != channels {
-		return false, failure.Data(fmt.Errorf("quantize: %s: node %q: its sizes do not fit the %d channels before it", e.model.Path, norm.GetName(), channels))
+		return false, failure.Data(fmt.Errorf("quantize: %s: node %q: its sizes do not fit the %d channels before it",
+			e.model.Path, norm.GetName(), channels))
 	}
 	weight, bias = n.IntoPrevious(weight, bias)
 	name := norm.Output[0]
-	conv.Input = []string{conv.Input[0], e.add(graph.FloatTensor(name+"/weight", shape, weight)), e.add(graph.FloatTensor(name+"/bias", shape[:1], bias))}
+	conv.Input = []string{conv.Input[0], e.add(graph.FloatTensor(name+"/weight", shape, weight)),
+		e.add(graph.FloatTensor(name+"/bias", shape[:1], bias))}
 	conv.Output = []string{name}
 	e.maker[name] = conv
 	return true, nil

@@ -60,7 +60,8 @@ func Half(m *graph.Model, from, to string) (*graph.Model, error) {
 func HalfWhole(m *graph.Model) (*graph.Model, error) {
 	e := edit(m)
 	if len(e.g.Input) != 1 || len(e.g.Output) != 1 {
-		return nil, fmt.Errorf("quantize: %s: %d inputs and %d outputs; one each can be kept in float32", m.Path, len(e.g.Input), len(e.g.Output))
+		return nil, fmt.Errorf("quantize: %s: %d inputs and %d outputs; one each can be kept in float32", m.Path,
+			len(e.g.Input), len(e.g.Output))
 	}
 	in, out := e.g.Input[0].GetName(), e.g.Output[0].GetName()
 	first, last := in+"/inside", out+"/inside"
@@ -69,7 +70,8 @@ func HalfWhole(m *graph.Model) (*graph.Model, error) {
 		rename(n.Input, out, last)
 		rename(n.Output, out, last)
 	}
-	e.g.Node = slices.Concat([]*onnxpb.NodeProto{identity(in, first)}, e.g.Node, []*onnxpb.NodeProto{identity(last, out)})
+	e.g.Node = slices.Concat([]*onnxpb.NodeProto{identity(in, first)}, e.g.Node,
+		[]*onnxpb.NodeProto{identity(last, out)})
 	fenced, err := e.finish()
 	if err != nil {
 		return nil, err
@@ -86,11 +88,13 @@ func rename(list []string, from, to string) {
 }
 
 func identity(in, out string) *onnxpb.NodeProto {
-	return &onnxpb.NodeProto{Name: proto.String(out + "/identity"), OpType: proto.String("Identity"), Input: []string{in}, Output: []string{out}}
+	return &onnxpb.NodeProto{Name: proto.String(out + "/identity"), OpType: proto.String("Identity"),
+		Input: []string{in}, Output: []string{out}}
 }
 
 func cast(in, out string, elem int32) *onnxpb.NodeProto {
-	return &onnxpb.NodeProto{Name: proto.String(out), OpType: proto.String("Cast"), Input: []string{in}, Output: []string{out},
+	return &onnxpb.NodeProto{Name: proto.String(out), OpType: proto.String("Cast"), Input: []string{in},
+		Output:    []string{out},
 		Attribute: []graph.Attr{graph.Int("to", int64(elem))}}
 }
 

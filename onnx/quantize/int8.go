@@ -81,9 +81,11 @@ func (e *editor) suits(n *onnxpb.NodeProto, shapes map[string][]int64) bool {
 	switch op {
 	case "Conv":
 		t := e.inits[n.Input[1]]
-		return t != nil && len(t.GetDims()) == 4 && t.GetDims()[0] > 0 && t.GetDataType() == graph.Float32 && (len(n.Input) < 3 || n.Input[2] == "" || e.inits[n.Input[2]] != nil)
+		return t != nil && len(t.GetDims()) == 4 && t.GetDims()[0] > 0 && t.GetDataType() == graph.Float32 &&
+			(len(n.Input) < 3 || n.Input[2] == "" || e.inits[n.Input[2]] != nil)
 	case "Add": // not of sizes, which exporters compute too, nor of a constant
-		return len(shapes[n.Input[0]]) == 4 && len(shapes[n.Input[1]]) == 4 && e.maker[n.Input[0]] != nil && e.maker[n.Input[1]] != nil
+		return len(shapes[n.Input[0]]) == 4 && len(shapes[n.Input[1]]) == 4 && e.maker[n.Input[0]] != nil &&
+			e.maker[n.Input[1]] != nil
 	case "MaxPool":
 		return len(n.Input) == 1
 	}
@@ -136,7 +138,8 @@ func scaleOf(r Range) scale {
 // Source of the form: ONNX Runtime, "Quantize ONNX models", tensor-oriented QDQ.
 func Int8(m *graph.Model, ranges map[string]Range) (*graph.Model, error) {
 	if m.Opset() < 13 {
-		return nil, failure.Usage(fmt.Errorf("quantize: %s: operator set %d has no weights quantised by channel; export the body with operator set 13 or newer", m.Path, m.Opset()))
+		return nil, failure.Usage(fmt.Errorf("quantize: %s: operator set %d has no weights quantised by channel; "+
+			"export the body with operator set 13 or newer", m.Path, m.Opset()))
 	}
 	if err := rewritable(m); err != nil {
 		return nil, err
@@ -209,7 +212,10 @@ func (p *plan) dropActivations() {
 			n.Output[0] = act.Output[0]
 		}
 	}
-	p.g.Node = slices.DeleteFunc(p.g.Node, func(n *onnxpb.NodeProto) bool { return p.fused[n] != nil && !p.isOutput(n.Output[0]) })
+	p.g.Node = slices.DeleteFunc(p.g.Node, func(n *onnxpb.NodeProto) bool {
+		return p.fused[n] != nil &&
+			!p.isOutput(n.Output[0])
+	})
 }
 
 const dequantised = "/dequantised"
@@ -225,7 +231,8 @@ func (p *plan) pair(name string, s scale) string {
 }
 
 func (p *plan) node(op, output string, inputs []string, attrs ...graph.Attr) string {
-	p.g.Node = append(p.g.Node, &onnxpb.NodeProto{Name: proto.String(output), OpType: proto.String(op), Input: inputs, Output: []string{output}, Attribute: attrs})
+	p.g.Node = append(p.g.Node, &onnxpb.NodeProto{Name: proto.String(output), OpType: proto.String(op), Input: inputs,
+		Output: []string{output}, Attribute: attrs})
 	return output
 }
 
@@ -238,7 +245,8 @@ func (p *plan) weights(n *onnxpb.NodeProto, input float32) error {
 	var bias []float32
 	if len(n.Input) > 2 && n.Input[2] != "" {
 		if bias = p.floats(n.Input[2]); len(bias) != channels {
-			return failure.Data(fmt.Errorf("quantize: %s: node %q: a bias of %d values for %d channels", p.model.Path, n.GetName(), len(bias), channels))
+			return failure.Data(fmt.Errorf("quantize: %s: node %q: a bias of %d values for %d channels", p.model.Path,
+				n.GetName(), len(bias), channels))
 		}
 	}
 	scales, q := make([]float32, channels), make([]byte, len(w))
@@ -286,5 +294,6 @@ func largest(v []float32) float32 {
 func clampRound(v, limit float64) float64 { return max(-limit, min(math.RoundToEven(v), limit)) }
 
 func bytesTensor(name string, elem int32, shape []int64, raw []byte) *onnxpb.TensorProto {
-	return &onnxpb.TensorProto{Name: proto.String(name), DataType: proto.Int32(elem), Dims: slices.Clone(shape), RawData: raw}
+	return &onnxpb.TensorProto{Name: proto.String(name), DataType: proto.Int32(elem), Dims: slices.Clone(shape),
+		RawData: raw}
 }

@@ -31,7 +31,8 @@ type Images struct {
 func Observe(m *graph.Model, images Images, o onnx.Options) (map[string]Range, error) {
 	names, beside := Activations(m), o.Threads
 	if len(names) == 0 {
-		return nil, failure.Usage(fmt.Errorf("quantize: %s: no convolution, sum or pooling that 8-bit integers could compute; use float32", m.Path))
+		return nil, failure.Usage(fmt.Errorf("quantize: %s: "+
+			"no convolution, sum or pooling that 8-bit integers could compute; use float32", m.Path))
 	}
 	if beside == 0 {
 		beside = runtime.NumCPU()
@@ -96,7 +97,8 @@ func openObserved(m *graph.Model, names []string, o onnx.Options) (*onnx.Session
 	for _, n := range names {
 		for _, op := range []string{"ReduceMin", "ReduceMax"} {
 			out := n + "/" + op
-			e.g.Node = append(e.g.Node, &onnxpb.NodeProto{Name: proto.String(out), OpType: proto.String(op), Input: []string{n}, Output: []string{out}})
+			e.g.Node = append(e.g.Node, &onnxpb.NodeProto{Name: proto.String(out), OpType: proto.String(op),
+				Input: []string{n}, Output: []string{out}})
 			e.g.Output = append(e.g.Output, &onnxpb.ValueInfoProto{Name: proto.String(out), Type: float})
 			fetch = append(fetch, out)
 		}

@@ -345,7 +345,8 @@ func globalStack(m *machine) error {
 func (m *machine) pushGlobal(module, name string) error {
 	g := global(module + "." + name)
 	if !m.knows(g) {
-		return fmt.Errorf("the file asks for %q, which does not build a tensor and is not run; save plain weights with torch.save(model.state_dict(), FILE)", g)
+		return fmt.Errorf("the file asks for %q, which does not build a tensor and is not run; "+
+			"save plain weights with torch.save(model.state_dict(), FILE)", g)
 	}
 	return m.push(g)
 }

@@ -56,7 +56,8 @@ func parseSafetensors(r io.ReaderAt, size int64) ([]Tensor, map[string]string, e
 	}
 	n := binary.LittleEndian.Uint64(prefix[:])
 	if n > maxHeader || int64(n) > size-8 {
-		return nil, nil, fmt.Errorf("header of %d bytes in a file of %d; the file is cut short or is no safetensors file", n, size)
+		return nil, nil, fmt.Errorf("header of %d bytes in a file of %d; "+
+			"the file is cut short or is no safetensors file", n, size)
 	}
 	header := make([]byte, n)
 	if _, err := r.ReadAt(header, 8); err != nil && err != io.EOF {
@@ -160,7 +161,8 @@ func readEntry(r io.ReaderAt, name string, e entry, start, at, size int64) (Tens
 		return Tensor{}, 0, fmt.Errorf("data starts at %d, the tensor before it ends at %d", e.Offsets[0], at)
 	}
 	if end := e.Offsets[1]; end > size-start || end-at != count*d.size {
-		return Tensor{}, 0, fmt.Errorf("data at %v does not hold %s %v in %d bytes of data", e.Offsets, e.Dtype, e.Shape, size-start)
+		return Tensor{}, 0, fmt.Errorf("data at %v does not hold %s %v in %d bytes of data", e.Offsets, e.Dtype,
+			e.Shape, size-start)
 	}
 	raw := make([]byte, count*d.size)
 	if _, err := r.ReadAt(raw, start+at); err != nil && err != io.EOF {
@@ -267,7 +269,8 @@ func checkTensor(t Tensor, seen map[string]bool) error {
 		}
 	}
 	if kinds > 1 || n != int64(t.Len()) {
-		return fmt.Errorf("shape %v with %d float32, %d int64 and %d uint8 elements", t.Shape, len(t.Data), len(t.Ints), len(t.Bytes))
+		return fmt.Errorf("shape %v with %d float32, %d int64 and %d uint8 elements", t.Shape, len(t.Data), len(t.Ints),
+			len(t.Bytes))
 	}
 	return nil
 }

@@ -116,7 +116,8 @@ func (v view) check() error {
 		return err
 	}
 	if len(v.shape) != len(v.stride) || v.offset < 0 || n > v.storage.numel {
-		return fmt.Errorf("shape %v, strides %v, offset %d do not fit a storage of %d elements", v.shape, v.stride, v.offset, v.storage.numel)
+		return fmt.Errorf("shape %v, strides %v, offset %d do not fit a storage of %d elements", v.shape, v.stride,
+			v.offset, v.storage.numel)
 	}
 	if n == 0 {
 		return nil
@@ -125,12 +126,14 @@ func (v view) check() error {
 	for i, d := range v.shape {
 		// d and the stride are held below 2^28 and last below 2^30, so nothing overflows
 		if s := v.stride[i]; s < 0 || s > maxElements || last > v.storage.numel {
-			return fmt.Errorf("strides %v and offset %d leave the storage of %d elements", v.stride, v.offset, v.storage.numel)
+			return fmt.Errorf("strides %v and offset %d leave the storage of %d elements", v.stride, v.offset,
+				v.storage.numel)
 		}
 		last += (d - 1) * v.stride[i]
 	}
 	if last >= v.storage.numel {
-		return fmt.Errorf("strides %v and offset %d leave the storage of %d elements", v.stride, v.offset, v.storage.numel)
+		return fmt.Errorf("strides %v and offset %d leave the storage of %d elements", v.stride, v.offset,
+			v.storage.numel)
 	}
 	return nil
 }
@@ -153,7 +156,8 @@ func storageOf(id any) (storage, error) {
 		return storage{}, fmt.Errorf("storage %q has %d elements, at most %d are read", key, numel, maxElements)
 	}
 	if len(t) > 5 && t[5] != nil {
-		return storage{}, fmt.Errorf("storage %q is a view of another (PyTorch before 0.4); load and save it with a newer PyTorch", key)
+		return storage{}, fmt.Errorf("storage %q is a view of another (PyTorch before 0.4); "+
+			"load and save it with a newer PyTorch", key)
 	}
 	return storage{key, d, numel}, nil
 }
@@ -188,7 +192,8 @@ var wrappers = []string{"state_dict", "model_state_dict", "model", "net", "modul
 func findState(value any, depth int) ([]namedView, error) {
 	d, ok := value.(*dict)
 	if !ok {
-		return nil, fmt.Errorf("holds a %s, not a state dict; save the weights with torch.save(model.state_dict(), FILE)", kindOf(value))
+		return nil, fmt.Errorf("holds a %s, not a state dict; "+
+			"save the weights with torch.save(model.state_dict(), FILE)", kindOf(value))
 	}
 	var views []namedView
 	var shapes [][]int64
@@ -216,7 +221,8 @@ func findState(value any, depth int) ([]namedView, error) {
 			return findState(inner, depth+1)
 		}
 	}
-	return nil, fmt.Errorf("no tensors at the top or under any of %s; save the weights with torch.save(model.state_dict(), FILE)", strings.Join(wrappers, ", "))
+	return nil, fmt.Errorf("no tensors at the top or under any of %s; "+
+		"save the weights with torch.save(model.state_dict(), FILE)", strings.Join(wrappers, ", "))
 }
 
 func kindOf(v any) string {

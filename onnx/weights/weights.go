@@ -124,7 +124,8 @@ func parse(r io.ReaderAt, size int64) ([]Tensor, error) {
 		if what := reading.Other(head); what != "" {
 			return nil, errors.New(what)
 		}
-		return nil, errors.New("neither a PyTorch .pth nor a .safetensors file; save the weights with torch.save(model.state_dict(), FILE)")
+		return nil, errors.New("neither a PyTorch .pth nor a .safetensors file; " +
+			"save the weights with torch.save(model.state_dict(), FILE)")
 	}
 	if err != nil {
 		return nil, err

@@ -23,7 +23,8 @@ func parseZip(r io.ReaderAt, size int64) ([]Tensor, error) {
 	for _, f := range archive.File {
 		switch path.Base(f.Name) {
 		case "constants.pkl":
-			return nil, errors.New("a TorchScript archive; save plain weights with torch.save(model.state_dict(), FILE)")
+			return nil, errors.New("a TorchScript archive; " +
+				"save plain weights with torch.save(model.state_dict(), FILE)")
 		case "data.pkl":
 			root, found = strings.TrimSuffix(f.Name, "data.pkl"), true
 		}
@@ -70,7 +71,8 @@ func (z *zipStorages) read(s storage) ([]byte, error) {
 	}
 	b, err := readStored(f, z.size, maxElements*8)
 	if err == nil && int64(len(b)) != s.numel*s.dtype.size {
-		err = fmt.Errorf("storage %q has %d bytes, %d elements of %s need %d", s.key, len(b), s.numel, s.dtype.name, s.numel*s.dtype.size)
+		err = fmt.Errorf("storage %q has %d bytes, %d elements of %s need %d", s.key, len(b), s.numel, s.dtype.name,
+			s.numel*s.dtype.size)
 	}
 	return b, err
 }
