@@ -280,8 +280,9 @@ func TestTIFFJPEG(t *testing.T) {
 		t.Error(w, h, channels, err)
 	}
 	for name, data := range map[string][]byte{
-		"pixels": []byte("\xff\xd8\xff\xc0\x00\x0b\x08\xff\xff\xff\xff\x01\x01\x11\x00\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00"),
-		"scans":  manyScans(7000, 100), "none": []byte("no JPEG"), "cut": data[:len(data)/2],
+		"pixels": []byte("\xff\xd8\xff\xc0\x00\x0b\x08\xff\xff\xff\xff" +
+			"\x01\x01\x11\x00\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00"),
+		"scans": manyScans(7000, 100), "none": []byte("no JPEG"), "cut": data[:len(data)/2],
 	} {
 		if pix, _, _, _, err := tiffJPEG(t.Context(), data, true); err == nil || pix != nil {
 			t.Errorf("%s: %d samples, %v", name, len(pix), err)

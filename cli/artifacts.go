@@ -23,7 +23,8 @@ func artifactsCommand(s Streams) *cli.Command {
 	var o artifactsOptions
 	t := &o.config.Train
 	return &cli.Command{
-		Name: "artifacts", Usage: "write the training graphs of a body: loss and gradients, evaluation, optimiser, checkpoint", ArgsUsage: "BODY",
+		Name: "artifacts", ArgsUsage: "BODY",
+		Usage:       "write the training graphs of a body: loss and gradients, evaluation, optimiser, checkpoint",
 		Description: "`finetune train --unfreeze` runs such files; any program with any ONNX Runtime can run these.\nBODY is what --body takes: a name or FILE.onnx.",
 		Flags: join([]cli.Flag{
 			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "folder `DIR` to write", Required: true, Destination: &o.output},

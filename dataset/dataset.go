@@ -2,7 +2,8 @@
 //
 // Three layouts are understood:
 //
-//	DATA/train/CLASS/*  DATA/valid/CLASS/*  DATA/test*/*   and the usual other names in any case: training, val, dev, testing, train_images
+//	DATA/train/CLASS/*  DATA/valid/CLASS/*  DATA/test*/*   and the usual other names
+//	                                                      in any case: training, val, dev, testing, train_images
 //	DATA/CLASS/*        with Options.ValidPct
 //	LABELS.csv          header path,label[,split], with Options.Labels
 //

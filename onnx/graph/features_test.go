@@ -191,7 +191,8 @@ func TestFeaturesNeedOneImage(t *testing.T) {
 	if _, err := m.Features("map"); err == nil || !strings.Contains(err.Error(), "C known") {
 		t.Errorf("channels that nobody states: %v", err)
 	}
-	m.Graph.Output[0].Type.GetTensorType().Shape.Dim[1] = &onnxpb.TensorShapeProto_Dimension{Value: &onnxpb.TensorShapeProto_Dimension_DimValue{DimValue: 1}}
+	one := &onnxpb.TensorShapeProto_Dimension_DimValue{DimValue: 1}
+	m.Graph.Output[0].Type.GetTensorType().Shape.Dim[1] = &onnxpb.TensorShapeProto_Dimension{Value: one}
 	m.Graph.Input[0].Type.GetTensorType().Shape = nil
 	if body, err := m.Features("map"); err != nil || !slices.Equal(body.Outputs()[0].Shape, []int64{-1, 2}) {
 		t.Errorf("of an input of unstated shape: %v", err)

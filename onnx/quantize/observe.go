@@ -91,7 +91,8 @@ func meanRanges(names []string, extremes [][]float32) (map[string]Range, error) 
 // its outputs: the tensors themselves, tens of megabytes an image, stay inside.
 func openObserved(m *graph.Model, names []string, o onnx.Options) (*onnx.Session, error) {
 	e := edit(m)
-	float := &onnxpb.TypeProto{Value: &onnxpb.TypeProto_TensorType{TensorType: &onnxpb.TypeProto_Tensor{ElemType: proto.Int32(graph.Float32)}}}
+	tensor := &onnxpb.TypeProto_Tensor{ElemType: proto.Int32(graph.Float32)}
+	float := &onnxpb.TypeProto{Value: &onnxpb.TypeProto_TensorType{TensorType: tensor}}
 	e.g.Output = nil
 	var fetch []string
 	for _, n := range names {
