@@ -10,6 +10,7 @@ import (
 
 	"finetune/onnx/bodies"
 	"finetune/onnx/graph"
+	"finetune/onnx/surgery"
 )
 
 func inspectCommand(s Streams) *cli.Command {
@@ -31,7 +32,7 @@ func runInspect(path string, out *console) error {
 	if err != nil {
 		return err
 	}
-	info, err := graph.Describe(m)
+	info, err := surgery.Describe(m)
 	if err != nil {
 		return err
 	}
@@ -91,7 +92,7 @@ func opsets(m map[string]int64) string {
 	return strings.Join(parts, ", ")
 }
 
-func operators(counts []graph.OperatorCount) string {
+func operators(counts []surgery.OperatorCount) string {
 	var parts []string
 	for _, c := range counts {
 		parts = append(parts, fmt.Sprintf("%d %s", c.Count, c.Name))

@@ -8,13 +8,14 @@ import (
 	"finetune/onnx/artifacts"
 	"finetune/onnx/bodies"
 	"finetune/onnx/graph"
+	"finetune/onnx/surgery"
 )
 
 // Groups divides the parameters of a body into its layer groups, input side
 // first; the head, which artifacts adds, is not among them. Without layers
 // named in the spec the graph's own division is taken (graph.Groups).
 func Groups(body *graph.Model, spec bodies.Spec) ([]artifacts.Group, error) {
-	auto, err := body.Groups()
+	auto, err := surgery.Groups(body)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"finetune/onnx"
 	"finetune/onnx/artifacts"
 	"finetune/onnx/bodies"
+	"finetune/onnx/surgery"
 	"finetune/onnx/weights"
 )
 
@@ -36,7 +37,7 @@ func writeState(t testing.TB, body string, state []weights.Tensor, change func(*
 	if err != nil {
 		t.Fatal(err)
 	}
-	features, err := model.Features(spec.Cut)
+	features, err := surgery.Features(model, spec.Cut)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"finetune/internal/failure"
 	"finetune/onnx/graph"
+	"finetune/onnx/surgery"
 )
 
 // faults are what old versions of ONNX Runtime do to a whole process where newer
@@ -15,7 +16,7 @@ var faults = []struct {
 	check  func(*graph.Model) error
 	does   string
 }{
-	{"1.25", func(m *graph.Model) error { return m.CheckDivisors() }, "crashes where an integer is divided by zero"},
+	{"1.25", func(m *graph.Model) error { return surgery.CheckDivisors(m) }, "crashes where an integer is divided by zero"},
 }
 
 // withstands is an error of kind failure.Data where this version of ONNX Runtime

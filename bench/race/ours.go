@@ -22,6 +22,7 @@ import (
 	"finetune/onnx/artifacts"
 	"finetune/onnx/bodies"
 	"finetune/onnx/graph"
+	"finetune/onnx/surgery"
 )
 
 // works are finetune's contestants that take turns in a process of their own.
@@ -117,7 +118,7 @@ func forwardWork(o options, _ []string) (func() error, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	s, err := onnx.OpenBytes(o.body, data, []string{m.Graph.Input[0].GetName()}, []string{graph.FeaturesName}, onnx.Options{Threads: o.threads, Device: "cpu"})
+	s, err := onnx.OpenBytes(o.body, data, []string{m.Graph.Input[0].GetName()}, []string{surgery.FeaturesName}, onnx.Options{Threads: o.threads, Device: "cpu"})
 	if err != nil {
 		return nil, "", err
 	}
@@ -220,7 +221,7 @@ func writeArtifacts(dir, body string) error {
 	if err != nil {
 		return err
 	}
-	features, err := model.Features(spec.Cut)
+	features, err := surgery.Features(model, spec.Cut)
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,8 @@ var floors = [][]string{
 		"internal/modulepath", "internal/photos", "internal/reading", "plots"},
 	// photographs and networks as data
 	{"augment", "dataset", "internal/fetch", "internal/plotstest", "onnx/graph", "onnx/weights", "plots/page"},
+	{"onnx/shape"},
+	{"onnx/surgery"},
 	{"activations", "internal/corpus", "internal/demo", "internal/fetch/sbom", "internal/fetch/setup", "onnx",
 		"onnx/bodies", "onnx/headgraph", "scores", "serve"},
 	// networks that run and learn

@@ -14,6 +14,7 @@ import (
 	"finetune/learner/runs"
 	"finetune/onnx"
 	"finetune/onnx/graph"
+	"finetune/onnx/surgery"
 )
 
 // maxClasses bounds the list in an exported file's metadata.
@@ -29,7 +30,7 @@ func openExported(path string, m runs.Machine) (*Classifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := model.CheckInference(); err != nil {
+	if err := surgery.CheckInference(model); err != nil {
 		return nil, err
 	}
 	if missing != nil {

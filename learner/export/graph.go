@@ -12,6 +12,7 @@ import (
 	"finetune/onnx/batchnorm"
 	"finetune/onnx/graph"
 	"finetune/onnx/headgraph"
+	"finetune/onnx/surgery"
 )
 
 // assemble joins normalisation, body and head into one model:
@@ -22,13 +23,13 @@ func (e *exporter) assemble(features *graph.Model) (*graph.Model, error) {
 	front := graph.NewBuilder("finetune", opset)
 	x := front.Input(classify.ImageInput, graph.Float32, "batch", 3, e.Size, e.Size)
 	front.Output(normalise(front, x, e.Preprocess), graph.Float32, "batch", 3, e.Size, e.Size)
-	m, err := graph.Join(front.Model(), features, map[string]string{features.Graph.Input[0].GetName(): "normalised"},
+	m, err := surgery.Join(front.Model(), features, map[string]string{features.Graph.Input[0].GetName(): "normalised"},
 		"body/")
 	if err != nil {
 		return nil, err
 	}
 	trained := headgraph.Inference(layers(e.Head()), e.Head().Config.Multi, opset)
-	m, err = graph.Join(m, trained, map[string]string{headgraph.Rows: graph.FeaturesName}, "head/")
+	m, err = surgery.Join(m, trained, map[string]string{headgraph.Rows: surgery.FeaturesName}, "head/")
 	if err != nil {
 		return nil, err
 	}

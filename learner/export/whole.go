@@ -6,6 +6,7 @@ import (
 	"finetune/internal/failure"
 	"finetune/learner/classify"
 	"finetune/onnx/graph"
+	"finetune/onnx/surgery"
 )
 
 // wholeGraph puts scaling and cropping in front of an assembled model:
@@ -23,7 +24,7 @@ func (e *exporter) wholeGraph(m *graph.Model) (*graph.Model, error) {
 	b.Input(classify.ImageInput, graph.Uint8, "batch", "height", "width", 3)
 	front := wholeFront{b, int64(e.Size)}
 	b.Output(front.build(classify.ImageInput), graph.Float32, "batch", 3, e.Size, e.Size)
-	whole, err := graph.Join(b.Model(), m, map[string]string{classify.ImageInput: "unit"}, "")
+	whole, err := surgery.Join(b.Model(), m, map[string]string{classify.ImageInput: "unit"}, "")
 	if err != nil {
 		return nil, err
 	}

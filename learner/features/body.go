@@ -14,6 +14,7 @@ import (
 	"finetune/onnx/bodies"
 	"finetune/onnx/graph"
 	"finetune/onnx/quantize"
+	"finetune/onnx/surgery"
 )
 
 // frozenBody is the body as activations sees it: images in, pooled features out.
@@ -46,7 +47,7 @@ func (s *Setup) openFrozen() (*frozenBody, error) {
 	if err != nil {
 		return nil, fmt.Errorf("learner: body %s: %w", m.Path, err)
 	}
-	session, err := onnx.OpenBytes(m.Path, data, []string{m.Graph.Input[0].GetName()}, []string{graph.FeaturesName},
+	session, err := onnx.OpenBytes(m.Path, data, []string{m.Graph.Input[0].GetName()}, []string{surgery.FeaturesName},
 		s.Config.Machine.Session())
 	if err != nil {
 		return nil, err

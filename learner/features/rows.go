@@ -8,6 +8,7 @@ import (
 	"finetune/internal/failure"
 	"finetune/learner/runs"
 	"finetune/onnx/graph"
+	"finetune/onnx/surgery"
 )
 
 // What a network makes of a photograph is looked at before anybody uses it: rows
@@ -184,7 +185,7 @@ func blank(image []float32) bool {
 
 // scalesBatches reports whether a model chooses the scale of its integers by all
 // photographs of a batch; it runs on one at a time, so that they do not meet.
-func scalesBatches(m *graph.Model) bool { return m.Uses("DynamicQuantizeLinear") }
+func scalesBatches(m *graph.Model) bool { return surgery.Uses(m, "DynamicQuantizeLinear") }
 
 // PatternByte is the pattern of made-up pictures, of a seed and a channel.
 func PatternByte(seed, c, y, x int) uint8 { return uint8(x*(seed+2) + y*(2*seed+3) + 85*c) }

@@ -4,6 +4,8 @@ import (
 	"finetune/internal/durable"
 	"finetune/onnx/artifacts"
 	"finetune/onnx/graph"
+	"finetune/onnx/shape"
+	"finetune/onnx/surgery"
 )
 
 // cutPrefix lets the network begin behind its frozen layers, where what they
@@ -18,7 +20,7 @@ func (tr *training) cutPrefix(o *artifacts.Options, photographs int) error {
 	for _, g := range o.Groups[min(o.FreezeTo, len(o.Groups)):] {
 		trainable = append(trainable, g.Parameters...)
 	}
-	tensors, err := o.Body.FrozenOutputs(trainable)
+	tensors, err := surgery.FrozenOutputs(o.Body, trainable)
 	if err != nil {
 		return err
 	}
@@ -26,12 +28,12 @@ func (tr *training) cutPrefix(o *artifacts.Options, photographs int) error {
 		tr.UI.Say("prefix     not cached: %d tensors leave the frozen layers; they run at each step", len(tensors))
 		return nil
 	}
-	prefix, err := o.Body.CutAt(tensors[0])
+	prefix, err := surgery.CutAt(o.Body, tensors[0])
 	if err != nil {
 		return err
 	}
 	size := int64(tr.Config.Images.Size)
-	shapes, err := prefix.Shapes(map[string][]int64{prefix.Inputs()[0].Name: {-1, 3, size, size}})
+	shapes, err := shape.Shapes(prefix, map[string][]int64{prefix.Inputs()[0].Name: {-1, 3, size, size}})
 	if err != nil {
 		return err
 	}
@@ -52,7 +54,7 @@ func (tr *training) cutPrefix(o *artifacts.Options, photographs int) error {
 		tr.UI.Warn("prefix not cached: %s; the frozen layers run at each step", err)
 		return nil
 	}
-	if o.Body, err = o.Body.After(row.Name, row.Shape); err != nil {
+	if o.Body, err = surgery.After(o.Body, row.Name, row.Shape); err != nil {
 		return err
 	}
 	o.Prefix, o.Row = prefix, row.Shape

@@ -8,6 +8,7 @@ import (
 	"finetune/onnx/artifacts"
 	"finetune/onnx/bodies"
 	"finetune/onnx/graph"
+	"finetune/onnx/surgery"
 	"fmt"
 	"os"
 	"strings"
@@ -70,7 +71,7 @@ func (tr *training) writeBody(path string, m *fullModel) (bodies.Body, error) {
 	if err != nil {
 		return bodies.Body{}, err
 	}
-	model.UnshareInitializers()
+	surgery.UnshareInitializers(model)
 	all, err := m.trainer.Weights()
 	if err != nil {
 		return bodies.Body{}, err

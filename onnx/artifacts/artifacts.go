@@ -14,6 +14,8 @@ import (
 	"finetune/onnx/gradient"
 	"finetune/onnx/graph"
 	"finetune/onnx/headgraph"
+	"finetune/onnx/shape"
+	"finetune/onnx/surgery"
 	"finetune/onnx/weights"
 )
 
@@ -226,18 +228,18 @@ func (o Options) input() (name string, shape []int64, err error) {
 
 // join makes the network with its loss and returns the head's trainable names.
 func (p *plan) join() ([]string, error) {
-	shapes, err := p.o.Body.Shapes(nil)
+	shapes, err := shape.Shapes(p.o.Body, nil)
 	if err != nil {
 		return nil, err
 	}
-	rows := shapes[graph.FeaturesName]
+	rows := shapes[surgery.FeaturesName]
 	if len(rows) != 2 || rows[1] < 1 {
 		return nil, failure.Data(fmt.Errorf("artifacts: %s: output %q has shape %v, need [N, features]; "+
-			"cut the body with graph.Features", p.o.Body.Path, graph.FeaturesName, rows))
+			"cut the body with graph.Features", p.o.Body.Path, surgery.FeaturesName, rows))
 	}
 	features := rows[1]
 	head, names := headgraph.Training(p.o.Head.layers(features), Logits, p.o.Body.Opset())
-	network, err := graph.Join(p.o.Body, head, map[string]string{headgraph.Rows: graph.FeaturesName}, HeadPrefix)
+	network, err := surgery.Join(p.o.Body, head, map[string]string{headgraph.Rows: surgery.FeaturesName}, HeadPrefix)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"finetune/onnx"
 	"finetune/onnx/artifacts"
 	"finetune/onnx/graph"
+	"finetune/onnx/surgery"
 )
 
 // tiny is a body of one convolution with pooled features.
@@ -24,7 +25,7 @@ func tiny(t *testing.T) *graph.Model {
 	}
 	y := b.Node("Conv", "map", []string{x, b.Init("conv.weight", []int64{4, 3, 3, 3}, w)}, graph.Ints("kernel_shape", 3, 3))
 	b.Output(b.Node("GlobalAveragePool", "pooled", []string{y}), graph.Float32, "N", 4, 1, 1)
-	m, err := b.Model().Features("map")
+	m, err := surgery.Features(b.Model(), "map")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"finetune/internal/digest"
 	"finetune/internal/failure"
 	"finetune/onnx/graph"
+	"finetune/onnx/surgery"
 )
 
 // resolveFile takes an .onnx file, described by its BODY.json or by o.
@@ -125,13 +126,13 @@ func (b *Body) checkInference() error {
 		return nil
 	}
 	m, err := graph.Read(b.Path)
-	if err != nil || m.CheckInference() == nil {
+	if err != nil || surgery.CheckInference(m) == nil {
 		return err
 	}
-	if m, err = m.CutAt(b.Spec.Cut); err != nil {
+	if m, err = surgery.CutAt(m, b.Spec.Cut); err != nil {
 		return err
 	}
-	return m.CheckInference()
+	return surgery.CheckInference(m)
 }
 
 // complete finds cut, channels, layer groups and layout in the model.
@@ -149,21 +150,21 @@ func (b *Body) complete(split string) error {
 		return failure.Usage(fmt.Errorf("bodies: %s: %w", b.Path, err))
 	}
 	if s.Cut == "" {
-		if s.Cut, _, err = m.FindCut(); err != nil {
+		if s.Cut, _, err = surgery.FindCut(m); err != nil {
 			return err
 		}
 	}
-	features, err := m.Features(s.Cut) // an error here tells what is wrong with the cut
+	features, err := surgery.Features(m, s.Cut) // an error here tells what is wrong with the cut
 	if err != nil {
 		return err
 	}
-	if err := features.CheckInference(); err != nil {
+	if err := surgery.CheckInference(features); err != nil {
 		return err
 	}
 	shape := features.Outputs()[0].Shape
 	s.Channels = shape[len(shape)-1] / 2
 	if s.Groups == nil || split != "" {
-		m.UnshareInitializers() // as FeatureModel does: what is apart there needs a group
+		surgery.UnshareInitializers(m) // as FeatureModel does: what is apart there needs a group
 		s.Groups, err = groupsOf(m, s.Cut, split)
 	}
 	return err
@@ -214,7 +215,7 @@ func (s *Spec) agrees(in graph.Input) error {
 // groupsOf divides a body as graph.Groups does and adds the head, which is what
 // the model has after the cut.
 func groupsOf(m *graph.Model, cut, split string) ([]Group, error) {
-	body, err := m.CutAt(cut)
+	body, err := surgery.CutAt(m, cut)
 	if err != nil {
 		return nil, err
 	}
@@ -222,7 +223,7 @@ func groupsOf(m *graph.Model, cut, split string) ([]Group, error) {
 	if split != "" {
 		splits = []string{split}
 	}
-	parts, err := body.Groups(splits...)
+	parts, err := surgery.Groups(body, splits...)
 	if err != nil {
 		return nil, err
 	}
@@ -242,8 +243,8 @@ func FeatureModel(b Body) (*graph.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.UnshareInitializers()
-	f, err := m.Features(b.Spec.Cut)
+	surgery.UnshareInitializers(m)
+	f, err := surgery.Features(m, b.Spec.Cut)
 	if err != nil {
 		return nil, err
 	}
@@ -273,5 +274,5 @@ func channelsFirst(m *graph.Model, in graph.Input) (*graph.Model, error) {
 	image := b.Input("image/nchw", graph.Float32, n, 3, h, w)
 	b.Output(b.Node("Transpose", "image/nhwc", []string{image}, graph.Ints("perm", 0, 2, 3, 1)), graph.Float32, n, h, w,
 		3)
-	return graph.Join(b.Model(), m, map[string]string{in.Name: "image/nhwc"}, "")
+	return surgery.Join(b.Model(), m, map[string]string{in.Name: "image/nhwc"}, "")
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"finetune/onnx/graph"
+	"finetune/onnx/surgery"
 	"finetune/onnx/weights"
 )
 
@@ -30,7 +31,7 @@ func TestFormsOfStateDicts(t *testing.T) {
 			return state
 		}
 		features := func(m *graph.Model, cut string) []byte {
-			f, err := m.Features(cut)
+			f, err := surgery.Features(m, cut)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -56,7 +57,7 @@ func TestFormsOfStateDicts(t *testing.T) {
 			if s.Cut != spec.Cut || s.Channels != spec.Channels || !bytes.Equal(features(m, s.Cut), want) {
 				t.Errorf("%s, %s: another body", name, form)
 			}
-			if cut, _, err := m.FindCut(); err != nil || cut != spec.Cut {
+			if cut, _, err := surgery.FindCut(m); err != nil || cut != spec.Cut {
 				t.Errorf("%s, %s: cut at %q, %v", name, form, cut, err)
 			}
 		}

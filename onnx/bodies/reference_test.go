@@ -12,6 +12,7 @@ import (
 	"finetune/internal/rng"
 	"finetune/onnx"
 	"finetune/onnx/graph"
+	"finetune/onnx/surgery"
 	"finetune/onnx/weights"
 )
 
@@ -105,7 +106,7 @@ func square(x []float32) float64 {
 func compare(t *testing.T, full *graph.Model, spec Spec, w want) {
 	t.Helper()
 	x := image(w.Size, w.Batch)
-	features, err := full.Features(spec.Cut)
+	features, err := surgery.Features(full, spec.Cut)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +153,7 @@ func keep(t *testing.T, m *graph.Model, spec Spec) {
 	if dir == "" {
 		return
 	}
-	features, err := m.Features(spec.Cut)
+	features, err := surgery.Features(m, spec.Cut)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +199,7 @@ func TestBatchesAgree(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := full.Features(spec.Cut)
+		m, err := surgery.Features(full, spec.Cut)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -20,6 +20,7 @@ import (
 	"finetune/internal/onnxtest"
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
+	"finetune/onnx/surgery"
 	"finetune/onnx/weights"
 )
 
@@ -250,7 +251,7 @@ func TestTiedTensorsHaveGroups(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	groups, err := features.Groups()
+	groups, err := surgery.Groups(features)
 	if err != nil {
 		t.Fatal(err)
 	}

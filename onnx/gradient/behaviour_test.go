@@ -14,6 +14,7 @@ import (
 	"finetune/onnx/gradient"
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
+	"finetune/onnx/shape"
 )
 
 // TestDropout: a mask is an input where a trained tensor is dropped; elsewhere, and at rate 0, nothing is.
@@ -189,7 +190,7 @@ func TestLossInputs(t *testing.T) {
 		said["logits"] = []int64{-1, 3}
 		sample := newSample(t, with, &gradient.Graph{Model: with})
 		checkShapes(t, sample, said)
-		shapes, err := with.Shapes(nil)
+		shapes, err := shape.Shapes(with, nil)
 		if err != nil || !slices.Equal(shapes[gradient.Objective], []int64{1}) {
 			t.Errorf("%s: the objective has shape %v, %v", name, shapes[gradient.Objective], err)
 		}

@@ -10,6 +10,7 @@ import (
 	"finetune/internal/failure"
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
+	"finetune/onnx/shape"
 )
 
 // Options say what Build differentiates and how.
@@ -103,7 +104,7 @@ type build struct {
 }
 
 func newBuild(m *graph.Model, loss string, o Options) (*build, error) {
-	shapes, values, err := m.Infer(o.Shapes)
+	shapes, values, err := shape.Infer(m, o.Shapes)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"finetune/internal/failure"
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
+	"finetune/onnx/shape"
 )
 
 // Names that WithCrossEntropy and WithBinaryCrossEntropy add to a model.
@@ -71,7 +72,7 @@ type lossBuild struct {
 }
 
 func newLoss(m *graph.Model, logits string) (*lossBuild, error) {
-	shapes, err := m.Shapes(nil)
+	shapes, err := shape.Shapes(m, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"finetune/onnx"
 	"finetune/onnx/gradient"
 	"finetune/onnx/graph"
+	"finetune/onnx/shape"
 )
 
 // summary is what testdata/reference/gradient_vectors.py keeps of a tensor.
@@ -230,7 +231,7 @@ func checkRule(t *testing.T, name string, build func(m *maker) string, want refe
 	m.Output(y, graph.Float32)
 	probe := m.Model()
 	probe.Graph.Output = nil
-	shapes, err := probe.Shapes(nil)
+	shapes, err := shape.Shapes(probe, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,20 +15,22 @@ import (
 	"finetune/internal/faults"
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
+	"finetune/onnx/shape"
+	"finetune/onnx/surgery"
 )
 
 // methods is everything that looks at a whole graph.
 var methods = map[string]func(m *graph.Model) error{
-	"FrozenOutputs": func(m *graph.Model) error { _, err := m.FrozenOutputs(nil); return err },
-	"After":         func(m *graph.Model) error { _, err := m.After("conv", nil); return err },
+	"FrozenOutputs": func(m *graph.Model) error { _, err := surgery.FrozenOutputs(m, nil); return err },
+	"After":         func(m *graph.Model) error { _, err := surgery.After(m, "conv", nil); return err },
 	"Sorted":        func(m *graph.Model) error { _, err := m.Sorted(); return err },
-	"Shapes":        func(m *graph.Model) error { _, err := m.Shapes(nil); return err },
-	"FindCut":       func(m *graph.Model) error { _, _, err := m.FindCut(); return err },
-	"CutAt":         func(m *graph.Model) error { _, err := m.CutAt("conv"); return err },
-	"Features":      func(m *graph.Model) error { _, err := m.Features("conv"); return err },
-	"Groups":        func(m *graph.Model) error { _, err := m.Groups(); return err },
-	"Describe":      func(m *graph.Model) error { _, err := graph.Describe(m); return err },
-	"CheckDivisors": func(m *graph.Model) error { return m.CheckDivisors() },
+	"Shapes":        func(m *graph.Model) error { _, err := shape.Shapes(m, nil); return err },
+	"FindCut":       func(m *graph.Model) error { _, _, err := surgery.FindCut(m); return err },
+	"CutAt":         func(m *graph.Model) error { _, err := surgery.CutAt(m, "conv"); return err },
+	"Features":      func(m *graph.Model) error { _, err := surgery.Features(m, "conv"); return err },
+	"Groups":        func(m *graph.Model) error { _, err := surgery.Groups(m); return err },
+	"Describe":      func(m *graph.Model) error { _, err := surgery.Describe(m); return err },
+	"CheckDivisors": func(m *graph.Model) error { return surgery.CheckDivisors(m) },
 	"Check":         (*graph.Model).Check,
 }
 
@@ -56,7 +58,7 @@ func TestFunctionsInCircles(t *testing.T) {
 		if err := methods[name](m); failure.KindOf(err) != failure.DataKind || !strings.Contains(fmt.Sprint(err), "deep") {
 			t.Errorf("%s: %v", name, err)
 		}
-		if err := m.CheckInference(); failure.KindOf(err) != failure.DataKind || !strings.Contains(fmt.Sprint(err), "nested too deep") {
+		if err := surgery.CheckInference(m); failure.KindOf(err) != failure.DataKind || !strings.Contains(fmt.Sprint(err), "nested too deep") {
 			t.Errorf("CheckInference: %v", err)
 		}
 	}
@@ -78,8 +80,8 @@ func TestNodesWithoutInputsOrOutputs(t *testing.T) {
 			for _, method := range methods {
 				method(m)
 			}
-			m.CheckInference()
-			m.UnshareInitializers()
+			surgery.CheckInference(m)
+			surgery.UnshareInitializers(m)
 		}
 	}
 }
@@ -92,7 +94,7 @@ func TestLimitsOfGraphs(t *testing.T) {
 		if err := m.Check(); (err == nil) != sound {
 			t.Errorf("%d nodes: %v", n, err)
 		}
-		if err := m.CheckInference(); (err == nil) != sound {
+		if err := surgery.CheckInference(m); (err == nil) != sound {
 			t.Errorf("%d nodes: %v", n, err)
 		}
 	}
@@ -107,7 +109,7 @@ func TestLimitsOfGraphs(t *testing.T) {
 		if err := m.Check(); (err == nil) != sound {
 			t.Errorf("graphs %d deep: %v", depth, err)
 		}
-		if err := m.CheckInference(); (err == nil) != sound {
+		if err := surgery.CheckInference(m); (err == nil) != sound {
 			t.Errorf("graphs %d deep: %v", depth, err)
 		}
 	}
@@ -138,7 +140,7 @@ func TestLimitsOfGraphs(t *testing.T) {
 		if flat, err := m.Inline(); (err == nil) != sound || sound && flat.Graph.Node[0].GetOpType() != "Relu" {
 			t.Errorf("functions %d deep: %v", depth, err)
 		}
-		if err := m.CheckInference(); (err == nil) != sound {
+		if err := surgery.CheckInference(m); (err == nil) != sound {
 			t.Errorf("functions %d deep: %v", depth, err)
 		}
 	}
@@ -173,7 +175,7 @@ func TestMoreThanAFileHolds(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "huge.onnx")
 	for name, f := range map[string]func() error{
 		"Bytes": func() error { _, err := m.Bytes(); return err }, "Digest": func() error { _, err := m.Digest(); return err },
-		"Write": func() error { return m.Write(path) }, "AddChecksum": m.AddChecksum, "Describe": func() error { return methods["Describe"](m) },
+		"write": func() error { return m.Write(path) }, "AddChecksum": m.AddChecksum, "Describe": func() error { return methods["Describe"](m) },
 		"Parse": func() error { _, err := graph.Parse(make([]byte, graph.MaxBytes+1)); return err },
 	} {
 		if err := f(); failure.KindOf(err) != failure.DataKind || !strings.Contains(fmt.Sprint(err), "the limit") {

@@ -169,11 +169,11 @@ func ValueInfo[D any](name string, elem int32, shape []D) *onnxpb.ValueInfoProto
 	for i, d := range shape {
 		switch d := any(d).(type) {
 		case int:
-			dims[i] = dimValue(int64(d))
+			dims[i] = DimValue(int64(d))
 		case int64:
-			dims[i] = dimValue(d)
+			dims[i] = DimValue(d)
 		case string:
-			dims[i] = dimParam(d)
+			dims[i] = DimParam(d)
 		default:
 			panic(fmt.Sprintf("graph: %q: dimension %d is a %T, want int, int64 or string", name, i, d))
 		}
@@ -183,13 +183,15 @@ func ValueInfo[D any](name string, elem int32, shape []D) *onnxpb.ValueInfoProto
 	}}}
 }
 
-func dimValue(v int64) *onnxpb.TensorShapeProto_Dimension {
+// DimValue is a dimension of size v, or one of unknown size for a negative v.
+func DimValue(v int64) *onnxpb.TensorShapeProto_Dimension {
 	if v < 0 {
-		return dimParam("N")
+		return DimParam("N")
 	}
 	return &onnxpb.TensorShapeProto_Dimension{Value: &onnxpb.TensorShapeProto_Dimension_DimValue{DimValue: v}}
 }
 
-func dimParam(s string) *onnxpb.TensorShapeProto_Dimension {
+// DimParam is a dimension with a name.
+func DimParam(s string) *onnxpb.TensorShapeProto_Dimension {
 	return &onnxpb.TensorShapeProto_Dimension{Value: &onnxpb.TensorShapeProto_Dimension_DimParam{DimParam: s}}
 }

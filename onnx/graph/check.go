@@ -9,17 +9,17 @@ import (
 
 // Limits on what is read; the largest image networks have a few thousand nodes.
 const (
-	maxNodes = 200_000
-	maxDepth = 16 // graphs inside graphs (If, Loop)
+	MaxNodes = 200_000
+	MaxDepth = 16 // graphs inside graphs (If, Loop)
 )
 
 // Check returns an error of kind failure.Data, naming the file and the node,
 // if a tensor is made twice, used without being made, depends on itself, or
 // has data that does not fit its dimensions, or if a stride is less than one.
 func (m *Model) Check() error {
-	budget := maxNodes
+	budget := MaxNodes
 	if err := checkGraph(m.Graph, nil, &budget, 0); err != nil {
-		return m.badf("%w", err)
+		return m.Badf("%w", err)
 	}
 	for _, f := range m.Functions {
 		body := &onnxpb.GraphProto{Name: f.Name, Node: f.Node}
@@ -30,7 +30,7 @@ func (m *Model) Check() error {
 			body.Output = append(body.Output, &onnxpb.ValueInfoProto{Name: &out})
 		}
 		if err := checkGraph(body, nil, &budget, 0); err != nil {
-			return m.badf("function %s.%s: %w", f.GetDomain(), f.GetName(), err)
+			return m.Badf("function %s.%s: %w", f.GetDomain(), f.GetName(), err)
 		}
 	}
 	return nil
@@ -38,11 +38,11 @@ func (m *Model) Check() error {
 
 // checkGraph checks g, in which the tensors of outer can be used too.
 func checkGraph(g *onnxpb.GraphProto, outer *scope, budget *int, depth int) error {
-	if depth > maxDepth {
-		return fmt.Errorf("graphs nested more than %d deep; use a plainer export", maxDepth)
+	if depth > MaxDepth {
+		return fmt.Errorf("graphs nested more than %d deep; use a plainer export", MaxDepth)
 	}
 	if *budget -= len(g.Node); *budget < 0 {
-		return fmt.Errorf("more than %d nodes; use a smaller model", maxNodes)
+		return fmt.Errorf("more than %d nodes; use a smaller model", MaxNodes)
 	}
 	s := &scope{names: map[string]bool{}, outer: outer}
 	if err := declare(g, s); err != nil {
@@ -52,16 +52,16 @@ func checkGraph(g *onnxpb.GraphProto, outer *scope, budget *int, depth int) erro
 		for _, in := range n.Input {
 			if in != "" && !s.has(in) {
 				return fmt.Errorf("node %s: input %q is made by no node, input or initializer; export the model again",
-					label(n), in)
+					Label(n), in)
 			}
 		}
 		if i := slices.IndexFunc(FindInts(n, "strides"), func(v int64) bool { return v < 1 }); i >= 0 {
 			// ONNX Runtime before 1.28 divides by it and crashes
-			return fmt.Errorf("node %s: a stride of %d; export the model again", label(n), FindInts(n, "strides")[i])
+			return fmt.Errorf("node %s: a stride of %d; export the model again", Label(n), FindInts(n, "strides")[i])
 		}
-		for _, sub := range subgraphs(n) {
+		for _, sub := range Subgraphs(n) {
 			if err := checkGraph(sub, s, budget, depth+1); err != nil {
-				return fmt.Errorf("node %s: %w", label(n), err)
+				return fmt.Errorf("node %s: %w", Label(n), err)
 			}
 		}
 	}
@@ -71,7 +71,7 @@ func checkGraph(g *onnxpb.GraphProto, outer *scope, budget *int, depth int) erro
 				out.GetName())
 		}
 	}
-	_, err := sortNodes(g.Node)
+	_, err := SortNodes(g.Node)
 	return err
 }
 
@@ -109,7 +109,7 @@ func declare(g *onnxpb.GraphProto, s *scope) error {
 	inits := map[string]bool{} // an initializer may also be an input: its default
 	for _, t := range g.Initializer {
 		if t.GetDataLocation() != onnxpb.TensorProto_EXTERNAL {
-			if _, err := sized(t); err != nil {
+			if _, err := Sized(t); err != nil {
 				return fmt.Errorf("initializers: %w; export the model again", err)
 			}
 		}
@@ -123,7 +123,7 @@ func declare(g *onnxpb.GraphProto, s *scope) error {
 	}
 	for _, n := range g.Node {
 		for _, out := range n.Output {
-			if err := add(out, "node "+label(n)); err != nil {
+			if err := add(out, "node "+Label(n)); err != nil {
 				return err
 			}
 		}
@@ -131,8 +131,8 @@ func declare(g *onnxpb.GraphProto, s *scope) error {
 	return nil
 }
 
-// label names a node for people: its name and operator.
-func label(n *onnxpb.NodeProto) string {
+// Label names a node for people: its name and operator.
+func Label(n *onnxpb.NodeProto) string {
 	name := n.GetName()
 	if name == "" && len(n.Output) > 0 {
 		name = n.Output[0]
@@ -140,8 +140,8 @@ func label(n *onnxpb.NodeProto) string {
 	return fmt.Sprintf("%q (%s)", name, n.GetOpType())
 }
 
-// subgraphs lists the graphs that node n carries as attributes.
-func subgraphs(n *onnxpb.NodeProto) []*onnxpb.GraphProto {
+// Subgraphs lists the graphs that node n carries as attributes.
+func Subgraphs(n *onnxpb.NodeProto) []*onnxpb.GraphProto {
 	var all []*onnxpb.GraphProto
 	for _, a := range n.Attribute {
 		if a.G != nil {
@@ -161,7 +161,7 @@ func Reads(n *onnxpb.NodeProto) []string {
 			names = append(names, in)
 		}
 	}
-	for _, sub := range subgraphs(n) {
+	for _, sub := range Subgraphs(n) {
 		names = append(names, captured(sub)...)
 	}
 	return names
@@ -201,14 +201,15 @@ func captured(g *onnxpb.GraphProto) []string {
 // Sorted returns the nodes of the main graph so that each comes after those it
 // reads from; nodes already in such an order keep it.
 func (m *Model) Sorted() ([]*onnxpb.NodeProto, error) {
-	nodes, err := sortNodes(m.Graph.Node)
+	nodes, err := SortNodes(m.Graph.Node)
 	if err != nil {
-		return nil, m.badf("%w", err)
+		return nil, m.Badf("%w", err)
 	}
 	return nodes, nil
 }
 
-func sortNodes(nodes []*onnxpb.NodeProto) ([]*onnxpb.NodeProto, error) {
+// SortNodes orders nodes so that each comes behind those that it reads.
+func SortNodes(nodes []*onnxpb.NodeProto) ([]*onnxpb.NodeProto, error) {
 	maker := map[string]int{}
 	for i, n := range nodes {
 		for _, out := range n.Output {
@@ -226,7 +227,7 @@ func sortNodes(nodes []*onnxpb.NodeProto) ([]*onnxpb.NodeProto, error) {
 		case done:
 			return nil
 		case visiting:
-			return fmt.Errorf("node %s: depends on its own output; export the model again", label(nodes[i]))
+			return fmt.Errorf("node %s: depends on its own output; export the model again", Label(nodes[i]))
 		}
 		state[i] = visiting
 		for _, name := range Reads(nodes[i]) {

@@ -19,7 +19,7 @@ const checksumKey = "finetune.crc32c"
 // which takes its place. A model with functions stays without: they come behind
 // the metadata in a file.
 func (m *Model) AddChecksum() error {
-	m.unseal()
+	m.Unseal()
 	if len(m.Functions) > 0 {
 		return nil
 	}
@@ -35,8 +35,8 @@ func (m *Model) AddChecksum() error {
 	return m.verifyChecksum(checked)
 }
 
-// unseal takes a checksum of what the model was out of its metadata.
-func (m *Model) unseal() {
+// Unseal takes a checksum of what the model was out of its metadata.
+func (m *Model) Unseal() {
 	m.MetadataProps = slices.DeleteFunc(slices.Clone(m.MetadataProps),
 		func(p *onnxpb.StringStringEntryProto) bool { return p.GetKey() == checksumKey })
 }
@@ -59,10 +59,10 @@ func (m *Model) verifyChecksum(data []byte) error {
 	}
 	entry, err := proto.Marshal(&onnxpb.ModelProto{MetadataProps: []*onnxpb.StringStringEntryProto{{Key: proto.String(checksumKey), Value: proto.String(value)}}})
 	if err != nil {
-		return m.badf("%w", err)
+		return m.Badf("%w", err)
 	}
 	if before, ok := bytes.CutSuffix(data, entry); !ok || checksum(before) != value {
-		return m.badf("damaged: its checksum is not the %q in its metadata; "+
+		return m.Badf("damaged: its checksum is not the %q in its metadata; "+
 			"take the file from a backup, or export it again", value)
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"log"
 
 	"finetune/onnx/graph"
+	"finetune/onnx/surgery"
 )
 
 // A classifier cut to the body that makes its features.
@@ -13,12 +14,12 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	cut, channels, err := m.FindCut()
+	cut, channels, err := surgery.FindCut(m)
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(cut, channels) // /layer4/layer4.2/relu_1/Relu_output_0 512
-	body, err := m.Features(cut)
+	body, err := surgery.Features(m, cut)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -37,7 +37,7 @@ func (m *Model) loadExternal() error {
 	left := int64(MaxBytes)
 	for _, t := range tensors {
 		if err := loadTensor(root, t, &left); err != nil {
-			return m.badf("tensor %q: %w", t.GetName(), err)
+			return m.Badf("tensor %q: %w", t.GetName(), err)
 		}
 	}
 	return nil
@@ -125,7 +125,7 @@ func eachTensor(g *onnxpb.GraphProto, do func(*onnxpb.TensorProto)) {
 				do(t)
 			}
 		}
-		for _, sub := range subgraphs(n) {
+		for _, sub := range Subgraphs(n) {
 			eachTensor(sub, do)
 		}
 	}
@@ -144,11 +144,11 @@ func (m *Model) UpdateInitializers(values map[string][]float32) error {
 	for name, v := range values {
 		i, ok := at[name]
 		if !ok {
-			return m.badf("no initializer %q to update; is this the body the weights were trained on?", name)
+			return m.Badf("no initializer %q to update; is this the body the weights were trained on?", name)
 		}
 		old := m.Graph.Initializer[i]
 		if old.GetDataType() != Float32 || dims.Product(old.Dims) != int64(len(v)) {
-			return m.badf("initializer %q is %s %v, got %d float32 values; "+
+			return m.Badf("initializer %q is %s %v, got %d float32 values; "+
 				"is this the body the weights were trained on?", name, elemName(old.GetDataType()), old.Dims, len(v))
 		}
 		t := FloatTensor(name, old.Dims, v)

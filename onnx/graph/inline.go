@@ -17,50 +17,52 @@ func (m *Model) Inline() (*Model, error) {
 	if len(m.Functions) == 0 {
 		return m, nil
 	}
-	in := &inliner{model: m, functions: m.functionsByID(), budget: maxNodes, used: map[string]bool{}}
+	in := &Inliner{Model: m, Functions: m.FunctionsByID(), budget: MaxNodes, Used: map[string]bool{}}
 	nodes, err := in.expand(m.Graph.Node, 0)
 	if err != nil {
-		return nil, m.badf("%w", err)
+		return nil, m.Badf("%w", err)
 	}
-	out := &Model{ModelProto: shallow(m.ModelProto), Path: m.Path}
-	out.Graph = shallow(m.Graph)
+	out := &Model{ModelProto: Shallow(m.ModelProto), Path: m.Path}
+	out.Graph = Shallow(m.Graph)
 	out.Graph.Node = nodes
 	out.Functions = in.stillCalled(nodes)
 	return out, out.Check()
 }
 
-type inliner struct {
-	model     *Model
-	functions map[string]*onnxpb.FunctionProto
+// Inliner replaces calls of a model's own functions by their nodes.
+type Inliner struct {
+	Model     *Model
+	Functions map[string]*onnxpb.FunctionProto
 	budget    int
-	used      map[string]bool // prefixes
+	Used      map[string]bool // prefixes
 }
 
-func callID(domain, name, overload string) string {
+// CallID is what a node calls a function of the model by.
+func CallID(domain, name, overload string) string {
 	if domain == "ai.onnx" {
 		domain = ""
 	}
 	return domain + "\x00" + name + "\x00" + overload
 }
 
-func (in *inliner) expand(nodes []*onnxpb.NodeProto, depth int) ([]*onnxpb.NodeProto, error) {
-	if depth > maxDepth {
-		return nil, fmt.Errorf("functions call each other more than %d deep", maxDepth)
+func (in *Inliner) expand(nodes []*onnxpb.NodeProto, depth int) ([]*onnxpb.NodeProto, error) {
+	if depth > MaxDepth {
+		return nil, fmt.Errorf("functions call each other more than %d deep", MaxDepth)
 	}
 	var out []*onnxpb.NodeProto
 	for _, n := range nodes {
-		f := in.functions[callID(n.GetDomain(), n.GetOpType(), n.GetOverload())]
+		f := in.Functions[CallID(n.GetDomain(), n.GetOpType(), n.GetOverload())]
 		if f == nil {
 			if in.budget--; in.budget < 0 {
-				return nil, fmt.Errorf("more than %d nodes once functions are written out", maxNodes)
+				return nil, fmt.Errorf("more than %d nodes once functions are written out", MaxNodes)
 			}
 			out = append(out, n)
 			continue
 		}
 		if err := in.sameOpsets(f); err != nil {
-			return nil, fmt.Errorf("node %s: %w", label(n), err)
+			return nil, fmt.Errorf("node %s: %w", Label(n), err)
 		}
-		body, err := in.expand(in.call(n, f), depth+1)
+		body, err := in.expand(in.Call(n, f), depth+1)
 		if err != nil {
 			return nil, err
 		}
@@ -71,14 +73,14 @@ func (in *inliner) expand(nodes []*onnxpb.NodeProto, depth int) ([]*onnxpb.NodeP
 
 // stillCalled is the model's functions if a graph inside a node, which is left
 // as it is, calls one of them, and nil otherwise.
-func (in *inliner) stillCalled(nodes []*onnxpb.NodeProto) []*onnxpb.FunctionProto {
+func (in *Inliner) stillCalled(nodes []*onnxpb.NodeProto) []*onnxpb.FunctionProto {
 	for _, n := range nodes {
-		if in.functions[callID(n.GetDomain(), n.GetOpType(), n.GetOverload())] != nil {
-			return in.model.Functions
+		if in.Functions[CallID(n.GetDomain(), n.GetOpType(), n.GetOverload())] != nil {
+			return in.Model.Functions
 		}
-		for _, sub := range subgraphs(n) {
+		for _, sub := range Subgraphs(n) {
 			if in.stillCalled(sub.Node) != nil {
-				return in.model.Functions
+				return in.Model.Functions
 			}
 		}
 	}
@@ -86,10 +88,10 @@ func (in *inliner) stillCalled(nodes []*onnxpb.NodeProto) []*onnxpb.FunctionProt
 }
 
 // sameOpsets checks that f means the same operators as the model around it.
-func (in *inliner) sameOpsets(f *onnxpb.FunctionProto) error {
+func (in *Inliner) sameOpsets(f *onnxpb.FunctionProto) error {
 	for _, o := range f.OpsetImport {
-		for _, p := range in.model.OpsetImport {
-			same := p.GetDomain() == o.GetDomain() || isONNX(p.GetDomain()) && isONNX(o.GetDomain())
+		for _, p := range in.Model.OpsetImport {
+			same := p.GetDomain() == o.GetDomain() || IsONNX(p.GetDomain()) && IsONNX(o.GetDomain())
 			if same && p.GetVersion() != o.GetVersion() {
 				return fmt.Errorf("function %s uses version %d of domain %q, the model version %d; "+
 					"export it for one version", f.GetName(), o.GetVersion(), o.GetDomain(), p.GetVersion())
@@ -99,16 +101,16 @@ func (in *inliner) sameOpsets(f *onnxpb.FunctionProto) error {
 	return nil
 }
 
-// call is the body of f with the names and attributes that node n passes.
-func (in *inliner) call(n *onnxpb.NodeProto, f *onnxpb.FunctionProto) []*onnxpb.NodeProto {
+// Call is the body of f with the names and attributes that node n passes.
+func (in *Inliner) Call(n *onnxpb.NodeProto, f *onnxpb.FunctionProto) []*onnxpb.NodeProto {
 	prefix := n.GetName()
 	if prefix == "" && len(n.Output) > 0 {
 		prefix = n.Output[0]
 	}
-	for in.used[prefix] {
+	for in.Used[prefix] {
 		prefix += "_"
 	}
-	in.used[prefix] = true
+	in.Used[prefix] = true
 	bound := map[string]string{}
 	for i, formal := range f.Input {
 		bound[formal] = ""
@@ -134,7 +136,7 @@ func (in *inliner) call(n *onnxpb.NodeProto, f *onnxpb.FunctionProto) []*onnxpb.
 		}
 		return prefix + "::" + s
 	}
-	body := mapped(f.Node, func(inner *onnxpb.NodeProto) *onnxpb.NodeProto {
+	body := Mapped(f.Node, func(inner *onnxpb.NodeProto) *onnxpb.NodeProto {
 		c := renamedNode(inner, rename)
 		if inner.GetName() != "" {
 			c.Name = proto.String(prefix + "::" + inner.GetName())
@@ -160,17 +162,17 @@ func passed(attrs []Attr, n *onnxpb.NodeProto, f *onnxpb.FunctionProto) []Attr {
 			if actual == nil {
 				continue
 			}
-			actual = shallow(actual)
+			actual = Shallow(actual)
 			actual.Name = a.Name
 			out = append(out, actual)
 			continue
 		}
 		if a.G != nil || len(a.Graphs) > 0 {
-			a = shallow(a)
+			a = Shallow(a)
 			inside := func(g *onnxpb.GraphProto) *onnxpb.GraphProto {
-				g = shallow(g)
-				g.Node = mapped(g.Node, func(c *onnxpb.NodeProto) *onnxpb.NodeProto {
-					c = shallow(c)
+				g = Shallow(g)
+				g.Node = Mapped(g.Node, func(c *onnxpb.NodeProto) *onnxpb.NodeProto {
+					c = Shallow(c)
 					c.Attribute = passed(c.Attribute, n, f)
 					return c
 				})
@@ -179,17 +181,18 @@ func passed(attrs []Attr, n *onnxpb.NodeProto, f *onnxpb.FunctionProto) []Attr {
 			if a.G != nil {
 				a.G = inside(a.G)
 			}
-			a.Graphs = mapped(a.Graphs, inside)
+			a.Graphs = Mapped(a.Graphs, inside)
 		}
 		out = append(out, a)
 	}
 	return out
 }
 
-func (m *Model) functionsByID() map[string]*onnxpb.FunctionProto {
+// FunctionsByID are the model's own functions.
+func (m *Model) FunctionsByID() map[string]*onnxpb.FunctionProto {
 	byID := map[string]*onnxpb.FunctionProto{}
 	for _, f := range m.Functions {
-		byID[callID(f.GetDomain(), f.GetName(), f.GetOverload())] = f
+		byID[CallID(f.GetDomain(), f.GetName(), f.GetOverload())] = f
 	}
 	return byID
 }

@@ -39,7 +39,7 @@ func (m *Model) Outputs() []Input {
 
 func inputOf(v *onnxpb.ValueInfoProto) Input {
 	elem := v.GetType().GetTensorType().GetElemType()
-	return Input{Name: v.GetName(), Elem: elem, Type: elemName(elem), Shape: declared(v)}
+	return Input{Name: v.GetName(), Elem: elem, Type: elemName(elem), Shape: Declared(v)}
 }
 
 func listed[T, U any](list []T, f func(T) U) []U {
@@ -61,7 +61,7 @@ func (m *Model) Image() (Input, error) {
 		}
 	}
 	if len(images) != 1 || len(all) != 1 {
-		return Input{}, m.badf("its inputs are %v; a body takes one, an image batch of four dimensions", m.inputNames())
+		return Input{}, m.Badf("its inputs are %v; a body takes one, an image batch of four dimensions", m.InputNames())
 	}
 	return images[0], nil
 }
@@ -108,16 +108,16 @@ func (m *Model) layout(in Input) string {
 	case last && !first:
 		return "NHWC"
 	}
-	return m.layoutByUse(in.Name)
+	return m.LayoutByUse(in.Name)
 }
 
-// layoutByUse follows a tensor through elementwise operators to a convolution
+// LayoutByUse follows a tensor through elementwise operators to a convolution
 // (NCHW) or to a transposition into that order (NHWC).
-func (m *Model) layoutByUse(name string) string {
+func (m *Model) LayoutByUse(name string) string {
 	at := map[string]bool{name: true}
 	nodes, _ := m.Sorted() // none where they have no order
 	for _, n := range nodes {
-		if len(n.Output) == 0 || !at[firstInput(n)] {
+		if len(n.Output) == 0 || !at[FirstInput(n)] {
 			continue
 		}
 		switch m.Op(n).Standard() {
@@ -135,8 +135,8 @@ func (m *Model) layoutByUse(name string) string {
 	return ""
 }
 
-// sample is the shape of one image for this input, 224 by 224 where open.
-func (in Input) sample() []int64 {
+// Sample is the shape of one image for this input, 224 by 224 where open.
+func (in Input) Sample() []int64 {
 	dims := slices.Clone(in.Shape)
 	if len(dims) != 4 {
 		return dims
@@ -153,8 +153,8 @@ func (in Input) sample() []int64 {
 	return dims
 }
 
-// batchName is what the graph calls its open batch dimension, "N" if nothing.
-func (m *Model) batchName() string {
+// BatchName is what the graph calls its open batch dimension, "N" if nothing.
+func (m *Model) BatchName() string {
 	for _, in := range m.Graph.Input {
 		if d := in.GetType().GetTensorType().GetShape().GetDim(); len(d) > 0 && d[0].GetDimParam() != "" {
 			return d[0].GetDimParam()
@@ -163,14 +163,15 @@ func (m *Model) batchName() string {
 	return "N"
 }
 
-func outputElem(n *onnxpb.NodeProto, op Op, output int, types map[string]int32) int32 {
+// OutputElem is the element type of a node's output, as far as its operator tells.
+func OutputElem(n *onnxpb.NodeProto, op Op, output int, types map[string]int32) int32 {
 	in := func(i int) int32 {
 		if i < len(n.Input) {
 			return types[n.Input[i]]
 		}
 		return 0
 	}
-	if op == (Op{Domain: contrib, Name: op.Name}) && strings.HasSuffix(op.Name, "QuantizeLinear") {
+	if op == (Op{Domain: Contrib, Name: op.Name}) && strings.HasSuffix(op.Name, "QuantizeLinear") {
 		op.Domain = "" // these are as ONNX's
 	}
 	switch op := op.Standard(); {
@@ -199,8 +200,8 @@ func outputElem(n *onnxpb.NodeProto, op Op, output int, types map[string]int32) 
 	return in(0)
 }
 
-// declared is the shape a graph states for a tensor; nil if it states none.
-func declared(v *onnxpb.ValueInfoProto) []int64 {
+// Declared is the shape a graph states for a tensor; nil if it states none.
+func Declared(v *onnxpb.ValueInfoProto) []int64 {
 	shape := v.GetType().GetTensorType().GetShape()
 	if shape == nil {
 		return nil
@@ -215,8 +216,8 @@ func declared(v *onnxpb.ValueInfoProto) []int64 {
 	return dims
 }
 
-// firstInput is the tensor n reads first, "" if none or no node.
-func firstInput(n *onnxpb.NodeProto) string {
+// FirstInput is the tensor n reads first, "" if none or no node.
+func FirstInput(n *onnxpb.NodeProto) string {
 	if len(n.GetInput()) == 0 {
 		return ""
 	}

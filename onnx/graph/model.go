@@ -64,16 +64,16 @@ func Parse(data []byte) (*Model, error) {
 func decode(data []byte, path string) (*Model, error) {
 	m := &Model{ModelProto: &onnxpb.ModelProto{}, Path: path}
 	if len(data) > MaxBytes {
-		return nil, m.badf("%d bytes, the limit is %d; keep weights as external data", len(data), MaxBytes)
+		return nil, m.Badf("%d bytes, the limit is %d; keep weights as external data", len(data), MaxBytes)
 	}
 	if what := reading.Other(data); what != "" {
-		return nil, m.badf("not an ONNX model but %s", what)
+		return nil, m.Badf("not an ONNX model but %s", what)
 	}
 	if err := proto.Unmarshal(data, m.ModelProto); err != nil {
-		return nil, m.badf("not an ONNX model (%w); check that the file is whole", err)
+		return nil, m.Badf("not an ONNX model (%w); check that the file is whole", err)
 	}
 	if m.Graph == nil {
-		return nil, m.badf("no graph inside, so not an ONNX model; check that the file is the right one")
+		return nil, m.Badf("no graph inside, so not an ONNX model; check that the file is the right one")
 	}
 	return m, m.verifyChecksum(data)
 }
@@ -105,11 +105,11 @@ func readLimited(path string) ([]byte, error) {
 // Bytes is the model as a file's content. Equal models give equal bytes.
 func (m *Model) Bytes() ([]byte, error) {
 	if n := proto.Size(m.ModelProto); n > MaxBytes {
-		return nil, m.badf("%d bytes, the limit of an ONNX file is %d; use a smaller model", n, MaxBytes)
+		return nil, m.Badf("%d bytes, the limit of an ONNX file is %d; use a smaller model", n, MaxBytes)
 	}
 	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(m.ModelProto)
 	if err != nil {
-		return nil, m.badf("cannot be written: %w", err)
+		return nil, m.Badf("cannot be written: %w", err)
 	}
 	return data, nil
 }
@@ -161,17 +161,18 @@ func (m *Model) SetMeta(key, value string) {
 // Opset is the version of ONNX's own operators that the model imports, 0 if none.
 func (m *Model) Opset() int64 {
 	for _, o := range m.OpsetImport {
-		if isONNX(o.GetDomain()) {
+		if IsONNX(o.GetDomain()) {
 			return o.GetVersion()
 		}
 	}
 	return 0
 }
 
-func isONNX(domain string) bool { return domain == "" || domain == "ai.onnx" }
+// IsONNX reports whether a domain is that of ONNX's own operators.
+func IsONNX(domain string) bool { return domain == "" || domain == "ai.onnx" }
 
-// badf makes an error of kind failure.Data that names the model's file.
-func (m *Model) badf(format string, a ...any) error {
+// Badf makes an error of kind failure.Data that names the model's file.
+func (m *Model) Badf(format string, a ...any) error {
 	where := m.Path
 	if where == "" {
 		where = "model"
@@ -182,8 +183,8 @@ func (m *Model) badf(format string, a ...any) error {
 	return failure.Data(fmt.Errorf("graph: %s: %w", where, fmt.Errorf(format, a...)))
 }
 
-// inputNames lists the inputs a caller must feed: those without a default.
-func (m *Model) inputNames() []string {
+// InputNames lists the inputs a caller must feed: those without a default.
+func (m *Model) InputNames() []string {
 	inits := m.Initializers()
 	var names []string
 	for _, in := range m.Graph.Input {

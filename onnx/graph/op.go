@@ -15,12 +15,12 @@ type Op struct {
 	Local bool
 }
 
-// contrib is the domain of ONNX Runtime's additions to ONNX.
-const contrib = "com.microsoft"
+// Contrib is the domain of ONNX Runtime's additions to ONNX.
+const Contrib = "com.microsoft"
 
 // OpOf is the operator of a node in a model without functions.
 func OpOf(n *onnxpb.NodeProto) Op {
-	if isONNX(n.GetDomain()) {
+	if IsONNX(n.GetDomain()) {
 		return Op{Name: n.GetOpType()}
 	}
 	return Op{Domain: n.GetDomain(), Name: n.GetOpType()}
@@ -31,7 +31,7 @@ func OpOf(n *onnxpb.NodeProto) Op {
 func (m *Model) Op(n *onnxpb.NodeProto) Op {
 	op := OpOf(n)
 	op.Local = slices.ContainsFunc(m.Functions, func(f *onnxpb.FunctionProto) bool {
-		return f.GetName() == op.Name && callID(f.GetDomain(), "", "") == callID(op.Domain, "", "")
+		return f.GetName() == op.Name && CallID(f.GetDomain(), "", "") == CallID(op.Domain, "", "")
 	})
 	return op
 }
@@ -50,7 +50,7 @@ func (m *Model) ownCall(nodes []*onnxpb.NodeProto) *onnxpb.NodeProto {
 		if m.Op(n).Local {
 			return n
 		}
-		for _, sub := range subgraphs(n) {
+		for _, sub := range Subgraphs(n) {
 			if found := m.ownCall(sub.Node); found != nil {
 				return found
 			}
@@ -69,7 +69,7 @@ func (op Op) Standard() string {
 
 // String names the operator in messages: "Conv", or with the domain that makes it another one.
 func (op Op) String() string {
-	domain := domainName(op.Domain)
+	domain := DomainName(op.Domain)
 	switch {
 	case op.Local:
 		return fmt.Sprintf("%s, a function of the model's own in domain %q", op.Name, domain)
@@ -79,15 +79,16 @@ func (op Op) String() string {
 	return op.Name
 }
 
-// opsNamed are operators of one domain, as keys of a table.
-func opsNamed[T any](table map[Op]T, domain string, value T, names ...string) {
+// OpsNamed are operators of one domain, as keys of a table.
+func OpsNamed[T any](table map[Op]T, domain string, value T, names ...string) {
 	for _, name := range names {
 		table[Op{Domain: domain, Name: name}] = value
 	}
 }
 
-func domainName(domain string) string {
-	if isONNX(domain) {
+// DomainName is what messages call a domain.
+func DomainName(domain string) string {
+	if IsONNX(domain) {
 		return "ai.onnx"
 	}
 	return domain

@@ -22,17 +22,17 @@ func (m *Model) RaiseOpset() error {
 		return nil
 	}
 	if len(m.Functions) > 0 {
-		return m.badf("calls functions of its own, which are not rewritten for operator set %d", opset)
+		return m.Badf("calls functions of its own, which are not rewritten for operator set %d", opset)
 	}
 	for _, n := range m.Graph.Node {
 		if op := m.Op(n); have < 13 || slices.Contains(changedBy18, op.Standard()) {
-			return m.badf("node %s is operator %s, written for operator set %d, which %d changed", label(n), op, have,
+			return m.Badf("node %s is operator %s, written for operator set %d, which %d changed", Label(n), op, have,
 				opset)
 		}
 	}
 	m.OpsetImport = slices.Clone(m.OpsetImport)
 	for i, o := range m.OpsetImport {
-		if isONNX(o.GetDomain()) {
+		if IsONNX(o.GetDomain()) {
 			m.OpsetImport[i] = &onnxpb.OperatorSetIdProto{Domain: o.Domain, Version: proto.Int64(opset)}
 		}
 	}

@@ -9,9 +9,9 @@ import (
 	"finetune/onnx/graph/onnxpb"
 )
 
-// shallow copies a message, unknown fields too, sharing what its fields point
+// Shallow copies a message, unknown fields too, sharing what its fields point
 // to. Lists must be replaced in the copy, never appended to.
-func shallow[T proto.Message](m T) T {
+func Shallow[T proto.Message](m T) T {
 	from := m.ProtoReflect()
 	to := from.New()
 	from.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
@@ -22,10 +22,10 @@ func shallow[T proto.Message](m T) T {
 	return to.Interface().(T)
 }
 
-// renamed copies g with every tensor and node name passed through f, in the
+// Renamed copies g with every tensor and node name passed through f, in the
 // graphs inside it too. Tensor data is shared.
-func renamed(g *onnxpb.GraphProto, f func(string) string) *onnxpb.GraphProto {
-	out := shallow(g)
+func Renamed(g *onnxpb.GraphProto, f func(string) string) *onnxpb.GraphProto {
+	out := Shallow(g)
 	name := func(s *string) *string {
 		if s == nil || *s == "" {
 			return s
@@ -33,69 +33,70 @@ func renamed(g *onnxpb.GraphProto, f func(string) string) *onnxpb.GraphProto {
 		return proto.String(f(*s))
 	}
 	values := func(list []*onnxpb.ValueInfoProto) []*onnxpb.ValueInfoProto {
-		return mapped(list, func(v *onnxpb.ValueInfoProto) *onnxpb.ValueInfoProto {
-			v = shallow(v)
+		return Mapped(list, func(v *onnxpb.ValueInfoProto) *onnxpb.ValueInfoProto {
+			v = Shallow(v)
 			v.Name = name(v.Name)
 			return v
 		})
 	}
 	tensor := func(t *onnxpb.TensorProto) *onnxpb.TensorProto {
-		t = shallow(t)
+		t = Shallow(t)
 		t.Name = name(t.Name)
 		return t
 	}
 	out.Input, out.Output, out.ValueInfo = values(g.Input), values(g.Output), values(g.ValueInfo)
-	out.Initializer = mapped(g.Initializer, tensor)
-	out.SparseInitializer = mapped(g.SparseInitializer, func(t *onnxpb.SparseTensorProto) *onnxpb.SparseTensorProto {
-		t = shallow(t)
+	out.Initializer = Mapped(g.Initializer, tensor)
+	out.SparseInitializer = Mapped(g.SparseInitializer, func(t *onnxpb.SparseTensorProto) *onnxpb.SparseTensorProto {
+		t = Shallow(t)
 		if t.Values != nil {
 			t.Values = tensor(t.Values)
 		}
 		return t
 	})
-	out.QuantizationAnnotation = mapped(g.QuantizationAnnotation,
+	out.QuantizationAnnotation = Mapped(g.QuantizationAnnotation,
 		func(a *onnxpb.TensorAnnotation) *onnxpb.TensorAnnotation {
-			a = shallow(a)
+			a = Shallow(a)
 			a.TensorName = name(a.TensorName)
-			a.QuantParameterTensorNames = mapped(a.QuantParameterTensorNames,
+			a.QuantParameterTensorNames = Mapped(a.QuantParameterTensorNames,
 				func(p *onnxpb.StringStringEntryProto) *onnxpb.StringStringEntryProto {
-					p = shallow(p)
+					p = Shallow(p)
 					p.Value = name(p.Value)
 					return p
 				})
 			return a
 		})
-	out.Node = mapped(g.Node, func(n *onnxpb.NodeProto) *onnxpb.NodeProto { return renamedNode(n, f) })
+	out.Node = Mapped(g.Node, func(n *onnxpb.NodeProto) *onnxpb.NodeProto { return renamedNode(n, f) })
 	return out
 }
 
 func renamedNode(n *onnxpb.NodeProto, f func(string) string) *onnxpb.NodeProto {
-	n = shallow(n)
+	n = Shallow(n)
 	keepEmpty := func(s string) string {
 		if s == "" {
 			return s
 		}
 		return f(s)
 	}
-	n.Input, n.Output = mapped(n.Input, keepEmpty), mapped(n.Output, keepEmpty)
+	n.Input, n.Output = Mapped(n.Input, keepEmpty), Mapped(n.Output, keepEmpty)
 	if n.GetName() != "" {
 		n.Name = proto.String(f(*n.Name))
 	}
-	if len(subgraphs(n)) == 0 {
+	if len(Subgraphs(n)) == 0 {
 		return n
 	}
-	n.Attribute = mapped(n.Attribute, func(a Attr) Attr {
-		a = shallow(a)
+	n.Attribute = Mapped(n.Attribute, func(a Attr) Attr {
+		a = Shallow(a)
 		if a.G != nil {
-			a.G = renamed(a.G, f)
+			a.G = Renamed(a.G, f)
 		}
-		a.Graphs = mapped(a.Graphs, func(g *onnxpb.GraphProto) *onnxpb.GraphProto { return renamed(g, f) })
+		a.Graphs = Mapped(a.Graphs, func(g *onnxpb.GraphProto) *onnxpb.GraphProto { return Renamed(g, f) })
 		return a
 	})
 	return n
 }
 
-func mapped[T any](list []T, f func(T) T) []T {
+// Mapped is a list of what f makes of each; nil stays nil.
+func Mapped[T any](list []T, f func(T) T) []T {
 	if list == nil {
 		return nil
 	}
@@ -106,14 +107,15 @@ func mapped[T any](list []T, f func(T) T) []T {
 	return out
 }
 
-// names is the set of tensor and node names in g and the graphs inside it.
-func names(g *onnxpb.GraphProto) map[string]bool {
+// Names is the set of tensor and node names in g and the graphs inside it.
+func Names(g *onnxpb.GraphProto) map[string]bool {
 	all := map[string]bool{}
-	renamed(g, func(s string) string { all[s] = true; return s })
+	Renamed(g, func(s string) string { all[s] = true; return s })
 	return all
 }
 
-func kept[T any](list []T, keep func(T) bool) []T {
+// Kept is what of a list keep says.
+func Kept[T any](list []T, keep func(T) bool) []T {
 	var out []T
 	for _, v := range list {
 		if keep(v) {

@@ -61,7 +61,7 @@ func mustFit(name string, shape []int64, n int) {
 // FloatsOf returns the values of a float32, float16 or float64 tensor as
 // float32, row-major, whichever field holds them.
 func FloatsOf(t *onnxpb.TensorProto) ([]float32, error) {
-	n, err := sized(t)
+	n, err := Sized(t)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func FloatsOf(t *onnxpb.TensorProto) ([]float32, error) {
 
 // IntsOf returns the values of an int64 or int32 tensor.
 func IntsOf(t *onnxpb.TensorProto) ([]int64, error) {
-	n, err := sized(t)
+	n, err := Sized(t)
 	if err != nil {
 		return nil, err
 	}
@@ -125,8 +125,8 @@ func IntsOf(t *onnxpb.TensorProto) ([]int64, error) {
 	return out, nil
 }
 
-// sized is the number of values of t, after checking that they are all there.
-func sized(t *onnxpb.TensorProto) (int64, error) {
+// Sized is the number of values of t, after checking that they are all there.
+func Sized(t *onnxpb.TensorProto) (int64, error) {
 	n := dims.Product(t.GetDims())
 	if n < 0 {
 		return 0, fmt.Errorf("tensor %q has impossible dimensions %v", t.GetName(), t.GetDims())

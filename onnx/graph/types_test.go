@@ -11,6 +11,7 @@ import (
 
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
+	"finetune/onnx/surgery"
 )
 
 // TestTypesAtTheCut: the element type of what a node makes, by the specification of its operator.
@@ -62,7 +63,7 @@ func TestTypesAtTheCut(t *testing.T) {
 			if hint != nil {
 				m.Graph.ValueInfo = append(m.Graph.ValueInfo, hint)
 			}
-			body, err := m.CutAt(outputs[c.output])
+			body, err := surgery.CutAt(m, outputs[c.output])
 			if err != nil {
 				t.Fatal(err)
 			}

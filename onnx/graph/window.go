@@ -12,7 +12,7 @@ type Window struct {
 	Kernel, Strides, Dilations []int64
 	Pads                       []int64 // zeros before each axis, then behind each; a negative number cuts
 	Group                      int64
-	auto                       string // how the operator finds the padding itself; NOTSET: it does not
+	Auto                       string // how the operator finds the padding itself; NOTSET: it does not
 	ceil                       bool   // a last window may end behind the padding
 }
 
@@ -30,7 +30,7 @@ func WindowOf(n *onnxpb.NodeProto, kernel []int64) (Window, error) {
 		Dilations: FindInts(n, "dilations", slices.Repeat([]int64{1}, axes)...),
 		Pads:      FindInts(n, "pads", make([]int64, 2*axes)...),
 		Group:     FindInt(n, "group", 1),
-		auto:      FindStr(n, "auto_pad", "NOTSET"),
+		Auto:      FindStr(n, "auto_pad", "NOTSET"),
 		ceil:      FindInt(n, "ceil_mode", 0) != 0,
 	}
 	if !w.sound() {
@@ -38,8 +38,8 @@ func WindowOf(n *onnxpb.NodeProto, kernel []int64) (Window, error) {
 			"export the model again",
 			w.Kernel, w.Strides, w.Dilations, w.Group, w.Pads)
 	}
-	if !slices.Contains([]string{"NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"}, w.auto) {
-		return Window{}, fmt.Errorf("auto_pad %q is unknown; export the model with explicit pads", w.auto)
+	if !slices.Contains([]string{"NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"}, w.Auto) {
+		return Window{}, fmt.Errorf("auto_pad %q is unknown; export the model with explicit pads", w.Auto)
 	}
 	return w, nil
 }
@@ -59,8 +59,8 @@ func (w Window) sound() bool {
 	return !slices.ContainsFunc(w.Pads, func(v int64) bool { return v <= -maxWindow || v >= maxWindow })
 }
 
-// reach is how many pixels of axis i outputs of the given number see, from the first to the last.
-func (w Window) reach(i int, outputs int64) int64 {
+// Reach is how many pixels of axis i outputs of the given number see, from the first to the last.
+func (w Window) Reach(i int, outputs int64) int64 {
 	return (outputs-1)*w.Strides[i] + (w.Kernel[i]-1)*w.Dilations[i] + 1
 }
 
@@ -71,13 +71,13 @@ func (w Window) Out(i int, size int64) int64 {
 		return -1
 	}
 	stride, begin, end := w.Strides[i], w.Pads[i], w.Pads[len(w.Kernel)+i]
-	switch w.auto {
+	switch w.Auto {
 	case "SAME_UPPER", "SAME_LOWER":
 		return (size + stride - 1) / stride
 	case "VALID":
 		begin, end = 0, 0
 	}
-	free := size + begin + end - w.reach(i, 1)
+	free := size + begin + end - w.Reach(i, 1)
 	if free < 0 {
 		return -1
 	}
@@ -95,8 +95,8 @@ func (w Window) Between(in, out []int64) Window {
 	axes := len(w.Kernel)
 	pads := make([]int64, 2*axes)
 	for i := range axes {
-		missing := w.reach(i, out[i]) - in[i]
-		switch total := max(missing, 0); w.auto {
+		missing := w.Reach(i, out[i]) - in[i]
+		switch total := max(missing, 0); w.Auto {
 		case "NOTSET":
 			pads[i] = w.Pads[i]
 		case "SAME_UPPER":
@@ -106,7 +106,7 @@ func (w Window) Between(in, out []int64) Window {
 		}
 		pads[axes+i] = missing - pads[i]
 	}
-	w.Pads, w.auto, w.ceil = pads, "NOTSET", false
+	w.Pads, w.Auto, w.ceil = pads, "NOTSET", false
 	return w
 }
 

@@ -11,6 +11,7 @@ import (
 	"finetune/internal/failure"
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
+	"finetune/onnx/shape"
 )
 
 // Range is what the values of a tensor span.
@@ -38,7 +39,7 @@ func Activations(m *graph.Model) []string { return newPlan(edit(m)).tensors }
 func newPlan(e *editor) *plan {
 	p := &plan{editor: e, integer: map[*onnxpb.NodeProto]bool{}, fused: map[*onnxpb.NodeProto]*onnxpb.NodeProto{}}
 	wanted := map[string]bool{}
-	shapes, _ := e.model.Shapes(nil) // what is not known stays as it is
+	shapes, _ := shape.Shapes(e.model, nil) // what is not known stays as it is
 	for _, n := range e.g.Node {
 		if !e.suits(n, shapes) {
 			continue

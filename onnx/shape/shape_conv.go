@@ -1,0 +1,168 @@
+package shape
+
+import (
+	"slices"
+
+	"finetune/onnx/graph"
+	"finetune/onnx/graph/onnxpb"
+)
+
+// rules maps an operator to its rule. Operators of image networks are here;
+// one that is missing gives unknown shapes.
+var rules = map[graph.Op]rule{}
+
+// onnxRules are those of ONNX's own operators that share no rule with many.
+var onnxRules = map[string]rule{
+	"Conv": convRule, "ConvTranspose": convTransposeRule,
+	"MaxPool": poolRule, "AveragePool": poolRule, "LpPool": poolRule,
+	"GlobalAveragePool": globalPoolRule, "GlobalMaxPool": globalPoolRule, "GlobalLpPool": globalPoolRule,
+	"ReduceMean": reduceRule, "ReduceMax": reduceRule, "ReduceMin": reduceRule, "ReduceSum": reduceRule,
+	"ReduceProd": reduceRule, "ReduceL1": reduceRule, "ReduceL2": reduceRule, "ReduceSumSquare": reduceRule,
+	"Gemm": gemmRule, "MatMul": matMulRule,
+	"Concat": concatRule, "Split": splitRule, "Slice": sliceRule, "Gather": gatherRule, "Pad": padRule,
+	"Reshape": reshapeRule, "Flatten": flattenRule, "Transpose": transposeRule,
+	"Squeeze": squeezeRule, "Unsqueeze": unsqueezeRule, "Expand": expandRule,
+	"Shape": shapeRule, "Constant": constantRule, "ConstantOfShape": constantOfShapeRule,
+	"DepthToSpace": depthToSpaceRule, "SpaceToDepth": spaceToDepthRule,
+}
+
+func init() {
+	for op, r := range onnxRules {
+		graph.OpsNamed(rules, "", r, op)
+	}
+	graph.OpsNamed(rules, "", ifRule, "If") // runs rules itself
+	graph.OpsNamed(rules, graph.Contrib, convRule, "FusedConv")
+	graph.OpsNamed(rules, graph.Contrib, sameRule, "DequantizeLinear", "Gelu", "QuantizeLinear", "QuickGelu", "Trilu")
+	graph.OpsNamed(rules, graph.Contrib, padRule, "Pad")
+	graph.OpsNamed(rules, "", sameRule,
+		"Abs", "BatchNormalization", "Cast", "Ceil", "Celu", "Clip", "DequantizeLinear", "Dropout", "Elu", "Erf", "Exp",
+		"Floor", "Gelu", "GroupNormalization", "HardSigmoid", "HardSwish", "Hardmax", "Identity",
+		"InstanceNormalization",
+		"LRN", "LayerNormalization", "LeakyRelu", "Log", "LogSoftmax", "LpNormalization", "Mish", "Neg", "Not", "PRelu",
+		"QuantizeLinear", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Softmax", "Softplus",
+		"Softsign", "Sqrt", "Swish", "Tanh", "ThresholdedRelu", "Trilu")
+	graph.OpsNamed(rules, "", broadcastRule,
+		"Add", "And", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Mean", "Min", "Mod",
+		"Mul", "Or", "Pow", "Sub", "Sum", "Where", "Xor")
+}
+
+// windowed is the output shape for x [N, C, spatial...] with c output channels.
+func windowed(w graph.Window, x []int64, c int64) []int64 {
+	out := []int64{x[0], c}
+	for i, d := range x[2:] {
+		out = append(out, w.Out(i, d))
+	}
+	return out
+}
+
+func convRule(s *Inferer, n *onnxpb.NodeProto) {
+	x, f := s.In(n, 0), s.In(n, 1)
+	if len(f) < 3 {
+		return
+	}
+	if x == nil {
+		x = slices.Repeat([]int64{-1}, len(f))
+	}
+	w, err := graph.WindowOf(n, f[2:])
+	if err != nil || len(x) != len(f) || len(w.Kernel) != len(x)-2 {
+		return
+	}
+	s.out(n, 0, windowed(w, x, f[0]))
+}
+
+func convTransposeRule(s *Inferer, n *onnxpb.NodeProto) {
+	x, f := s.In(n, 0), s.In(n, 1)
+	if len(f) < 3 || len(x) != len(f) {
+		return
+	}
+	w, err := graph.WindowOf(n, f[2:])
+	r := len(x) - 2
+	extra := graph.FindInts(n, "output_padding", make([]int64, r)...)
+	if err != nil || len(w.Kernel) != r || len(extra) != r {
+		return
+	}
+	channels := int64(-1)
+	if f[1] > 0 {
+		channels = f[1] * w.Group
+	}
+	out := []int64{x[0], channels}
+	want := graph.FindInts(n, "output_shape")
+	for i, d := range x[2:] {
+		size := int64(-1)
+		switch {
+		case len(want) == r:
+			size = want[i]
+		case d < 0 || w.Auto != "NOTSET":
+		default:
+			size = w.Reach(i, d) + extra[i] - w.Pads[i] - w.Pads[r+i]
+		}
+		out = append(out, size)
+	}
+	s.out(n, 0, out)
+}
+
+func poolRule(s *Inferer, n *onnxpb.NodeProto) {
+	x := s.In(n, 0)
+	w, err := graph.WindowOf(n, nil)
+	if err != nil || len(x) != len(w.Kernel)+2 {
+		return
+	}
+	out := windowed(w, x, x[1])
+	s.out(n, 0, out)
+	s.out(n, 1, out)
+}
+
+func globalPoolRule(s *Inferer, n *onnxpb.NodeProto) {
+	x := s.In(n, 0)
+	if len(x) < 3 {
+		return
+	}
+	out := slices.Repeat([]int64{1}, len(x))
+	out[0], out[1] = x[0], x[1]
+	s.out(n, 0, out)
+}
+
+// ReduceAxes are the axes that a Reduce node reduces, in order; false if unknown.
+func (s *Inferer) ReduceAxes(n *onnxpb.NodeProto, rank int) ([]int, bool) {
+	axes := s.list(n, "axes", 1)
+	if axes == nil && len(n.Input) > 1 && n.Input[1] != "" && s.ints[n.Input[1]] == nil {
+		return nil, false
+	}
+	var list []int
+	for _, a := range axes {
+		i, ok := axisOf(a, rank)
+		if !ok {
+			return nil, false
+		}
+		list = append(list, i)
+	}
+	if len(axes) == 0 && graph.FindInt(n, "noop_with_empty_axes", 0) == 0 {
+		for i := range rank {
+			list = append(list, i)
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list), true
+}
+
+func reduceRule(s *Inferer, n *onnxpb.NodeProto) {
+	x := s.In(n, 0)
+	if x == nil {
+		return
+	}
+	axes, ok := s.ReduceAxes(n, len(x))
+	if !ok {
+		return
+	}
+	keep := graph.FindInt(n, "keepdims", 1) != 0
+	out := []int64{}
+	for i, d := range x {
+		switch {
+		case !slices.Contains(axes, i):
+			out = append(out, d)
+		case keep:
+			out = append(out, 1)
+		}
+	}
+	s.out(n, 0, out)
+}

@@ -1,0 +1,368 @@
+package shape
+
+import (
+	"slices"
+
+	"finetune/internal/dims"
+	"finetune/onnx/graph"
+	"finetune/onnx/graph/onnxpb"
+)
+
+// The rules of operators that only arrange values anew, and of those that
+// exporters put around them to compute shapes.
+
+func reshapeRule(s *Inferer, n *onnxpb.NodeProto) {
+	x := s.In(n, 0)
+	if len(n.Input) < 2 {
+		return
+	}
+	target, ok := s.ints[n.Input[1]]
+	if !ok {
+		if t := s.In(n, 1); len(t) == 1 && t[0] >= 0 && t[0] < 16 { // the rank at least
+			s.out(n, 0, slices.Repeat([]int64{-1}, int(t[0])))
+		}
+		return
+	}
+	out := slices.Clone(target)
+	zeroCopies := graph.FindInt(n, "allowzero", 0) == 0
+	rest, infer := slices.Clone(x), -1
+	for i, t := range target {
+		switch {
+		case t == 0 && zeroCopies:
+			out[i] = -1
+			if i < len(x) {
+				out[i] = x[i]
+				rest[i] = 1 // cancels, even where unknown
+			}
+		case t == -1:
+			infer = i
+		}
+	}
+	if infer >= 0 {
+		out[infer] = quotient(dims.Product(rest), target)
+	}
+	s.out(n, 0, out)
+	s.copyValue(n, len(out))
+}
+
+// quotient is what remains of total for the -1 of a Reshape target.
+func quotient(total int64, target []int64) int64 {
+	for _, t := range target {
+		switch {
+		case t == -1 || t == 0:
+		case t == hidden || total < 0 || total%t != 0:
+			return -1
+		default:
+			total /= t
+		}
+	}
+	return total
+}
+
+func flattenRule(s *Inferer, n *onnxpb.NodeProto) {
+	x := s.In(n, 0)
+	axis := graph.FindInt(n, "axis", 1)
+	if axis < 0 {
+		axis += int64(len(x))
+	}
+	if x == nil || axis < 0 || axis > int64(len(x)) {
+		return
+	}
+	s.out(n, 0, []int64{dims.Product(x[:axis]), dims.Product(x[axis:])})
+}
+
+func transposeRule(s *Inferer, n *onnxpb.NodeProto) {
+	x := s.In(n, 0)
+	perm := graph.FindInts(n, "perm")
+	if perm == nil {
+		for i := range x {
+			perm = append(perm, int64(len(x)-1-i))
+		}
+	}
+	if x == nil || len(perm) != len(x) {
+		return
+	}
+	out := make([]int64, len(x))
+	for i, p := range perm {
+		if p < 0 || p >= int64(len(x)) {
+			return
+		}
+		out[i] = x[p]
+	}
+	s.out(n, 0, out)
+}
+
+func squeezeRule(s *Inferer, n *onnxpb.NodeProto) {
+	x := s.In(n, 0)
+	axes := s.list(n, "axes", 1)
+	if x == nil || axes == nil && (len(n.Input) > 1 || slices.Contains(x, -1)) {
+		return
+	}
+	drop := map[int]bool{}
+	for _, a := range axes {
+		i, ok := axisOf(a, len(x))
+		if !ok {
+			return
+		}
+		drop[i] = true
+	}
+	out := []int64{}
+	for i, d := range x {
+		if !drop[i] && (axes != nil || d != 1) {
+			out = append(out, d)
+		}
+	}
+	s.out(n, 0, out)
+	s.copyValue(n, len(out))
+}
+
+func unsqueezeRule(s *Inferer, n *onnxpb.NodeProto) {
+	x, axes := s.In(n, 0), s.list(n, "axes", 1)
+	if x == nil || axes == nil || len(axes) > 8 {
+		return
+	}
+	out := make([]int64, len(x)+len(axes))
+	added := map[int]bool{}
+	for _, a := range axes {
+		i, ok := axisOf(a, len(out))
+		if !ok || added[i] {
+			return
+		}
+		added[i] = true
+		out[i] = 1
+	}
+	for i := range out {
+		if !added[i] {
+			out[i], x = x[0], x[1:]
+		}
+	}
+	s.out(n, 0, out)
+	s.copyValue(n, len(out))
+}
+
+// ifRule infers the branches of If, which see the tensors around them; a
+// dimension in which they differ is unknown.
+func ifRule(s *Inferer, n *onnxpb.NodeProto) {
+	var out [][]int64
+	for b, branch := range graph.Subgraphs(n) {
+		got := s.branch(branch)
+		if b == 0 {
+			out = got
+			continue
+		}
+		for i := range out {
+			if i >= len(got) || got[i] == nil || len(got[i]) != len(out[i]) {
+				out[i] = nil
+				continue
+			}
+			for j, d := range got[i] {
+				if d != out[i][j] {
+					out[i][j] = -1
+				}
+			}
+		}
+	}
+	for i, dims := range out {
+		s.out(n, i, dims)
+	}
+}
+
+// branch infers the outputs of a graph inside a node and forgets the rest.
+func (s *Inferer) branch(g *onnxpb.GraphProto) [][]int64 {
+	nodes, err := graph.SortNodes(g.Node)
+	if err != nil {
+		return nil
+	}
+	for _, t := range g.Initializer {
+		s.constant(t.GetName(), t)
+	}
+	for _, n := range nodes {
+		s.node(n, nil)
+	}
+	var out [][]int64
+	for _, o := range g.Output {
+		out = append(out, slices.Clone(s.Dims[o.GetName()]))
+	}
+	for _, t := range g.Initializer {
+		delete(s.Dims, t.GetName())
+		delete(s.ints, t.GetName())
+	}
+	for _, n := range nodes {
+		for _, o := range n.Output {
+			delete(s.Dims, o)
+			delete(s.ints, o)
+		}
+	}
+	return out
+}
+
+func expandRule(s *Inferer, n *onnxpb.NodeProto) {
+	x, shape := s.In(n, 0), s.value(n, 1)
+	if x != nil && shape != nil {
+		s.out(n, 0, broadcast(x, shape))
+	}
+}
+
+func shapeRule(s *Inferer, n *onnxpb.NodeProto) {
+	x := s.In(n, 0)
+	if x == nil {
+		return
+	}
+	start, end := clampRange(graph.FindInt(n, "start", 0), graph.FindInt(n, "end", int64(len(x))), int64(len(x)))
+	v := make([]int64, 0, len(x))
+	for i := start; i < end; i++ {
+		d := x[i]
+		if d < 0 {
+			d = hidden
+		}
+		v = append(v, d)
+	}
+	s.outValue(n, v, false)
+}
+
+// clampRange turns start and end, counted from either side, into 0 <= start, end <= n.
+func clampRange(start, end, n int64) (int64, int64) {
+	if start < 0 {
+		start += n
+	}
+	if end < 0 {
+		end += n
+	}
+	return min(max(start, 0), n), min(max(end, 0), n)
+}
+
+func constantRule(s *Inferer, n *onnxpb.NodeProto) {
+	if len(n.Output) == 0 {
+		return
+	}
+	for _, a := range n.Attribute {
+		switch a.GetName() {
+		case "value":
+			if a.T != nil {
+				s.constant(n.Output[0], a.T)
+			}
+		case "value_int":
+			s.outValue(n, []int64{a.GetI()}, true)
+		case "value_ints":
+			s.outValue(n, slices.Clone(a.GetInts()), false)
+		case "value_float":
+			s.out(n, 0, []int64{})
+		case "value_floats":
+			s.out(n, 0, []int64{int64(len(a.GetFloats()))})
+		}
+	}
+}
+
+func constantOfShapeRule(s *Inferer, n *onnxpb.NodeProto) {
+	dims := s.value(n, 0)
+	if dims == nil {
+		return
+	}
+	s.out(n, 0, dims)
+	t := graph.Find(n, "value").GetT()
+	if len(dims) != 1 || dims[0] < 0 || dims[0] > maxValue || t == nil {
+		return
+	}
+	if v, err := graph.IntsOf(t); err == nil && len(v) == 1 {
+		s.outValue(n, slices.Repeat(v, int(dims[0])), false)
+	}
+}
+
+func gatherRule(s *Inferer, n *onnxpb.NodeProto) {
+	x, at := s.In(n, 0), s.In(n, 1)
+	axis, ok := axisOf(graph.FindInt(n, "axis", 0), len(x))
+	if x == nil || at == nil || !ok {
+		return
+	}
+	out := slices.Concat(x[:axis], at, x[axis+1:])
+	s.out(n, 0, out)
+	data, index := s.ints[n.Input[0]], s.value(n, 1)
+	if data == nil || index == nil { // both are short: scalars or vectors
+		return
+	}
+	v := make([]int64, len(index))
+	for i, j := range index {
+		k, ok := axisOf(j, len(data))
+		if !ok {
+			return
+		}
+		v[i] = data[k]
+	}
+	s.outValue(n, v, len(out) == 0)
+}
+
+// cut is what a Slice takes of one axis.
+type cut struct {
+	axis, start, end int64
+	step             int64 // 0 where only the run knows it
+}
+
+// cuts reads what Slice node n takes; false where only the run knows where.
+func (s *Inferer) cuts(n *onnxpb.NodeProto) ([]cut, bool) {
+	starts, ends := s.list(n, "starts", 1), s.list(n, "ends", 2)
+	axes, steps := s.list(n, "axes", 3), s.value(n, 4)
+	given := func(i int) bool { return i < len(n.Input) && n.Input[i] != "" }
+	computed := len(starts) == 0 && len(n.Input) > 1 || given(3) && axes == nil
+	if computed || len(starts) != len(ends) {
+		return nil, false
+	}
+	list := make([]cut, len(starts))
+	for i := range list {
+		list[i] = cut{axis: int64(i), start: starts[i], end: ends[i], step: 1}
+		if i < len(axes) {
+			list[i].axis = axes[i]
+		}
+		if given(4) {
+			list[i].step = 0
+			if i < len(steps) {
+				list[i].step = steps[i]
+			}
+		}
+	}
+	return list, true
+}
+
+func sliceRule(s *Inferer, n *onnxpb.NodeProto) {
+	x := s.In(n, 0)
+	if x == nil {
+		return
+	}
+	cuts, known := s.cuts(n)
+	if !known {
+		s.out(n, 0, slices.Repeat([]int64{-1}, len(x)))
+		return
+	}
+	out := slices.Clone(x)
+	for _, c := range cuts {
+		axis, ok := axisOf(c.axis, len(x))
+		if !ok {
+			return
+		}
+		out[axis] = sliced(x[axis], c.start, c.end, c.step)
+		if v := s.ints[n.Input[0]]; v != nil && len(x) == 1 && c.step == 1 {
+			from, to := clampRange(c.start, c.end, int64(len(v)))
+			s.outValue(n, slices.Clone(v[min(from, to):to]), false)
+		}
+	}
+	s.out(n, 0, out)
+}
+
+// sliced is the length of a slice of n values; step 0 stands for an unknown step.
+func sliced(n, start, end, step int64) int64 {
+	if n < 0 || step == 0 {
+		return -1
+	}
+	step = max(min(step, n+1), -n-1) // a longer step changes nothing and could overflow
+	if step < 0 {                    // the same slice, seen from the other end
+		if start < 0 {
+			start += n
+		}
+		if end < 0 {
+			end += n
+		}
+		start, end, step = min(max(start, -1), n-1), min(max(end, -1), n-1), -step
+		return max(0, (start-end+step-1)/step)
+	}
+	start, end = clampRange(start, end, n)
+	return max(0, (end-start+step-1)/step)
+}

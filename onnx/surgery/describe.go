@@ -1,0 +1,96 @@
+package surgery
+
+import (
+	"cmp"
+	"finetune/onnx/graph"
+	"maps"
+	"slices"
+)
+
+// Info is what `finetune inspect` shows of a model.
+type Info struct {
+	Path       string            `json:"path"`
+	Digest     string            `json:"digest"` // SHA-256 of the model as one file
+	Producer   string            `json:"producer"`
+	IRVersion  int64             `json:"ir_version"`
+	Opsets     map[string]int64  `json:"opsets"` // by domain; "ai.onnx" is ONNX's own
+	Inputs     []graph.Input     `json:"inputs"`
+	Outputs    []graph.Input     `json:"outputs"`
+	Cut        string            `json:"cut"`      // "" if there is none
+	Channels   int64             `json:"channels"` // at the cut
+	CutError   string            `json:"cut_error,omitempty"`
+	Training   string            `json:"training_mode,omitempty"` // why it gives no certain answer: see CheckInference
+	Groups     []Group           `json:"groups"`                  // of the body: all up to the cut
+	Parameters int64             `json:"parameters"`              // trainable numbers in the whole model
+	Functions  int               `json:"functions"`
+	Nodes      int               `json:"nodes"`
+	Operators  []OperatorCount   `json:"operators"` // most frequent first
+	Metadata   map[string]string `json:"metadata"`
+}
+
+// OperatorCount is how often an operator occurs.
+type OperatorCount struct {
+	Name  string `json:"name"`
+	Count int    `json:"count"`
+}
+
+// Describe inspects a model. A model without a cut has CutError set and is
+// described as a whole.
+func Describe(m *graph.Model) (Info, error) {
+	digest, err := m.Digest()
+	if err != nil {
+		return Info{}, err
+	}
+	flat, err := m.Inline()
+	if err != nil {
+		return Info{}, err
+	}
+	info := Info{
+		Path: m.Path, Digest: digest, IRVersion: m.GetIrVersion(), Producer: m.GetProducerName(),
+		Opsets: map[string]int64{}, Metadata: map[string]string{},
+		Inputs: m.Inputs(), Outputs: m.Outputs(),
+		Functions: len(m.Functions), Nodes: len(flat.Graph.Node), Operators: operators(flat),
+	}
+	if v := m.GetProducerVersion(); v != "" {
+		info.Producer += " " + v
+	}
+	for _, o := range m.OpsetImport {
+		info.Opsets[graph.DomainName(o.GetDomain())] = o.GetVersion()
+	}
+	for _, p := range m.MetadataProps {
+		info.Metadata[p.GetKey()] = p.GetValue()
+	}
+	nodes, err := flat.Sorted()
+	if err != nil {
+		return Info{}, err
+	}
+	if err := CheckInference(m); err != nil {
+		info.Training = err.Error()
+	}
+	info.Parameters = collect(flat, nodes, make([]int, len(nodes)), 1)[0].Count
+	body := flat
+	if info.Cut, info.Channels, err = FindCut(flat); err != nil {
+		info.CutError = err.Error()
+	} else if body, err = CutAt(flat, info.Cut); err != nil {
+		return Info{}, err
+	}
+	info.Groups, err = Groups(body)
+	return info, err
+}
+
+func operators(m *graph.Model) []OperatorCount {
+	count := map[string]int{}
+	for _, n := range m.Graph.Node {
+		name := n.GetOpType()
+		if !graph.IsONNX(n.GetDomain()) {
+			name = n.GetDomain() + "." + name
+		}
+		count[name]++
+	}
+	var list []OperatorCount
+	for _, name := range slices.Sorted(maps.Keys(count)) {
+		list = append(list, OperatorCount{name, count[name]})
+	}
+	slices.SortStableFunc(list, func(a, b OperatorCount) int { return cmp.Compare(b.Count, a.Count) })
+	return list
+}

@@ -1,0 +1,63 @@
+package surgery_test
+
+import (
+	"finetune/onnx/graph"
+	"finetune/onnx/graph/onnxpb"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+)
+
+func tiny() *graph.Model {
+	b := graph.NewBuilder("tiny", 17)
+	x := b.Input("image", graph.Float32, "N", 3, 8, 8)
+	w := b.Init("conv.weight", []int64{4, 3, 3, 3}, make([]float32, 108))
+	y := b.Node("Conv", "conv", []string{x, w}, graph.Ints("pads", 1, 1, 1, 1))
+	y = b.Node("Relu", "", []string{y})
+	b.Output(y, graph.Float32, "N", 4, 8, 8)
+	return b.Model()
+}
+
+func node(op string, inputs, outputs []string) *onnxpb.NodeProto {
+	return &onnxpb.NodeProto{OpType: &op, Input: inputs, Output: outputs, Name: &outputs[0]}
+}
+
+func elem(e int32) *int32 { return &e }
+
+// branchOf is a graph inside a node, with the outputs named.
+func branchOf(nodes []*onnxpb.NodeProto, outputs ...string) *onnxpb.GraphProto {
+	g := &onnxpb.GraphProto{Name: proto.String("branch"), Node: nodes}
+	for _, o := range outputs {
+		g.Output = append(g.Output, &onnxpb.ValueInfoProto{Name: &o})
+	}
+	return g
+}
+
+// external is tiny with its weights said to lie at location.
+func external(location, offset, length string) *onnxpb.ModelProto {
+	m := tiny()
+	w := m.Graph.Initializer[0]
+	w.RawData, w.DataLocation = nil, onnxpb.TensorProto_EXTERNAL.Enum()
+	for _, e := range [][2]string{{"location", location}, {"offset", offset}, {"length", length}} {
+		if e[1] != "" {
+			w.ExternalData = append(w.ExternalData, &onnxpb.StringStringEntryProto{Key: &e[0], Value: &e[1]})
+		}
+	}
+	return m.ModelProto
+}
+
+// write puts a model, sound or not, into a file.
+func write(t *testing.T, dir string, m *onnxpb.ModelProto) string {
+	t.Helper()
+	data, err := proto.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "broken.onnx")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
