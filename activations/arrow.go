@@ -72,7 +72,8 @@ func checkSchema(schema table, k keyFile) error {
 		}
 	}
 	list := fields[3]
-	if list.text(0) != "features" || list.number(2, 1) != fixedSizeList || list.table(3).number(0, 4) != uint64(k.Features) {
+	if list.text(0) != "features" || list.number(2, 1) != fixedSizeList ||
+		list.table(3).number(0, 4) != uint64(k.Features) {
 		return fmt.Errorf("%w: column 3 is %.40q and not features, %d to a row", errDamaged, list.text(0), k.Features)
 	}
 	if c := list.tables(5); len(c) != 1 || c[0].number(2, 1) != floating || c[0].table(3).number(0, 2) != single {

@@ -20,14 +20,16 @@ func threeRows() *rows {
 	r := &rows{}
 	for i := range 3 {
 		f := float32(i)
-		r.add("ants/"+string(rune('a'+i))+".jpg", "ants", Digest{byte(i), 0xfe}, []float32{f, f + .25, f + .5, f + .75, f + 1})
+		r.add("ants/"+string(rune('a'+i))+".jpg", "ants", Digest{byte(i), 0xfe},
+			[]float32{f, f + .25, f + .5, f + .75, f + 1})
 	}
 	return r
 }
 
 // foreign is a file of threeRows that another program could have written, after
 // change had its way with the fields and columns.
-func foreign(t *testing.T, change func(f []arrow.Field, c []arrow.Array) ([]arrow.Field, []arrow.Array), e endian.Endianness, options ...ipc.Option) []byte {
+func foreign(t *testing.T, change func(f []arrow.Field, c []arrow.Array) ([]arrow.Field, []arrow.Array),
+	e endian.Endianness, options ...ipc.Option) []byte {
 	t.Helper()
 	schema := newSchema(fuzzKey)
 	record := threeRows().record(schema, fuzzKey.Features)
@@ -93,27 +95,30 @@ func TestShardsOfOthersAreRefused(t *testing.T) {
 		change func([]arrow.Field, []arrow.Array) ([]arrow.Field, []arrow.Array)
 		want   string
 	}{
-		"three columns": {func(f []arrow.Field, c []arrow.Array) ([]arrow.Field, []arrow.Array) { return f[:3], c[:3] }, "3 columns"},
+		"three columns": {func(f []arrow.Field, c []arrow.Array) ([]arrow.Field, []arrow.Array) { return f[:3], c[:3] },
+			"3 columns"},
 		"five columns": {func(f []arrow.Field, c []arrow.Array) ([]arrow.Field, []arrow.Array) {
 			return append(f, arrow.Field{Name: "more", Type: whole.DataType()}), append(c, whole)
 		}, "5 columns"},
-		"name of the paths":     {column(0, "file", texts3("a", "b", "c")), `column 0 is "file" and not path`},
-		"paths are numbers":     {column(0, "path", whole), "column 0"},
-		"labels are numbers":    {column(1, "label", whole), `column 1 is "label" and not label, text`},
-		"digests elsewhere":     {column(2, "sha", texts3(digest, digest, digest)), "column 2"},
-		"name of the features":  {column(3, "feature", lists(t, 5, single, false)), `column 3 is "feature" and not features, 5 to a row`},
+		"name of the paths":  {column(0, "file", texts3("a", "b", "c")), `column 0 is "file" and not path`},
+		"paths are numbers":  {column(0, "path", whole), "column 0"},
+		"labels are numbers": {column(1, "label", whole), `column 1 is "label" and not label, text`},
+		"digests elsewhere":  {column(2, "sha", texts3(digest, digest, digest)), "column 2"},
+		"name of the features": {column(3, "feature", lists(t, 5, single, false)),
+			`column 3 is "feature" and not features, 5 to a row`},
 		"four features":         {column(3, "features", lists(t, 4, single, false)), "5 to a row"},
 		"six features":          {column(3, "features", lists(t, 6, single, false)), "5 to a row"},
 		"features are a number": {column(3, "features", whole), "column 3"},
 		"double precision":      {column(3, "features", lists(t, 5, double, false)), "not float32"},
 		"half precision":        {column(3, "features", lists(t, 5, half, false)), "not float32"},
 		"whole numbers":         {column(3, "features", lists(t, 5, arrow.PrimitiveTypes.Int32, false)), "not float32"},
-		"a row without values":  {column(3, "features", lists(t, 5, single, true)), "column 3: 3 values of 3, 1 of them null"},
-		"a null path":           {column(0, "path", texts3("a", "null", "c")), "column 0: 3 values of 3, 1 of them null"},
-		"a null label":          {column(1, "label", texts3("a", "null", "c")), "column 1"},
-		"a short digest":        {column(2, "digest", texts3(digest, digest[:62], digest)), "row 1: digest of 62 characters"},
-		"a long digest":         {column(2, "digest", texts3(digest, digest, digest+"ab")), "row 2: digest of 66 characters"},
-		"a digest of words":     {column(2, "digest", texts3(strings.Repeat("xy", 32), digest, digest)), "row 0: digest"},
+		"a row without values": {column(3, "features", lists(t, 5, single, true)),
+			"column 3: 3 values of 3, 1 of them null"},
+		"a null path":       {column(0, "path", texts3("a", "null", "c")), "column 0: 3 values of 3, 1 of them null"},
+		"a null label":      {column(1, "label", texts3("a", "null", "c")), "column 1"},
+		"a short digest":    {column(2, "digest", texts3(digest, digest[:62], digest)), "row 1: digest of 62 characters"},
+		"a long digest":     {column(2, "digest", texts3(digest, digest, digest+"ab")), "row 2: digest of 66 characters"},
+		"a digest of words": {column(2, "digest", texts3(strings.Repeat("xy", 32), digest, digest)), "row 0: digest"},
 	} {
 		batches, err := parseShard(foreign(t, c.change, endian.LittleEndian), fuzzKey)
 		if !errors.Is(err, errDamaged) || batches != nil || !strings.Contains(err.Error(), c.want) {
@@ -134,7 +139,8 @@ func TestShardsOfOthersAreRefused(t *testing.T) {
 	}
 	other := fuzzKey
 	other.Key.View = "another"
-	if _, err := parseShard(foreign(t, nil, endian.LittleEndian), other); !errors.Is(err, errOtherKey) || errors.Is(err, errDamaged) {
+	if _, err := parseShard(foreign(t, nil, endian.LittleEndian), other); !errors.Is(err, errOtherKey) ||
+		errors.Is(err, errDamaged) {
 		t.Errorf("another key: %v", err)
 	}
 }
@@ -152,7 +158,8 @@ func TestShardIsReadByBoth(t *testing.T) {
 			t.Fatalf("%s: %d batches, %v", what, len(batches), err)
 		}
 		b := batches[0]
-		if !slices.Equal(b.digests, want.digests) || !slices.Equal(b.features, want.features) || cap(b.features) != len(b.features) {
+		if !slices.Equal(b.digests, want.digests) || !slices.Equal(b.features, want.features) ||
+			cap(b.features) != len(b.features) {
 			t.Errorf("%s: %v %v", what, b.digests, b.features)
 		}
 		for i := range want.paths {
@@ -165,11 +172,13 @@ func TestShardIsReadByBoth(t *testing.T) {
 			t.Fatal(err)
 		}
 		record, err := r.RecordBatch(0)
-		if err != nil || record.NumRows() != 3 || record.Schema().Field(3).Type.String() != "fixed_size_list<item: float32>[5]" {
+		if err != nil || record.NumRows() != 3 ||
+			record.Schema().Field(3).Type.String() != "fixed_size_list<item: float32>[5]" {
 			t.Fatalf("%s: %v, %v", what, record, err)
 		}
 		values := record.Column(3).(*array.FixedSizeList).ListValues().(*array.Float32).Float32Values()
-		if key, _ := r.Schema().Metadata().GetValue("finetune.key"); !slices.Equal(values, want.features) || key != string(fuzzKey.bytes()) {
+		if key, _ := r.Schema().Metadata().GetValue("finetune.key"); !slices.Equal(values, want.features) ||
+			key != string(fuzzKey.bytes()) {
 			t.Errorf("%s: arrow-go reads %v of %q", what, values, key)
 		}
 		if err := r.Close(); err != nil {
@@ -221,7 +230,8 @@ func TestDamageInsideAShard(t *testing.T) {
 	}
 	// the header of a message says what it is, its first word that it is one
 	mark := bytes.LastIndex(file[:len(file)/2], []byte{0xff, 0xff, 0xff, 0xff})
-	for what, at := range map[string]int{"a message without its mark": mark, "a file of another start": 0, "a file of another end": len(file) - 1} {
+	for what, at := range map[string]int{"a message without its mark": mark, "a file of another start": 0,
+		"a file of another end": len(file) - 1} {
 		data := bytes.Clone(file)
 		data[at] ^= 1
 		if _, err := parseShard(data, fuzzKey); err == nil {

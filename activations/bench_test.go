@@ -78,7 +78,8 @@ func BenchmarkOverlap(b *testing.B) {
 	}
 	for b.Loop() {
 		body := &fakeBody{features: 8, delay: 32 * time.Millisecond}
-		if _, err := open(b, b.TempDir(), 8).Fill(b.Context(), items, body, load, FillOptions{Batch: 32, Workers: 2}); err != nil {
+		if _, err := open(b, b.TempDir(), 8).Fill(b.Context(), items, body, load,
+			FillOptions{Batch: 32, Workers: 2}); err != nil {
 			b.Fatal(err)
 		}
 	}

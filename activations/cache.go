@@ -202,7 +202,8 @@ func (c *Cache) Len() int      { c.mu.RLock(); defer c.mu.RUnlock(); return len(
 // Row returns the features of a file by its SHA-256 in hex, without copying.
 func (c *Cache) Row(digest string) ([]float32, bool) {
 	var d Digest
-	if n, err := hex.Decode(d[:], []byte(digest[:min(len(digest), 2*len(d))])); err != nil || n != len(d) || len(digest) != 2*n {
+	if n, err := hex.Decode(d[:], []byte(digest[:min(len(digest), 2*len(d))])); err != nil || n != len(d) ||
+		len(digest) != 2*n {
 		return nil, false
 	}
 	return c.row(d)

@@ -44,7 +44,8 @@ func TestKeyIsAFormat(t *testing.T) {
 		t.Errorf("%+v, %v", k, err)
 	}
 	for old, fresh := range map[string]string{
-		`"format": 1`: `"format": 2`, `"features": 8`: `"features": 0`, `8`: `1048577`, `"size": 4`: `"side": 4`, "}\n}": "}", "1,": "1, \"more\": 2,",
+		`"format": 1`: `"format": 2`, `"features": 8`: `"features": 0`, `8`: `1048577`, `"size": 4`: `"side": 4`, "}\n}": "}",
+		"1,": "1, \"more\": 2,",
 	} {
 		if k, err := parseKey([]byte(strings.Replace(text, old, fresh, 1))); err == nil {
 			t.Errorf("with %s for %s: %+v", fresh, old, k)
@@ -71,7 +72,8 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	file := filepath.Join(dir, "file")
 	write(t, file, "")
-	if _, err := Open(file, testKey, 8); err == nil || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), "--cache") {
+	if _, err := Open(file, testKey, 8); err == nil || !strings.Contains(err.Error(), file) ||
+		!strings.Contains(err.Error(), "--cache") {
 		t.Errorf("in a file: %v", err)
 	}
 	if list, err := List(file); err == nil || list != nil {
@@ -83,7 +85,8 @@ func TestOpenRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(key, "of others"), "")
-	if _, err := Open(dir, testKey, 8); err == nil || !strings.Contains(err.Error(), key) || !strings.Contains(err.Error(), "--cache") {
+	if _, err := Open(dir, testKey, 8); err == nil || !strings.Contains(err.Error(), key) ||
+		!strings.Contains(err.Error(), "--cache") {
 		t.Errorf("with a folder for a key: %v", err)
 	}
 }
@@ -147,7 +150,8 @@ func TestShardsThatAreNone(t *testing.T) {
 			t.Errorf("warning %q, want %q", warnings[i], w)
 		}
 	}
-	if !strings.Contains(warnings[0], "set aside as "+name(1)+".damaged") || !strings.Contains(warnings[1], "not used, and not set aside") {
+	if !strings.Contains(warnings[0], "set aside as "+name(1)+".damaged") ||
+		!strings.Contains(warnings[1], "not used, and not set aside") {
 		t.Errorf("warnings %q", warnings)
 	}
 	if err := c.refresh(); err != nil || len(c.Warnings()) > 0 {
@@ -170,11 +174,13 @@ func TestTheFirstRowStays(t *testing.T) {
 	row, ok := c.Row(Digest{7}.String())
 	save("second", 2)
 	save("second", 2) // the same file again
-	if again, _ := c.Row(Digest{7}.String()); !ok || row[0] != 1 || &again[0] != &row[0] || c.Len() != 3 || len(c.shards) != 2 {
+	if again, _ := c.Row(Digest{7}.String()); !ok || row[0] != 1 || &again[0] != &row[0] || c.Len() != 3 ||
+		len(c.shards) != 2 {
 		t.Errorf("%v, then %v; %d rows in %d shards", row, again, c.Len(), len(c.shards))
 	}
 	full := Digest{7}.String()
-	for _, digest := range []string{"", "07", full[:63], full + "0", full + "00", "x" + full[1:], strings.Repeat("z", 64), Digest{9}.String()} {
+	for _, digest := range []string{"", "07", full[:63], full + "0", full + "00", "x" + full[1:], strings.Repeat("z", 64),
+		Digest{9}.String()} {
 		if row, ok := c.Row(digest); ok || row != nil {
 			t.Errorf("%q has the row %v", digest, row)
 		}
@@ -223,7 +229,8 @@ func TestRowsOfFilesUnseen(t *testing.T) {
 
 // A shard has 8 MB of features, between 64 and 2,048 rows.
 func TestShardSize(t *testing.T) {
-	for features, want := range map[int]int{1: 2048, 512: 2048, 1024: 2048, 1280: 1638, 2048: 1024, 1 << 14: 128, 1 << 15: 64, 1 << 17: 64, 1 << 20: 64} {
+	for features, want := range map[int]int{1: 2048, 512: 2048, 1024: 2048, 1280: 1638, 2048: 1024, 1 << 14: 128,
+		1 << 15: 64, 1 << 17: 64, 1 << 20: 64} {
 		if got := open(t, t.TempDir(), features).shardRows(); got != want {
 			t.Errorf("%d features: %d rows, want %d", features, got, want)
 		}
@@ -238,14 +245,17 @@ func TestWrittenAndReadBack(t *testing.T) {
 		do   func(path string) error
 		want string
 	}{
-		"full":    {durable.Data, func(string) error { return errors.New("no room") }, "no room; free some space or choose another folder with --cache"},
-		"damaged": {durable.SyncFolder, func(path string) error { return os.WriteFile(path, []byte("other bytes"), 0o666) }, "check the disk"},
-		"merged":  {durable.SyncFolder, os.Remove, ""},
+		"full": {durable.Data, func(string) error { return errors.New("no room") },
+			"no room; free some space or choose another folder with --cache"},
+		"damaged": {durable.SyncFolder, func(path string) error { return os.WriteFile(path, []byte("other bytes"), 0o666) },
+			"check the disk"},
+		"merged": {durable.SyncFolder, os.Remove, ""},
 	} {
 		cache := open(t, t.TempDir(), 8)
 		failSteps(t, c.step, "shard-", c.do)
 		r, err := cache.Fill(t.Context(), items, &fakeBody{features: 8}, fakeLoad, FillOptions{})
-		if r.Computed != 3 || (err == nil) != (c.want == "") || err != nil && (!strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), cache.Dir())) {
+		if r.Computed != 3 || (err == nil) != (c.want == "") ||
+			err != nil && (!strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), cache.Dir())) {
 			t.Errorf("%s: %+v, %v", name, r, err)
 		}
 		if cache.Len() != 0 {
@@ -275,10 +285,12 @@ func TestFullDiskIsToldBeforehand(t *testing.T) {
 	f := &filler{c: c, items: items[1:]}
 	err := f.lock()
 	locks, _ := filepath.Glob(filepath.Join(c.Dir(), "lock-*"))
-	if err == nil || len(locks) > 0 || !strings.HasPrefix(err.Error(), "activations: "+c.Dir()) || !strings.Contains(err.Error(), "needed; free some space") {
+	if err == nil || len(locks) > 0 || !strings.HasPrefix(err.Error(), "activations: "+c.Dir()) ||
+		!strings.Contains(err.Error(), "needed; free some space") {
 		t.Fatalf("%v", err)
 	}
-	if !strings.Contains(err.Error(), "4503599.6 GB needed") { // one row of 2^50 floats: of two items, one may be the row that is there
+	// one row of 2^50 floats: of two items, one may be the row that is there
+	if !strings.Contains(err.Error(), "4503599.6 GB needed") {
 		t.Errorf("%v", err)
 	}
 	for n, refused := range map[int]bool{0: false, 1: false, 2: true} { // as many rows as items are there

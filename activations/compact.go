@@ -61,7 +61,8 @@ func (c *Cache) countSmall() (n int, err error) {
 	names, err := shardNames(c.dir)
 	for _, name := range names {
 		info, err := os.Stat(filepath.Join(c.dir, name))
-		if err == nil && info.Size() < int64(c.shardRows()/2*(c.key.Features*4+400)) { // 400: a generous path, label and digest
+		// 400: a generous path, label and digest
+		if err == nil && info.Size() < int64(c.shardRows()/2*(c.key.Features*4+400)) {
 			n++
 		}
 	}
@@ -104,7 +105,8 @@ func mergeRows(shards []*shard, features int) *rows {
 		}
 	}
 	slices.SortFunc(refs, func(a, b ref) int {
-		return cmp.Or(slices.Compare(a.digest[:], b.digest[:]), strings.Compare(a.path, b.path), strings.Compare(a.label, b.label))
+		return cmp.Or(slices.Compare(a.digest[:], b.digest[:]), strings.Compare(a.path, b.path),
+			strings.Compare(a.label, b.label))
 	})
 	refs = slices.CompactFunc(refs, func(a, b ref) bool { return a.digest == b.digest })
 	out := &rows{}

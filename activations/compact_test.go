@@ -43,7 +43,8 @@ func holdsRows(t *testing.T, what string, c *Cache, n int) {
 		t.Errorf("%s: %d rows, want %d", what, c.Len(), n)
 	}
 	for i := range n {
-		if row, ok := c.row(numbered(i)); !ok || len(row) != c.Features() || row[0] != float32(i) || row[len(row)-1] != float32(i) {
+		if row, ok := c.row(numbered(i)); !ok || len(row) != c.Features() || row[0] != float32(i) ||
+			row[len(row)-1] != float32(i) {
 			t.Fatalf("%s: row %d is %v", what, i, row)
 		}
 	}

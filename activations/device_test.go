@@ -130,7 +130,8 @@ func TestFedWithoutPause(t *testing.T) {
 		change.Broadcast()
 		return nil
 	}
-	if r, err := open(t, t.TempDir(), 4).Fill(t.Context(), items, d, load, FillOptions{Workers: workers, Runs: runs}); err != nil || r.Computed != n {
+	if r, err := open(t, t.TempDir(), 4).Fill(t.Context(), items, d, load,
+		FillOptions{Workers: workers, Runs: runs}); err != nil || r.Computed != n {
 		t.Errorf("%d computed, %v", r.Computed, err)
 	}
 	if most != runs {

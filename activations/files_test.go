@@ -28,7 +28,8 @@ func TestFilesThatAreNoPhotographs(t *testing.T) {
 	if err := os.Mkdir(items[3].File, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"empty: the file is empty", "too_large: 257 MB, more than 256 MB", "too_large: 300 MB, more than 256 MB", "unreadable: not a plain file"}
+	want := []string{"empty: the file is empty", "too_large: 257 MB, more than 256 MB",
+		"too_large: 300 MB, more than 256 MB", "unreadable: not a plain file"}
 	r := fill(t, open(t, t.TempDir(), 8), items, FillOptions{})
 	counts(t, "no photographs", r, 2, 0, 0, len(want))
 	for i, b := range r.Skipped {
@@ -155,7 +156,8 @@ func TestWhatIsWrongWithAFile(t *testing.T) {
 	if err != nil || len(r.Skipped) != 4 {
 		t.Fatal(r, err)
 	}
-	for i, want := range []string{"failed: too bright", "unreadable: the decoder failed: index out of range (", "unsupported: no picture", "failed: too bright"} {
+	for i, want := range []string{"failed: too bright", "unreadable: the decoder failed: index out of range (",
+		"unsupported: no picture", "failed: too bright"} {
 		if got := r.Skipped[i].Status + ": " + r.Skipped[i].Reason; !strings.HasPrefix(got, want) {
 			t.Errorf("%s, want %s", got, want)
 		}
@@ -163,7 +165,8 @@ func TestWhatIsWrongWithAFile(t *testing.T) {
 	if !strings.Contains(r.Skipped[1].Reason, "fakeLoad") {
 		t.Errorf("%s does not say where", r.Skipped[1].Reason)
 	}
-	r = fill(t, open(t, t.TempDir(), 8), items, FillOptions{Status: func(err error) (string, string) { return "of mine", err.Error() + "!" }})
+	r = fill(t, open(t, t.TempDir(), 8), items,
+		FillOptions{Status: func(err error) (string, string) { return "of mine", err.Error() + "!" }})
 	if len(r.Skipped) != 2 || r.Skipped[1].Status != "of mine" || r.Skipped[1].Reason != "no picture!" {
 		t.Errorf("%+v", r.Skipped)
 	}
@@ -172,7 +175,8 @@ func TestWhatIsWrongWithAFile(t *testing.T) {
 func TestFillRefuses(t *testing.T) {
 	items := photos(t, 1)
 	c := open(t, t.TempDir(), 8)
-	if _, err := c.Fill(t.Context(), items, &fakeBody{features: 9}, fakeLoad, FillOptions{}); err == nil || !strings.Contains(err.Error(), "9 features, the cache was opened for 8") {
+	if _, err := c.Fill(t.Context(), items, &fakeBody{features: 9}, fakeLoad, FillOptions{}); err == nil ||
+		!strings.Contains(err.Error(), "9 features, the cache was opened for 8") {
 		t.Errorf("%v", err)
 	}
 	for size, ok := range map[int]bool{-1: false, 0: false, 1: true} {
@@ -214,7 +218,8 @@ func TestOtherItemsDoNotWait(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	warned := ""
-	r, err := open(t, dir, 8).Fill(ctx, items[4:], &fakeBody{features: 8}, fakeLoad, FillOptions{Warn: func(s string) { warned = s }})
+	r, err := open(t, dir, 8).Fill(ctx, items[4:], &fakeBody{features: 8}, fakeLoad,
+		FillOptions{Warn: func(s string) { warned = s }})
 	if err != nil || r.Computed != 4 || warned != "" {
 		t.Errorf("%+v, %v, warned %q", r, err, warned)
 	}

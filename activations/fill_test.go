@@ -138,7 +138,8 @@ func content(t testing.TB, c *Cache) []string {
 		}
 		for _, b := range s.batches {
 			for i, d := range b.digests {
-				all = append(all, fmt.Sprintf("%v %s %s %x", d, b.paths.at(i), b.labels.at(i), b.features[i*c.Features():][:c.Features()]))
+				all = append(all, fmt.Sprintf("%v %s %s %x", d, b.paths.at(i), b.labels.at(i),
+					b.features[i*c.Features():][:c.Features()]))
 			}
 		}
 		if err := s.close(); err != nil {
@@ -153,7 +154,8 @@ func TestFillThenReuse(t *testing.T) {
 	dir, items := t.TempDir(), photos(t, 100)
 	c := open(t, dir, 8)
 	var last [3]int
-	o := FillOptions{Workers: 3, Batch: 16, ShardRows: 24, Progress: func(done, total, computed int) { last = [3]int{done, total, computed} }}
+	o := FillOptions{Workers: 3, Batch: 16, ShardRows: 24,
+		Progress: func(done, total, computed int) { last = [3]int{done, total, computed} }}
 	counts(t, "first", fill(t, c, items, o), 100, 0, 0, 0)
 	if last != [3]int{100, 100, 100} {
 		t.Errorf("last progress %v", last)
@@ -189,7 +191,8 @@ func TestChangeOneFile(t *testing.T) {
 	write(t, items[7].File, "another photo")
 	items = append(items[:20], items[21:]...) // and one deleted
 	extra := photos(t, 41)[40]
-	counts(t, "one changed, one added, one deleted", fill(t, open(t, dir, 4), append(items, extra), FillOptions{}), 2, 38, 0, 0)
+	counts(t, "one changed, one added, one deleted", fill(t, open(t, dir, 4), append(items, extra), FillOptions{}), 2, 38,
+		0, 0)
 }
 
 func TestDuplicatesAndBadFiles(t *testing.T) {
@@ -205,8 +208,11 @@ func TestDuplicatesAndBadFiles(t *testing.T) {
 	c := open(t, t.TempDir(), 4)
 	r := fill(t, c, items, FillOptions{Batch: 3})
 	counts(t, "mixed", r, 4, 0, 1, 5)
-	for i, want := range []string{"unsupported: no picture", "unsupported: no picture", "empty: the file is empty", "unreadable: the decoder failed: index out of range", map[bool]string{true: "unreadable: no such file", false: "unreadable: "}[runtime.GOOS != "windows"]} {
-		if got := r.Skipped[i].Status + ": " + r.Skipped[i].Reason; !strings.HasPrefix(got, want) || r.Skipped[i].Path != items[4+i].Path {
+	for i, want := range []string{"unsupported: no picture", "unsupported: no picture", "empty: the file is empty",
+		"unreadable: the decoder failed: index out of range",
+		map[bool]string{true: "unreadable: no such file", false: "unreadable: "}[runtime.GOOS != "windows"]} {
+		if got := r.Skipped[i].Status + ": " + r.Skipped[i].Reason; !strings.HasPrefix(got, want) ||
+			r.Skipped[i].Path != items[4+i].Path {
 			t.Errorf("skipped %d: %s %s, want %s %s", i, r.Skipped[i].Path, got, items[4+i].Path, want)
 		}
 	}

@@ -69,7 +69,8 @@ func parseKey(b []byte) (keyFile, error) {
 		return keyFile{}, err
 	}
 	if k.Format != format || k.Features < 1 || k.Features > maxFeatures {
-		return keyFile{}, fmt.Errorf("format %d with %d features, this program knows format %d with 1 to %d", k.Format, k.Features, format, maxFeatures)
+		return keyFile{}, fmt.Errorf("format %d with %d features, this program knows format %d with 1 to %d", k.Format,
+			k.Features, format, maxFeatures)
 	}
 	return k, nil
 }

@@ -108,7 +108,8 @@ var lockName = regexp.MustCompile(`^lock-(compact|[0-9a-f]{16})$`)
 
 // OwnFile knows the files that this package makes in a key's folder.
 func OwnFile(name string) bool {
-	return name == "key.json" || temporary(name) || lockName.MatchString(name) || shardName.MatchString(strings.TrimSuffix(name, ".damaged"))
+	return name == "key.json" || temporary(name) || lockName.MatchString(name) ||
+		shardName.MatchString(strings.TrimSuffix(name, ".damaged"))
 }
 
 // Remove deletes a key's rows, the files of this package alone. Processes that

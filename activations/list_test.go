@@ -156,10 +156,12 @@ func TestPruneLeavesOthersFolders(t *testing.T) {
 		}
 		write(t, filepath.Join(dir, name, "key.json"), "{}")
 	}
-	if removed, err := Prune(dir, PruneOptions{OlderThan: 1}); err == nil || !strings.Contains(err.Error(), "files of others") {
+	if removed, err := Prune(dir, PruneOptions{OlderThan: 1}); err == nil ||
+		!strings.Contains(err.Error(), "files of others") {
 		t.Errorf("%v, %v", removed, err)
 	}
-	for _, name := range []string{"keys/key.json", strings.Repeat("a", 31) + "/key.json", strings.Repeat("A", 32) + "/key.json"} {
+	for _, name := range []string{"keys/key.json", strings.Repeat("a", 31) + "/key.json",
+		strings.Repeat("A", 32) + "/key.json"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
 			t.Error(err)
 		}

@@ -29,7 +29,8 @@ func mapped(f *os.File, n int) ([]byte, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("MapViewOfFile", err)
 	}
-	return unsafe.Slice(*(**byte)(unsafe.Pointer(&at)), n), nil // a view is no memory of Go's: its address is no pointer to vet
+	// a view is no memory of Go's: its address is no pointer to vet
+	return unsafe.Slice(*(**byte)(unsafe.Pointer(&at)), n), nil
 }
 
 func unmap(data []byte) error {

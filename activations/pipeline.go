@@ -103,7 +103,8 @@ func newFiller(ctx context.Context, items []dataset.Item, size int, body Body, l
 		f.window <- struct{}{}
 	}
 	batches := 2*o.Runs + 1 // for each run one in the body and one waiting, and one being filled
-	f.ready, f.order, f.free = make(chan *imageBatch, batches), make(chan *imageBatch, batches), make(chan *imageBatch, batches)
+	f.ready, f.order, f.free = make(chan *imageBatch, batches), make(chan *imageBatch, batches),
+		make(chan *imageBatch, batches)
 	for range batches {
 		f.batches = append(f.batches, &imageBatch{computed: make(chan bool, 1)})
 		f.free <- f.batches[len(f.batches)-1]

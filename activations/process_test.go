@@ -80,7 +80,8 @@ func TestKilledTenTimes(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		for wanted, end := rng.IntN(4), time.Now().Add(5*time.Second); shardFiles(dir) < before+wanted && time.Now().Before(end); {
+		for wanted, end := rng.IntN(4),
+			time.Now().Add(5*time.Second); shardFiles(dir) < before+wanted && time.Now().Before(end); {
 			time.Sleep(time.Millisecond) // until it has written 0 to 3 shards
 		}
 		time.Sleep(time.Duration(rng.IntN(12)) * time.Millisecond)
@@ -140,7 +141,8 @@ func TestOverlappingFillsAtOnce(t *testing.T) {
 				return
 			}
 			body := &fakeBody{features: 8, delay: time.Millisecond}
-			if _, err := c.Fill(t.Context(), items[part*50:part*50+150], body, fakeLoad, FillOptions{Batch: 8, ShardRows: 5, Workers: 2}); err != nil {
+			if _, err := c.Fill(t.Context(), items[part*50:part*50+150], body, fakeLoad,
+				FillOptions{Batch: 8, ShardRows: 5, Workers: 2}); err != nil {
 				t.Error(err)
 			}
 			if w := c.Warnings(); len(w) > 0 {
@@ -172,7 +174,8 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	var warned string
-	r, err := open(t, dir, 8).Fill(ctx, items, &fakeBody{features: 8}, fakeLoad, FillOptions{Warn: func(s string) { warned = s }})
+	r, err := open(t, dir, 8).Fill(ctx, items, &fakeBody{features: 8}, fakeLoad,
+		FillOptions{Warn: func(s string) { warned = s }})
 	if err != context.DeadlineExceeded || r.Computed != 0 || !strings.Contains(warned, "waiting") {
 		t.Errorf("computed %d, %v, warned %q; want to wait until the deadline", r.Computed, err, warned)
 	}
@@ -195,7 +198,8 @@ func TestNothingIsDecodedAfterTheEnd(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 		return nil
 	}
-	_, err := open(t, t.TempDir(), 8).Fill(ctx, photos(t, 60), &fakeBody{features: 8}, load, FillOptions{Batch: 100, Workers: 4})
+	_, err := open(t, t.TempDir(), 8).Fill(ctx, photos(t, 60), &fakeBody{features: 8}, load,
+		FillOptions{Batch: 100, Workers: 4})
 	if n := decoding.Load(); n != 0 || err != context.Canceled {
 		t.Errorf("%v; %d photographs are still being decoded", err, n)
 	}

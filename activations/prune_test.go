@@ -14,10 +14,13 @@ import (
 func TestOwnFile(t *testing.T) {
 	const shard = "shard-0123456789abcdef-01234567.arrow"
 	for name, own := range map[string]bool{
-		"key.json": true, shard: true, shard + ".damaged": true, "." + shard + "1234567890123": true, ".key.json1234567890123": true,
-		"lock-compact": true, "lock-0123456789abcdef": true,
-		"key.json.damaged": false, "keys.json": false, "mine.txt": false, shard + ".bak": false, "a" + shard: false, strings.ToUpper(shard): false,
-		"lock-0123456789abcde": false, "lock-compact2": false, "lock-smith": false, "shard-0123456789abcdef.arrow": false, ".mine.txt1234567890123": false,
+		"key.json": true, shard: true, shard + ".damaged": true, "." + shard + "1234567890123": true,
+		".key.json1234567890123": true,
+		"lock-compact":           true, "lock-0123456789abcdef": true,
+		"key.json.damaged": false, "keys.json": false, "mine.txt": false, shard + ".bak": false, "a" + shard: false,
+		strings.ToUpper(shard): false,
+		"lock-0123456789abcde": false, "lock-compact2": false, "lock-smith": false, "shard-0123456789abcdef.arrow": false,
+		".mine.txt1234567890123": false,
 	} {
 		if OwnFile(name) != own {
 			t.Errorf("%s: %v, want %v", name, !own, own)
@@ -97,7 +100,8 @@ func TestEntries(t *testing.T) {
 	}
 	// a damaged key is listed, to be removed; what is no folder or has no key is not
 	write(t, filepath.Join(e.Dir, "key.json"), "{")
-	if again, ok := entry(e.Dir); !ok || again.Key != (Key{}) || again.Rows != 0 || again.Features != 0 || again.Bytes < 100 || time.Since(again.LastUsed) > time.Minute {
+	if again, ok := entry(e.Dir); !ok || again.Key != (Key{}) || again.Rows != 0 || again.Features != 0 ||
+		again.Bytes < 100 || time.Since(again.LastUsed) > time.Minute {
 		t.Errorf("%+v, %v", again, ok)
 	}
 	write(t, filepath.Join(dir, strings.Repeat("0", 32)), "a file")
@@ -114,7 +118,8 @@ func TestEntries(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if list, err = List(dir); err != nil || !slices.IsSortedFunc(list, func(a, b Entry) int { return strings.Compare(a.Dir, b.Dir) }) {
+	if list, err = List(dir); err != nil ||
+		!slices.IsSortedFunc(list, func(a, b Entry) int { return strings.Compare(a.Dir, b.Dir) }) {
 		t.Errorf("%+v, %v", list, err)
 	}
 }
@@ -161,7 +166,8 @@ func TestPruneThatFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	gone, err := Prune(dir, PruneOptions{KeepBytes: 1})
-	if err == nil || !strings.HasPrefix(err.Error(), "activations: ") || !strings.Contains(err.Error(), stuck) || len(gone) != 1 || gone[0].Dir != list[0].Dir {
+	if err == nil || !strings.HasPrefix(err.Error(), "activations: ") || !strings.Contains(err.Error(), stuck) ||
+		len(gone) != 1 || gone[0].Dir != list[0].Dir {
 		t.Errorf("%+v, %v", gone, err)
 	}
 	if files, err := os.ReadDir(list[1].Dir); err != nil || len(files) != 1 {

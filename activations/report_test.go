@@ -28,7 +28,8 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	if largest.Load() != 32 || most.Load() != 1 || images.Load() != 100 || len(shardsIn(t, c)) != 1 {
-		t.Errorf("batches of %d, %d runs at once, %d images, %d shards", largest.Load(), most.Load(), images.Load(), len(shardsIn(t, c)))
+		t.Errorf("batches of %d, %d runs at once, %d images, %d shards", largest.Load(), most.Load(), images.Load(),
+			len(shardsIn(t, c)))
 	}
 }
 
@@ -39,11 +40,13 @@ func TestFeedOfADevice(t *testing.T) {
 	d := &fakeDevice{fakeBody: fakeBody{features: 8}}
 	sizes := map[int]int{}
 	d.run = func(_ []float32, n int) { sizes[n]++ }
-	if _, err := open(t, t.TempDir(), 8).Fill(t.Context(), items, d, fakeLoad, FillOptions{Batch: 4}); err != nil || sizes[4] != 2 || sizes[2] != 1 {
+	if _, err := open(t, t.TempDir(), 8).Fill(t.Context(), items, d, fakeLoad, FillOptions{Batch: 4}); err != nil ||
+		sizes[4] != 2 || sizes[2] != 1 {
 		t.Errorf("batches %v, %v", sizes, err)
 	}
 	lost := errors.New("no such device")
-	if r, err := open(t, t.TempDir(), 8).Fill(t.Context(), items, unfed{d, lost}, fakeLoad, FillOptions{}); err != lost || r.Computed != 0 {
+	if r, err := open(t, t.TempDir(), 8).Fill(t.Context(), items, unfed{d, lost}, fakeLoad, FillOptions{}); err != lost ||
+		r.Computed != 0 {
 		t.Errorf("%+v, %v", r, err)
 	}
 	c := open(t, t.TempDir(), 8)
@@ -70,7 +73,8 @@ func TestBodyThatPanics(t *testing.T) {
 		}
 		return nil
 	}}
-	if r, err := c.Fill(t.Context(), items, body, fakeLoad, FillOptions{Batch: 4}); err == nil || !strings.Contains(err.Error(), "session gone") || r.Computed != 8 {
+	if r, err := c.Fill(t.Context(), items, body, fakeLoad, FillOptions{Batch: 4}); err == nil ||
+		!strings.Contains(err.Error(), "session gone") || r.Computed != 8 {
 		t.Errorf("%+v, %v", r, err)
 	}
 	counts(t, "afterwards", fill(t, c, items, FillOptions{}), 4, 8, 0, 0)
@@ -112,9 +116,10 @@ func TestProgressIsPaced(t *testing.T) {
 	items := photos(t, 60)
 	var calls [][3]int
 	body := &fakeBody{features: 8, delay: 40 * time.Millisecond}
-	r, err := open(t, t.TempDir(), 8).Fill(t.Context(), items, body, fakeLoad, FillOptions{Batch: 4, Progress: func(done, total, computed int) {
-		calls = append(calls, [3]int{done, total, computed})
-	}})
+	r, err := open(t, t.TempDir(), 8).Fill(t.Context(), items, body, fakeLoad,
+		FillOptions{Batch: 4, Progress: func(done, total, computed int) {
+			calls = append(calls, [3]int{done, total, computed})
+		}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,12 +162,13 @@ func TestDecodingEndsWithTheStream(t *testing.T) {
 		return fakeLoad(dst, data, it)
 	}
 	stop := errors.New("enough")
-	_, err := Stream(t.Context(), items, 4, &fakeBody{features: 8}, load, FillOptions{Workers: 2, Batch: 4}, func(i int, _ []float32, _ *Bad) error {
-		if i == 3 {
-			return stop
-		}
-		return nil
-	})
+	_, err := Stream(t.Context(), items, 4, &fakeBody{features: 8}, load, FillOptions{Workers: 2, Batch: 4},
+		func(i int, _ []float32, _ *Bad) error {
+			if i == 3 {
+				return stop
+			}
+			return nil
+		})
 	if err != stop || decoded.Load() > 3*4 {
 		t.Errorf("%d images decoded for 4 rows, %v", decoded.Load(), err)
 	}

@@ -39,16 +39,18 @@ func TestErrorsOfTheStorageAreNoBadPhotographs(t *testing.T) {
 			c := open(t, t.TempDir(), 8)
 			failing(t, items[7].File, number, 1000)
 			r, err := c.Fill(t.Context(), items, &fakeBody{features: 8}, fakeLoad, FillOptions{Workers: 3, Batch: 4})
-			if err == nil || failure.KindOf(err) != failure.Other || !strings.Contains(err.Error(), items[7].File) || !strings.Contains(err.Error(), "to blame, not the file") {
+			if err == nil || failure.KindOf(err) != failure.Other || !strings.Contains(err.Error(), items[7].File) ||
+				!strings.Contains(err.Error(), "to blame, not the file") {
 				t.Errorf("lasting: %+v, %v", r, err)
 			}
 			seen := 0
-			_, err = Stream(t.Context(), items, 4, &fakeBody{features: 8}, fakeLoad, FillOptions{Batch: 4}, func(i int, row []float32, bad *Bad) error {
-				if seen++; bad != nil || i >= 7 {
-					t.Errorf("item %d was told: %+v", i, bad)
-				}
-				return nil
-			})
+			_, err = Stream(t.Context(), items, 4, &fakeBody{features: 8}, fakeLoad, FillOptions{Batch: 4},
+				func(i int, row []float32, bad *Bad) error {
+					if seen++; bad != nil || i >= 7 {
+						t.Errorf("item %d was told: %+v", i, bad)
+					}
+					return nil
+				})
 			if !failure.System(err) {
 				t.Errorf("a stream, after %d rows: %v", seen, err)
 			}

@@ -27,29 +27,31 @@ func TestStreamTellsEveryItemInOrder(t *testing.T) {
 
 	next := 0
 	body := &fakeBody{features: 8}
-	r, err := Stream(t.Context(), items, testKey.Size, body, fakeLoad, FillOptions{Batch: 7, Workers: 3}, func(i int, features []float32, bad *Bad) error {
-		if i != next {
-			t.Fatalf("item %d after %d", i, next-1)
-		}
-		next++
-		switch {
-		case bad != nil && (ok[i] || bad.Path != items[i].Path):
-			t.Errorf("item %d: %+v, Fill has a row", i, bad)
-		case bad == nil && !slices.Equal(features, x[i*8:i*8+8]):
-			t.Errorf("item %d: %v, Fill gives %v", i, features, x[i*8:i*8+8])
-		}
-		return nil
-	})
+	r, err := Stream(t.Context(), items, testKey.Size, body, fakeLoad, FillOptions{Batch: 7, Workers: 3},
+		func(i int, features []float32, bad *Bad) error {
+			if i != next {
+				t.Fatalf("item %d after %d", i, next-1)
+			}
+			next++
+			switch {
+			case bad != nil && (ok[i] || bad.Path != items[i].Path):
+				t.Errorf("item %d: %+v, Fill has a row", i, bad)
+			case bad == nil && !slices.Equal(features, x[i*8:i*8+8]):
+				t.Errorf("item %d: %v, Fill gives %v", i, features, x[i*8:i*8+8])
+			}
+			return nil
+		})
 	if err != nil || next != 50 || r.Computed != 47 {
 		t.Errorf("%d items, %d computed, %v", next, r.Computed, err)
 	}
 	stop := errors.New("disk full")
-	_, err = Stream(t.Context(), items, testKey.Size, body, fakeLoad, FillOptions{}, func(i int, _ []float32, _ *Bad) error {
-		if i == 9 {
-			return stop
-		}
-		return nil
-	})
+	_, err = Stream(t.Context(), items, testKey.Size, body, fakeLoad, FillOptions{},
+		func(i int, _ []float32, _ *Bad) error {
+			if i == 9 {
+				return stop
+			}
+			return nil
+		})
 	if err != stop {
 		t.Errorf("error %v, want that of emit", err)
 	}
@@ -60,7 +62,8 @@ func TestRowsDoNotDependOnWorkersOrBatch(t *testing.T) {
 	write(t, items[50].File, "photo 2")
 	write(t, items[51].File, "bad")
 	var want []string
-	for _, o := range []FillOptions{{Workers: 1, Batch: 1}, {Workers: 8, Batch: 16}, {Workers: 3, Batch: 200}, {Workers: 4, Batch: 4, Runs: 5}} {
+	for _, o := range []FillOptions{{Workers: 1, Batch: 1}, {Workers: 8, Batch: 16}, {Workers: 3, Batch: 200},
+		{Workers: 4, Batch: 4, Runs: 5}} {
 		c := open(t, t.TempDir(), 8)
 		fill(t, c, items, o)
 		if got := content(t, c); want == nil {
@@ -84,7 +87,8 @@ func TestRowsDoNotDependOnWorkersOrBatch(t *testing.T) {
 	}
 }
 
-// While the body is stuck, images are decoded until the batches are full: the one in the body, one that waits, one more.
+// While the body is stuck, images are decoded until the batches are full: the one in the body, one that waits, one
+// more.
 func TestDecodingWaitsForTheBody(t *testing.T) {
 	items := photos(t, 200)
 	var decoded atomic.Int64
@@ -105,7 +109,8 @@ func TestDecodingWaitsForTheBody(t *testing.T) {
 		most = max(most, decoded.Load()-4*(run-1))
 		return nil
 	}
-	if _, err := open(t, t.TempDir(), 8).Fill(t.Context(), items, body, load, FillOptions{Batch: 4, Workers: 4}); err != nil {
+	if _, err := open(t, t.TempDir(), 8).Fill(t.Context(), items, body, load,
+		FillOptions{Batch: 4, Workers: 4}); err != nil {
 		t.Fatal(err)
 	}
 	if most > 3*4 {
@@ -123,7 +128,8 @@ func TestBodyErrorKeepsWhatIsDone(t *testing.T) {
 		return nil
 	}}
 	c := open(t, t.TempDir(), 8)
-	if r, err := c.Fill(t.Context(), items, body, fakeLoad, FillOptions{Batch: 10}); !errors.Is(err, broken) || r.Computed != 20 {
+	if r, err := c.Fill(t.Context(), items, body, fakeLoad, FillOptions{Batch: 10}); !errors.Is(err, broken) ||
+		r.Computed != 20 {
 		t.Errorf("computed %d, %v", r.Computed, err)
 	}
 	counts(t, "afterwards", fill(t, c, items, FillOptions{}), 20, 20, 0, 0)
@@ -142,13 +148,14 @@ func TestRunsAtOnce(t *testing.T) {
 		return (&fakeBody{features: 8}).Run(t.Context(), images, n, features)
 	})
 	next := 0
-	r, err := Stream(t.Context(), items, testKey.Size, body, fakeLoad, FillOptions{Batch: 4, Runs: 3}, func(i int, _ []float32, _ *Bad) error {
-		if i != next {
-			t.Fatalf("item %d after %d", i, next-1)
-		}
-		next++
-		return nil
-	})
+	r, err := Stream(t.Context(), items, testKey.Size, body, fakeLoad, FillOptions{Batch: 4, Runs: 3},
+		func(i int, _ []float32, _ *Bad) error {
+			if i != next {
+				t.Fatalf("item %d after %d", i, next-1)
+			}
+			next++
+			return nil
+		})
 	if err != nil || next != 60 || r.Computed != 60 || most.Load() < 2 || most.Load() > 3 {
 		t.Errorf("%d items, %d computed, %d at once, %v", next, r.Computed, most.Load(), err)
 	}
@@ -167,7 +174,8 @@ func TestRunsAtOnce(t *testing.T) {
 		return (&fakeBody{features: 8}).Run(context.Background(), images, n, features)
 	})
 	c := open(t, t.TempDir(), 8)
-	if r, err := c.Fill(t.Context(), items, failing, fakeLoad, FillOptions{Batch: 4, Runs: 2}); !errors.Is(err, broken) || r.Computed > 4 {
+	if r, err := c.Fill(t.Context(), items, failing, fakeLoad, FillOptions{Batch: 4, Runs: 2}); !errors.Is(err, broken) ||
+		r.Computed > 4 {
 		t.Errorf("computed %d, %v", r.Computed, err)
 	}
 	if r := fill(t, c, items, FillOptions{}); r.Computed+r.Reused != 60 {

@@ -167,7 +167,8 @@ func openPhoto(name string) (*os.File, int64, error) {
 		case info.Size() == 0:
 			return nil, 0, &badFile{"empty", "the file is empty", nil}
 		case info.Size() > reading.MaxPhoto:
-			return nil, 0, &badFile{"too_large", fmt.Sprintf("%d MB, more than %d MB", info.Size()>>20, reading.MaxPhoto>>20), nil}
+			return nil, 0, &badFile{"too_large", fmt.Sprintf("%d MB, more than %d MB", info.Size()>>20, reading.MaxPhoto>>20),
+				nil}
 		}
 		var file *os.File
 		if file, err = os.Open(name); err == nil {

@@ -61,7 +61,8 @@ func TestMemoryIsGivenBack(t *testing.T) {
 	photo := readFile(t, "..", "testdata", "images", "420.jpg")
 	p := Preprocess{Size: 8, Std: [3]float32{1, 1, 1}}
 	x := make([]float32, p.Len())
-	for name, data := range map[string][]byte{"sound": photo, "cut": photo[:len(photo)/2], "strip": encodePNG(t, noise(3000, 1, 1).rgba()), "none": nil} {
+	for name, data := range map[string][]byte{"sound": photo, "cut": photo[:len(photo)/2],
+		"strip": encodePNG(t, noise(3000, 1, 1).rgba()), "none": nil} {
 		_, _ = Decode(data, Limits{})
 		allBack(t, name)
 		_ = p.Load(x, data, Limits{})
@@ -70,10 +71,12 @@ func TestMemoryIsGivenBack(t *testing.T) {
 	defer func(c codec) { codecs["png"] = c }(codecs["png"])
 	open := func([]byte, Limits) (*file, error) { panic("index out of range") }
 	decode := func([]byte, Limits) (*file, error) {
-		return &file{width: 1, height: 1, bytes: 99, decode: func(context.Context, Limits) (picture, error) { panic("index out of range") }}, nil
+		return &file{width: 1, height: 1, bytes: 99,
+			decode: func(context.Context, Limits) (picture, error) { panic("index out of range") }}, nil
 	}
 	failing := func([]byte, Limits) (*file, error) {
-		return &file{width: 1, height: 1, bytes: 99, decode: func(context.Context, Limits) (picture, error) { return nil, errors.New("index out of range") }}, nil
+		return &file{width: 1, height: 1, bytes: 99,
+			decode: func(context.Context, Limits) (picture, error) { return nil, errors.New("index out of range") }}, nil
 	}
 	for name, c := range map[string]codec{"open": {"PNG", open}, "decode": {"PNG", decode}, "error": {"PNG", failing}} {
 		codecs["png"] = c
@@ -119,9 +122,11 @@ func TestAllowed(t *testing.T) {
 		limit  int64
 		status Status
 	}{
-		{1, 1, 1, ""}, {30, 20, 600, ""}, {20, 30, 600, ""}, {30, 20, 599, TooLarge}, {601, 1, 600, TooLarge}, {1, 601, 600, TooLarge},
+		{1, 1, 1, ""}, {30, 20, 600, ""}, {20, 30, 600, ""}, {30, 20, 599, TooLarge}, {601, 1, 600, TooLarge},
+		{1, 601, 600, TooLarge},
 		{0, 5, 0, Unreadable}, {5, 0, 0, Unreadable}, {-1, 5, 0, Unreadable}, {5, -1, 0, Unreadable}, {-5, -5, 0, Unreadable},
-		{20000, 10000, 0, ""}, {20000, 10001, 0, TooLarge}, {20000, 10000, -1, ""}, {1 << 31, 1 << 31, 1 << 61, TooLarge}, {1 << 31, 1 << 31, 1 << 62, ""},
+		{20000, 10000, 0, ""}, {20000, 10001, 0, TooLarge}, {20000, 10000, -1, ""}, {1 << 31, 1 << 31, 1 << 61, TooLarge},
+		{1 << 31, 1 << 31, 1 << 62, ""},
 	} {
 		err := (&file{width: c.w, height: c.h}).allowed(Limits{MaxPixels: c.limit})
 		if c.status == "" && err == nil {

@@ -75,7 +75,8 @@ func TestFlattenKinds(t *testing.T) {
 	}
 	wide := func(c color.Color) [3]float64 {
 		r, g, b, a := c.RGBA()
-		return [3]float64{over(float64(r), float64(a), 65535, true), over(float64(g), float64(a), 65535, true), over(float64(b), float64(a), 65535, true)}
+		return [3]float64{over(float64(r), float64(a), 65535, true), over(float64(g), float64(a), 65535, true),
+			over(float64(b), float64(a), 65535, true)}
 	}
 	for name, c := range map[string]struct {
 		m    sub
@@ -91,7 +92,8 @@ func TestFlattenKinds(t *testing.T) {
 		"palette": {&image.Paletted{Pix: drawn(s, 63), Stride: 9, Rect: full, Palette: palette}, func(x, y int) [3]float64 {
 			return [3]float64{}
 		}, 0.51},
-		"webp": {&alpha.YCbCr, func(x, y int) [3]float64 { i := 9*y + x; return video(alpha.Y[i], alpha.Cb[i], alpha.Cr[i]) }, 1.5},
+		"webp": {&alpha.YCbCr, func(x, y int) [3]float64 { i := 9*y + x; return video(alpha.Y[i], alpha.Cb[i], alpha.Cr[i]) },
+			1.5},
 		"webp with alpha": {alpha, func(x, y int) [3]float64 {
 			i := 9*y + x
 			v := video(alpha.Y[i], alpha.Cb[i], alpha.Cr[i])
@@ -105,13 +107,15 @@ func TestFlattenKinds(t *testing.T) {
 			c.want = func(x, y int) [3]float64 {
 				n := palette[p.Pix[9*y+x]].(color.NRGBA)
 				a := float64(n.A)
-				return [3]float64{over(float64(n.R), a, 255, false), over(float64(n.G), a, 255, false), over(float64(n.B), a, 255, false)}
+				return [3]float64{over(float64(n.R), a, 255, false), over(float64(n.G), a, 255, false),
+					over(float64(n.B), a, 255, false)}
 			}
 		} else if p, ok := c.m.(*image.NRGBA); ok {
 			c.want = func(x, y int) [3]float64 {
 				n := p.NRGBAAt(x, y)
 				a := float64(n.A)
-				return [3]float64{over(float64(n.R), a, 255, false), over(float64(n.G), a, 255, false), over(float64(n.B), a, 255, false)}
+				return [3]float64{over(float64(n.R), a, 255, false), over(float64(n.G), a, 255, false),
+					over(float64(n.B), a, 255, false)}
 			}
 		} else if c.want == nil {
 			c.want = func(x, y int) [3]float64 { return wide(c.m.At(x, y)) }
@@ -135,7 +139,8 @@ func TestFlattenKinds(t *testing.T) {
 }
 
 func TestFlattenRefuses(t *testing.T) {
-	for _, r := range []image.Rectangle{{}, image.Rect(0, 0, 10, 7), image.Rect(0, 0, 9, 8), image.Rect(-1, 0, 9, 7), image.Rect(0, -1, 9, 7)} {
+	for _, r := range []image.Rectangle{{}, image.Rect(0, 0, 10, 7), image.Rect(0, 0, 9, 8), image.Rect(-1, 0, 9, 7),
+		image.Rect(0, -1, 9, 7)} {
 		_, err := flatten(t.Context(), image.NewGray(r), 9, 7)
 		wantStatus(t, r.String(), err, Unreadable, "declares 9 × 7")
 	}
@@ -153,7 +158,8 @@ func TestVideoColours(t *testing.T) {
 	for _, c := range []struct {
 		matrix int
 		kr, kb float64
-	}{{1, 0.2126, 0.0722}, {2, 0.299, 0.114}, {5, 0.299, 0.114}, {6, 0.299, 0.114}, {9, 0.2627, 0.0593}, {10, 0.2627, 0.0593}} {
+	}{{1, 0.2126, 0.0722}, {2, 0.299, 0.114}, {5, 0.299, 0.114}, {6, 0.299, 0.114}, {9, 0.2627, 0.0593}, {10, 0.2627,
+		0.0593}} {
 		for _, full := range []bool{true, false} {
 			for _, sub := range [][2]int{{1, 1}, {2, 1}, {2, 2}, {0, 0}} {
 				p := &heif.Picture{Width: w, Height: h, Stride: 13, Y: drawn(s, 13*h), H: max(1, sub[0]), V: max(1, sub[1])}
@@ -253,7 +259,8 @@ func TestHEIFOfRGB(t *testing.T) {
 							if im.Width != cw || im.Height != ch {
 								t.Fatalf("%d × %d after %d turns", im.Width, im.Height, turn)
 							}
-							closeTo(t, fmt.Sprintf("avif %v, turn %d, mirror %v, wide %v", avif, turn, mirror, wide), im.Pix[3*(y*cw+x):], v, 0.51)
+							closeTo(t, fmt.Sprintf("avif %v, turn %d, mirror %v, wide %v", avif, turn, mirror, wide), im.Pix[3*(y*cw+x):], v,
+								0.51)
 						}
 					}
 				}
@@ -274,7 +281,8 @@ func TestJPEGColours(t *testing.T) {
 		p := newSamples(planes, &jpeg.Header{Width: w, Height: h})
 		p.model = model
 		im := p.image()
-		if g := p.geometry(); im.Width != w || im.Height != h || g.w != w || g.fullH != h || g.extW != w || g.extH != h || g.x != 0 {
+		if g := p.geometry(); im.Width != w || im.Height != h || g.w != w || g.fullH != h || g.extW != w || g.extH != h ||
+			g.x != 0 {
 			t.Fatalf("%d × %d, %+v", im.Width, im.Height, g)
 		}
 		for y := range h {
@@ -287,9 +295,11 @@ func TestJPEGColours(t *testing.T) {
 				ycc := [3]float64{clip8(l + 1.402*v), clip8(l - 0.344136*u - 0.714136*v), clip8(l + 1.772*u)}
 				want := map[jpeg.Model][3]float64{
 					jpeg.Grey: {l, l, l}, jpeg.RGB: {c[0], c[1], c[2]}, jpeg.YCC: ycc,
-					jpeg.CMYK: {c[0] * ink, c[1] * ink, c[2] * ink}, jpeg.YCCK: {(255 - ycc[0]) * ink, (255 - ycc[1]) * ink, (255 - ycc[2]) * ink},
+					jpeg.CMYK: {c[0] * ink, c[1] * ink, c[2] * ink},
+					jpeg.YCCK: {(255 - ycc[0]) * ink, (255 - ycc[1]) * ink, (255 - ycc[2]) * ink},
 				}[model]
-				closeTo(t, fmt.Sprintf("model %v at %d, %d", model, x, y), im.Pix[3*(w*y+x):], want, map[bool]float64{true: 1.02, false: 0.52}[model == jpeg.YCCK])
+				closeTo(t, fmt.Sprintf("model %v at %d, %d", model, x, y), im.Pix[3*(w*y+x):], want,
+					map[bool]float64{true: 1.02, false: 0.52}[model == jpeg.YCCK])
 			}
 		}
 		row := make([]uint64, 4)

@@ -23,7 +23,8 @@ func TestCorpus(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !r.Right() {
-			t.Errorf("%s (%s): %s, mean %.2f of 255; want %s within %g; %s", e.File, e.Kind, r.Got, r.Mean, e.Status, e.Bound, r.Reason)
+			t.Errorf("%s (%s): %s, mean %.2f of 255; want %s within %g; %s", e.File, e.Kind, r.Got, r.Mean, e.Status, e.Bound,
+				r.Reason)
 		}
 	}
 }

@@ -170,7 +170,8 @@ func (f *file) allowed(l Limits) error {
 	case w <= 0 || h <= 0:
 		return &DecodeError{Unreadable, fmt.Sprintf("declares %d × %d pixels: nothing to see", w, h)}
 	case w > limit/h: // w*h may overflow
-		return &DecodeError{TooLarge, fmt.Sprintf("declares %d × %d pixels, more than the limit of %d; shrink it, or raise --max-pixels", w, h, limit)}
+		return &DecodeError{TooLarge, fmt.Sprintf("declares %d × %d pixels, more than the limit of %d; shrink it, or "+
+			"raise --max-pixels", w, h, limit)}
 	}
 	return nil
 }
@@ -192,13 +193,15 @@ func (c codec) failed(err error) error {
 	case errors.As(err, &own):
 		return &DecodeError{Unsupported, fmt.Sprintf("%s is not read here; save it again as plain JPEG or PNG", own)}
 	case errors.As(err, &he):
-		return &DecodeError{Unsupported, fmt.Sprintf("%s is not read here; convert it first, for example: heif-convert IN OUT.jpg", he)}
+		return &DecodeError{Unsupported, fmt.Sprintf("%s is not read here; convert it first, for example: heif-convert IN "+
+			"OUT.jpg", he)}
 	case errors.As(err, &be):
 		return &DecodeError{Unsupported, fmt.Sprintf("%s is not read here; save it again as plain JPEG or PNG", be)}
 	case errors.As(err, &te):
 		return &DecodeError{Unsupported, fmt.Sprintf("%s is not read here; save it again as plain JPEG or PNG", te)}
 	case errors.As(err, &je), errors.As(err, &pe):
-		return &DecodeError{Unsupported, fmt.Sprintf("%s with a feature that is not read here (%v); save it again as plain JPEG or PNG", c.name, err)}
+		return &DecodeError{Unsupported, fmt.Sprintf("%s with a feature that is not read here (%v); save it again as "+
+			"plain JPEG or PNG", c.name, err)}
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), err == jpeg.FormatError("short Huffman data"):
 		return &DecodeError{Unreadable, fmt.Sprintf("truncated %s file: it ends before the picture does", c.name)}
 	}

@@ -59,16 +59,21 @@ func TestStatuses(t *testing.T) {
 		{"video", ftypBox("isom\x00\x00\x00\x00mp41"), Unsupported, []string{"video"}},
 		{"JPEG XL", []byte("\xff\x0a\x00\x00"), Unsupported, []string{"JPEG XL"}},
 		{"PDF", []byte("%PDF-1.7"), Unsupported, []string{"PDF"}},
-		{"animated WebP without a frame", append([]byte("RIFF\x40\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00\x02"), make([]byte, 40)...), Unreadable, []string{"animation"}},
-		{"Git LFS", []byte("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"), Unreadable, []string{"git lfs pull"}},
+		{"animated WebP without a frame",
+			append([]byte("RIFF\x40\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00\x02"), make([]byte, 40)...), Unreadable,
+			[]string{"animation"}},
+		{"Git LFS", []byte("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"), Unreadable,
+			[]string{"git lfs pull"}},
 		{"DICOM", append(append(make([]byte, 128), "DICM"...), make([]byte, 99)...), Unsupported, []string{"DICOM"}},
 		{"ONNX Runtime", append([]byte("\x20\x00\x00\x00ORTM"), make([]byte, 99)...), Unsupported, []string{".ort"}},
 		{"PPM", []byte("P6\n1 1\n255\n\x00\x00\x00"), Unsupported, []string{"PPM", "magick"}},
-		{"TGA", append([]byte("\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x02\x00\x18\x00"), make([]byte, 12)...), Unsupported, []string{"TGA"}},
+		{"TGA", append([]byte("\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x02\x00\x18\x00"),
+			make([]byte, 12)...), Unsupported, []string{"TGA"}},
 		{"PCX", []byte("\x0a\x05\x01\x08\x00\x00"), Unsupported, []string{"PCX"}},
 		{"icon", []byte("\x00\x00\x01\x00\x01\x00\x10\x10"), Unsupported, []string{"ICO"}},
 		{"web page", []byte("<!DOCTYPE html><html><body>403</body></html>"), Unreadable, []string{"web page"}},
-		{"SVG with a header", []byte("<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>"), Unsupported, []string{"SVG"}},
+		{"SVG with a header", []byte("<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>"), Unsupported,
+			[]string{"SVG"}},
 		{"AVI", []byte("RIFF\x40\x00\x00\x00AVI LIST"), Unsupported, []string{"video", "ffmpeg"}},
 		{"zeros", make([]byte, 500), Unreadable, []string{"zeros"}},
 		{"arithmetic JPEG", bytes.Replace(photo, []byte{0xff, 0xc0}, []byte{0xff, 0xc9}, 1), Unsupported, nil},
@@ -139,7 +144,8 @@ func TestDeclaredPixelsAreCapped(t *testing.T) {
 	wantStatus(t, "599", err, TooLarge, "30 × 20", "599")
 	p := Preprocess{Size: 224, Std: [3]float32{1, 1, 1}}
 	x := make([]float32, p.Len())
-	wantStatus(t, "strip", p.Load(x, encodePNG(t, image.NewGray(image.Rect(0, 0, 30000, 10))), Limits{}), TooLarge, "strip")
+	wantStatus(t, "strip", p.Load(x, encodePNG(t, image.NewGray(image.Rect(0, 0, 30000, 10))), Limits{}), TooLarge,
+		"strip")
 }
 
 // The photographs of GOROOT/src/image/testdata: every file decodes, and gives
@@ -163,7 +169,8 @@ func TestGoPhotographs(t *testing.T) {
 		lossless := "video-001.png"
 		if strings.Contains(e.Name(), "gray") {
 			lossless = "video-005.gray.png"
-		} else if _, err := os.Stat(filepath.Join(dir, strings.TrimSuffix(e.Name(), filepath.Ext(e.Name()))+".png")); err == nil {
+		} else if _, err := os.Stat(filepath.Join(dir,
+			strings.TrimSuffix(e.Name(), filepath.Ext(e.Name()))+".png")); err == nil {
 			lossless = strings.TrimSuffix(e.Name(), filepath.Ext(e.Name())) + ".png"
 		}
 		original := mustDecode(t, readFile(t, dir, lossless))
@@ -209,11 +216,14 @@ func TestKindsOfPixels(t *testing.T) {
 		{"png palette alpha", encodePNG(t, paletted), onWhite},
 		{"png 16 bits keeps the high byte", encodePNG(t, nrgba64), [3]uint8{0x12, 0xff, 0}},
 		{"png 16-bit grey", encodePNG(t, gray16), [3]uint8{0x12, 0x12, 0x12}},
-		{"tiff 16-bit grey", encode(func(b *bytes.Buffer) error { return tiff.Encode(b, gray16, nil) }), [3]uint8{0x12, 0x12, 0x12}},
+		{"tiff 16-bit grey", encode(func(b *bytes.Buffer) error { return tiff.Encode(b, gray16, nil) }),
+			[3]uint8{0x12, 0x12, 0x12}},
 		{"tiff alpha", encode(func(b *bytes.Buffer) error { return tiff.Encode(b, nrgba, nil) }), onWhite},
 		{"bmp", encode(func(b *bytes.Buffer) error { return bmp.Encode(b, nrgba64) }), [3]uint8{0x12, 0xff, 0}},
 		{"gif", encode(func(b *bytes.Buffer) error {
-			return gif.EncodeAll(b, &gif.GIF{Image: []*image.Paletted{image.NewPaletted(r, color.Palette{color.RGBA{9, 8, 7, 255}, color.White})}, Delay: []int{0}})
+			return gif.EncodeAll(b,
+				&gif.GIF{Image: []*image.Paletted{image.NewPaletted(r, color.Palette{color.RGBA{9, 8, 7, 255}, color.White})},
+					Delay: []int{0}})
 		}), [3]uint8{9, 8, 7}},
 	} {
 		im := mustDecode(t, c.data)
@@ -226,8 +236,10 @@ func TestKindsOfPixels(t *testing.T) {
 // A photograph through Load, and through Decode and Valid, is one tensor.
 func TestLoadIsDecodeAndValid(t *testing.T) {
 	dir := goPhotos(t)
-	for _, name := range []string{"video-001.jpeg", "video-001.q50.420.progressive.jpeg", "video-001.q50.422.jpeg", "video-001.q50.440.jpeg",
-		"video-001.q50.411.jpeg", "video-001.cmyk.jpeg", "video-001.rgb.jpeg", "video-005.gray.jpeg", "video-001.png", "video-001.5bpp.gif"} {
+	for _, name := range []string{"video-001.jpeg", "video-001.q50.420.progressive.jpeg", "video-001.q50.422.jpeg",
+		"video-001.q50.440.jpeg",
+		"video-001.q50.411.jpeg", "video-001.cmyk.jpeg", "video-001.rgb.jpeg", "video-005.gray.jpeg", "video-001.png",
+		"video-001.5bpp.gif"} {
 		for _, resample := range []string{NFNT, Area} {
 			p := Preprocess{Size: 60, Mean: ImageNetMean, Std: ImageNetStd, Resample: resample}
 			data := readFile(t, dir, name)

@@ -14,17 +14,20 @@ import (
 )
 
 func TestParseDepth(t *testing.T) {
-	for text, want := range map[string]Depth{"": {}, "auto": {Auto: true}, "0,4095": {Max: 4095}, " -5 , 2.5 ": {Min: -5, Max: 2.5}, "1e-3,1": {Min: 1e-3, Max: 1}} {
+	for text, want := range map[string]Depth{"": {}, "auto": {Auto: true}, "0,4095": {Max: 4095},
+		" -5 , 2.5 ": {Min: -5, Max: 2.5}, "1e-3,1": {Min: 1e-3, Max: 1}} {
 		if d, err := ParseDepth(text); err != nil || d != want {
 			t.Errorf("%q: %+v, %v", text, d, err)
 		}
 	}
-	for _, text := range []string{"Auto", ",", "1,", ",1", "1 2", "1,2,3", "0,inf", "-inf,0", "nan,1", "0,nan", "3,3", "3,2"} {
+	for _, text := range []string{"Auto", ",", "1,", ",1", "1 2", "1,2,3", "0,inf", "-inf,0", "nan,1", "0,nan", "3,3",
+		"3,2"} {
 		if d, err := ParseDepth(text); err == nil || d != (Depth{}) {
 			t.Errorf("%q: %+v, %v", text, d, err)
 		}
 	}
-	for text, d := range map[string]Depth{"": {}, "auto": {Auto: true}, "-1.5,70000": {Min: -1.5, Max: 70000}, "0,1": {Max: 1}} {
+	for text, d := range map[string]Depth{"": {}, "auto": {Auto: true}, "-1.5,70000": {Min: -1.5, Max: 70000},
+		"0,1": {Max: 1}} {
 		if d.String() != text {
 			t.Errorf("%+v is %q", d, d.String())
 		}
@@ -66,7 +69,8 @@ func mapped(d Depth, v, lo, hi, full float64) float64 {
 	return (v - d.Min) / (d.Max - d.Min) * full
 }
 
-var depths = []Depth{{}, {Auto: true}, {Min: 1000, Max: 3000}, {Min: 0, Max: 4095}, {Min: 1200, Max: 65535}, {Max: 65535}}
+var depths = []Depth{{}, {Auto: true}, {Min: 1000, Max: 3000}, {Min: 0, Max: 4095}, {Min: 1200, Max: 65535},
+	{Max: 65535}}
 
 // Each sample of colour by arithmetic; alpha stays, and neighbours are not touched.
 func TestMapDeep(t *testing.T) {
@@ -178,8 +182,10 @@ func TestTIFFSamplesOnWhite(t *testing.T) {
 						}
 						want[c] = over(max(0, min(v, full)), a, full, premultiplied)
 					}
-					tol := map[string]float64{"8 bits": 0.51, "16 bits": 1.01, "floats": 1.6}[kind] // a colour and its alpha are rounded
-					closeTo(t, fmt.Sprintf("%s, %d channels, premultiplied %v, pixel %d", kind, channels, premultiplied, px), im.Pix[3*px:], want, tol)
+					// a colour and its alpha are rounded
+					tol := map[string]float64{"8 bits": 0.51, "16 bits": 1.01, "floats": 1.6}[kind]
+					closeTo(t, fmt.Sprintf("%s, %d channels, premultiplied %v, pixel %d", kind, channels, premultiplied, px),
+						im.Pix[3*px:], want, tol)
 				}
 			}
 		}
@@ -235,7 +241,8 @@ func TestMapSamples(t *testing.T) {
 					if v != v || math.IsInf(v, 0) {
 						continue
 					}
-					if tol := map[string]float64{"16 bits": 0.51, "floats": 1e-4 * (1 + math.Abs(want))}[kind]; math.Abs(got-want) > tol {
+					if tol := map[string]float64{"16 bits": 0.51,
+						"floats": 1e-4 * (1 + math.Abs(want))}[kind]; math.Abs(got-want) > tol {
 						t.Fatalf("%s, %d channels, %+v: sample %d of %g is %g, want %g", kind, channels, d, i, v, got, want)
 					}
 				}

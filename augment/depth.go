@@ -28,7 +28,8 @@ func ParseDepth(text string) (Depth, error) {
 	a, err1 := strconv.ParseFloat(strings.TrimSpace(lo), 64)
 	b, err2 := strconv.ParseFloat(strings.TrimSpace(hi), 64)
 	if !ok || err1 != nil || err2 != nil || !(a < b) || math.IsInf(a, 0) || math.IsInf(b, 0) {
-		return Depth{}, fmt.Errorf("augment: depth range %q; give the samples that are black and white, such as 0,4095, or auto", text)
+		return Depth{}, fmt.Errorf("augment: depth range %q; give the samples that are black and white, such as 0,4095, "+
+			"or auto", text)
 	}
 	return Depth{Min: a, Max: b}, nil
 }

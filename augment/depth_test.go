@@ -39,7 +39,8 @@ func TestDepthRange(t *testing.T) {
 		if err != nil || d.String() != c.depth {
 			t.Fatalf("%q: %v, %v", c.depth, d, err)
 		}
-		im, err = Decode(data, Limits{Depth: d, Narrow: func(lo, hi float64) { t.Errorf("%s: told of %g to %g", c.name, lo, hi) }})
+		im, err = Decode(data,
+			Limits{Depth: d, Narrow: func(lo, hi float64) { t.Errorf("%s: told of %g to %g", c.name, lo, hi) }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,7 +48,8 @@ func TestDepthRange(t *testing.T) {
 			t.Errorf("%s: worst %d", c.name, worst)
 		}
 	}
-	if _, err := Decode(encodePNG(t, ramp16(0, 257)[0]), Limits{Narrow: func(lo, hi float64) { t.Errorf("told of %g to %g", lo, hi) }}); err != nil {
+	if _, err := Decode(encodePNG(t, ramp16(0, 257)[0]),
+		Limits{Narrow: func(lo, hi float64) { t.Errorf("told of %g to %g", lo, hi) }}); err != nil {
 		t.Fatal(err)
 	}
 	for _, text := range []string{"1", "a,b", "2,1", "1,1", "0,inf", "nan,1"} {
@@ -55,7 +57,8 @@ func TestDepthRange(t *testing.T) {
 			t.Errorf("%q is %v", text, d)
 		}
 	}
-	p, q := Preprocess{Size: 4, Std: [3]float32{1, 1, 1}}, Preprocess{Size: 4, Std: [3]float32{1, 1, 1}, Depth: Depth{Auto: true}}
+	p, q := Preprocess{Size: 4, Std: [3]float32{1, 1, 1}},
+		Preprocess{Size: 4, Std: [3]float32{1, 1, 1}, Depth: Depth{Auto: true}}
 	if p.String() == q.String() {
 		t.Error("the range is not in the key")
 	}

@@ -73,14 +73,15 @@ func TestExifOrientation(t *testing.T) {
 			data []byte
 			want int
 		}{
-			"of another type":  {exif(order, 0, exifEntry(order, 0x0112, 2, 1, number(3, 6))), 1},
-			"of no values":     {exif(order, 0, exifEntry(order, 0x0112, 3, 0, number(3, 6))), 1},
-			"of many values":   {exif(order, 0, many), 6},
-			"one entry of two": {append(exif(order, 0, other)[:8], append(order.AppendUint16(nil, 1), slices.Concat(other, six)...)...), 1},
-			"no TIFF":          {append(order.AppendUint16(bytes.Clone(good[:2]), 43), good[4:]...), 1},
-			"far away":         {append(order.AppendUint32(bytes.Clone(good[:4]), 0xffffffff), good[8:]...), 1},
-			"at the end":       {append(order.AppendUint32(bytes.Clone(good[:4]), uint32(len(good)-2)), good[8:]...), 1},
-			"large short":      {exif(order, 0, exifEntry(order, 0x0112, 3, 1, number(3, 0x0106))), 1},
+			"of another type": {exif(order, 0, exifEntry(order, 0x0112, 2, 1, number(3, 6))), 1},
+			"of no values":    {exif(order, 0, exifEntry(order, 0x0112, 3, 0, number(3, 6))), 1},
+			"of many values":  {exif(order, 0, many), 6},
+			"one entry of two": {append(exif(order, 0, other)[:8],
+				append(order.AppendUint16(nil, 1), slices.Concat(other, six)...)...), 1},
+			"no TIFF":     {append(order.AppendUint16(bytes.Clone(good[:2]), 43), good[4:]...), 1},
+			"far away":    {append(order.AppendUint32(bytes.Clone(good[:4]), 0xffffffff), good[8:]...), 1},
+			"at the end":  {append(order.AppendUint32(bytes.Clone(good[:4]), uint32(len(good)-2)), good[8:]...), 1},
+			"large short": {exif(order, 0, exifEntry(order, 0x0112, 3, 1, number(3, 0x0106))), 1},
 		} {
 			if got := exifOrientation(c.data); got != c.want {
 				t.Errorf("%v, %s: %d, want %d", order, name, got, c.want)
@@ -135,7 +136,8 @@ func TestExifBehindOtherSegments(t *testing.T) {
 	segment := func(marker byte, body []byte) []byte {
 		return append(binary.BigEndian.AppendUint16([]byte{0xff, marker}, uint16(len(body)+2)), body...)
 	}
-	six := append([]byte("Exif\x00\x00"), exif(binary.BigEndian, 0, exifEntry(binary.BigEndian, 0x0112, 4, 1, []byte{0, 0, 0, 6}))...)
+	six := append([]byte("Exif\x00\x00"),
+		exif(binary.BigEndian, 0, exifEntry(binary.BigEndian, 0x0112, 4, 1, []byte{0, 0, 0, 6}))...)
 	other := segment(0xe2, append([]byte("MPF\x00"), make([]byte, 65000)...))
 	xmp := segment(0xe1, append([]byte("http://ns.adobe.com/xap/1.0/\x00"), make([]byte, 60000)...))
 	for n := range 6 {

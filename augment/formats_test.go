@@ -21,11 +21,12 @@ func TestMemoryOfFormats(t *testing.T) {
 		width, height int
 		bytes         int64
 	}{
-		"png":       {"png", encodePNG(t, small), 30, 20, 11 * 600},
-		"bmp":       {"bmp", readFile(t, "..", "testdata", "images", "rgb.bmp"), 0, 0, 11},
-		"own bmp":   {"bmp", readFile(t, "..", "testdata", "corpus", "bmp_rle8.bmp"), 0, 0, 7},
-		"webp":      {"webp", still, im.Width, im.Height, 11 * int64(len(im.Pix)/3)},
-		"animation": {"webp", animated(still, image.Pt(im.Width, im.Height), image.Rect(0, 0, 100, 90)), 100, 90, 11*int64(len(im.Pix)/3) + 3*9000},
+		"png":     {"png", encodePNG(t, small), 30, 20, 11 * 600},
+		"bmp":     {"bmp", readFile(t, "..", "testdata", "images", "rgb.bmp"), 0, 0, 11},
+		"own bmp": {"bmp", readFile(t, "..", "testdata", "corpus", "bmp_rle8.bmp"), 0, 0, 7},
+		"webp":    {"webp", still, im.Width, im.Height, 11 * int64(len(im.Pix)/3)},
+		"animation": {"webp", animated(still, image.Pt(im.Width, im.Height), image.Rect(0, 0, 100, 90)), 100, 90,
+			11*int64(len(im.Pix)/3) + 3*9000},
 	} {
 		f, err := codecs[c.format].open(c.data, Limits{})
 		if err != nil {
@@ -36,7 +37,8 @@ func TestMemoryOfFormats(t *testing.T) {
 			c.width, c.height, c.bytes = whole.Width, whole.Height, c.bytes*int64(whole.Width)*int64(whole.Height)
 		}
 		if f.width != c.width || f.height != c.height || f.bytes != c.bytes || f.short {
-			t.Errorf("%s: %d × %d in %d bytes, short %v; want %d × %d in %d", name, f.width, f.height, f.bytes, f.short, c.width, c.height, c.bytes)
+			t.Errorf("%s: %d × %d in %d bytes, short %v; want %d × %d in %d", name, f.width, f.height, f.bytes, f.short, c.width,
+				c.height, c.bytes)
 		}
 	}
 }
@@ -61,7 +63,8 @@ func TestWhatLoadAsksFor(t *testing.T) {
 	var asked Limits
 	enough := errors.New("enough")
 	codecs["png"] = codec{"PNG", func([]byte, Limits) (*file, error) {
-		return &file{width: 9, height: 9, decode: func(_ context.Context, l Limits) (picture, error) { asked = l; return nil, enough }}, nil
+		return &file{width: 9, height: 9,
+			decode: func(_ context.Context, l Limits) (picture, error) { asked = l; return nil, enough }}, nil
 	}}
 	for _, c := range []struct {
 		resample string
@@ -69,8 +72,10 @@ func TestWhatLoadAsksFor(t *testing.T) {
 		want     int
 	}{{"", 8, 16}, {NFNT, 224, 448}, {Area, 224, 0}, {Area, 8, 0}} {
 		p := Preprocess{Size: c.size, Std: plain.Std, Resample: c.resample, Depth: Depth{Auto: true}}
-		err := p.Load(make([]float32, p.Len()), []byte("\x89PNG\r\n\x1a\n"), Limits{MinSide: 5, MaxPixels: 81, Depth: Depth{Max: 7}})
-		if wantStatus(t, "load", err, Unreadable, "enough"); asked.MinSide != c.want || asked.Depth != p.Depth || asked.MaxPixels != 81 {
+		err := p.Load(make([]float32, p.Len()), []byte("\x89PNG\r\n\x1a\n"),
+			Limits{MinSide: 5, MaxPixels: 81, Depth: Depth{Max: 7}})
+		if wantStatus(t, "load", err, Unreadable, "enough"); asked.MinSide != c.want || asked.Depth != p.Depth ||
+			asked.MaxPixels != 81 {
 			t.Errorf("%+v: asked for %+v", c, asked)
 		}
 	}
@@ -79,7 +84,8 @@ func TestWhatLoadAsksFor(t *testing.T) {
 // The smallest files of each format, cut by a byte anywhere near their end, are
 // never taken for whole pictures of another size.
 func TestCutFilesKeepTheirSize(t *testing.T) {
-	for _, name := range []string{"rgb.png", "rgb.bmp", "part.gif", "lossy.webp", "lossless_alpha.webp", "lzw.tif", "grey16.tif"} {
+	for _, name := range []string{"rgb.png", "rgb.bmp", "part.gif", "lossy.webp", "lossless_alpha.webp", "lzw.tif",
+		"grey16.tif"} {
 		data := readFile(t, filepath.Join("..", "testdata", "images", name))
 		whole := mustDecode(t, data)
 		for n := 1; n < 6; n++ {

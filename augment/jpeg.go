@@ -33,7 +33,8 @@ func openJPEG(data []byte, l Limits) (*file, error) {
 	}
 	pixels := int64(h.Width) * int64(h.Height)
 	if most := scansOfLimit * l.pixels(); int64(h.Scans) > most/pixels {
-		return nil, &DecodeError{TooLarge, fmt.Sprintf("a JPEG of %d scans of %d × %d pixels, which costs too much to decode; save it again, or raise --max-pixels",
+		return nil, &DecodeError{TooLarge, fmt.Sprintf("a JPEG of %d scans of %d × %d pixels, which costs too much to "+
+			"decode; save it again, or raise --max-pixels",
 			h.Scans, h.Width, h.Height)}
 	}
 	if h.Scans == 0 || pixels/64 > 8*int64(len(data)) { // a bit or more for each block of 8 × 8 pixels
@@ -67,7 +68,8 @@ func decodeJPEG(ctx context.Context, data []byte, h *jpeg.Header, l Limits) (pic
 		return ownJPEG(ctx, data, h)
 	}
 	img, err := stdjpeg.Decode(newReader(ctx, data))
-	if err == stdjpeg.FormatError("bad RST marker") { // a wrong number: libjpeg goes on with the next block, and so does this
+	// a wrong number: libjpeg goes on with the next block, and so does this
+	if err == stdjpeg.FormatError("bad RST marker") {
 		return ownJPEG(ctx, data, h)
 	}
 	if err != nil {
@@ -108,7 +110,8 @@ func suitsGo(h *jpeg.Header) bool {
 	case first.H == 3 || first.V > 2 || first.H%second.H != 0 || first.V%second.V != 0:
 		return false
 	}
-	single := second.H == 1 && second.V == 1 || !h.Progressive() && h.Scans == 1 // it miscounts others in scans of one component
+	// it miscounts others in scans of one component
+	single := second.H == 1 && second.V == 1 || !h.Progressive() && h.Scans == 1
 	return single && second.H == third.H && second.V == third.V
 }
 

@@ -33,23 +33,38 @@ func TestWhatSuitsGo(t *testing.T) {
 		h    *jpeg.Header
 		want bool
 	}{
-		{"grey", frame(base, one), true}, {"grey of large units", frame(progressive, both), true}, {"grey with restarts", set(frame(progressive, one), restarts), true},
-		{"4:4:4", frame(base, one, one, one), true}, {"4:2:2", frame(base, across, one, one), true}, {"4:2:0", frame(base, both, one, one), true},
-		{"4:4:0", frame(base, down, one, one), true}, {"4:1:1", frame(base, [2]int{4, 1}, one, one), true}, {"4:1:0", frame(base, [2]int{4, 2}, one, one), true},
+		{"grey", frame(base, one), true}, {"grey of large units", frame(progressive, both), true},
+		{"grey with restarts", set(frame(progressive, one), restarts), true},
+		{"4:4:4", frame(base, one, one, one), true}, {"4:2:2", frame(base, across, one, one), true},
+		{"4:2:0", frame(base, both, one, one), true},
+		{"4:4:0", frame(base, down, one, one), true}, {"4:1:1", frame(base, [2]int{4, 1}, one, one), true},
+		{"4:1:0", frame(base, [2]int{4, 2}, one, one), true},
 		{"progressive 4:2:0", frame(progressive, both, one, one), true},
-		{"three across", frame(base, [2]int{3, 1}, one, one), false}, {"four down", frame(base, [2]int{1, 4}, one, one), false}, {"three down", frame(base, [2]int{1, 3}, one, one), false},
-		{"unequal colours", frame(base, both, one, across), false}, {"unequal colours down", frame(base, both, one, down), false},
-		{"colours across in one scan", frame(base, both, across, across), true}, {"colours down in one scan", frame(base, both, down, down), true},
-		{"colours across, progressive", frame(progressive, both, across, across), false}, {"colours across, in scans", set(frame(base, both, across, across), scans), false},
-		{"colours down, progressive", frame(progressive, both, down, down), false}, {"4:2:0 in scans", set(frame(base, both, one, one), scans), true},
-		{"colours wider", frame(base, one, across, across), false}, {"colours higher", frame(base, one, down, down), false}, {"not a whole ratio", frame(base, [2]int{4, 1}, [2]int{3, 1}, [2]int{3, 1}), false},
-		{"restarts", set(frame(base, both, one, one), restarts), true}, {"restarts, progressive", set(frame(progressive, both, one, one), restarts), false},
-		{"restarts in scans", set(set(frame(base, both, one, one), restarts), scans), false}, {"restarts in scans, 4:4:4", set(set(frame(base, one, one, one), restarts), scans), true},
-		{"restarts, a part of the colours first", set(frame(base, across, one, one), func(h *jpeg.Header) { h.Restarts, h.Interleaved = true, false }), false},
+		{"three across", frame(base, [2]int{3, 1}, one, one), false},
+		{"four down", frame(base, [2]int{1, 4}, one, one), false}, {"three down", frame(base, [2]int{1, 3}, one, one), false},
+		{"unequal colours", frame(base, both, one, across), false},
+		{"unequal colours down", frame(base, both, one, down), false},
+		{"colours across in one scan", frame(base, both, across, across), true},
+		{"colours down in one scan", frame(base, both, down, down), true},
+		{"colours across, progressive", frame(progressive, both, across, across), false},
+		{"colours across, in scans", set(frame(base, both, across, across), scans), false},
+		{"colours down, progressive", frame(progressive, both, down, down), false},
+		{"4:2:0 in scans", set(frame(base, both, one, one), scans), true},
+		{"colours wider", frame(base, one, across, across), false}, {"colours higher", frame(base, one, down, down), false},
+		{"not a whole ratio", frame(base, [2]int{4, 1}, [2]int{3, 1}, [2]int{3, 1}), false},
+		{"restarts", set(frame(base, both, one, one), restarts), true},
+		{"restarts, progressive", set(frame(progressive, both, one, one), restarts), false},
+		{"restarts in scans", set(set(frame(base, both, one, one), restarts), scans), false},
+		{"restarts in scans, 4:4:4", set(set(frame(base, one, one, one), restarts), scans), true},
+		{"restarts, a part of the colours first",
+			set(frame(base, across, one, one), func(h *jpeg.Header) { h.Restarts, h.Interleaved = true, false }), false},
 		{"restarts, progressive 4:4:4", set(frame(progressive, one, one, one), restarts), true},
-		{"RGB", set(frame(base, one, one, one), noJFIF(0)), true}, {"RGB, halved", set(frame(base, both, one, one), noJFIF(0)), false},
-		{"CMYK", set(frame(base, one, one, one, one), noJFIF(0)), true}, {"YCCK", set(frame(base, one, one, one, one), noJFIF(2)), true},
-		{"CMYK without Adobe", set(frame(base, one, one, one, one), noJFIF(-1)), false}, {"YCCK, halved", set(frame(base, both, one, one, both), noJFIF(2)), false},
+		{"RGB", set(frame(base, one, one, one), noJFIF(0)), true},
+		{"RGB, halved", set(frame(base, both, one, one), noJFIF(0)), false},
+		{"CMYK", set(frame(base, one, one, one, one), noJFIF(0)), true},
+		{"YCCK", set(frame(base, one, one, one, one), noJFIF(2)), true},
+		{"CMYK without Adobe", set(frame(base, one, one, one, one), noJFIF(-1)), false},
+		{"YCCK, halved", set(frame(base, both, one, one, both), noJFIF(2)), false},
 	} {
 		if got := suitsGo(c.h); got != c.want {
 			t.Errorf("%s: %v", c.name, got)
@@ -66,8 +81,10 @@ func TestMemoryOfJPEG(t *testing.T) {
 		h    *jpeg.Header
 		want int64
 	}{
-		"baseline": {frame(0xc0, one, one, one), 6}, "grey": {frame(0xc0, one), 6}, "progressive": {frame(0xc2, one, one, one), 18},
-		"progressive grey": {frame(0xc2, one), 10}, "several scans": {several, 18}, "CMYK": {frame(0xc2, one, one, one, one), 22},
+		"baseline": {frame(0xc0, one, one, one), 6}, "grey": {frame(0xc0, one), 6},
+		"progressive":      {frame(0xc2, one, one, one), 18},
+		"progressive grey": {frame(0xc2, one), 10}, "several scans": {several, 18},
+		"CMYK": {frame(0xc2, one, one, one, one), 22},
 	} {
 		if got := jpegMemory(c.h); got != 256*c.want {
 			t.Errorf("%s: %d bytes for 256 pixels, want %d a pixel", name, got, c.want)
@@ -104,7 +121,8 @@ func TestScansUpToTheLimit(t *testing.T) {
 
 // Both decoders give one picture of a file that suits both.
 func TestOwnDecoderAgrees(t *testing.T) {
-	for _, name := range []string{"420.jpg", "422.jpg", "444.jpg", "420_progressive.jpg", "grey.jpg", "narrow_420.jpg", "cmyk.jpg"} {
+	for _, name := range []string{"420.jpg", "422.jpg", "444.jpg", "420_progressive.jpg", "grey.jpg", "narrow_420.jpg",
+		"cmyk.jpg"} {
 		data := readFile(t, "..", "testdata", "images", name)
 		h, err := jpeg.ReadHeader(data)
 		if err != nil || !suitsGo(h) {

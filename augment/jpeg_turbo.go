@@ -46,7 +46,8 @@ func fastJPEG(data []byte, cfg *jpeg.Header, l Limits) *Image {
 	defer C.tjDestroy(h)
 	src, size := (*C.uchar)(unsafe.Pointer(&data[0])), C.ulong(len(data))
 	var w, ht, sub, space C.int
-	if C.tjDecompressHeader3(h, src, size, &w, &ht, &sub, &space) != 0 || int(w) != cfg.Width || int(ht) != cfg.Height || space == C.TJCS_RGB {
+	if C.tjDecompressHeader3(h, src, size, &w, &ht, &sub, &space) != 0 || int(w) != cfg.Width || int(ht) != cfg.Height ||
+		space == C.TJCS_RGB {
 		return nil
 	}
 	m := eighths(cfg.Width, cfg.Height, l.MinSide)
@@ -57,7 +58,8 @@ func fastJPEG(data []byte, cfg *jpeg.Header, l Limits) *Image {
 		im.shrunk = &geometry{w: im.Width, h: im.Height, fullW: cfg.Width, fullH: cfg.Height,
 			extW: float64(cfg.Width) * k, extH: float64(cfg.Height) * k}
 	}
-	if C.tjDecompress2(h, src, size, (*C.uchar)(unsafe.Pointer(&im.Pix[0])), C.int(im.Width), C.int(3*im.Width), C.int(im.Height), C.TJPF_RGB, 0) != 0 {
+	if C.tjDecompress2(h, src, size, (*C.uchar)(unsafe.Pointer(&im.Pix[0])), C.int(im.Width), C.int(3*im.Width),
+		C.int(im.Height), C.TJPF_RGB, 0) != 0 {
 		return nil
 	}
 	return im

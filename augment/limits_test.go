@@ -63,7 +63,8 @@ func TestScansAreBounded(t *testing.T) {
 
 // Every format has the limit, to the pixel, and says so in the same words.
 func TestPixelsAreBounded(t *testing.T) {
-	for _, name := range []string{"420.jpg", "rgb.png", "part.gif", "rgb.bmp", "lzw.tif", "lossy.webp", "small.heic", "small.avif"} {
+	for _, name := range []string{"420.jpg", "rgb.png", "part.gif", "rgb.bmp", "lzw.tif", "lossy.webp", "small.heic",
+		"small.avif"} {
 		data := readFile(t, "..", "testdata", "images", name)
 		im := mustDecode(t, data)
 		w, h := im.Width, im.Height
@@ -76,7 +77,8 @@ func TestPixelsAreBounded(t *testing.T) {
 		}
 		for _, limit := range []int64{pixels - 1, 1} {
 			_, err := Decode(data, Limits{MaxPixels: limit})
-			wantStatus(t, name, err, TooLarge, fmt.Sprintf("declares %d × %d pixels, more than the limit of %d", w, h, limit), "--max-pixels")
+			wantStatus(t, name, err, TooLarge, fmt.Sprintf("declares %d × %d pixels, more than the limit of %d", w, h, limit),
+				"--max-pixels")
 		}
 	}
 }
@@ -93,7 +95,8 @@ func TestStripsAreBounded(t *testing.T) {
 		want string
 	}{
 		"200 million pixels": {wide(20000, 10000), "lossless"}, "more": {wide(20000, 10001), "too many pixels"},
-		"4,000 scans of a million": {manyScans(1000, 3999), "canceled"}, "4,001": {manyScans(1000, 4000), "too many pixels or scans"},
+		"4,000 scans of a million": {manyScans(1000, 3999), "canceled"},
+		"4,001":                    {manyScans(1000, 4000), "too many pixels or scans"},
 	} {
 		if _, _, _, _, err := tiffJPEG(done, c.data, false); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)

@@ -24,7 +24,8 @@ func TestPackedEqualsLibrary(t *testing.T) {
 			}
 		})
 		if !ok || !bytes.Equal(got, want) {
-			t.Errorf("%d × %d to %d × %d: done %v, bytes equal to nfnt/resize %v", c.w, c.h, c.nw, c.nh, ok, bytes.Equal(got, want))
+			t.Errorf("%d × %d to %d × %d: done %v, bytes equal to nfnt/resize %v", c.w, c.h, c.nw, c.nh, ok,
+				bytes.Equal(got, want))
 		}
 	}
 }

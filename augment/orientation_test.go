@@ -26,7 +26,8 @@ func withEXIF(data []byte, o uint16) []byte {
 
 // One picture stored in the eight ways that cameras do gives one tensor.
 func TestEightOrientationsOneTensor(t *testing.T) {
-	blocks := &Image{Width: 96, Height: 64, Pix: make([]uint8, 3*96*64)} // flat 16 × 16 blocks survive JPEG in any orientation
+	// flat 16 × 16 blocks survive JPEG in any orientation
+	blocks := &Image{Width: 96, Height: 64, Pix: make([]uint8, 3*96*64)}
 	for i := range blocks.Width * blocks.Height {
 		x, y := i%96/16, i/96/16
 		for c := range 3 {

@@ -72,7 +72,8 @@ func rowConverter(img image.Image) func(dst []uint8, y int) {
 	}
 }
 
-func rows4(pix []uint8, offset func(x, y int) int, b image.Rectangle, rgb func(a, b, c, d uint8) (uint8, uint8, uint8)) func([]uint8, int) {
+func rows4(pix []uint8, offset func(x, y int) int, b image.Rectangle,
+	rgb func(a, b, c, d uint8) (uint8, uint8, uint8)) func([]uint8, int) {
 	return func(dst []uint8, y int) {
 		row := pix[offset(b.Min.X, y):][:4*b.Dx()]
 		for i := 0; i+3 < len(row); i += 4 {

@@ -33,7 +33,8 @@ func TestParsePolicy(t *testing.T) {
 		pad  int
 		crop string
 	}{
-		{"sideways", 1, 0, ""}, {"basic", 0.9, 0, ""}, {"basic", math.NaN(), 0, ""}, {"basic", 1, -1, ""}, {"basic", 1, 0, "left"},
+		{"sideways", 1, 0, ""}, {"basic", 0.9, 0, ""}, {"basic", math.NaN(), 0, ""}, {"basic", 1, -1, ""},
+		{"basic", 1, 0, "left"},
 	} {
 		if p, err := ParsePolicy(c.name, c.zoom, c.pad, c.crop); failure.KindOf(err) != failure.UsageKind {
 			t.Errorf("%+v was taken as %v (%v)", c, p, err)

@@ -97,7 +97,8 @@ const maxScaled = 1 << 24
 func fits(pic picture, size int) error {
 	g := pic.geometry()
 	if w, h := scaledSize(g.fullW, g.fullH, size); w > maxScaled/h {
-		return &DecodeError{TooLarge, fmt.Sprintf("%d × %d pixels would become %d × %d with the smaller side at %d; crop the strip first",
+		return &DecodeError{TooLarge, fmt.Sprintf("%d × %d pixels would become %d × %d with the smaller side at %d; crop "+
+			"the strip first",
 			g.fullW, g.fullH, w, h, size)}
 	}
 	return nil
@@ -241,7 +242,8 @@ func (w *worker) scale(im *Image, t int, resample string) {
 // tensor normalises r and writes its channels one after the other.
 func (p Preprocess) tensor(dst []float32, r *raster) error {
 	if r.w != p.Size || r.h != p.Size {
-		return fmt.Errorf("augment: the picture is %d × %d after its transforms, not %d × %d; choose a crop other than noop", r.w, r.h, p.Size, p.Size)
+		return fmt.Errorf("augment: the picture is %d × %d after its transforms, not %d × %d; choose a crop other than noop",
+			r.w, r.h, p.Size, p.Size)
 	}
 	plane := p.Size * p.Size
 	for c := range 3 {

@@ -17,9 +17,12 @@ var plain = Preprocess{Size: 8, Std: [3]float32{1, 1, 1}}
 // The text is a part of cache keys and of saved models: it is a format.
 func TestPreprocessString(t *testing.T) {
 	for want, p := range map[string]Preprocess{
-		"v1 size=224 mean=[0.485 0.456 0.406] std=[0.229 0.224 0.225] resample=nfnt crop=center pad=0 jpeg=": {Size: 224, Mean: ImageNetMean, Std: ImageNetStd},
-		"v1 size=8 mean=[0 0 0] std=[1 1 1] resample=area crop=no pad=3 jpeg=":                               {Size: 8, Std: plain.Std, Resample: Area, Crop: "no", Pad: 3},
-		"v1 size=8 mean=[0 0 0] std=[1 1 1] resample=nfnt crop=noop pad=2 jpeg=":                             {Size: 8, Std: plain.Std, Crop: "noop", Pad: 2},
+		"v1 size=224 mean=[0.485 0.456 0.406] std=[0.229 0.224 0.225] resample=nfnt crop=center pad=0 jpeg=": {Size: 224,
+			Mean: ImageNetMean, Std: ImageNetStd},
+		"v1 size=8 mean=[0 0 0] std=[1 1 1] resample=area crop=no pad=3 jpeg=": {Size: 8, Std: plain.Std, Resample: Area,
+			Crop: "no", Pad: 3},
+		"v1 size=8 mean=[0 0 0] std=[1 1 1] resample=nfnt crop=noop pad=2 jpeg=": {Size: 8, Std: plain.Std, Crop: "noop",
+			Pad: 2},
 	} {
 		if got := p.String(); got != want+Decoder {
 			t.Errorf("%s, want %s%s", got, want, Decoder)
@@ -28,7 +31,8 @@ func TestPreprocessString(t *testing.T) {
 			t.Errorf("%s", p.String())
 		}
 	}
-	for _, crop := range []string{"", "random", "googlenet", "center"} { // one view, one text: the border is cut away again
+	// one view, one text: the border is cut away again
+	for _, crop := range []string{"", "random", "googlenet", "center"} {
 		p := plain
 		if p.Crop, p.Pad = crop, 5; p.String() != plain.String() {
 			t.Errorf("%q: %s", crop, p.String())
@@ -60,14 +64,16 @@ func TestPreprocessCheck(t *testing.T) {
 		"no border":    {change(func(p *Preprocess) { p.Crop, p.Pad = "no", -1 }), "padding -1"},
 	} {
 		err := c.p.Check()
-		if (err == nil) != (c.want == "") || err != nil && (failure.KindOf(err) != failure.UsageKind || !strings.Contains(err.Error(), c.want)) {
+		if (err == nil) != (c.want == "") ||
+			err != nil && (failure.KindOf(err) != failure.UsageKind || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if c.want == "" {
 			continue
 		}
 		im, x := noise(9, 9, 1), make([]float32, max(0, c.p.Len()))
-		for _, err := range []error{c.p.Valid(x, im), c.p.Load(x, encodePNG(t, im.rgba()), Limits{}), c.p.Augmented(x, im, Policy{Name: "none", Crop: "random"}, rng.New(1))} {
+		for _, err := range []error{c.p.Valid(x, im), c.p.Load(x, encodePNG(t, im.rgba()), Limits{}),
+			c.p.Augmented(x, im, Policy{Name: "none", Crop: "random"}, rng.New(1))} {
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -81,27 +87,31 @@ func TestArgumentsAreChecked(t *testing.T) {
 	data := encodePNG(t, im.rgba())
 	for _, n := range []int{0, plain.Len() - 1, plain.Len() + 1} {
 		x := make([]float32, n)
-		for _, err := range []error{plain.Valid(x, im), plain.Load(x, data, Limits{}), plain.Augmented(x, im, pol, rng.New(1))} {
+		for _, err := range []error{plain.Valid(x, im), plain.Load(x, data, Limits{}),
+			plain.Augmented(x, im, pol, rng.New(1))} {
 			if err == nil || !strings.Contains(err.Error(), "[3, 8, 8] takes 192") {
 				t.Errorf("%d values: %v", n, err)
 			}
 		}
 	}
 	x := make([]float32, plain.Len())
-	for name, im := range map[string]*Image{"none": nil, "empty": {}, "flat": {Width: 3}, "thin": {Height: 3}, "short": {Width: 2, Height: 2, Pix: make([]uint8, 11)},
-		"long": {Width: 2, Height: 2, Pix: make([]uint8, 13)}, "negative": {Width: -2, Height: -2, Pix: make([]uint8, 12)}} {
+	for name, im := range map[string]*Image{"none": nil, "empty": {}, "flat": {Width: 3}, "thin": {Height: 3},
+		"short": {Width: 2, Height: 2, Pix: make([]uint8, 11)},
+		"long":  {Width: 2, Height: 2, Pix: make([]uint8, 13)}, "negative": {Width: -2, Height: -2, Pix: make([]uint8, 12)}} {
 		for _, err := range []error{plain.Valid(x, im), plain.Augmented(x, im, pol, rng.New(1))} {
 			if err == nil || !strings.Contains(err.Error(), "use the result of Decode") {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
 	}
-	for name, pol := range map[string]Policy{"name": {Name: "odd", Crop: "random"}, "zoom": {Name: "none", MaxZoom: 5, Crop: "random"}, "crop": {Name: "none"}} {
+	for name, pol := range map[string]Policy{"name": {Name: "odd", Crop: "random"},
+		"zoom": {Name: "none", MaxZoom: 5, Crop: "random"}, "crop": {Name: "none"}} {
 		if err := plain.Augmented(x, im, pol, rng.New(1)); err == nil {
 			t.Errorf("%s was taken", name)
 		}
 	}
-	if err := plain.Augmented(x, noise(9, 18, 1), Policy{Name: "none", Crop: "noop"}, rng.New(1)); err == nil || !strings.Contains(err.Error(), "8 × 16") {
+	if err := plain.Augmented(x, noise(9, 18, 1), Policy{Name: "none", Crop: "noop"}, rng.New(1)); err == nil ||
+		!strings.Contains(err.Error(), "8 × 16") {
 		t.Errorf("noop: %v", err)
 	}
 }
@@ -112,7 +122,8 @@ func TestStrips(t *testing.T) {
 		w, h, size int
 		ok         bool
 	}{
-		{4096, 4096, 4096, true}, {4097, 4096, 4096, false}, {4096, 4097, 4096, false}, {1 << 16, 1 << 8, 1 << 8, true}, {1<<16 + 1, 1 << 8, 1 << 8, false}, {1, 1, 4096, true}, {2, 1, 4096, false},
+		{4096, 4096, 4096, true}, {4097, 4096, 4096, false}, {4096, 4097, 4096, false}, {1 << 16, 1 << 8, 1 << 8, true},
+		{1<<16 + 1, 1 << 8, 1 << 8, false}, {1, 1, 4096, true}, {2, 1, 4096, false},
 	} {
 		err := fits(&Image{Width: c.w, Height: c.h}, c.size)
 		if c.ok != (err == nil) {
@@ -123,7 +134,8 @@ func TestStrips(t *testing.T) {
 	}
 	pol := Policy{Name: "none", MaxZoom: 4, Crop: "random"}
 	p := Preprocess{Size: 64, Std: plain.Std}
-	x, strip := make([]float32, p.Len()), &Image{Width: 2000, Height: 2, Pix: make([]uint8, 12000)} // 64,000 × 64, and four times that each way
+	// 64,000 × 64, and four times that each way
+	x, strip := make([]float32, p.Len()), &Image{Width: 2000, Height: 2, Pix: make([]uint8, 12000)}
 	if err := p.Valid(x, strip); err != nil {
 		t.Error(err)
 	}

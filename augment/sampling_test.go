@@ -45,7 +45,8 @@ func TestChromaAtFullResolution(t *testing.T) {
 				copy(m.Cr, drawn(s, len(m.Cr)))
 				p := &planes{YCbCr: m}
 				cw, ch := (w+hv[0]-1)/hv[0], (h+hv[1]-1)/hv[1]
-				own := newSamples([]jpeg.Plane{{Pix: m.Cb, Stride: m.CStride, Width: cw, Height: ch, H: hv[0], V: hv[1]}}, &jpeg.Header{Width: w, Height: h})
+				own := newSamples([]jpeg.Plane{{Pix: m.Cb, Stride: m.CStride, Width: cw, Height: ch, H: hv[0], V: hv[1]}},
+					&jpeg.Header{Width: w, Height: h})
 				wide := hv[0] == 1 || hv[0] == 2 && (w+1)/2 > 2
 				for y := range h {
 					cb, cr := p.chroma(y)
@@ -68,7 +69,8 @@ func TestChromaAtFullResolution(t *testing.T) {
 	for _, hv := range [][2]int{{3, 1}, {1, 3}, {2, 3}, {4, 4}, {3, 2}, {1, 4}} { // ratios that image/jpeg does not have
 		const w, h = 13, 11
 		cw, ch := (w+hv[0]-1)/hv[0], (h+hv[1]-1)/hv[1]
-		own := newSamples([]jpeg.Plane{{Pix: drawn(s, 16*ch), Stride: 16, Width: cw, Height: ch, H: hv[0], V: hv[1]}}, &jpeg.Header{Width: w, Height: h})
+		own := newSamples([]jpeg.Plane{{Pix: drawn(s, 16*ch), Stride: 16, Width: cw, Height: ch, H: hv[0], V: hv[1]}},
+			&jpeg.Header{Width: w, Height: h})
 		for y := range h {
 			for x, v := range own.row(0, y) {
 				if want := own.planes[0].Pix[y/hv[1]*16+x/hv[0]]; v != want {
@@ -137,7 +139,8 @@ func TestShrunkPictureIsPlaced(t *testing.T) {
 			for x, v := range row {
 				px := g.extW/float64(w)*(float64(x+2)+0.5) - 0.5 + g.x
 				py := g.extH/float64(h)*(float64(y+3)+0.5) - 0.5 + g.y
-				closeTo(t, fmt.Sprintf("%+v at %d, %d", g, x, y), []uint8{uint8(v), uint8(v >> lane), uint8(v >> (2 * lane))}, [3]float64{3 * px, 4 * py, 0}, 2)
+				closeTo(t, fmt.Sprintf("%+v at %d, %d", g, x, y), []uint8{uint8(v), uint8(v >> lane), uint8(v >> (2 * lane))},
+					[3]float64{3 * px, 4 * py, 0}, 2)
 			}
 		}) {
 			t.Fatal("not done")
@@ -158,7 +161,8 @@ func TestGeometryTurnsWithThePicture(t *testing.T) {
 		}
 		turned := im.oriented(o)
 		got := turned.geometry()
-		if got.w != turned.Width || got.h != turned.Height || (got.fullW == 56) != (turned.Width == w) || got.fullW+got.fullH != 96 {
+		if got.w != turned.Width || got.h != turned.Height || (got.fullW == 56) != (turned.Width == w) ||
+			got.fullW+got.fullH != 96 {
 			t.Errorf("orientation %d: %+v of %d × %d", o, got, turned.Width, turned.Height)
 		}
 		for i := range w * h {

@@ -108,7 +108,8 @@ func other(data []byte) error {
 	case len(bytes.Trim(data[:min(len(data), 1<<16)], "\x00")) == 0:
 		return &DecodeError{Unreadable, "nothing but zeros: a copy or a disk failed; put the photograph back"}
 	}
-	return &DecodeError{Unreadable, fmt.Sprintf("not an image: it starts with %q; remove it from the folder", data[:min(len(data), 8)])}
+	return &DecodeError{Unreadable,
+		fmt.Sprintf("not an image: it starts with %q; remove it from the folder", data[:min(len(data), 8)])}
 }
 
 // isTGA judges the header of a format without a signature.
@@ -123,7 +124,8 @@ func isTGA(b []byte) bool {
 }
 
 func unsupported(kind, convert string) error {
-	return &DecodeError{Unsupported, fmt.Sprintf("%s files are not read here; convert it first, for example: %s", kind, convert)}
+	return &DecodeError{Unsupported,
+		fmt.Sprintf("%s files are not read here; convert it first, for example: %s", kind, convert)}
 }
 
 // convertor is a command that makes a photograph of a kind that is not read.

@@ -25,7 +25,8 @@ var codecs = map[string]codec{
 }
 
 // std is a codec of the standard library, or of its relatives.
-func std(format string, config func(io.Reader) (image.Config, error), decode func(io.Reader) (image.Image, error)) func([]byte, Limits) (*file, error) {
+func std(format string, config func(io.Reader) (image.Config, error),
+	decode func(io.Reader) (image.Image, error)) func([]byte, Limits) (*file, error) {
 	return func(data []byte, _ Limits) (*file, error) {
 		cfg, err := config(bytes.NewReader(data))
 		if err != nil {

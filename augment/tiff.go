@@ -39,7 +39,8 @@ func tiffJPEG(ctx context.Context, data []byte, ycc bool) (pix []uint8, w, h, ch
 	if err != nil {
 		return nil, 0, 0, 0, err
 	}
-	if pixels := int64(head.Width) * int64(head.Height); pixels > DefaultMaxPixels || int64(head.Scans)*pixels > scansOfLimit*DefaultMaxPixels {
+	if pixels := int64(head.Width) * int64(head.Height); pixels > DefaultMaxPixels ||
+		int64(head.Scans)*pixels > scansOfLimit*DefaultMaxPixels {
 		return nil, 0, 0, 0, errors.New("a strip or tile of JPEG of too many pixels or scans")
 	}
 	planes, err := jpeg.Decode(ctx, data, head)

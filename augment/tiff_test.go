@@ -14,7 +14,8 @@ import (
 // Files that golang.org/x/image/tiff reads right give its pixels, to the byte.
 func TestTIFFIsTheLibrarys(t *testing.T) {
 	r := image.Rect(0, 0, 37, 23)
-	nrgba, gray16, gray, pal := image.NewNRGBA(r), image.NewGray16(r), image.NewGray(r), image.NewPaletted(r, color.Palette{color.Black, color.White, color.RGBA{200, 30, 9, 255}})
+	nrgba, gray16, gray, pal := image.NewNRGBA(r), image.NewGray16(r), image.NewGray(r),
+		image.NewPaletted(r, color.Palette{color.Black, color.White, color.RGBA{200, 30, 9, 255}})
 	wide, pre := image.NewRGBA64(r), image.NewRGBA(r)
 	for i := range 37 * 23 {
 		x, y := i%37, i/37
@@ -75,11 +76,19 @@ func TestTIFFThatLies(t *testing.T) {
 		data   []byte
 		status Status
 	}{
-		"large and empty": {directory([]byte{1, 2, 3, 4}, append(size(7000, 7000), [4]uint32{273, 4, 1, 8}, [4]uint32{278, 4, 1, 7000}, [4]uint32{279, 4, 1, 4})...), Unreadable},
-		"too large":       {directory([]byte{1, 2, 3, 4}, append(size(70000, 70000), [4]uint32{273, 4, 1, 8}, [4]uint32{278, 4, 1, 70000}, [4]uint32{279, 4, 1, 4})...), TooLarge},
-		"no strips":       {directory([]byte{1, 2, 3, 4}, size(2, 2)...), Unreadable},
-		"strips beyond":   {directory([]byte{1, 2, 3, 4}, append(size(2, 2), [4]uint32{273, 4, 0x3fffffff, 8}, [4]uint32{278, 4, 1, 1}, [4]uint32{279, 4, 0x3fffffff, 8})...), Unreadable},
-		"of a camera":     {directory([]byte{1, 2, 3, 4}, [4]uint32{256, 4, 1, 2}, [4]uint32{257, 4, 1, 2}, [4]uint32{258, 3, 1, 8}, [4]uint32{262, 3, 1, 32803}, [4]uint32{273, 4, 1, 8}, [4]uint32{279, 4, 1, 4}), Unsupported},
+		"large and empty": {directory([]byte{1, 2, 3, 4},
+			append(size(7000, 7000), [4]uint32{273, 4, 1, 8}, [4]uint32{278, 4, 1, 7000}, [4]uint32{279, 4, 1, 4})...),
+			Unreadable},
+		"too large": {directory([]byte{1, 2, 3, 4},
+			append(size(70000, 70000), [4]uint32{273, 4, 1, 8}, [4]uint32{278, 4, 1, 70000}, [4]uint32{279, 4, 1, 4})...),
+			TooLarge},
+		"no strips": {directory([]byte{1, 2, 3, 4}, size(2, 2)...), Unreadable},
+		"strips beyond": {directory([]byte{1, 2, 3, 4},
+			append(size(2, 2), [4]uint32{273, 4, 0x3fffffff, 8}, [4]uint32{278, 4, 1, 1}, [4]uint32{279, 4, 0x3fffffff, 8})...),
+			Unreadable},
+		"of a camera": {directory([]byte{1, 2, 3, 4}, [4]uint32{256, 4, 1, 2}, [4]uint32{257, 4, 1, 2},
+			[4]uint32{258, 3, 1, 8}, [4]uint32{262, 3, 1, 32803}, [4]uint32{273, 4, 1, 8}, [4]uint32{279, 4, 1, 4}),
+			Unsupported},
 	} {
 		_, err := Decode(c.data, Limits{})
 		wantStatus(t, name, err, c.status)

@@ -141,7 +141,10 @@ func TestFlips(t *testing.T) {
 		{false, false, []float32{1, 2, 3, 4, 5, 6}}, {true, false, []float32{2, 1, 4, 3, 6, 5}},
 		{false, true, []float32{5, 6, 3, 4, 1, 2}}, {true, true, []float32{6, 5, 4, 3, 2, 1}},
 	} {
-		s := streamOf(t, func(s *rng.Stream) bool { return (s.Float64() < flipP) == c.across && (s.Float64() < flipP) == c.over })
+		s := streamOf(t, func(s *rng.Stream) bool {
+			return (s.Float64() < flipP) == c.across &&
+				(s.Float64() < flipP) == c.over
+		})
 		cv := &canvas{cur: *grey(2, 3, 1, 2, 3, 4, 5, 6)}
 		for _, change := range (Policy{Name: "flips", Crop: "noop"}).transforms(0) {
 			change(cv, s)
@@ -182,7 +185,8 @@ func TestRandomScaleDraws(t *testing.T) {
 		sizes[got]++
 	}
 	if len(sizes) != 23 || sizes[246] == 0 || sizes[224] < n/4 {
-		t.Errorf("%d sizes, %d times 246, %d times 224; want all of 224..246 and a quarter or more at 224", len(sizes), sizes[246], sizes[224])
+		t.Errorf("%d sizes, %d times 246, %d times 224; want all of 224..246 and a quarter or more at 224", len(sizes),
+			sizes[246], sizes[224])
 	}
 	s := rng.New(1)
 	if pol.MaxZoom = 0; pol.target(224, s) != 224 || s.N != 0 {

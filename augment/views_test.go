@@ -14,9 +14,12 @@ func TestBoundsOfAPolicy(t *testing.T) {
 		p  Policy
 		ok bool
 	}{
-		{Policy{"basic", 0, 0, "random"}, true}, {Policy{"basic", 1, 1024, "no"}, true}, {Policy{"flips", 4, 0, "noop"}, true}, {Policy{"none", 1.5, 1, "googlenet"}, true},
-		{Policy{"basic", 0.999, 0, "random"}, false}, {Policy{"basic", 4.001, 0, "random"}, false}, {Policy{"basic", -1, 0, "random"}, false},
-		{Policy{"basic", math.Inf(1), 0, "random"}, false}, {Policy{"basic", 1, 1025, "random"}, false}, {Policy{"basic", 1, -1, "random"}, false},
+		{Policy{"basic", 0, 0, "random"}, true}, {Policy{"basic", 1, 1024, "no"}, true},
+		{Policy{"flips", 4, 0, "noop"}, true}, {Policy{"none", 1.5, 1, "googlenet"}, true},
+		{Policy{"basic", 0.999, 0, "random"}, false}, {Policy{"basic", 4.001, 0, "random"}, false},
+		{Policy{"basic", -1, 0, "random"}, false},
+		{Policy{"basic", math.Inf(1), 0, "random"}, false}, {Policy{"basic", 1, 1025, "random"}, false},
+		{Policy{"basic", 1, -1, "random"}, false},
 		{Policy{"Basic", 1, 0, "random"}, false}, {Policy{"basic", 1, 0, "centre"}, false},
 	} {
 		p, err := ParsePolicy(c.p.Name, c.p.MaxZoom, c.p.Pad, c.p.Crop)
@@ -27,7 +30,8 @@ func TestBoundsOfAPolicy(t *testing.T) {
 	for _, c := range []struct {
 		p    Policy
 		want int
-	}{{Policy{Crop: "random"}, 448}, {Policy{Crop: "random", MaxZoom: 1}, 448}, {Policy{Crop: "no", MaxZoom: 1.1}, 493}, {Policy{Crop: "noop", MaxZoom: 4}, 1792}, {Policy{Crop: "googlenet", MaxZoom: 2}, 0}} {
+	}{{Policy{Crop: "random"}, 448}, {Policy{Crop: "random", MaxZoom: 1}, 448}, {Policy{Crop: "no", MaxZoom: 1.1},
+		493}, {Policy{Crop: "noop", MaxZoom: 4}, 1792}, {Policy{Crop: "googlenet", MaxZoom: 2}, 0}} {
 		if got := c.p.MinSide(224); got != c.want {
 			t.Errorf("%+v: %d pixels, want %d", c.p, got, c.want)
 		}

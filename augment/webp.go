@@ -53,7 +53,8 @@ func stillWebP(frame []byte) []byte {
 	chunks := frame[16:]
 	var vp8x []byte
 	if bytes.HasPrefix(chunks, []byte("ALPH")) {
-		vp8x = append([]byte("VP8X\x0a\x00\x00\x00\x10\x00\x00\x00"), frame[6:12]...) // alpha; width and height, less one, as in a frame
+		// alpha; width and height, less one, as in a frame
+		vp8x = append([]byte("VP8X\x0a\x00\x00\x00\x10\x00\x00\x00"), frame[6:12]...)
 	}
 	out := binary.LittleEndian.AppendUint32([]byte("RIFF"), uint32(4+len(vp8x)+len(chunks)))
 	return append(append(append(out, "WEBP"...), vp8x...), chunks...)

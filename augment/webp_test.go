@@ -14,7 +14,8 @@ func u24(v int) []byte { return []byte{uint8(v), uint8(v >> 8), uint8(v >> 16)} 
 
 func riffOf(chunks ...[]byte) []byte {
 	body := bytes.Join(chunks, nil)
-	return append(binary.LittleEndian.AppendUint32([]byte("RIFF"), uint32(4+len(body))), append([]byte("WEBP"), body...)...)
+	return append(binary.LittleEndian.AppendUint32([]byte("RIFF"), uint32(4+len(body))),
+		append([]byte("WEBP"), body...)...)
 }
 
 func chunkOf(kind string, data []byte) []byte {
@@ -30,9 +31,11 @@ func animated(still []byte, size image.Point, canvas image.Rectangle, more ...[]
 			parts = append(parts, chunkOf(kind, c))
 		}
 	}
-	frame := slices.Concat(u24(canvas.Min.X/2), u24(canvas.Min.Y/2), u24(size.X-1), u24(size.Y-1), u24(100), []byte{0}, bytes.Join(parts, nil))
+	frame := slices.Concat(u24(canvas.Min.X/2), u24(canvas.Min.Y/2), u24(size.X-1), u24(size.Y-1), u24(100), []byte{0},
+		bytes.Join(parts, nil))
 	head := slices.Concat([]byte{2, 0, 0, 0}, u24(canvas.Max.X-1), u24(canvas.Max.Y-1))
-	return riffOf(slices.Concat([][]byte{chunkOf("VP8X", head), chunkOf("ANIM", make([]byte, 6)), chunkOf("ANMF", frame)}, more)...)
+	return riffOf(slices.Concat([][]byte{chunkOf("VP8X", head), chunkOf("ANIM", make([]byte, 6)), chunkOf("ANMF", frame)},
+		more)...)
 }
 
 // The first frame of an animation stands where it is placed, on white.
@@ -41,7 +44,8 @@ func TestFirstFrameIsPlaced(t *testing.T) {
 		still := readFile(t, "..", "testdata", "images", name)
 		want := mustDecode(t, still)
 		w, h := want.Width, want.Height
-		for _, c := range []image.Rectangle{image.Rect(0, 0, w, h), image.Rect(4, 6, w+10, h+9), image.Rect(4, 6, w+4, h+6), image.Rect(0, 2, w, h+2), image.Rect(2, 0, w+300, h)} {
+		for _, c := range []image.Rectangle{image.Rect(0, 0, w, h), image.Rect(4, 6, w+10, h+9), image.Rect(4, 6, w+4, h+6),
+			image.Rect(0, 2, w, h+2), image.Rect(2, 0, w+300, h)} {
 			data := animated(still, image.Pt(w, h), c)
 			got := mustDecode(t, data)
 			if got.Width != c.Max.X || got.Height != c.Max.Y {
@@ -60,7 +64,8 @@ func TestFirstFrameIsPlaced(t *testing.T) {
 		}
 		beyond := []image.Rectangle{
 			image.Rect(0, 0, w-1, h), image.Rect(0, 0, w, h-1), image.Rect(4, 0, w+3, h), image.Rect(0, 4, w+9, h+3),
-			image.Rect(2, 0, w, h), image.Rect(0, 2, w, h), {Min: image.Pt(2*w, 2*h), Max: image.Pt(w, h)}, // as large as the canvas, and beside it
+			// as large as the canvas, and beside it
+			image.Rect(2, 0, w, h), image.Rect(0, 2, w, h), {Min: image.Pt(2*w, 2*h), Max: image.Pt(w, h)},
 		}
 		for _, c := range beyond {
 			_, err := Decode(animated(still, image.Pt(w, h), c), Limits{})

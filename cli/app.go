@@ -94,9 +94,10 @@ func (s signalled) Is(target error) bool { return target == context.Canceled }
 
 func newApp(s Streams) *cli.App {
 	app := &cli.App{
-		Name:                   "finetune",
-		Usage:                  "train an image classifier on folders of photographs",
-		Description:            "A frozen ONNX body turns photographs into activations once, a head trains on them in seconds.\nStart with `finetune demo`, or `finetune train FOLDER`.\n\n" + exits,
+		Name:  "finetune",
+		Usage: "train an image classifier on folders of photographs",
+		Description: "A frozen ONNX body turns photographs into activations once, a head trains on them in " +
+			"seconds.\nStart with `finetune demo`, or `finetune train FOLDER`.\n\n" + exits,
 		Version:                Version,
 		Writer:                 s.Out,
 		ErrWriter:              s.Err,

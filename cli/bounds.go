@@ -124,7 +124,8 @@ func checkFlag(command, name string, value any) error {
 	switch words := choices[name]; {
 	case isText && text == "" && !slices.Contains(mayBeEmpty, name):
 		return usagef("--%s is empty; give a value, or leave the flag out", name)
-	case words != nil && !slices.Contains(words, text) && (name != "layout" || !slices.Contains(words, strings.ToLower(text))):
+	case words != nil && !slices.Contains(words, text) &&
+		(name != "layout" || !slices.Contains(words, strings.ToLower(text))):
 		last := len(words) - 1
 		return usagef("--%s %s: use %s or %s", name, text, strings.Join(words[:last], ", "), words[last])
 	}
@@ -216,7 +217,8 @@ func checkConfig(run string, c learner.Config) error {
 				}
 			}
 			if err != nil {
-				return failure.Data(fmt.Errorf("cli: %s/config.json: %s %v: %w; train again with --overwrite", run, name, v.Field(i).Interface(), err))
+				return failure.Data(fmt.Errorf("cli: %s/config.json: %s %v: %w; train again with --overwrite", run, name,
+					v.Field(i).Interface(), err))
 			}
 		}
 	}

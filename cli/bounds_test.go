@@ -101,7 +101,8 @@ func TestHostileFlags(t *testing.T) {
 				t.Errorf("%v: answered after %v", args[1:], d)
 			}
 			wrong := takesNumbers(f) && !fits || choices[name] != nil
-			if strings.Contains(text.String(), "a fault of finetune") || wrong && (code != int(failure.UsageKind) || !strings.Contains(text.String(), name)) {
+			if strings.Contains(text.String(), "a fault of finetune") ||
+				wrong && (code != int(failure.UsageKind) || !strings.Contains(text.String(), name)) {
 				t.Errorf("%v: exit code %d: %.300s", args[1:], code, text.String())
 			}
 		}
@@ -110,7 +111,9 @@ func TestHostileFlags(t *testing.T) {
 
 // What a stranger's config.json says has the same bounds.
 func TestConfigHasBounds(t *testing.T) {
-	sound := learner.Config{Images: learner.Images{Size: 224, MaxZoom: 1.1, Views: 8}, Train: learner.Training{BatchSize: 64, LR: 0.01, Cycles: 3, Hidden: "512", Dropout: "0.25,0.5", LRs: []float64{1e-4, 0}}}
+	sound := learner.Config{Images: learner.Images{Size: 224, MaxZoom: 1.1, Views: 8},
+		Train: learner.Training{BatchSize: 64, LR: 0.01, Cycles: 3, Hidden: "512", Dropout: "0.25,0.5",
+			LRs: []float64{1e-4, 0}}}
 	if err := checkConfig("r", sound); err != nil {
 		t.Error(err)
 	}
@@ -126,7 +129,8 @@ func TestConfigHasBounds(t *testing.T) {
 	} {
 		c := sound
 		change(&c)
-		if err := checkConfig("r", c); err == nil || failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), name) {
+		if err := checkConfig("r", c); err == nil || failure.KindOf(err) != failure.DataKind ||
+			!strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

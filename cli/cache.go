@@ -17,7 +17,8 @@ func cacheCommand(s Streams) *cli.Command {
 	var dir, keep string
 	var older time.Duration
 	var quiet, json bool
-	where := &cli.PathFlag{Name: "cache", Usage: "`DIR` of cached activations (default: cache in FINETUNE_HOME)", Destination: &dir}
+	where := &cli.PathFlag{Name: "cache", Usage: "`DIR` of cached activations (default: cache in FINETUNE_HOME)",
+		Destination: &dir}
 	out := func() *console {
 		if dir == "" {
 			dir = home.Path("cache")
@@ -35,8 +36,10 @@ func cacheCommand(s Streams) *cli.Command {
 			{
 				Name: "prune", Usage: "remove the longest unused activations",
 				Flags: append(outputFlags(&quiet, &json), where,
-					&cli.StringFlag{Name: "keep", Usage: "largest `SIZE` to keep, such as 500MB or 2GB (0 removes all)", Destination: &keep},
-					&cli.DurationFlag{Name: "older-than", Usage: "remove what was not used for `DURATION`, such as 720h", Destination: &older}),
+					&cli.StringFlag{Name: "keep", Usage: "largest `SIZE` to keep, such as 500MB or 2GB (0 removes all)",
+						Destination: &keep},
+					&cli.DurationFlag{Name: "older-than", Usage: "remove what was not used for `DURATION`, such as 720h",
+						Destination: &older}),
 				Action: func(c *cli.Context) error { return runCachePrune(out(), dir, keep, older) },
 			},
 		},
@@ -52,7 +55,8 @@ func runCacheList(out *console, dir string) error {
 		w := tabwriter.NewWriter(out.Out, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(w, "last used\trows\tsize\tpixels\tbody\tview")
 		for _, e := range list {
-			fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%.12s\t%s\n", e.LastUsed.Format(time.DateTime), e.Rows, size(e.Bytes), e.Key.Size, e.Key.Body, e.Key.View)
+			fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%.12s\t%s\n", e.LastUsed.Format(time.DateTime), e.Rows, size(e.Bytes), e.Key.Size,
+				e.Key.Body, e.Key.View)
 		}
 		w.Flush()
 	}

@@ -13,11 +13,13 @@ func demoCommand(s Streams) *cli.Command {
 	var from string
 	return &cli.Command{
 		Name: "demo", Usage: "train on 2,624 photographs of solar cells: is this cell defective?",
-		Description: "Fetches the photographs once (91 MB, CC BY-NC-SA 4.0) and is then `finetune train` on them, with its flags.",
+		Description: "Fetches the photographs once (91 MB, CC BY-NC-SA 4.0) and is then `finetune train` on them, with " +
+			"its flags.",
 		Flags: join([]cli.Flag{
 			&cli.PathFlag{Name: "from", Usage: "take the archive in `FILE` instead of fetching it", Destination: &from},
 		}, runFlags(&o),
-			trainingFlags(&o.config), augmentFlags(&o.config, "none"), dataFlags(&o.config), bodyFlags(&o.config), machineFlags(&o.config),
+			trainingFlags(&o.config), augmentFlags(&o.config, "none"), dataFlags(&o.config), bodyFlags(&o.config),
+			machineFlags(&o.config),
 			outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 0 || o.config.Data.Labels != "" {

@@ -93,7 +93,8 @@ func TestLinksOfDocumentsResolve(t *testing.T) {
 	}
 }
 
-// Every command, flag and Makefile target in the shell blocks of a page exists, and so does what its lines of text name.
+// Every command, flag and Makefile target in the shell blocks of a page exists, and so does what its lines of text
+// name.
 func TestCommandsOfDocumentsExist(t *testing.T) {
 	k := names(t)
 	commands := 0

@@ -34,7 +34,8 @@ func writeEndlessBody(t *testing.T, path string) {
 	g := graph.NewBuilder("endless", 17)
 	x := g.Input("image", graph.Float32, "N", 3, 16, 16)
 	trips := g.Ints("trips", nil, []int64{math.MaxInt64})
-	always := g.InitTensor(&onnxpb.TensorProto{Name: proto.String("always"), DataType: proto.Int32(graph.Bool), Int32Data: []int32{1}})
+	always := g.InitTensor(&onnxpb.TensorProto{Name: proto.String("always"), DataType: proto.Int32(graph.Bool),
+		Int32Data: []int32{1}})
 	g.NodeN("Loop", []string{trips, always, x}, []string{"doubled"}, graph.Graph("body", inner.Model().Graph))
 	y := g.Node("Conv", "conv", []string{"doubled", g.Init("w", []int64{4, 3, 1, 1}, make([]float32, 12))})
 	y = g.Node("GlobalAveragePool", "pool", []string{g.Node("Relu", "relu", []string{y})})
@@ -44,7 +45,8 @@ func writeEndlessBody(t *testing.T, path string) {
 	digest, err := m.Digest()
 	check(t, err)
 	check(t, bodies.WriteSpec(bodies.SpecPath(path), bodies.Spec{
-		Name: "endless", Digest: digest, Size: 16, Std: [3]float32{1, 1, 1}, Layout: bodies.NCHW, Cut: "relu", Channels: 4, Groups: []bodies.Group{{Name: "body"}, {Name: "head"}},
+		Name: "endless", Digest: digest, Size: 16, Std: [3]float32{1, 1, 1}, Layout: bodies.NCHW, Cut: "relu", Channels: 4,
+		Groups: []bodies.Group{{Name: "body"}, {Name: "head"}},
 	}))
 }
 

@@ -23,12 +23,16 @@ type evaluateOptions struct {
 func evaluateCommand(s Streams) *cli.Command {
 	var o evaluateOptions
 	return &cli.Command{
-		Name: "evaluate", Usage: "say how good a RUN or an exported file is on labelled photographs", ArgsUsage: "RUN|MODEL.onnx [DATA]",
+		Name: "evaluate", Usage: "say how good a RUN or an exported file is on labelled photographs",
+		ArgsUsage:   "RUN|MODEL.onnx [DATA]",
 		Description: "Without DATA a RUN is measured on its own validation photographs. DATA has valid/CLASS/* or CLASS/*.",
 		Flags: join([]cli.Flag{
-			&cli.IntFlag{Name: "tta", Usage: "average over `N` augmented views and the centre view (4 is usual)", Destination: &o.score.TTA},
-			&cli.StringFlag{Name: "labels", Usage: "labels from a CSV `FILE` with the header path,label[,split]", Destination: &o.data.Labels},
-			&cli.StringFlag{Name: "label-sep", Usage: "`SEPARATOR` between the labels of one photograph", Destination: &o.data.LabelSep},
+			&cli.IntFlag{Name: "tta", Usage: "average over `N` augmented views and the centre view (4 is usual)",
+				Destination: &o.score.TTA},
+			&cli.StringFlag{Name: "labels", Usage: "labels from a CSV `FILE` with the header path,label[,split]",
+				Destination: &o.data.Labels},
+			&cli.StringFlag{Name: "label-sep", Usage: "`SEPARATOR` between the labels of one photograph",
+				Destination: &o.data.LabelSep},
 			&cli.BoolFlag{Name: "no-cache", Usage: "compute everything and keep nothing", Destination: &o.score.NoCache},
 		}, inferenceFlags(&o.machine), outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {
@@ -59,7 +63,8 @@ func runEvaluate(ctx context.Context, o evaluateOptions, out *console) error {
 
 // evaluation prints the numbers, the classes and, where it fits, the confusions.
 func (c *console) evaluation(e *learner.Evaluation) {
-	c.print("accuracy   %.2f %% of %d photographs (95 %% interval %.1f to %.1f)", 100*e.Accuracy, e.Images, 100*e.Interval[0], 100*e.Interval[1])
+	c.print("accuracy   %.2f %% of %d photographs (95 %% interval %.1f to %.1f)", 100*e.Accuracy, e.Images,
+		100*e.Interval[0], 100*e.Interval[1])
 	c.print("log loss   %.4f", e.Loss)
 	if e.Top5 != nil {
 		c.print("top 5      %.2f %%", 100**e.Top5)

@@ -25,10 +25,15 @@ func exportCommand(s Streams) *cli.Command {
 	return &cli.Command{
 		Name: "export", Usage: "write a RUN as one ONNX file that needs nothing else", ArgsUsage: "RUN",
 		Flags: join([]cli.Flag{
-			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "model `FILE.onnx` to write", Value: "model.onnx", Destination: &o.export.Output},
-			&cli.StringFlag{Name: "precision", Usage: "`TYPE` to compute in: float32, float16 (half the size, for GPUs; slow on processors without its arithmetic) or int8 (calibrated on the training photographs; fast where the processor has VNNI); default: that of the run, float32 or its --body-precision", Destination: &o.export.Precision},
-			&cli.BoolFlag{Name: "uint8", Usage: "take photographs of any size as uint8 [batch, height, width, 3], and scale and crop them in the file", Destination: &o.export.Whole},
-			&cli.IntFlag{Name: "golden", Usage: "also write `N` inputs with their probabilities to golden.safetensors", Destination: &o.export.Golden},
+			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "model `FILE.onnx` to write", Value: "model.onnx",
+				Destination: &o.export.Output},
+			&cli.StringFlag{Name: "precision", Usage: "`TYPE` to compute in: float32, float16 (half the size, for GPUs; slow " +
+				"on processors without its arithmetic) or int8 (calibrated on the training photographs; fast where the " +
+				"processor has VNNI); default: that of the run, float32 or its --body-precision", Destination: &o.export.Precision},
+			&cli.BoolFlag{Name: "uint8", Usage: "take photographs of any size as uint8 [batch, height, width, 3], and scale " +
+				"and crop them in the file", Destination: &o.export.Whole},
+			&cli.IntFlag{Name: "golden", Usage: "also write `N` inputs with their probabilities to golden.safetensors",
+				Destination: &o.export.Golden},
 		}, inferenceFlags(&o.machine), outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 1 {
@@ -67,13 +72,16 @@ func runExport(ctx context.Context, o exportOptions, out *console) error {
 		return err
 	}
 	out.print("file       %s, %s, %s, digest %.12s", r.Output, r.Precision, size(r.Bytes), r.Digest)
-	out.print("proof      %d validation photographs: largest difference of a probability %.2g, mean %.2g, %d labels flip", r.Photographs, r.Largest, r.Mean, r.Flips)
+	out.print("proof      %d validation photographs: largest difference of a probability %.2g, mean %.2g, %d labels flip",
+		r.Photographs, r.Largest, r.Mean, r.Flips)
 	out.print("accuracy   run %.2f %%, file %.2f %%", 100*r.Accuracy.Run, 100*r.Accuracy.File)
 	if r.Speed.File > 0 {
-		out.print("speed      run %.1f images/s, file %.1f images/s (%.2f times)", r.Speed.Run, r.Speed.File, r.Speed.File/r.Speed.Run)
+		out.print("speed      run %.1f images/s, file %.1f images/s (%.2f times)", r.Speed.Run, r.Speed.File,
+			r.Speed.File/r.Speed.Run)
 	}
 	if r.Precision == "int8" && runtime.GOARCH == "amd64" && !cpu.X86.HasAVX512VNNI && !cpu.X86.HasAVXVNNI {
-		out.say("this processor has no VNNI instructions: int8 is smaller here, but hardly faster; it is on processors that have them")
+		out.say("this processor has no VNNI instructions: int8 is smaller here, but hardly faster; it is on processors " +
+			"that have them")
 	}
 	if r.Golden != "" {
 		out.print("golden     %s", r.Golden)

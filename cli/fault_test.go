@@ -32,37 +32,49 @@ type faultCase struct {
 }
 
 var faultCases = []faultCase{
-	{"precompute", []string{"precompute", "data", "--body", "tiny.onnx", "--cache", "new-cache"}, nil, []string{"new-cache"}},
+	{"precompute", []string{"precompute", "data", "--body", "tiny.onnx", "--cache", "new-cache"}, nil,
+		[]string{"new-cache"}},
 	{
-		"train", []string{"train", "data", "--body", "tiny.onnx", "--cache", "cache", "--run", "new", "--snapshots", "--save", "kept", "--cycles", "2", "--batch-size", "4", "--hidden", "8", "--no-report"},
+		"train", []string{"train", "data", "--body", "tiny.onnx", "--cache", "cache", "--run", "new", "--snapshots", "--save",
+			"kept", "--cycles", "2", "--batch-size", "4", "--hidden", "8", "--no-report"},
 		func(dir string) []string {
 			if _, err := os.Stat(filepath.Join(dir, "new", "config.json")); err == nil {
 				return []string{"train", "--run", "new", "--resume", "--cache", "cache", "--no-report"}
 			}
 			return nil
 		},
-		[]string{"new/head.safetensors", "new/predictions.csv", "new/steps.csv", "new/skipped.csv", "new/neighbours.csv", "new/photographs.csv", "new/saved"},
+		[]string{"new/head.safetensors", "new/predictions.csv", "new/steps.csv", "new/skipped.csv", "new/neighbours.csv",
+			"new/photographs.csv", "new/saved"},
 	},
 	{
-		"unfreeze", []string{"train", "data", "--body", "tiny.onnx", "--cache", "cache", "--run", "new", "--unfreeze", "--lrs", "1e-3,1e-2", "--epochs", "1", "--batch-size", "4", "--hidden", "8", "--no-report"},
+		"unfreeze", []string{"train", "data", "--body", "tiny.onnx", "--cache", "cache", "--run", "new", "--unfreeze",
+			"--lrs", "1e-3,1e-2", "--epochs", "1", "--batch-size", "4", "--hidden", "8", "--no-report"},
 		func(dir string) []string {
 			if _, err := os.Stat(filepath.Join(dir, "new", "config.json")); err == nil {
 				return []string{"train", "--run", "new", "--resume", "--cache", "cache", "--no-report"}
 			}
 			return nil
 		},
-		[]string{"new/head.safetensors", "new/checkpoint.safetensors", "new/predictions.csv", "new/steps.csv", "new/body.onnx", "new/body.json"},
+		[]string{"new/head.safetensors", "new/checkpoint.safetensors", "new/predictions.csv", "new/steps.csv",
+			"new/body.onnx", "new/body.json"},
 	},
-	{"overwrite", []string{"train", "data", "--body", "tiny.onnx", "--cache", "cache", "--run", "run", "--overwrite", "--epochs", "1", "--hidden", "8", "--no-report"}, nil,
-		[]string{"run/head.safetensors", "run/predictions.csv", "run/steps.csv", "run/notes.txt", "run/report/thesis.txt", "run/mine/a.txt"}},
+	{"overwrite", []string{"train", "data", "--body", "tiny.onnx", "--cache", "cache", "--run", "run", "--overwrite",
+		"--epochs", "1", "--hidden", "8", "--no-report"}, nil,
+		[]string{"run/head.safetensors", "run/predictions.csv", "run/steps.csv", "run/notes.txt", "run/report/thesis.txt",
+			"run/mine/a.txt"}},
 	{"report", []string{"report", "run"}, nil, []string{"run/report"}},
-	{"score csv", []string{"score", "run", "unlabelled", "--cache", "new-cache", "-o", "scores.csv"}, nil, []string{"scores.csv", "new-cache"}},
-	{"score jsonl", []string{"score", "run", "unlabelled", "--cache", "cache", "-o", "scores.jsonl"}, nil, []string{"scores.jsonl"}},
-	{"score parquet", []string{"score", "run", "unlabelled", "--no-cache", "-o", "scores.parquet"}, nil, []string{"scores.parquet"}},
+	{"score csv", []string{"score", "run", "unlabelled", "--cache", "new-cache", "-o", "scores.csv"}, nil,
+		[]string{"scores.csv", "new-cache"}},
+	{"score jsonl", []string{"score", "run", "unlabelled", "--cache", "cache", "-o", "scores.jsonl"}, nil,
+		[]string{"scores.jsonl"}},
+	{"score parquet", []string{"score", "run", "unlabelled", "--no-cache", "-o", "scores.parquet"}, nil,
+		[]string{"scores.parquet"}},
 	{"export", []string{"export", "run", "--cache", "cache", "-o", "model.onnx"}, nil, []string{"model.onnx"}},
-	{"lr-find", []string{"lr-find", "data", "--body", "tiny.onnx", "--cache", "cache", "--hidden", "8", "--tries", "4", "-o", "lr.png"}, nil, []string{"lr.png", "lr.csv"}},
+	{"lr-find", []string{"lr-find", "data", "--body", "tiny.onnx", "--cache", "cache", "--hidden", "8", "--tries", "4",
+		"-o", "lr.png"}, nil, []string{"lr.png", "lr.csv"}},
 	{"preview", []string{"preview", "data", "--body", "tiny.onnx", "-o", "grid.png"}, nil, []string{"grid.png"}},
-	{"import", []string{"import", "resnet18", "--weights", "resnet18.safetensors", "-o", "body.onnx"}, nil, []string{"body.onnx", "body.json"}},
+	{"import", []string{"import", "resnet18", "--weights", "resnet18.safetensors", "-o", "body.onnx"}, nil,
+		[]string{"body.onnx", "body.json"}},
 }
 
 // TestFaults makes each step of each write of each command go wrong: a full
@@ -86,7 +98,8 @@ func TestFaults(t *testing.T) {
 			for _, kind := range []faults.Kind{faults.Full, faults.Error, faults.Kill} {
 				for _, at := range chooseSteps(kind, len(steps)) {
 					b.start(t)
-					what := fmt.Sprintf("%s at step %d of %d (%s %s)", kind, at, len(steps), steps[at].Step, rel(b.dir, steps[at].Path))
+					what := fmt.Sprintf("%s at step %d of %d (%s %s)", kind, at, len(steps), steps[at].Step,
+						rel(b.dir, steps[at].Path))
 					b.disturb(t, c, kind, at, what)
 					b.onlyWhole(t, before, after, what)
 					b.mend(t, c, what)
@@ -135,7 +148,8 @@ func newFaultBench(t *testing.T) *faultBench {
 		t.Skipf("skipped: %v", err)
 	}
 	root := t.TempDir()
-	b := &faultBench{base: filepath.Join(root, "base"), dir: filepath.Join(root, "work"), home: filepath.Join(root, "home")}
+	b := &faultBench{base: filepath.Join(root, "base"), dir: filepath.Join(root, "work"),
+		home: filepath.Join(root, "home")}
 	t.Setenv("FINETUNE_HOME", b.home)
 	t.Setenv("ONNXRUNTIME_LIB", lib)
 	for _, part := range []string{"data/train", "data/valid", "unlabelled"} {
@@ -144,11 +158,13 @@ func newFaultBench(t *testing.T) *faultBench {
 	writeTinyBody(t, filepath.Join(b.base, "tiny.onnx"))
 	state, err := bodies.Seeded("resnet18", 7)
 	check(t, err)
-	check(t, durable.Write(filepath.Join(b.base, "resnet18.safetensors"), func(w io.Writer) error { return weights.WriteSafetensors(w, state, nil) }))
+	check(t, durable.Write(filepath.Join(b.base, "resnet18.safetensors"),
+		func(w io.Writer) error { return weights.WriteSafetensors(w, state, nil) }))
 	t.Chdir(root)
 	b.start(t)
 	b.run(t, "train", "data", "--body", "tiny.onnx", "--cache", "cache", "--run", "run", "--epochs", "1", "--hidden", "8")
-	for _, own := range []string{"run/notes.txt", "run/report/thesis.txt", "run/mine/a.txt"} { // of a user who keeps them there
+	// of a user who keeps them there
+	for _, own := range []string{"run/notes.txt", "run/report/thesis.txt", "run/mine/a.txt"} {
 		check(t, durable.WriteFile(own, []byte(own)))
 	}
 	check(t, os.RemoveAll(b.base))
@@ -164,7 +180,9 @@ func writeTinyBody(t *testing.T, path string) {
 	for i := range w {
 		w[i] = float32(draws.Uniform(-.1, .1))
 	}
-	x := g.Node("Conv", "conv", []string{g.Input("image", graph.Float32, "N", 3, 64, 64), g.Init("conv.weight", []int64{8, 3, 8, 8}, w)}, graph.Ints("strides", 8, 8))
+	x := g.Node("Conv", "conv",
+		[]string{g.Input("image", graph.Float32, "N", 3, 64, 64), g.Init("conv.weight", []int64{8, 3, 8, 8}, w)},
+		graph.Ints("strides", 8, 8))
 	x = g.Node("GlobalAveragePool", "pool", []string{g.Node("Relu", "relu", []string{x})})
 	g.Output(g.Node("Flatten", "flat", []string{x}), graph.Float32, "N", 8)
 	m := g.Model()
@@ -172,7 +190,8 @@ func writeTinyBody(t *testing.T, path string) {
 	digest, err := m.Digest()
 	check(t, err)
 	check(t, bodies.WriteSpec(bodies.SpecPath(path), bodies.Spec{
-		Name: "tiny", Digest: digest, Size: 64, Mean: [3]float32{.5, .5, .5}, Std: [3]float32{.25, .25, .25}, Layout: bodies.NCHW, Cut: "relu", Channels: 8,
+		Name: "tiny", Digest: digest, Size: 64, Mean: [3]float32{.5, .5, .5}, Std: [3]float32{.25, .25, .25},
+		Layout: bodies.NCHW, Cut: "relu", Channels: 8,
 	}))
 }
 
@@ -220,7 +239,8 @@ func (b *faultBench) call(args ...string) (int, string) {
 // loud is call with progress and warnings.
 func (b *faultBench) loud(args ...string) (int, string) {
 	var out bytes.Buffer
-	code := Main(context.Background(), append([]string{"finetune"}, args...), Streams{In: strings.NewReader(""), Out: &out, Err: &out})
+	code := Main(context.Background(), append([]string{"finetune"}, args...),
+		Streams{In: strings.NewReader(""), Out: &out, Err: &out})
 	return code, out.String()
 }
 

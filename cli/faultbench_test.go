@@ -45,7 +45,8 @@ func (b *faultBench) disturb(t *testing.T, c faultCase, kind faults.Kind, at int
 	code, out := b.call(c.args...)
 	steps := f.Restore()
 	cause := map[faults.Kind]string{faults.Full: "no space left on device", faults.Error: "input/output error"}[kind]
-	named := slices.ContainsFunc(steps[min(at, len(steps)-1):], func(s faults.Step) bool { return strings.Contains(out, filepath.Base(s.Path)) })
+	named := slices.ContainsFunc(steps[min(at, len(steps)-1):],
+		func(s faults.Step) bool { return strings.Contains(out, filepath.Base(s.Path)) })
 	switch {
 	case kind == faults.Full && code == 0 && !slices.ContainsFunc(steps[at:], func(s faults.Step) bool {
 		return s.Step != durable.Rename && s.Step != durable.SyncFolder && s.Step != durable.Delete
@@ -95,13 +96,15 @@ func wellFormed(path, content string) error {
 			return fmt.Errorf("cut short")
 		}
 	case ".arrow": // the features of a fine-tuned body, until its run is finished
-		if !strings.HasSuffix(path, fmt.Sprintf("-%08x.arrow", crc32.Checksum([]byte(content), crc32.MakeTable(crc32.Castagnoli)))) {
+		if !strings.HasSuffix(path,
+			fmt.Sprintf("-%08x.arrow", crc32.Checksum([]byte(content), crc32.MakeTable(crc32.Castagnoli)))) {
 			return fmt.Errorf("not the checksum in its name")
 		}
 	case "":
 		n := len(content) - 4
 		rows := strings.HasPrefix(filepath.Base(path), "rows-") && n > 0 &&
-			binary.LittleEndian.Uint32([]byte(content[n:])) == crc32.Checksum([]byte(content[:n]), crc32.MakeTable(crc32.Castagnoli))
+			binary.LittleEndian.Uint32([]byte(content[n:])) == crc32.Checksum([]byte(content[:n]),
+				crc32.MakeTable(crc32.Castagnoli))
 		if !rows && filepath.Base(path) != "SHA256SUMS" {
 			return fmt.Errorf("no checksum")
 		}

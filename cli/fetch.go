@@ -20,9 +20,11 @@ func fetchCommand(s Streams) *cli.Command {
 	var quiet, json bool
 	return &cli.Command{
 		Name: "fetch", Usage: "bring a library, pretrained weights or photographs to this machine once", ArgsUsage: "[NAME]",
-		Description: "NAME is one of " + strings.Join(fetch.Names(), ", ") + "; without it they are listed.\nEverything is pinned by SHA-256 and lands in FINETUNE_HOME; an interrupted download goes on where it stopped.",
+		Description: "NAME is one of " + strings.Join(fetch.Names(), ", ") + "; without it they are listed.\nEverything " +
+			"is pinned by SHA-256 and lands in FINETUNE_HOME; an interrupted download goes on where it stopped.",
 		Flags: join([]cli.Flag{
-			&cli.PathFlag{Name: "from", Usage: "take `FILE` instead of fetching it; it must be the one that is pinned", Destination: &o.From},
+			&cli.PathFlag{Name: "from", Usage: "take `FILE` instead of fetching it; it must be the one that is pinned",
+				Destination: &o.From},
 		}, outputFlags(&quiet, &json)),
 		Action: func(c *cli.Context) error {
 			out := &console{Streams: s, quiet: quiet, json: json}

@@ -38,7 +38,8 @@ func TestFetchCommand(t *testing.T) {
 	} {
 		code, out, err := runAlone(t, tt.args...)
 		if code != tt.code || !strings.Contains(err, tt.says) || out != "" {
-			t.Errorf("%q: code %d, stdout %q, stderr %q; want code %d and %q on stderr", tt.args, code, out, err, tt.code, tt.says)
+			t.Errorf("%q: code %d, stdout %q, stderr %q; want code %d and %q on stderr", tt.args, code, out, err, tt.code,
+				tt.says)
 		}
 	}
 }

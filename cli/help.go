@@ -63,11 +63,13 @@ var manual = map[string]struct {
 	"precompute": {learn, []string{"finetune precompute photos", "finetune precompute photos --shard 0/4"}},
 	"artifacts":  {learn, []string{"finetune artifacts resnet34 --classes 2 -o graphs"}},
 
-	"score":    {use, []string{"finetune score runs/first new -o scores.csv", "find new -name '*.jpg' | finetune score model.onnx - -o scores.parquet"}},
+	"score": {use, []string{"finetune score runs/first new -o scores.csv", "find new -name '*.jpg' | finetune score " +
+		"model.onnx - -o scores.parquet"}},
 	"merge":    {use, []string{"finetune merge part-0.csv part-1.csv -o scores.csv"}},
 	"evaluate": {use, []string{"finetune evaluate runs/first", "finetune evaluate model.onnx photos"}},
 	"export":   {use, []string{"finetune export runs/first -o model.onnx"}},
-	"serve":    {use, []string{"finetune serve model.onnx", "curl --data-binary @photo.jpg http://127.0.0.1:8080/predict"}},
+	"serve": {use, []string{"finetune serve model.onnx",
+		"curl --data-binary @photo.jpg http://127.0.0.1:8080/predict"}},
 
 	"report":  {look, []string{"finetune report runs/first"}},
 	"preview": {look, []string{"finetune preview photos --augment side-on"}},

@@ -32,7 +32,8 @@ func TestHostilePhotographs(t *testing.T) {
 	var sound bytes.Buffer
 	check(t, png.Encode(&sound, photos.Draw(0, 0, 40, 40)))
 	r, err := hostile.Trial{
-		Program: "finetune", Dir: filepath.Join(dir, "trial"), Train: filepath.Join(dir, "photos"), Body: filepath.Join(dir, "tiny.onnx"),
+		Program: "finetune", Dir: filepath.Join(dir, "trial"), Train: filepath.Join(dir, "photos"),
+		Body: filepath.Join(dir, "tiny.onnx"),
 	}.Run(hostile.Images(seeds, 300, 7), sound.Bytes())
 	check(t, err)
 	for _, c := range r.Complaints {

@@ -12,10 +12,13 @@ func importCommand(s Streams) *cli.Command {
 	var weights, body string
 	var quiet, json bool
 	return &cli.Command{
-		Name: "import", Usage: "build a body from trained weights: NAME is one of " + strings.Join(bodies.Names(), ", "), ArgsUsage: "NAME",
+		Name: "import", Usage: "build a body from trained weights: NAME is one of " + strings.Join(bodies.Names(), ", "),
+		ArgsUsage: "NAME",
 		Flags: join([]cli.Flag{
-			&cli.PathFlag{Name: "weights", Usage: "state dict `FILE`: .pth (zip or legacy) or .safetensors", Required: true, Destination: &weights},
-			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "`BODY.onnx` to write, with BODY.json beside it", Required: true, Destination: &body},
+			&cli.PathFlag{Name: "weights", Usage: "state dict `FILE`: .pth (zip or legacy) or .safetensors", Required: true,
+				Destination: &weights},
+			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "`BODY.onnx` to write, with BODY.json beside it",
+				Required: true, Destination: &body},
 		}, outputFlags(&quiet, &json)),
 		Action: func(c *cli.Context) (err error) {
 			if c.NArg() != 1 {
@@ -25,14 +28,16 @@ func importCommand(s Streams) *cli.Command {
 			if body, err = output(body); err != nil {
 				return err
 			}
-			if err := beside(bodies.SpecPath(body), func(path string) error { _, err := bodies.ReadSpec(path); return err }); err != nil {
+			if err := beside(bodies.SpecPath(body),
+				func(path string) error { _, err := bodies.ReadSpec(path); return err }); err != nil {
 				return err
 			}
 			spec, err := bodies.Import(c.Args().First(), weights, body)
 			if err != nil {
 				return err
 			}
-			out.print("%s: %s, digest %s, %d features at %d px; use it with --body %s", body, spec.Name, spec.Digest, spec.Features(), spec.Size, body)
+			out.print("%s: %s, digest %s, %d features at %d px; use it with --body %s", body, spec.Name, spec.Digest,
+				spec.Features(), spec.Size, body)
 			return out.object(spec)
 		},
 	}

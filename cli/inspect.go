@@ -16,8 +16,9 @@ import (
 func inspectCommand(s Streams) *cli.Command {
 	var quiet, json bool
 	return &cli.Command{
-		Name: "inspect", Usage: "say what is in an ONNX file: inputs, outputs, cut, layer groups, parameters, digest", ArgsUsage: "FILE.onnx",
-		Flags: outputFlags(&quiet, &json),
+		Name: "inspect", Usage: "say what is in an ONNX file: inputs, outputs, cut, layer groups, parameters, digest",
+		ArgsUsage: "FILE.onnx",
+		Flags:     outputFlags(&quiet, &json),
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 1 {
 				return usagef("inspect takes one FILE.onnx")
@@ -60,7 +61,8 @@ func runInspect(path string, out *console) error {
 	line("parameters", "%d", info.Parameters)
 	line("operators", "%d nodes: %s", info.Nodes, operators(info.Operators))
 	if spec, err := bodies.ReadSpec(bodies.SpecPath(path)); err == nil {
-		line("sidecar", "%s, %d px, mean %v, std %v, %s, licence %s", spec.Name, spec.Size, spec.Mean, spec.Std, spec.Layout, orDash(spec.Licence))
+		line("sidecar", "%s, %d px, mean %v, std %v, %s, licence %s", spec.Name, spec.Size, spec.Mean, spec.Std, spec.Layout,
+			orDash(spec.Licence))
 	}
 	return out.object(info)
 }
@@ -73,7 +75,8 @@ func tensor(t graph.Input) string {
 			dims[i] = strconv.FormatInt(d, 10)
 		}
 	}
-	return strings.TrimSpace(fmt.Sprintf("%s %s [%s] %s", t.Name, strings.ToLower(t.Type), strings.Join(dims, " × "), t.Layout))
+	return strings.TrimSpace(fmt.Sprintf("%s %s [%s] %s", t.Name, strings.ToLower(t.Type), strings.Join(dims, " × "),
+		t.Layout))
 }
 
 func orDash(s string) string {

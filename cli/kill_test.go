@@ -120,7 +120,8 @@ func TestKilledPrecomputeEndsInTheSameHead(t *testing.T) {
 	for i := range n {
 		k.kill(whole*2/3, "precompute", "data", "--body=seed:resnet18:7", "--size=64", "--cache", "killed")
 		if i == n-1 {
-			k.run("train", "data", "--body=seed:resnet18:7", "--size=64", "--cache", "killed", "--run", "killed-run", "--no-report")
+			k.run("train", "data", "--body=seed:resnet18:7", "--size=64", "--cache", "killed", "--run", "killed-run",
+				"--no-report")
 		}
 	}
 	for _, name := range []string{"head.safetensors", "predictions.csv", "steps.csv"} {
@@ -134,7 +135,8 @@ func TestKilledPrecomputeEndsInTheSameHead(t *testing.T) {
 // on with it after each kill, and in the end has the bytes of an undisturbed run.
 func TestKilledTrainingResumesToTheSameBytes(t *testing.T) {
 	n, k := kills(t), newKiller(t)
-	train := []string{"train", "data", "--body=seed:resnet18:7", "--size=64", "--augment", "side-on", "--views", "2", "--epochs", "150", "--batch-size", "16", "--hidden", "256", "--swa", "3", "--no-report", "--run"}
+	train := []string{"train", "data", "--body=seed:resnet18:7", "--size=64", "--augment", "side-on", "--views", "2",
+		"--epochs", "150", "--batch-size", "16", "--hidden", "256", "--swa", "3", "--no-report", "--run"}
 	k.run(append(train, "warm", "--workers", "1")...) // caches the views
 	k.again(n, train, []string{"head.safetensors", "predictions.csv", "steps.csv", "photographs.csv"})
 }
@@ -150,10 +152,12 @@ func TestKilledFineTuningBehindAPrefixResumesToTheSameBytes(t *testing.T) {
 func killFineTuning(t *testing.T, more ...string) {
 	n, k := kills(t), newKiller(t)
 	writeTinyBody(t, filepath.Join(k.dir, "tiny.onnx"))
-	train := []string{"train", "data", "--body", "tiny.onnx", "--unfreeze", "--lrs", "1e-3,1e-2", "--epochs", "8", "--batch-size", "16", "--hidden", "16", "--no-report"}
+	train := []string{"train", "data", "--body", "tiny.onnx", "--unfreeze", "--lrs", "1e-3,1e-2", "--epochs", "8",
+		"--batch-size", "16", "--hidden", "16", "--no-report"}
 	train = append(append(train, more...), "--run")
 	k.run(append(train, "warm")...) // caches the features of the original body
-	k.again(n, train, []string{"checkpoint.safetensors", "head.safetensors", "body.onnx", "predictions.csv", "steps.csv", "photographs.csv"})
+	k.again(n, train, []string{"checkpoint.safetensors", "head.safetensors", "body.onnx", "predictions.csv", "steps.csv",
+		"photographs.csv"})
 }
 
 // again kills `train… RUN --resume` n times, up to ten times a run, before each
@@ -191,7 +195,8 @@ func (k *killer) again(n int, train, files []string) {
 			k.t.Fatal(err)
 		}
 	}
-	k.t.Logf("%d kills, %d of them before there was a run; a whole run takes %s", killed, unborn, whole.Round(time.Millisecond))
+	k.t.Logf("%d kills, %d of them before there was a run; a whole run takes %s", killed, unborn,
+		whole.Round(time.Millisecond))
 }
 
 // Two processes fill one cache while either is killed; what they leave gives
@@ -202,7 +207,8 @@ func TestTwoKilledProcessesOnOneCache(t *testing.T) {
 		return append([]string{"precompute", "data", "--body=seed:resnet18:7", "--size=64", "--cache", cache}, more...)
 	}
 	train := func(cache, run string) []string {
-		return []string{"train", "data", "--body=seed:resnet18:7", "--size=64", "--epochs", "2", "--cache", cache, "--run", run, "--no-report"}
+		return []string{"train", "data", "--body=seed:resnet18:7", "--size=64", "--epochs", "2", "--cache", cache, "--run",
+			run, "--no-report"}
 	}
 	start := time.Now()
 	k.run(precompute("whole")...)

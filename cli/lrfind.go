@@ -22,15 +22,20 @@ func lrFindCommand(s Streams) *cli.Command {
 	var o lrFindOptions
 	return &cli.Command{
 		Name: "lr-find", Usage: "plot loss against learning rate and suggest one", ArgsUsage: "DATA",
-		Description: "Raises the rate step by step on a fresh head until the loss blows up. Changes nothing: the next run is the same with or without it.",
+		Description: "Raises the rate step by step on a fresh head until the loss blows up. Changes nothing: the next run " +
+			"is the same with or without it.",
 		Flags: join([]cli.Flag{
-			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "plot `FILE.png` to write, with the numbers in FILE.csv", Value: "lr.png", Destination: &o.output},
+			&cli.PathFlag{Name: "output", Aliases: []string{"o"},
+				Usage: "plot `FILE.png` to write, with the numbers in FILE.csv", Value: "lr.png", Destination: &o.output},
 			&cli.Float64Flag{Name: "start", Usage: "first `RATE`", Value: 1e-5, Destination: &o.search.Start},
 			&cli.Float64Flag{Name: "end", Usage: "last `RATE`", Value: 10, Destination: &o.search.End},
-			&cli.IntFlag{Name: "tries", Usage: "`N` rates (default: the batches of an epoch, 150 at least)", Destination: &o.search.Tries},
-			&cli.BoolFlag{Name: "linear", Usage: "raise the rate by equal amounts instead of equal factors", Destination: &o.search.Linear},
+			&cli.IntFlag{Name: "tries", Usage: "`N` rates (default: the batches of an epoch, 150 at least)",
+				Destination: &o.search.Tries},
+			&cli.BoolFlag{Name: "linear", Usage: "raise the rate by equal amounts instead of equal factors",
+				Destination: &o.search.Linear},
 			&cli.BoolFlag{Name: "valid", Usage: "also measure validation batches", Destination: &o.search.Valid},
-		}, trainingFlags(&o.config), augmentFlags(&o.config, "none"), dataFlags(&o.config), bodyFlags(&o.config), machineFlags(&o.config), outputFlags(&o.quiet, &o.json)),
+		}, trainingFlags(&o.config), augmentFlags(&o.config, "none"), dataFlags(&o.config), bodyFlags(&o.config),
+			machineFlags(&o.config), outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 1 || c.NArg() == 0 && o.config.Data.Labels == "" {
 				return usagef("lr-find takes one DATA, a folder of photographs")
@@ -68,7 +73,8 @@ func runLRFind(ctx context.Context, o lrFindOptions, out *console) (err error) {
 	if err != nil {
 		return err
 	}
-	figure, err := plots.RateSearch{Rates: curve.Rates, Losses: curve.Losses, Suggestion: curve.Suggestion, Rule: curve.Rule}.Draw(plots.Wide)
+	figure, err := plots.RateSearch{Rates: curve.Rates, Losses: curve.Losses, Suggestion: curve.Suggestion,
+		Rule: curve.Rule}.Draw(plots.Wide)
 	if err != nil {
 		return err
 	}
@@ -85,6 +91,7 @@ func runLRFind(ctx context.Context, o lrFindOptions, out *console) (err error) {
 		out.Warn("the loss rises from the first rates on; begin lower with --start (it was %g)", o.search.Start)
 	}
 	out.print("suggestion %.2g (%s)", curve.Suggestion, curve.Rule)
-	out.print("curve      %s and %s, %d rates from %.2g to %.2g", o.output, table, len(curve.Rates), o.search.Start, curve.Rates[len(curve.Rates)-1])
+	out.print("curve      %s and %s, %d rates from %.2g to %.2g", o.output, table, len(curve.Rates), o.search.Start,
+		curve.Rates[len(curve.Rates)-1])
 	return out.object(curve)
 }

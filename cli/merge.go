@@ -13,7 +13,8 @@ func mergeCommand(s Streams) *cli.Command {
 		Name: "merge", Usage: "join the tables that `finetune score --shard` wrote", ArgsUsage: "PART…",
 		Description: "The parts may come in any order; the result is the file that one run over all photographs writes.",
 		Flags: join([]cli.Flag{
-			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "table `FILE` to write, of the parts' format", Destination: &into},
+			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "table `FILE` to write, of the parts' format",
+				Destination: &into},
 		}, outputFlags(&quiet, &json)),
 		Action: func(c *cli.Context) (err error) {
 			if into == "" || c.NArg() == 0 {

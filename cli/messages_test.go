@@ -20,7 +20,8 @@ import (
 // others are flags of other programs that messages and documents name.
 var others = map[string]string{
 	"--data-binary": "curl", "--now": "systemctl", "--only-binary": "pip", "--no-deps": "pip", "--platform": "pip",
-	"--python-version": "pip", "--require-hashes": "pip", "--implementation": "pip", "--hash": "pip", "--requirement": "pip", "--dest": "pip",
+	"--python-version": "pip", "--require-hashes": "pip", "--implementation": "pip", "--hash": "pip",
+	"--requirement": "pip", "--dest": "pip",
 }
 
 var (
@@ -90,7 +91,8 @@ func (k known) check(t *testing.T, at, text string) {
 	}
 }
 
-// Every flag, command, target and page that a text of the program names exists, and the flag is one of the command that the
+// Every flag, command, target and page that a text of the program names exists, and the flag is one of the command that
+// the
 // text says. Texts are all string literals of what the binary is built from.
 func TestMessagesNameWhatThereIs(t *testing.T) {
 	k := names(t)

@@ -41,7 +41,8 @@ func TestOutputs(t *testing.T) {
 				before, err := os.Lstat(name)
 				check(t, err)
 				code, out := b.call(append(args, name)...)
-				if after, err := os.Lstat(name); err != nil || code != 2 || !strings.Contains(out, name) || after.Mode() != before.Mode() {
+				if after, err := os.Lstat(name); err != nil || code != 2 || !strings.Contains(out, name) ||
+					after.Mode() != before.Mode() {
 					t.Errorf("%s: exit code %d, %v\n%s", name, code, err, out)
 				}
 			}
@@ -65,7 +66,8 @@ func TestFilesBesideOutputs(t *testing.T) {
 			check(t, os.RemoveAll(name))
 			check(t, durable.WriteFile(name, []byte("of mine")))
 			code, out := b.call(args...)
-			if got, err := os.ReadFile(name); err != nil || string(got) != "of mine" || code != 2 || !strings.Contains(out, strings.TrimSuffix(name, "/notes")) {
+			if got, err := os.ReadFile(name); err != nil || string(got) != "of mine" || code != 2 ||
+				!strings.Contains(out, strings.TrimSuffix(name, "/notes")) {
 				t.Errorf("exit code %d; %s holds %q, %v\n%s", code, name, got, err, out)
 			}
 			check(t, os.RemoveAll(name))

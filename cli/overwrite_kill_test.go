@@ -22,7 +22,8 @@ func TestInterruptedOverwriteLosesNothing(t *testing.T) { endOverwrites(t, sysca
 func endOverwrites(t *testing.T, signal syscall.Signal) {
 	n, k := kills(t), newKiller(t)
 	writeTinyBody(t, filepath.Join(k.dir, "tiny.onnx"))
-	train := []string{"train", "data", "--body", "tiny.onnx", "--epochs", "600", "--batch-size", "16", "--hidden", "256", "--no-report", "--run"}
+	train := []string{"train", "data", "--body", "tiny.onnx", "--epochs", "600", "--batch-size", "16", "--hidden", "256",
+		"--no-report", "--run"}
 	k.run(append(train, "old", "--save", "kept")...)
 	for _, name := range []string{"notes.txt", "report/thesis.txt", "mine/a.txt"} {
 		k.write(filepath.Join("old", name), "of mine")
@@ -76,7 +77,8 @@ func (k *killer) end(signal syscall.Signal, whole time.Duration, args []string) 
 	if signal == syscall.SIGINT && code != 0 && code != 130 && code != -1 || strings.Contains(out.String(), "panic") {
 		k.t.Errorf("finetune %v: exit code %d\n%s", args, code, out.Bytes())
 	}
-	if code == 130 && strings.Contains(out.String(), "go on with") && !strings.Contains(out.String(), "--run run --resume --overwrite") {
+	if code == 130 && strings.Contains(out.String(), "go on with") &&
+		!strings.Contains(out.String(), "--run run --resume --overwrite") {
 		k.t.Errorf("the way on is not named:\n%s", out.Bytes())
 	}
 	return fmt.Sprintf("exit code %d", code)
@@ -85,7 +87,8 @@ func (k *killer) end(signal syscall.Signal, whole time.Duration, args []string) 
 // oneWhole checks the run and what is of the user's, and says which run it is.
 func (k *killer) oneWhole(i int) string {
 	k.t.Helper()
-	which := map[string]string{k.sum("old/head.safetensors"): "old", k.sum("fresh/head.safetensors"): "new"}[k.sum("run/head.safetensors")]
+	which := map[string]string{k.sum("old/head.safetensors"): "old",
+		k.sum("fresh/head.safetensors"): "new"}[k.sum("run/head.safetensors")]
 	if which == "" {
 		k.t.Errorf("%d: run/head.safetensors is neither the old nor the new one's", i)
 	}

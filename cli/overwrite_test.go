@@ -18,14 +18,16 @@ var own = []string{"run/notes.txt", "run/report/thesis.txt", "run/mine/a.txt"}
 
 // overwrite is the command that replaces the bench's run.
 func overwrite(more ...string) []string {
-	return append([]string{"train", "data", "--body", "tiny.onnx", "--cache", "cache", "--run", "run", "--overwrite", "--epochs", "1", "--hidden", "8", "--no-report"}, more...)
+	return append([]string{"train", "data", "--body", "tiny.onnx", "--cache", "cache", "--run", "run", "--overwrite",
+		"--epochs", "1", "--hidden", "8", "--no-report"}, more...)
 }
 
 // A folder that holds no run of ours is left alone, whatever is in it.
 func TestOverwriteLeavesOthersFoldersAlone(t *testing.T) {
 	b := newFaultBench(t)
 	for name, files := range map[string][]string{
-		"names that a run has":      {"report/my.txt", "steps/my.txt", "features/my.txt", "artifacts/my.txt", "history.csv", "model.onnx", "body.onnx"},
+		"names that a run has": {"report/my.txt", "steps/my.txt", "features/my.txt", "artifacts/my.txt", "history.csv",
+			"model.onnx", "body.onnx"},
 		"a config.json of others":   {"config.json", "model.safetensors"},
 		"their list of checksums":   {"config.json", "SHA256SUMS", "tokenizer.json"},
 		"one file":                  {"thesis.txt"},
@@ -44,7 +46,8 @@ func TestOverwriteLeavesOthersFoldersAlone(t *testing.T) {
 				}
 				before := b.files(t)
 				code, out := b.call(append(overwrite(), append([]string{"--run", "theirs"}, more...)...)...)
-				told := strings.Contains(out, "theirs: the folder is not empty and not a run of finetune's") && strings.Contains(out, "--run")
+				told := strings.Contains(out, "theirs: the folder is not empty and not a run of finetune's") &&
+					strings.Contains(out, "--run")
 				if code != 2 || !told && !slices.Contains(more, "--hidden") { // flags are looked at first
 					t.Errorf("%v: exit code %d\n%s", more, code, out)
 				}
@@ -62,12 +65,16 @@ var refused = [][]string{
 	{"--label-smoothing", "1"}, {"--balance", "weigths"}, {"--optimiser", "lion"}, {"--clip", "-1"},
 	{"--lr", "0"}, {"--lr", "-1"}, {"--schedule", "linear"}, {"--schedule", "clr", "--epochs", "0", "--clr", "1,2,3"},
 	{"--epochs", "0", "--cycles", "0"}, {"--epochs", "0", "--cycle-len", "0"}, {"--epochs", "0", "--cycle-mult", "0"},
-	{"--patience", "2", "--swa", "1"}, {"--best", "--swa", "1"}, {"--lrs", "1e-3"}, {"--freeze-to", "1"}, {"--bn-freeze"}, {"--micro-batch", "4"},
-	{"--unfreeze", "--freeze-to", "-1"}, {"--unfreeze", "--freeze-to", "9"}, {"--unfreeze", "--micro-batch", "1"}, {"--unfreeze", "--bn-momentum", "2"},
+	{"--patience", "2", "--swa", "1"}, {"--best", "--swa", "1"}, {"--lrs", "1e-3"}, {"--freeze-to", "1"}, {"--bn-freeze"},
+	{"--micro-batch", "4"},
+	{"--unfreeze", "--freeze-to", "-1"}, {"--unfreeze", "--freeze-to", "9"}, {"--unfreeze", "--micro-batch", "1"},
+	{"--unfreeze", "--bn-momentum", "2"},
 	{"--unfreeze", "--lrs", "1,1,1,1,1"}, {"--unfreeze", "--optimiser", "lion"},
 	{"--load", "nothing"}, {"--save", "../x"}, {"--save", "a/b"},
-	{"--batch-size", "1"}, {"--body", "nothing"}, {"--body", "data/train/circle/000.png"}, {"--body-precision", "int4"}, {"--cut", "nothing"},
-	{"--size", "-1"}, {"--mean", "1,2"}, {"--std", "x,y,z"}, {"--layout", "chw"}, {"--resample", "lanczos"}, {"--crop", "left"},
+	{"--batch-size", "1"}, {"--body", "nothing"}, {"--body", "data/train/circle/000.png"}, {"--body-precision", "int4"},
+	{"--cut", "nothing"},
+	{"--size", "-1"}, {"--mean", "1,2"}, {"--std", "x,y,z"}, {"--layout", "chw"}, {"--resample", "lanczos"},
+	{"--crop", "left"},
 	{"--augment", "upside-down"}, {"--augment", "basic", "--pad", "-1"},
 	{"--valid-pct", "2"}, {"--labels", "nothing.csv"}, {"--label-sep", ";"}, {"--max-bad", "x"},
 	{"--threads", "x"}, {"--seed", "-1"}, {"--no-such-flag"}, {"more"},
@@ -129,7 +136,8 @@ func TestOverwriteCarriesOthersFilesOver(t *testing.T) {
 	b := newFaultBench(t)
 	b.start(t)
 	b.run(t, overwrite("--save", "kept")...)
-	mine := append([]string{"run/body.onnx", "run/steps/plan.txt", "run/artifacts/sketch.txt", "run/saved/readme.txt", "run/.hidden", "run/.keepme1234567890", "run/report/figure.png"}, own...)
+	mine := append([]string{"run/body.onnx", "run/steps/plan.txt", "run/artifacts/sketch.txt", "run/saved/readme.txt",
+		"run/.hidden", "run/.keepme1234567890", "run/report/figure.png"}, own...)
 	for _, name := range mine {
 		check(t, durable.WriteFile(name, []byte("of mine: "+name)))
 	}

@@ -19,13 +19,16 @@ func TestNamesCannotSteerTheTerminal(t *testing.T) {
 	c.warn("%s: unreadable", name)
 	c.print("run        %s", name)
 	finish(&text, errors.New(name+": gone\nand a second line"))
-	c.evaluation(&learner.Evaluation{Classes: []string{name, "b"}, PerClass: map[string]metrics.Score{}, Confusion: [][]int{{1, 0}, {0, 1}}})
-	for i, want := range []string{"data       " + shown, "warning: " + shown + ": unreadable", "finetune: " + shown + ": gone", "and a second line"} {
+	c.evaluation(&learner.Evaluation{Classes: []string{name, "b"}, PerClass: map[string]metrics.Score{},
+		Confusion: [][]int{{1, 0}, {0, 1}}})
+	for i, want := range []string{"data       " + shown, "warning: " + shown + ": unreadable",
+		"finetune: " + shown + ": gone", "and a second line"} {
 		if got := strings.Split(text.String(), "\n")[i]; got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
-	if all := text.String() + out.String(); strings.ContainsAny(all, "\x1b\x07\r\u009b\x7f") || strings.Count(out.String(), shown) != 4 {
+	if all := text.String() + out.String(); strings.ContainsAny(all, "\x1b\x07\r\u009b\x7f") ||
+		strings.Count(out.String(), shown) != 4 {
 		t.Errorf("%q", all)
 	}
 }

@@ -21,9 +21,12 @@ func precomputeCommand(s Streams) *cli.Command {
 		Name: "precompute", Usage: "compute and cache the body's features of every photograph in DATA", ArgsUsage: "DATA",
 		Description: "A killed run resumes where it stopped; a changed photograph is computed anew, nothing else is.",
 		Flags: join([]cli.Flag{
-			&cli.StringFlag{Name: "shard", Usage: "compute part `I/N` only, counted from 0; /N in a job array (SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX)", Destination: &o.shard},
-			&cli.BoolFlag{Name: "recompute", Usage: "forget what is cached for this body and view, and compute it again", Destination: &o.config.Machine.Recompute},
-		}, dataFlags(&o.config), bodyFlags(&o.config), augmentFlags(&o.config, "none"), machineFlags(&o.config), outputFlags(&o.quiet, &o.json)),
+			&cli.StringFlag{Name: "shard", Usage: "compute part `I/N` only, counted from 0; /N in a job array " +
+				"(SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX)", Destination: &o.shard},
+			&cli.BoolFlag{Name: "recompute", Usage: "forget what is cached for this body and view, and compute it again",
+				Destination: &o.config.Machine.Recompute},
+		}, dataFlags(&o.config), bodyFlags(&o.config), augmentFlags(&o.config, "none"), machineFlags(&o.config),
+			outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 1 && o.config.Data.Labels == "" {
 				return usagef("precompute takes one DATA, a folder of photographs")
@@ -54,8 +57,10 @@ func runPrecompute(ctx context.Context, o precomputeOptions, out *console) error
 	if err := l.PrecomputeViews(ctx, f); err != nil {
 		return err
 	}
-	out.print("features of %d train, %d valid and %d test photographs are in %s", f.Train.Len(), f.Valid.Len(), f.Test.Len(), l.Config.Machine.Cache)
+	out.print("features of %d train, %d valid and %d test photographs are in %s", f.Train.Len(), f.Valid.Len(),
+		f.Test.Len(), l.Config.Machine.Cache)
 	batch, rates := l.Fed()
-	return out.object(map[string]any{"counts": l.Set.Counts(), "train": f.Train.Len(), "valid": f.Valid.Len(), "test": f.Test.Len(), "skipped": len(f.Skipped), "computed": f.Computed, "seconds": f.Seconds,
+	return out.object(map[string]any{"counts": l.Set.Counts(), "train": f.Train.Len(), "valid": f.Valid.Len(),
+		"test": f.Test.Len(), "skipped": len(f.Skipped), "computed": f.Computed, "seconds": f.Seconds,
 		"decode_seconds": f.Decode, "steady_images_per_second": f.Steady, "body_batch": batch, "body_rates": rates})
 }

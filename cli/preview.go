@@ -22,10 +22,13 @@ func previewCommand(s Streams) *cli.Command {
 	return &cli.Command{
 		Name: "preview", Usage: "show one photograph as augmented training sees it", ArgsUsage: "DATA",
 		Flags: join([]cli.Flag{
-			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "picture `FILE.png` to write", Value: "preview.png", Destination: &o.output},
-			&cli.StringFlag{Name: "photo", Usage: "`PATH` of the photograph within DATA (default: the second one held out)", Destination: &o.photo},
+			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "picture `FILE.png` to write", Value: "preview.png",
+				Destination: &o.output},
+			&cli.StringFlag{Name: "photo", Usage: "`PATH` of the photograph within DATA (default: the second one held out)",
+				Destination: &o.photo},
 			&cli.IntFlag{Name: "count", Usage: "`N` versions", Value: 6, Destination: &o.count},
-		}, augmentFlags(&o.config, "side-on"), dataFlags(&o.config), imageFlags(&o.config), machineFlags(&o.config), outputFlags(&o.quiet, &o.json)),
+		}, augmentFlags(&o.config, "side-on"), dataFlags(&o.config), imageFlags(&o.config), machineFlags(&o.config),
+			outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 1 || c.NArg() == 0 && o.config.Data.Labels == "" {
 				return usagef("preview takes one DATA, a folder of photographs")
@@ -61,5 +64,6 @@ func runPreview(ctx context.Context, o previewOptions, out *console) (err error)
 		return err
 	}
 	out.print("%s: %s", o.output, title)
-	return out.object(map[string]any{"picture": o.output, "photo": it.Path, "count": o.count, "augment": o.config.Images.Augment})
+	return out.object(map[string]any{"picture": o.output, "photo": it.Path, "count": o.count,
+		"augment": o.config.Images.Augment})
 }

@@ -57,7 +57,8 @@ func newReference() *reference { return &reference{} }
 
 func (r *reference) text() string {
 	return "# Commands\n\n" +
-		"Made from the flags by `make golden`; a test compares it with `--help`. The words are explained in [concepts](../concepts.md),\n" +
+		"Made from the flags by `make golden`; a test compares it with `--help`. The words are explained in " +
+		"[concepts](../concepts.md),\n" +
 		"the files in [files of a run](files.md), the exit codes in [exit codes](exit-codes.md).\n\n" +
 		"| command | what it does |\n|---|---|\n" + r.list.String() + r.body.String()
 }

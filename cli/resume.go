@@ -46,14 +46,16 @@ func (o *trainOptions) sameRun(stored learner.Config) error {
 		return usagef("%s was trained on %s, not on %s", o.run, stored.Data.Path, data)
 	}
 	if o.config.Recipe != nil && stored.Recipe == nil {
-		return usagef("%s was begun by `finetune train`, not by `finetune recipe`; go on with `finetune train --run %s --resume`", o.run, o.run)
+		return usagef("%s was begun by `finetune train`, not by `finetune recipe`; go on with `finetune train --run %s "+
+			"--resume`", o.run, o.run)
 	}
 	was := stored.Given()
 	given, kept := o.settings(&o.config), o.settings(&was)
 	for i, f := range given {
 		a, b := destination(f), destination(kept[i])
 		if slices.ContainsFunc(f.Names(), o.set) && !reflect.DeepEqual(a, b) && !samePath(a, b) {
-			return usagef("--%s cannot change a run that is resumed: %s began with %v, not with %v; leave it out, or name another --run", f.Names()[0], o.run, b, a)
+			return usagef("--%s cannot change a run that is resumed: %s began with %v, not with %v; leave it out, or name "+
+				"another --run", f.Names()[0], o.run, b, a)
 		}
 	}
 	return nil
@@ -114,7 +116,8 @@ func (o *trainOptions) onThisMachine(stored learner.Config, out *console) learne
 	case o.set("cache"):
 		m.Cache = here.Cache
 	case m.Cache != "" && m.Cache != learner.DefaultCache() && !activations.Holds(m.Cache):
-		out.say("cache      %s, which the run began with, holds no features here; %s is used", m.Cache, learner.DefaultCache())
+		out.say("cache      %s, which the run began with, holds no features here; %s is used", m.Cache,
+			learner.DefaultCache())
 		m.Cache = ""
 	}
 	return stored

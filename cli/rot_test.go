@@ -15,7 +15,8 @@ import (
 func TestBitRot(t *testing.T) {
 	b := newFaultBench(t)
 	b.start(t)
-	b.run(t, "train", "data", "--body", "tiny.onnx", "--cache", "cache", "--run", "kept", "--epochs", "1", "--hidden", "8", "--no-report", "--save", "best")
+	b.run(t, "train", "data", "--body", "tiny.onnx", "--cache", "cache", "--run", "kept", "--epochs", "1", "--hidden", "8",
+		"--no-report", "--save", "best")
 	b.run(t, "export", "run", "--cache", "cache", "-o", "model.onnx")
 	check(t, os.RemoveAll(b.base))
 	check(t, os.Rename(b.dir, b.base))
@@ -24,7 +25,8 @@ func TestBitRot(t *testing.T) {
 		return []string{"score", model, "unlabelled", "--cache", "cache", "-o", "scores.csv"}
 	}
 	train := func(more ...string) []string {
-		return append([]string{"train", "data", "--body", "tiny.onnx", "--cache", "cache", "--run", "again", "--epochs", "1", "--hidden", "8", "--no-report"}, more...)
+		return append([]string{"train", "data", "--body", "tiny.onnx", "--cache", "cache", "--run", "again", "--epochs", "1",
+			"--hidden", "8", "--no-report"}, more...)
 	}
 	for _, c := range []struct {
 		file, output string
@@ -44,7 +46,8 @@ func TestBitRot(t *testing.T) {
 		{"run/neighbours.csv", "run/report/index.html", []string{"report", "run"}, false},
 		{"run/SHA256SUMS", "run/report/index.html", []string{"report", "run"}, false},
 		{"run/head.safetensors", "scores.csv", score("run"), false},
-		{"run/state.safetensors", "run/head.safetensors", []string{"train", "--run", "run", "--resume", "--no-report"}, false},
+		{"run/state.safetensors", "run/head.safetensors", []string{"train", "--run", "run", "--resume", "--no-report"},
+			false},
 		{"kept/saved/best.safetensors", "again/head.safetensors", train("--load", "kept/saved/best.safetensors"), false},
 		{"model.onnx", "scores.csv", score("model.onnx"), false},
 	} {
@@ -73,10 +76,13 @@ func TestBitRot(t *testing.T) {
 				switch {
 				case strings.Contains(out, "panic"):
 					t.Errorf("bit %d: %s", bit, out)
-				case code == 0 && string(got) == string(want) && strings.EqualFold(string(damaged), string(whole)): // JSON reads "Dtype" as "dtype"
-				case c.file == "run/SHA256SUMS" && code == 0 && string(got) == string(want): // the line of a file that report does not read
+				// JSON reads "Dtype" as "dtype"
+				case code == 0 && string(got) == string(want) && strings.EqualFold(string(damaged), string(whole)):
+				// the line of a file that report does not read
+				case c.file == "run/SHA256SUMS" && code == 0 && string(got) == string(want):
 				case !strings.Contains(out, filepath.Base(paths[0])):
-					t.Errorf("bit %d of byte %d of %d: exit code %d, and the file is not named:\n%s", bit%8, bit/8, len(whole), code, out)
+					t.Errorf("bit %d of byte %d of %d: exit code %d, and the file is not named:\n%s", bit%8, bit/8, len(whole), code,
+						out)
 				case c.repaired && (code != 0 || string(got) != string(want)):
 					t.Errorf("bit %d: not repaired: exit code %d\n%s", bit, code, out)
 				case !c.repaired && code == 0:

@@ -31,16 +31,24 @@ func scoreCommand(s Streams) *cli.Command {
 		Description: "FOLDER may be nested, be a single photograph, or be - for a list of paths on standard input.\n" +
 			"The table has one row a path, in sorted order, with a status and a reason. A killed run goes on where it stopped.",
 		Flags: join([]cli.Flag{
-			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "table `FILE` to write, .csv, .jsonl or .parquet", Destination: &o.score.Output},
-			&cli.IntFlag{Name: "tta", Usage: "average over `N` augmented views and the centre view (4 is usual)", Destination: &o.score.TTA},
-			&cli.IntFlag{Name: "top", Usage: "columns for the `K` most probable classes instead of one a class", Destination: &t.Top},
-			&cli.Float64Flag{Name: "threshold", Usage: "leave the column predicted empty below probability `P`; with several labels, name those above it (default there: 0.5)", Destination: &t.Threshold},
-			&cli.StringFlag{Name: "kaggle", Usage: "write id,label, where label is the probability of `CLASS`", Destination: &t.Kaggle},
+			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "table `FILE` to write, .csv, .jsonl or .parquet",
+				Destination: &o.score.Output},
+			&cli.IntFlag{Name: "tta", Usage: "average over `N` augmented views and the centre view (4 is usual)",
+				Destination: &o.score.TTA},
+			&cli.IntFlag{Name: "top", Usage: "columns for the `K` most probable classes instead of one a class",
+				Destination: &t.Top},
+			&cli.Float64Flag{Name: "threshold", Usage: "leave the column predicted empty below probability `P`; with several " +
+				"labels, name those above it (default there: 0.5)", Destination: &t.Threshold},
+			&cli.StringFlag{Name: "kaggle", Usage: "write id,label, where label is the probability of `CLASS`",
+				Destination: &t.Kaggle},
 			&cli.BoolFlag{Name: "strict", Usage: "exit with 3 if a photograph could not be read", Destination: &o.strict},
-			&cli.StringFlag{Name: "shard", Usage: "score part `I/N` of the sorted paths, counted from 0; /N in a job array (SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX)", Destination: &o.shard},
+			&cli.StringFlag{Name: "shard", Usage: "score part `I/N` of the sorted paths, counted from 0; /N in a job array " +
+				"(SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX)", Destination: &o.shard},
 			&cli.BoolFlag{Name: "no-cache", Usage: "compute everything and keep nothing", Destination: &o.score.NoCache},
-			&cli.BoolFlag{Name: "no-lock", Usage: "do without the output's lock on a file system that has none; see to it that no other process writes it", Destination: &o.score.NoLock},
-			&cli.BoolFlag{Name: "escape-formulas", Usage: "CSV: an apostrophe before texts that a spreadsheet would take for a formula", Destination: &o.score.Escape},
+			&cli.BoolFlag{Name: "no-lock", Usage: "do without the output's lock on a file system that has none; see to it " +
+				"that no other process writes it", Destination: &o.score.NoLock},
+			&cli.BoolFlag{Name: "escape-formulas", Usage: "CSV: an apostrophe before texts that a spreadsheet would take for " +
+				"a formula", Destination: &o.score.Escape},
 		}, inferenceFlags(&o.machine), outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 2 {
@@ -55,22 +63,28 @@ func scoreCommand(s Streams) *cli.Command {
 // inferenceFlags are the machine flags of commands that do not train.
 func inferenceFlags(m *learner.Machine) []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "device", Category: "Machine", Usage: "`DEVICE` to run on: auto, cpu or cuda", Value: "auto", Destination: &m.Device},
-		&cli.IntFlag{Name: "threads", Category: "Machine", Usage: "`N` threads for ONNX Runtime (default: one a core)", Destination: &m.Threads},
-		&cli.IntFlag{Name: "workers", Category: "Machine", Usage: "`N` photographs decoded at once (default: one a core)", Destination: &m.Workers},
+		&cli.StringFlag{Name: "device", Category: "Machine", Usage: "`DEVICE` to run on: auto, cpu or cuda", Value: "auto",
+			Destination: &m.Device},
+		&cli.IntFlag{Name: "threads", Category: "Machine", Usage: "`N` threads for ONNX Runtime (default: one a core)",
+			Destination: &m.Threads},
+		&cli.IntFlag{Name: "workers", Category: "Machine", Usage: "`N` photographs decoded at once (default: one a core)",
+			Destination: &m.Workers},
 		tf32Flag(m),
 		pixelsFlag(m),
-		&cli.PathFlag{Name: "cache", Category: "Machine", Usage: "`DIR` of cached activations (default: cache in FINETUNE_HOME)", Destination: &m.Cache},
+		&cli.PathFlag{Name: "cache", Category: "Machine", Usage: "`DIR` of cached activations (default: cache in " +
+			"FINETUNE_HOME)", Destination: &m.Cache},
 	}
 }
 
 // pixelsFlag goes with every command that decodes.
 func pixelsFlag(m *learner.Machine) cli.Flag {
-	return &cli.Int64Flag{Name: "max-pixels", Category: "Machine", Usage: "largest photograph that is decoded, in `PIXELS`", DefaultText: "200 million", Destination: &m.MaxPixels}
+	return &cli.Int64Flag{Name: "max-pixels", Category: "Machine",
+		Usage: "largest photograph that is decoded, in `PIXELS`", DefaultText: "200 million", Destination: &m.MaxPixels}
 }
 
 func tf32Flag(m *learner.Machine) cli.Flag {
-	return &cli.BoolFlag{Name: "no-tf32", Category: "Machine", Usage: "NVIDIA GPUs: products with all 24 bits of float32, not TF32's 11", Destination: &m.NoTF32}
+	return &cli.BoolFlag{Name: "no-tf32", Category: "Machine", Usage: "NVIDIA GPUs: products with all 24 bits of " +
+		"float32, not TF32's 11", Destination: &m.NoTF32}
 }
 
 func runScore(ctx context.Context, o scoreOptions, out *console) error {
@@ -105,7 +119,8 @@ func runScore(ctx context.Context, o scoreOptions, out *console) error {
 		return out.object(report)
 	}
 	out.mu.Lock()
-	fmt.Fprintf(out.Err, "%s: %d rows: %s; %.1f s, %s\n", report.Output, report.Rows, totals(report), report.Seconds, perSecond(float64(report.Rows-report.Resumed)/report.Seconds, "images"))
+	fmt.Fprintf(out.Err, "%s: %d rows: %s; %.1f s, %s\n", report.Output, report.Rows, totals(report), report.Seconds,
+		perSecond(float64(report.Rows-report.Resumed)/report.Seconds, "images"))
 	out.mu.Unlock()
 	if err := out.object(report); err != nil {
 		return err

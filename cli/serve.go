@@ -31,9 +31,11 @@ type serveOptions struct {
 func serveCommand(s Streams) *cli.Command {
 	var o serveOptions
 	return &cli.Command{
-		Name: "serve", Usage: "answer photographs over HTTP: POST /predict, GET /readyz, /livez, /healthz, /metrics", ArgsUsage: "MODEL.onnx|RUN",
-		Description: "On an address that others can reach a token is asked for: docs/serving.md has limits, probes and a systemd unit.",
-		Flags:       join(serveFlags(&o), serveLimits(&o.serve), inferenceFlags(&o.machine), outputFlags(&o.quiet, &o.json)),
+		Name: "serve", Usage: "answer photographs over HTTP: POST /predict, GET /readyz, /livez, /healthz, /metrics",
+		ArgsUsage: "MODEL.onnx|RUN",
+		Description: "On an address that others can reach a token is asked for: docs/serving.md has limits, probes and a " +
+			"systemd unit.",
+		Flags: join(serveFlags(&o), serveLimits(&o.serve), inferenceFlags(&o.machine), outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 1 {
 				return usagef("serve takes one MODEL.onnx that `finetune export` wrote, or a RUN")
@@ -50,12 +52,18 @@ const tokenVariable = "FINETUNE_TOKEN"
 func serveFlags(o *serveOptions) []cli.Flag {
 	return inCategory("Access",
 		&cli.StringFlag{Name: "addr", Usage: "`ADDRESS` to listen on", Value: "127.0.0.1:8080", Destination: &o.addr},
-		&cli.StringFlag{Name: "token-file", Usage: "answer only who sends Authorization: Bearer TOKEN with a line of `FILE` (or of the variable " + tokenVariable + ")", Destination: &o.tokenFile},
-		&cli.BoolFlag{Name: "allow-anonymous", Usage: "answer anybody, without a token, on an address that others can reach", Destination: &o.anonymous},
-		&cli.StringFlag{Name: "allow-host", Usage: "`NAMES` this server is called by, with commas between, besides localhost and addresses; * is any", Destination: &o.hosts},
-		&cli.BoolFlag{Name: "trust-proxy", Usage: "a client is who the last X-Forwarded-For says: only behind a proxy that sets it", Destination: &o.serve.TrustProxy},
-		&cli.StringFlag{Name: "metrics-addr", Usage: "`ADDRESS` of GET /metrics, without a token (default: with the rest)", Destination: &o.serve.MetricsAddr},
-		&cli.DurationFlag{Name: "drain", Usage: "after SIGTERM, `TIME` during which /readyz says 503 and requests are still answered; Ctrl-C does not wait", Value: 5 * time.Second, Destination: &o.drain},
+		&cli.StringFlag{Name: "token-file", Usage: "answer only who sends Authorization: Bearer TOKEN with a line of " +
+			"`FILE` (or of the variable " + tokenVariable + ")", Destination: &o.tokenFile},
+		&cli.BoolFlag{Name: "allow-anonymous", Usage: "answer anybody, without a token, on an address that others can reach",
+			Destination: &o.anonymous},
+		&cli.StringFlag{Name: "allow-host", Usage: "`NAMES` this server is called by, with commas between, besides " +
+			"localhost and addresses; * is any", Destination: &o.hosts},
+		&cli.BoolFlag{Name: "trust-proxy", Usage: "a client is who the last X-Forwarded-For says: only behind a proxy " +
+			"that sets it", Destination: &o.serve.TrustProxy},
+		&cli.StringFlag{Name: "metrics-addr", Usage: "`ADDRESS` of GET /metrics, without a token (default: with the rest)",
+			Destination: &o.serve.MetricsAddr},
+		&cli.DurationFlag{Name: "drain", Usage: "after SIGTERM, `TIME` during which /readyz says 503 and requests are " +
+			"still answered; Ctrl-C does not wait", Value: 5 * time.Second, Destination: &o.drain},
 	)
 }
 
@@ -65,16 +73,20 @@ func serveLimits(v *serve.Options) []cli.Flag {
 		&cli.DurationFlag{Name: "delay", Usage: "longest `WAIT` for a batch to fill", Value: 2e6, Destination: &v.Delay},
 		&cli.Int64Flag{Name: "max-body", Usage: "largest request in `BYTES`", Value: 32 << 20, Destination: &v.MaxBody},
 		&cli.IntFlag{Name: "max-images", Usage: "at most `N` photographs in a request", Value: 64, Destination: &v.MaxImages},
-		&cli.Int64Flag{Name: "max-uploads", Usage: "`BYTES` of all requests at once, of which one client may hold half", Value: 512 << 20, Destination: &v.Uploads},
-		&cli.Int64Flag{Name: "min-rate", Usage: "`BYTES` a second that an upload must have after 5 s", Value: 16 << 10, Destination: &v.MinRate},
-		&cli.DurationFlag{Name: "timeout", Usage: "longest `TIME` for a request, its upload included", Value: 30e9, Destination: &v.Timeout},
+		&cli.Int64Flag{Name: "max-uploads", Usage: "`BYTES` of all requests at once, of which one client may hold half",
+			Value: 512 << 20, Destination: &v.Uploads},
+		&cli.Int64Flag{Name: "min-rate", Usage: "`BYTES` a second that an upload must have after 5 s", Value: 16 << 10,
+			Destination: &v.MinRate},
+		&cli.DurationFlag{Name: "timeout", Usage: "longest `TIME` for a request, its upload included", Value: 30e9,
+			Destination: &v.Timeout},
 	)
 }
 
 // check refuses limits that are none, and an open door.
 func (o *serveOptions) check() error {
 	v := o.serve
-	if err := errors.Join(checkFlag("serve", "batch", v.Batch), checkFlag("serve", "max-body", v.MaxBody), checkFlag("serve", "drain", o.drain)); err != nil {
+	if err := errors.Join(checkFlag("serve", "batch", v.Batch), checkFlag("serve", "max-body", v.MaxBody),
+		checkFlag("serve", "drain", o.drain)); err != nil {
 		return err
 	}
 	if v.Uploads < 2*v.MaxBody {
@@ -83,7 +95,8 @@ func (o *serveOptions) check() error {
 	if len(o.serve.Tokens) > 0 || o.anonymous || loopback(o.addr) {
 		return nil
 	}
-	return usagef("serve: others can reach %s: give --token-file FILE (or %s) so that only who has the token is answered, or --allow-anonymous if a firewall or a proxy keeps others out", o.addr, tokenVariable)
+	return usagef("serve: others can reach %s: give --token-file FILE (or %s) so that only who has the token is "+
+		"answered, or --allow-anonymous if a firewall or a proxy keeps others out", o.addr, tokenVariable)
 }
 
 // loopback reports whether only this machine can reach addr. One that cannot be

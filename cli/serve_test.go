@@ -22,7 +22,8 @@ func TestServeRefusesAnOpenDoor(t *testing.T) {
 		want   string // "" is fine
 	}{
 		{"127.0.0.1:80", nil, ""}, {"localhost:80", nil, ""}, {"[::1]:80", nil, ""},
-		{":80", nil, "--token-file"}, {"0.0.0.0:80", nil, "--allow-anonymous"}, {"[::]:80", nil, "--token-file"}, {"192.0.2.1:80", nil, "--token-file"},
+		{":80", nil, "--token-file"}, {"0.0.0.0:80", nil, "--allow-anonymous"}, {"[::]:80", nil, "--token-file"},
+		{"192.0.2.1:80", nil, "--token-file"},
 		{"0.0.0.0:80", func(o *serveOptions) { o.anonymous = true }, ""},
 		{"0.0.0.0:80", func(o *serveOptions) { o.serve.Tokens = []string{"x"} }, ""},
 		{"127.0.0.1:80", func(o *serveOptions) { o.serve.MaxBody = -1 }, "--max-body"},
@@ -35,7 +36,8 @@ func TestServeRefusesAnOpenDoor(t *testing.T) {
 			tt.change(&o)
 		}
 		err := o.check()
-		if tt.want == "" && err != nil || tt.want != "" && (failure.KindOf(err) != failure.UsageKind || !strings.Contains(err.Error(), tt.want)) {
+		if tt.want == "" && err != nil ||
+			tt.want != "" && (failure.KindOf(err) != failure.UsageKind || !strings.Contains(err.Error(), tt.want)) {
 			t.Errorf("%s: %v, want %q", tt.addr, err, tt.want)
 		}
 	}
@@ -45,7 +47,8 @@ func TestTokenFiles(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "tokens")
 	for text, want := range map[string]string{
 		"# ours\n0123456789abcdef\n\n fedcba9876543210 \r\n": "0123456789abcdef fedcba9876543210",
-		"short\n": "!at least 16", "": "!no token", "0123456789 abcdef": "!no blanks", strings.Repeat("x", maxTokens+1): "!more than",
+		"short\n": "!at least 16", "": "!no token", "0123456789 abcdef": "!no blanks",
+		strings.Repeat("x", maxTokens+1): "!more than",
 	} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -66,7 +69,8 @@ func TestTokenFiles(t *testing.T) {
 	if list, err := tokens("", ""); len(list) != 0 || err != nil {
 		t.Errorf("without: %v, %v", list, err)
 	}
-	if _, err := tokens(filepath.Join(t.TempDir(), "none"), ""); err == nil || !strings.Contains(err.Error(), "--token-file") {
+	if _, err := tokens(filepath.Join(t.TempDir(), "none"), ""); err == nil ||
+		!strings.Contains(err.Error(), "--token-file") {
 		t.Errorf("no such file: %v", err)
 	}
 }

@@ -26,7 +26,8 @@ func parseShard(text string, getenv func(string) string) (shard, error) {
 	index, errI := strconv.Atoi(i)
 	count, errN := strconv.Atoi(n)
 	if errI != nil || errN != nil || index < 0 || count < 1 || index >= count {
-		return shard{}, usagef("--shard %s: write I/N with 0 <= I < N, or /N in a job array (SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX), or auto under Slurm", text)
+		return shard{}, usagef("--shard %s: write I/N with 0 <= I < N, or /N in a job array (SLURM_ARRAY_TASK_ID or "+
+			"JOB_COMPLETION_INDEX), or auto under Slurm", text)
 	}
 	return shard{index, count}, nil
 }

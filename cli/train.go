@@ -25,10 +25,12 @@ func trainCommand(s Streams) *cli.Command {
 	var o trainOptions
 	return &cli.Command{
 		Name: "train", Usage: "train a classifier on DATA and say how good it is", ArgsUsage: "DATA",
-		Description: "DATA has train/CLASS/* and valid/CLASS/*, or CLASS/* alone (a fifth is then held out).\nThe frozen body looks at each photograph once; features are cached, so a second run starts at once.",
+		Description: "DATA has train/CLASS/* and valid/CLASS/*, or CLASS/* alone (a fifth is then held out).\nThe frozen " +
+			"body looks at each photograph once; features are cached, so a second run starts at once.",
 		Flags: join(
 			runFlags(&o),
-			trainingFlags(&o.config), augmentFlags(&o.config, "none"), dataFlags(&o.config), bodyFlags(&o.config), machineFlags(&o.config),
+			trainingFlags(&o.config), augmentFlags(&o.config, "none"), dataFlags(&o.config), bodyFlags(&o.config),
+			machineFlags(&o.config),
 			outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {
 			o.config.Data.Path = c.Args().First()
@@ -44,9 +46,12 @@ func trainCommand(s Streams) *cli.Command {
 func runFlags(o *trainOptions) []cli.Flag {
 	return []cli.Flag{
 		&cli.PathFlag{Name: "run", Usage: "folder `DIR` of the run (default: runs/DATA-TIME)", Destination: &o.run},
-		&cli.BoolFlag{Name: "resume", Usage: "go on with the run in --run; begin it where there is none yet, print its result where it is finished", Destination: &o.how.Resume},
-		&cli.BoolFlag{Name: "overwrite", Usage: "replace the run that is in --run once the new one is finished; with --resume, go on with a replacement that was interrupted", Destination: &o.how.Overwrite},
-		&cli.BoolFlag{Name: "no-lock", Usage: "do without the lock of --run on a file system that has none; see to it that no other process uses that run", Destination: &o.how.NoLock},
+		&cli.BoolFlag{Name: "resume", Usage: "go on with the run in --run; begin it where there is none yet, print its " +
+			"result where it is finished", Destination: &o.how.Resume},
+		&cli.BoolFlag{Name: "overwrite", Usage: "replace the run that is in --run once the new one is finished; with " +
+			"--resume, go on with a replacement that was interrupted", Destination: &o.how.Overwrite},
+		&cli.BoolFlag{Name: "no-lock", Usage: "do without the lock of --run on a file system that has none; see to it " +
+			"that no other process uses that run", Destination: &o.how.NoLock},
 		&cli.BoolFlag{Name: "no-report", Usage: "do not write the report", Destination: &o.noReport},
 	}
 }
@@ -77,7 +82,8 @@ func runTrain(ctx context.Context, o trainOptions, out *console) error {
 		}
 	}
 	o.config.Version, o.config.Command = Version, os.Args
-	summary, err := learner.Train(ctx, o.config, learner.TrainOptions{Dir: o.run, How: o.how, GoOn: run, NoReport: o.noReport, Started: started}, out)
+	summary, err := learner.Train(ctx, o.config,
+		learner.TrainOptions{Dir: o.run, How: o.how, GoOn: run, NoReport: o.noReport, Started: started}, out)
 	if err != nil {
 		return err
 	}
@@ -129,13 +135,17 @@ func (c *console) summary(s *learner.Summary) {
 	c.print("accuracy   %.2f %% of %d validation photographs (95 %% interval %.1f to %.1f), loss %.4f",
 		100*s.Valid.Accuracy, s.ValidImages, 100*s.Valid.Interval[0], 100*s.Valid.Interval[1], s.Valid.Loss)
 	if s.Float32 != nil {
-		c.print("float32    %.2f %% (%.1f to %.1f), loss %.4f: the same training on float32 features; --body-precision changes accuracy by %+.2f points", 100*s.Float32.Accuracy, 100*s.Float32.Interval[0], 100*s.Float32.Interval[1], s.Float32.Loss, 100*(s.Valid.Accuracy-s.Float32.Accuracy))
+		c.print("float32    %.2f %% (%.1f to %.1f), loss %.4f: the same training on float32 features; --body-precision "+
+			"changes accuracy by %+.2f points", 100*s.Float32.Accuracy, 100*s.Float32.Interval[0], 100*s.Float32.Interval[1],
+			s.Float32.Loss, 100*(s.Valid.Accuracy-s.Float32.Accuracy))
 	}
 	if s.TTA != nil {
-		c.print("with TTA   %.2f %% (%.1f to %.1f), loss %.4f", 100*s.TTA.Accuracy, 100*s.TTA.Interval[0], 100*s.TTA.Interval[1], s.TTA.Loss)
+		c.print("with TTA   %.2f %% (%.1f to %.1f), loss %.4f", 100*s.TTA.Accuracy, 100*s.TTA.Interval[0],
+			100*s.TTA.Interval[1], s.TTA.Loss)
 	}
 	if s.Ensemble != nil {
-		c.print("ensemble   %.2f %% (%.1f to %.1f), loss %.4f: the mean of the cycles' probabilities", 100*s.Ensemble.Accuracy, 100*s.Ensemble.Interval[0], 100*s.Ensemble.Interval[1], s.Ensemble.Loss)
+		c.print("ensemble   %.2f %% (%.1f to %.1f), loss %.4f: the mean of the cycles' probabilities",
+			100*s.Ensemble.Accuracy, 100*s.Ensemble.Interval[0], 100*s.Ensemble.Interval[1], s.Ensemble.Loss)
 	}
 	c.majority(s.Majority, s.Valid.Accuracy, s.Valid.Interval)
 	c.print("time       %.1f s: %.1f s features, %.1f s training", s.Seconds.Total, s.Seconds.Precompute, s.Seconds.Train)
@@ -164,5 +174,6 @@ func (c *console) majority(m *learner.Majority, accuracy float64, interval [2]fl
 	if m.Share >= mostlyOne {
 		hint = "; `finetune evaluate RUN` shows each class, and train --balance weights helps rare ones"
 	}
-	c.warn("always answering %q would be right for %.2f %% of these photographs, and %.2f %% is %s%s", m.Class, 100*m.Share, 100*accuracy, than, hint)
+	c.warn("always answering %q would be right for %.2f %% of these photographs, and %.2f %% is %s%s", m.Class,
+		100*m.Share, 100*accuracy, than, hint)
 }

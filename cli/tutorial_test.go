@@ -16,8 +16,10 @@ import (
 
 const tutorialPage = "../docs/tutorial.md"
 
-// Whoever follows the tutorial reads what it prints: each command of the page, in order and in one folder, gives the output
-// that stands below it. Words are compared, not numbers. Here the solar cells are 32 pictures of discs; `make tutorial` sets
+// Whoever follows the tutorial reads what it prints: each command of the page, in order and in one folder, gives the
+// output
+// that stands below it. Words are compared, not numbers. Here the solar cells are 32 pictures of discs; `make tutorial`
+// sets
 // FINETUNE_TUTORIAL and takes the real ones.
 func TestTutorial(t *testing.T) {
 	if testing.Short() {
@@ -164,7 +166,8 @@ func (w *tutorial) words(text string) string {
 	return strings.TrimSpace(spaces.ReplaceAllString(text, " "))
 }
 
-// alike reports whether two outputs say the same. Pictures of discs are not solar cells: which class a photograph is called,
+// alike reports whether two outputs say the same. Pictures of discs are not solar cells: which class a photograph is
+// called,
 // and what follows from it, may differ there.
 func (w *tutorial) alike(got, want string) bool {
 	g, p := strings.Split(w.words(got), "\n"), strings.Split(w.words(want), "\n")

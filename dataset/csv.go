@@ -28,7 +28,8 @@ func openCSV(data string, o Options) (*Set, error) {
 	case hasSplit && o.ValidPct > 0:
 		set.warn("the split column decides, so the share of validation photographs (--valid-pct) is not used")
 	case !hasSplit && o.orFallback().ValidPct == 0:
-		return nil, fmt.Errorf("dataset: %s: no split column and no share to validate on; add --valid-pct 0.2 or a column split with train, valid, test", o.Labels)
+		return nil, fmt.Errorf("dataset: %s: no split column and no share to validate on; add --valid-pct 0.2 or a column "+
+			"split with train, valid, test", o.Labels)
 	case !hasSplit && (set.Multi || len(set.Classes) > 1):
 		return set, set.split(o.orFallback())
 	}
@@ -122,7 +123,8 @@ func (c *csvSet) nowhere(data string, rows []row) error {
 	if dir := whereElse(roots, rows[0].path); dir != "" {
 		hint = fmt.Sprintf("%s has a file of that name: give that folder as DATA", dir)
 	}
-	return fmt.Errorf("dataset: %s: none of its %s is below %s, the first is %s (line %d); %s", c.name, plural(len(rows), "file", "files"), where, rows[0].cell, rows[0].line, hint)
+	return fmt.Errorf("dataset: %s: none of its %s is below %s, the first is %s (line %d); %s", c.name,
+		plural(len(rows), "file", "files"), where, rows[0].cell, rows[0].line, hint)
 }
 
 // distinct drops repeated rows and refuses contradicting ones.
@@ -136,7 +138,8 @@ func (c *csvSet) distinct(rows []row) ([]row, error) {
 			first[r.path] = r
 			kept = append(kept, r)
 		case !SameName(f.label, r.label) || f.split != r.split:
-			return nil, fmt.Errorf("dataset: %s:%d: %s again, with another label or split than in line %d; keep one of them", c.name, r.line, r.path, f.line)
+			return nil, fmt.Errorf("dataset: %s:%d: %s again, with another label or split than in line %d; keep one of them",
+				c.name, r.line, r.path, f.line)
 		}
 	}
 	if n := len(rows) - len(kept); n > 0 {
@@ -245,7 +248,8 @@ func (c *csvSet) item(r row, labels []string) (it Item, found bool, err error) {
 		return it, false, fmt.Errorf("dataset: %s:%d: %s: %w", c.name, r.line, r.path, reason(err))
 	}
 	if !insideAny(real, c.inside) {
-		return it, false, fmt.Errorf("dataset: %s:%d: %s is a link out of %s; give the folder that it leads to as DATA (%s), or copy the file in",
+		return it, false, fmt.Errorf("dataset: %s:%d: %s is a link out of %s; give the folder that it leads to as DATA "+
+			"(%s), or copy the file in",
 			c.name, r.line, r.path, c.set.Root, filepath.Dir(real))
 	}
 	return it, true, c.plain(r, real)

@@ -24,7 +24,8 @@ func withCSV(t testing.TB, text string) (root, csv string) {
 
 func TestCSV(t *testing.T) {
 	root, csv := withCSV(t, "\xef\xbb\xbfPath, label ,split,width\r\n"+
-		"p/3.jpg,dog,train,1\r\n\"p/1.jpg\",\"cat, grey\",train,1\r\n./p/2.jpg,dog,VAL,1\r\n\r\np/4.jpg,\"cat, grey\",valid,1\r\n"+
+		"p/3.jpg,dog,train,1\r\n\"p/1.jpg\",\"cat, grey\",train,1\r\n./p/2.jpg,dog,VAL,1\r\n\r\np/4.jpg,\"cat, "+
+		"grey\",valid,1\r\n"+
 		"p/6.jpg,,test,1\r\np/5.jpg,yeti,test,1\r\np/3.jpg,dog,train,2\r\np/7.jpg,dog,train,1\r\n")
 	set := mustOpen(t, root, Options{Labels: csv})
 	equal(t, "classes", strings.Join(set.Classes, "|"), "cat, grey|dog")
@@ -33,7 +34,8 @@ func TestCSV(t *testing.T) {
 	equal(t, "test", paths(set.Test), "p/5.jpg=-1 p/6.jpg=-1")
 	equal(t, "file", set.Train[0].File, filepath.Join(root, "p", "1.jpg"))
 	warnings := strings.Join(set.Warnings, "\n")
-	for _, want := range []string{`columns not used: "width"`, "1 rows of labels.csv repeat", "1 files of labels.csv do not exist: p/7.jpg (line 10)"} {
+	for _, want := range []string{`columns not used: "width"`, "1 rows of labels.csv repeat",
+		"1 files of labels.csv do not exist: p/7.jpg (line 10)"} {
 		if !strings.Contains(warnings, want) {
 			t.Errorf("no warning %q in:\n%s", want, warnings)
 		}
@@ -58,28 +60,29 @@ func TestCSVMultiLabelAndShare(t *testing.T) {
 func TestCSVErrors(t *testing.T) {
 	outside := filepath.Join(flat(t, "x.jpg"), "x.jpg")
 	for name, tt := range map[string]struct{ text, want string }{
-		"empty":            {"", "labels.csv: empty"},
-		"no rows":          {"path,label\n", "a header but no rows"},
-		"header":           {"foo,bar\na,b\n", `:1: the header is "foo,bar"`},
-		"no header":        {"p/1.jpg,a\np/2.jpg,b\n", "put a header line before it"},
-		"two columns":      {"path,label,Path\n", `:1: two columns called "Path"`},
-		"columns":          {"path,label\np/1.jpg,a\np/2.jpg,a,b\n", ":3: 3 columns"},
-		"quote":            {"path,label\np/1.jpg,a\"b\n", ":2: "},
-		"no label":         {"path,label\np/1.jpg,a\n\np/2.jpg,  \n", ":4: no label"},
-		"no path":          {"path,label\n,a\n", ":2: no path"},
-		"split":            {"path,label,split\np/1.jpg,a,perhaps\n", `:2: split is "perhaps"`},
-		"absolute":         {"path,label\n" + outside + ",a\n", "is absolute"},
-		"dots":             {"path,label\np/../../x.jpg,a\n", "leaves the CSV's folder"},
-		"linked out":       {"path,label\nout.jpg,a\n", "is a link out of"},
-		"a folder":         {"path,label\np,a\n", ":2: p is not a file"},
-		"zero byte":        {"path,label\n\"p\x00\",a\n", "zero byte"},
-		"contradiction":    {"path,label\np/1.jpg,a\n./p/1.jpg,b\n", ":3: p/1.jpg again"},
-		"all missing":      {"path,label\nq/1.jpg,a\nq/2.jpg,b\n", "none of its 2 files is below"},
-		"utf-16":           {"\xff\xfep\x00", "UTF-16"},
-		"latin-1":          {"path,label\np/1.jpg,caf\xe9\n", ":2: \"caf\\xe9\" is not UTF-8"},
-		"no split":         {"path,label\np/1.jpg,a\np/2.jpg,b\n", "add --valid-pct 0.2 or a column split"},
-		"one class":        {"path,label,split\np/1.jpg,a,train\np/2.jpg,a,valid\n", "only one class"},
-		"only in valid":    {"path,label,split\np/1.jpg,a,train\np/2.jpg,b,train\np/3.jpg,c,valid\n", `class "c" is in the validation set`},
+		"empty":         {"", "labels.csv: empty"},
+		"no rows":       {"path,label\n", "a header but no rows"},
+		"header":        {"foo,bar\na,b\n", `:1: the header is "foo,bar"`},
+		"no header":     {"p/1.jpg,a\np/2.jpg,b\n", "put a header line before it"},
+		"two columns":   {"path,label,Path\n", `:1: two columns called "Path"`},
+		"columns":       {"path,label\np/1.jpg,a\np/2.jpg,a,b\n", ":3: 3 columns"},
+		"quote":         {"path,label\np/1.jpg,a\"b\n", ":2: "},
+		"no label":      {"path,label\np/1.jpg,a\n\np/2.jpg,  \n", ":4: no label"},
+		"no path":       {"path,label\n,a\n", ":2: no path"},
+		"split":         {"path,label,split\np/1.jpg,a,perhaps\n", `:2: split is "perhaps"`},
+		"absolute":      {"path,label\n" + outside + ",a\n", "is absolute"},
+		"dots":          {"path,label\np/../../x.jpg,a\n", "leaves the CSV's folder"},
+		"linked out":    {"path,label\nout.jpg,a\n", "is a link out of"},
+		"a folder":      {"path,label\np,a\n", ":2: p is not a file"},
+		"zero byte":     {"path,label\n\"p\x00\",a\n", "zero byte"},
+		"contradiction": {"path,label\np/1.jpg,a\n./p/1.jpg,b\n", ":3: p/1.jpg again"},
+		"all missing":   {"path,label\nq/1.jpg,a\nq/2.jpg,b\n", "none of its 2 files is below"},
+		"utf-16":        {"\xff\xfep\x00", "UTF-16"},
+		"latin-1":       {"path,label\np/1.jpg,caf\xe9\n", ":2: \"caf\\xe9\" is not UTF-8"},
+		"no split":      {"path,label\np/1.jpg,a\np/2.jpg,b\n", "add --valid-pct 0.2 or a column split"},
+		"one class":     {"path,label,split\np/1.jpg,a,train\np/2.jpg,a,valid\n", "only one class"},
+		"only in valid": {"path,label,split\np/1.jpg,a,train\np/2.jpg,b,train\np/3.jpg,c,valid\n",
+			`class "c" is in the validation set`},
 		"a long cell":      {"path,label\np/1.jpg," + strings.Repeat("x", maxCell+1) + "\n", "is a quote left open?"},
 		"unclosed quote":   {"path,label\n\"p/1.jpg,a\n", ":2: extraneous or missing"},
 		"no train at all":  {"path,label,split\np/1.jpg,a,valid\np/2.jpg,b,valid\n", "no training photographs"},
@@ -127,28 +130,43 @@ func TestCSVDialects(t *testing.T) {
 	equal(t, "notes", want.Notes, "[]")
 	equal(t, "warnings", want.Warnings, "[]")
 	for name, tt := range map[string]struct{ text, note string }{
-		"bom":           {"\xef\xbb\xbf" + labelled("path,label\n", plain), ""},
-		"semicolons":    {labelled("path;label\r\n", func(p, l string) string { return p + ";" + l + "\r\n" }), ""},
-		"tabs":          {labelled("path\tlabel\n", func(p, l string) string { return p + "\t" + l + "\n" }), ""},
-		"empty lines":   {strings.Repeat("\n", 99) + labelled("path;label\n", func(p, l string) string { return p + ";" + l + "\n" }), ""},
-		"image_id":      {labelled("image_id,label\n", plain), `column "image_id" is the path`},
-		"id, breed":     {labelled("id,breed\n", func(p, l string) string { return plain(bare(p), l) }), "6 paths are without an ending"},
-		"other words":   {labelled("Image,What it is\n", plain), `"What it is" the label`},
-		"one-hot":       {labelled("path,bees,ants\n", func(p, l string) string { return p + map[string]string{"ants": ",0,1\n", "bees": ",1.0,0.0\n"}[l] }), "2 other columns are the classes"},
-		"backslashes":   {labelled("path,label\n", func(p, l string) string { return plain(strings.ReplaceAll(p, "/", `\`), l) }), map[bool]string{true: "6 paths are with backslashes"}[runtime.GOOS != "windows"]},
-		"absolute":      {labelled("path,label\n", func(p, l string) string { return plain(filepath.Join(root, p), l) }), "6 paths are absolute"},
-		"blanks":        {labelled("path,label\n", func(p, l string) string { return plain(" "+p+" ", " "+l) }), "with blanks around"},
-		"empty rows":    {labelled("path,label,,\n", func(p, l string) string { return p + "," + l + ",,\n" }) + ",,,\n  \n \t,,,\n", ""},
-		"more cells":    {labelled("path,label\n", func(p, l string) string { return p + "," + l + ",,\n" }), ""},
-		"index":         {labelled(",path,label\n", func(p, l string) string { return "7," + plain(p, l) }), ""},
-		"a set column":  {labelled("path,label,set\n", func(p, l string) string { return p + "," + l + ",A\n" }), ""},
-		"bars, one-hot": {labelled("name|ants|bees\n", func(p, l string) string { return p + map[string]string{"ants": "|1|0\n", "bees": "||True\n"}[l] }), ""},
+		"bom":        {"\xef\xbb\xbf" + labelled("path,label\n", plain), ""},
+		"semicolons": {labelled("path;label\r\n", func(p, l string) string { return p + ";" + l + "\r\n" }), ""},
+		"tabs":       {labelled("path\tlabel\n", func(p, l string) string { return p + "\t" + l + "\n" }), ""},
+		"empty lines": {strings.Repeat("\n", 99) +
+			labelled("path;label\n", func(p, l string) string { return p + ";" + l + "\n" }), ""},
+		"image_id": {labelled("image_id,label\n", plain), `column "image_id" is the path`},
+		"id, breed": {labelled("id,breed\n", func(p, l string) string { return plain(bare(p), l) }),
+			"6 paths are without an ending"},
+		"other words": {labelled("Image,What it is\n", plain), `"What it is" the label`},
+		"one-hot": {labelled("path,bees,ants\n",
+			func(p, l string) string {
+				return p +
+					map[string]string{"ants": ",0,1\n", "bees": ",1.0,0.0\n"}[l]
+			}), "2 other columns are the classes"},
+		"backslashes": {labelled("path,label\n",
+			func(p, l string) string {
+				return plain(strings.ReplaceAll(p, "/", `\`),
+					l)
+			}), map[bool]string{true: "6 paths are with backslashes"}[runtime.GOOS != "windows"]},
+		"absolute": {labelled("path,label\n", func(p, l string) string { return plain(filepath.Join(root, p), l) }),
+			"6 paths are absolute"},
+		"blanks": {labelled("path,label\n", func(p, l string) string { return plain(" "+p+" ", " "+l) }),
+			"with blanks around"},
+		"empty rows": {labelled("path,label,,\n", func(p, l string) string { return p + "," + l + ",,\n" }) +
+			",,,\n  \n \t,,,\n", ""},
+		"more cells":   {labelled("path,label\n", func(p, l string) string { return p + "," + l + ",,\n" }), ""},
+		"index":        {labelled(",path,label\n", func(p, l string) string { return "7," + plain(p, l) }), ""},
+		"a set column": {labelled("path,label,set\n", func(p, l string) string { return p + "," + l + ",A\n" }), ""},
+		"bars, one-hot": {labelled("name|ants|bees\n",
+			func(p, l string) string { return p + map[string]string{"ants": "|1|0\n", "bees": "||True\n"}[l] }), ""},
 	} {
 		set := open(tt.text, root)
 		equal(t, name+" train", paths(set.Train), paths(want.Train))
 		equal(t, name+" valid", paths(set.Valid), paths(want.Valid))
 		equal(t, name+" classes", set.Classes, want.Classes)
-		if notes := strings.Join(set.Notes, "\n"); !strings.Contains(notes, tt.note) || tt.note == "" && name != "bars, one-hot" && notes != "" {
+		if notes := strings.Join(set.Notes, "\n"); !strings.Contains(notes, tt.note) ||
+			tt.note == "" && name != "bars, one-hot" && notes != "" {
 			t.Errorf("%s: notes %q", name, notes)
 		}
 		if n := len(set.Warnings); n > 0 && name != "a set column" {
@@ -160,10 +178,12 @@ func TestCSVDialects(t *testing.T) {
 		equal(t, "letters", paths(set.Train), paths(want.Train))
 	}
 	set := open(labelled("path,label\n", func(p, l string) string { return plain(p[2:], l) }), filepath.Join(root, "p"))
-	equal(t, "relative to DATA", []any{set.Root, len(set.Train) + len(set.Valid), set.Train[0].File}, []any{filepath.Join(root, "p"), 6, filepath.Join(root, "p", set.Train[0].Path)})
+	equal(t, "relative to DATA", []any{set.Root, len(set.Train) + len(set.Valid), set.Train[0].File},
+		[]any{filepath.Join(root, "p"), 6, filepath.Join(root, "p", set.Train[0].Path)})
 	set = open("path,label,is_valid\np/1.jpg,a,False\np/2.jpg,b,0\np/3.jpg,a,True\np/4.jpg,b,1\n", root)
 	equal(t, "is_valid", paths(set.Valid), "p/3.jpg=0 p/4.jpg=1")
-	set = open("path,label,split\np/1.jpg,a,Training\np/2.jpg,b,TRAIN\np/3.jpg,a,validation\np/4.jpg,b,Dev\np/5.jpg,,testing\n", root)
+	set = open("path,label,split\np/1.jpg,a,Training\np/2.jpg,b,TRAIN\np/3.jpg,a,validation\np/4.jpg,b,Dev\np/5.jpg,,"+
+		"testing\n", root)
 	equal(t, "split", []int{len(set.Train), len(set.Valid), len(set.Test)}, "[2 2 1]")
 	set = open("path,label,split\np/1.jpg,"+nfc+",train\np/2.jpg,b,train\np/3.jpg,"+nfd+",valid\np/4.jpg,b,valid\n", root)
 	equal(t, "Unicode forms", paths(set.Valid), "p/4.jpg=0 p/3.jpg=1")
@@ -223,7 +243,8 @@ func TestLabelled(t *testing.T) {
 
 func FuzzCSV(f *testing.F) {
 	for _, seed := range []string{
-		"path,label\na.jpg,cat\n", "\xef\xbb\xbfpath,label,split\r\n\"a,b\".jpg,\"x\"\"y\",train\r\n", "path,label\n../x,a\n", "label,path\n/etc,\x00\n", "path\tlabel\n",
+		"path,label\na.jpg,cat\n", "\xef\xbb\xbfpath,label,split\r\n\"a,b\".jpg,\"x\"\"y\",train\r\n", "path,label\n../x,a\n",
+		"label,path\n/etc,\x00\n", "path\tlabel\n",
 	} {
 		f.Add([]byte(seed))
 	}

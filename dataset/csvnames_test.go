@@ -15,17 +15,18 @@ func TestCSVFindsOddNames(t *testing.T) {
 	}
 	for _, tt := range []struct{ files, cells, want string }{
 		{"..p/1.jpg b.jpg", "..p/1.jpg b.jpg", "..p/1.jpg b.jpg"},
-		{"7.jpg 7.png/x 8.jpg", "7 8", "7.jpg 8.jpg"},                                      // the folder 7.png is no file
-		{"7.jpg ._7.jpg 7.txt 8.jpg", "7 8.JPG", "7.jpg 8.jpg"},                            // nor are a desktop's notes
-		{"A.jpg a.JPG b.jpg", "A.jpg b.jpg", "A.jpg b.jpg"},                                // as it is written comes first
-		{"x/a.jpg y/a.jpg b.jpg", `y\a.jpg b.jpg`, "b.jpg y/a.jpg"},                        // Windows' paths
-		{"x/" + nfc + ".jpg b.jpg", "x/" + nfd + ".jpg b.jpg", "b.jpg x/" + nfc + ".jpg"},  // accents
-		{`it's.jpg 'q'.jpg`, `it's.jpg 'q'.jpg`, `'q'.jpg it's.jpg`},                       // apostrophes
-		{"a\xe9.jpg b.jpg", `a\xe9.jpg b.jpg`, `a\xe9.jpg b.jpg`},                          // bytes that are no text
-		{"a\xe9.jpg b.jpg", `A\xe9.jpg b`, `a\xe9.jpg b.jpg`},                              // and nearly so
-		{"x.tar.jpg b.jpg", "x.tar b.jpg", "b.jpg x.tar.jpg"},                              // a dot that is no ending
-		{"x/=1+1.jpg x/-2.jpg", "x/=1+1.jpg x/-2.jpg", "x/-2.jpg x/=1+1.jpg"},              // formulas
-		{"x/a.jpeg x/b.webp x/c.txt", "x/a x/b.WEBP x/c.txt", "x/a.jpeg x/b.webp x/c.txt"}, // what is written is taken, whatever it is
+		{"7.jpg 7.png/x 8.jpg", "7 8", "7.jpg 8.jpg"},                                     // the folder 7.png is no file
+		{"7.jpg ._7.jpg 7.txt 8.jpg", "7 8.JPG", "7.jpg 8.jpg"},                           // nor are a desktop's notes
+		{"A.jpg a.JPG b.jpg", "A.jpg b.jpg", "A.jpg b.jpg"},                               // as it is written comes first
+		{"x/a.jpg y/a.jpg b.jpg", `y\a.jpg b.jpg`, "b.jpg y/a.jpg"},                       // Windows' paths
+		{"x/" + nfc + ".jpg b.jpg", "x/" + nfd + ".jpg b.jpg", "b.jpg x/" + nfc + ".jpg"}, // accents
+		{`it's.jpg 'q'.jpg`, `it's.jpg 'q'.jpg`, `'q'.jpg it's.jpg`},                      // apostrophes
+		{"a\xe9.jpg b.jpg", `a\xe9.jpg b.jpg`, `a\xe9.jpg b.jpg`},                         // bytes that are no text
+		{"a\xe9.jpg b.jpg", `A\xe9.jpg b`, `a\xe9.jpg b.jpg`},                             // and nearly so
+		{"x.tar.jpg b.jpg", "x.tar b.jpg", "b.jpg x.tar.jpg"},                             // a dot that is no ending
+		{"x/=1+1.jpg x/-2.jpg", "x/=1+1.jpg x/-2.jpg", "x/-2.jpg x/=1+1.jpg"},             // formulas
+		// what is written is taken, whatever it is
+		{"x/a.jpeg x/b.webp x/c.txt", "x/a x/b.WEBP x/c.txt", "x/a.jpeg x/b.webp x/c.txt"},
 	} {
 		root := t.TempDir()
 		for _, name := range strings.Fields(tt.files) {
@@ -37,7 +38,8 @@ func TestCSVFindsOddNames(t *testing.T) {
 			}
 		}
 		csv := filepath.Join(root, "labels.csv")
-		if err := os.WriteFile(csv, []byte("path,label\n"+strings.Join(strings.Fields(tt.cells), ",a\n")+",a\n"), 0o666); err != nil {
+		if err := os.WriteFile(csv, []byte("path,label\n"+strings.Join(strings.Fields(tt.cells), ",a\n")+",a\n"),
+			0o666); err != nil {
 			t.Fatal(err)
 		}
 		set, err := Labelled(root, Options{Labels: csv})
@@ -63,7 +65,8 @@ func TestCSVUnclearNames(t *testing.T) {
 	if err := os.WriteFile(csv, []byte("path,label\np/b.jpg,x\np/A.JPG,x\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Labelled(root, Options{Labels: csv}); err == nil || !strings.Contains(err.Error(), `:3: path "p/A.JPG" could be A.jpg, a.JPG; write it out`) {
+	if _, err := Labelled(root, Options{Labels: csv}); err == nil ||
+		!strings.Contains(err.Error(), `:3: path "p/A.JPG" could be A.jpg, a.JPG; write it out`) {
 		t.Error(err)
 	}
 }
@@ -86,7 +89,8 @@ func TestCSVNotesOfPaths(t *testing.T) {
 	if len(absolute) > 60 {
 		absolute = absolute[:60]
 	}
-	want := []string{`1 path is with blanks around: " p/4.jpg" is p/4.jpg`, `1 path is with backslashes: "p\\5.jpg" is p/5.jpg`,
+	want := []string{`1 path is with blanks around: " p/4.jpg" is p/4.jpg`,
+		`1 path is with backslashes: "p\\5.jpg" is p/5.jpg`,
 		`2 paths are without an ending: "p/2" is p/2.jpg`, `1 path is absolute or from another folder: "` + absolute}
 	if len(set.Notes) != len(want) {
 		t.Fatalf("notes %q", set.Notes)
@@ -102,7 +106,8 @@ func TestCSVNotesOfPaths(t *testing.T) {
 func TestCSVLinks(t *testing.T) {
 	root := flat(t, "data/1.jpg", "data/2.jpg", "meta/3.jpg", "outside/4.jpg")
 	csv := filepath.Join(root, "meta", "labels.csv")
-	for link, to := range map[string]string{"data/in.jpg": "1.jpg", "data/meta.jpg": "../meta/3.jpg", "data/out.jpg": "../outside/4.jpg", "data/loop.jpg": "loop.jpg", "data/nothing.jpg": "nowhere"} {
+	for link, to := range map[string]string{"data/in.jpg": "1.jpg", "data/meta.jpg": "../meta/3.jpg",
+		"data/out.jpg": "../outside/4.jpg", "data/loop.jpg": "loop.jpg", "data/nothing.jpg": "nowhere"} {
 		if err := os.Symlink(to, filepath.Join(root, link)); err != nil {
 			t.Skip(err)
 		}
@@ -110,15 +115,18 @@ func TestCSVLinks(t *testing.T) {
 			t.Skip(err)
 		}
 	}
-	for name, want := range map[string]string{"in.jpg": "", "meta.jpg": "", "out.jpg": "is a link out of", "loop.jpg": ":3: loop.jpg: ", "nothing.jpg": ""} {
+	for name, want := range map[string]string{"in.jpg": "", "meta.jpg": "", "out.jpg": "is a link out of",
+		"loop.jpg": ":3: loop.jpg: ", "nothing.jpg": ""} {
 		if err := os.WriteFile(csv, []byte("path,label\n1.jpg,a\n"+name+",a\n"), 0o666); err != nil {
 			t.Fatal(err)
 		}
 		set, err := Labelled(filepath.Join(root, "data"), Options{Labels: csv})
-		if want == "" && (err != nil || len(set.Valid) != 2) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+		if want == "" && (err != nil || len(set.Valid) != 2) ||
+			want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if missing := err == nil && strings.Contains(strings.Join(set.Warnings, ""), "1 files of labels.csv do not exist: nothing.jpg"); missing != (name == "nothing.jpg") {
+		if missing := err == nil && strings.Contains(strings.Join(set.Warnings, ""), "1 files of labels.csv do not exist: "+
+			"nothing.jpg"); missing != (name == "nothing.jpg") {
 			t.Errorf("%s: missing is %v", name, missing)
 		}
 	}
@@ -138,7 +146,8 @@ func TestCSVLinksElsewhere(t *testing.T) {
 		}
 	}
 	t.Chdir(filepath.Join(root, "outside"))
-	for cell, want := range map[string]string{"out.jpg": "is a link out of", filepath.Join(root, "way", "2.jpg"): "", filepath.Join(root, "way", "3.jpg"): "", filepath.Join(root, "outside", "4.jpg"): "is absolute"} {
+	for cell, want := range map[string]string{"out.jpg": "is a link out of", filepath.Join(root, "way", "2.jpg"): "",
+		filepath.Join(root, "way", "3.jpg"): "", filepath.Join(root, "outside", "4.jpg"): "is absolute"} {
 		if err := os.WriteFile(csv, []byte("path,label\n1.jpg,a\n"+cell+",a\n"), 0o666); err != nil {
 			t.Fatal(err)
 		}
@@ -155,7 +164,9 @@ func TestCSVLinksElsewhere(t *testing.T) {
 // Labels in two Unicode forms are one class, called by the composed form; others are not mentioned.
 func TestCSVUnicodeForms(t *testing.T) {
 	for _, forms := range [][3]string{{nfc, nfd, nfc}, {nfd, nfc, nfc}, {nfd, nfd, nfd}, {nfc, nfc, nfc}} {
-		set, err := openText(t, "path,label,split\np/1.jpg,"+forms[0]+",train\np/2.jpg,b,train\np/5.jpg,b,train\np/6.jpg,"+forms[1]+",train\np/3.jpg,"+forms[1]+",valid\np/4.jpg,b,valid\np/7.jpg,e\u0301,test\n", Options{})
+		set, err := openText(t,
+			"path,label,split\np/1.jpg,"+forms[0]+",train\np/2.jpg,b,train\np/5.jpg,b,train\np/6.jpg,"+forms[1]+
+				",train\np/3.jpg,"+forms[1]+",valid\np/4.jpg,b,valid\np/7.jpg,e\u0301,test\n", Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -172,7 +183,9 @@ func TestCSVUnicodeForms(t *testing.T) {
 
 // The labels of a photograph are in the order of the classes, in whatever form they are written.
 func TestCSVUnicodeFormsAreSorted(t *testing.T) {
-	set, err := openText(t, "path,label,split\np/1.jpg,"+nfc+",train\np/2.jpg,fourmif;"+nfd+";"+nfc+",train\np/3.jpg,fourmif;"+nfd+",valid\n", Options{LabelSep: ";"})
+	set, err := openText(t,
+		"path,label,split\np/1.jpg,"+nfc+",train\np/2.jpg,fourmif;"+nfd+";"+nfc+",train\np/3.jpg,fourmif;"+nfd+",valid\n",
+		Options{LabelSep: ";"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +198,8 @@ func TestEscapedNames(t *testing.T) {
 		t.Skip("skipped: a backslash is its separator")
 	}
 	for name, text := range map[string]string{
-		"plain": "plain", "caf\xe9": `caf\xe9`, `caf\xe9`: `caf\x5cxe9`, `\x`: `\x`, `a\x4`: `a\x4`, `\xg0`: `\xg0`, `\x0g`: `\x0g`, `\xE9`: `\xE9`, `\y00`: `\y00`,
+		"plain": "plain", "caf\xe9": `caf\xe9`, `caf\xe9`: `caf\x5cxe9`, `\x`: `\x`, `a\x4`: `a\x4`, `\xg0`: `\xg0`,
+		`\x0g`: `\x0g`, `\xE9`: `\xE9`, `\y00`: `\y00`,
 		`x\`: `x\`, "\xff\\x": `\xff\x`, `\\x41`: `\\x5cx41`, "é\xe9é": `é\xe9é`, "\ufffd": "\ufffd",
 	} {
 		if got := EscapePath(name); got != text {
@@ -211,11 +225,14 @@ func TestAlike(t *testing.T) {
 		"a b|A  B|a|c":                   `classes "a b", "A  B" differ in case or blanks alone; give them one name if they are one class`,
 		"1|01|1.0|2":                     `classes "1", "01", "1.0" are the same number; give them one name if they are one class`,
 		"NaN|nan": `classes "NaN", "nan" differ in case or blanks alone; give them one name if they are one class` + "\n" +
-			`class "NaN" looks like a missing value; take its photographs out if it is one` + "\n" + `class "nan" looks like a missing value; take its photographs out if it is one`,
-		" N/A ":                          `class " N/A " looks like a missing value; take its photographs out if it is one`,
-		"<NA>|#N/A":                      `class "<NA>" looks like a missing value; take its photographs out if it is one` + "\n" + `class "#N/A" looks like a missing value; take its photographs out if it is one`,
-		"null|none":                      `class "null" looks like a missing value; take its photographs out if it is one`,
-		nfc + "|" + strings.ToUpper(nfd): `classes "` + nfc + `", "` + strings.ToUpper(nfd) + `" differ in case or blanks alone; give them one name if they are one class`,
+			`class "NaN" looks like a missing value; take its photographs out if it is one` + "\n" +
+			`class "nan" looks like a missing value; take its photographs out if it is one`,
+		" N/A ": `class " N/A " looks like a missing value; take its photographs out if it is one`,
+		"<NA>|#N/A": `class "<NA>" looks like a missing value; take its photographs out if it is one` +
+			"\n" + `class "#N/A" looks like a missing value; take its photographs out if it is one`,
+		"null|none": `class "null" looks like a missing value; take its photographs out if it is one`,
+		nfc + "|" + strings.ToUpper(nfd): `classes "` + nfc + `", "` + strings.ToUpper(nfd) +
+			`" differ in case or blanks alone; give them one name if they are one class`,
 	} {
 		equal(t, names, strings.Join(alike(strings.Split(names, "|")), "\n"), want)
 	}

@@ -35,11 +35,13 @@ var (
 // cleanPath refuses paths that leave the folder.
 func cleanPath(p string) (string, error) {
 	if path.IsAbs(p) || filepath.IsAbs(p) || drive.MatchString(p) {
-		return "", fmt.Errorf("path %.80q is absolute; make it relative to the CSV's folder, or give a folder above it as DATA", p)
+		return "", fmt.Errorf("path %.80q is absolute; make it relative to the CSV's folder, or give a folder above it as "+
+			"DATA", p)
 	}
 	clean := path.Clean(filepath.ToSlash(p))
 	if clean == "." || clean == ".." || strings.HasPrefix(clean, "../") {
-		return "", fmt.Errorf("path %.80q leaves the CSV's folder; move the CSV above the photographs, or give their folder as DATA", p)
+		return "", fmt.Errorf("path %.80q leaves the CSV's folder; move the CSV above the photographs, or give their "+
+			"folder as DATA", p)
 	}
 	return clean, nil
 }
@@ -90,7 +92,8 @@ func (f *finder) one(cell string) (rel string, found bool, err error) {
 	}
 	trimmed := strings.TrimSpace(cell)
 	for _, s := range []struct{ how, text string }{
-		{"", cell}, {withBlanks, trimmed}, {backslashed, strings.ReplaceAll(trimmed, `\`, "/")}, {fromAbove, f.below(trimmed)},
+		{"", cell}, {withBlanks, trimmed}, {backslashed, strings.ReplaceAll(trimmed, `\`, "/")},
+		{fromAbove, f.below(trimmed)},
 	} {
 		p, e := cleanPath(s.text)
 		if e != nil {

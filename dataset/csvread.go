@@ -147,8 +147,10 @@ type columns struct {
 
 // The names that columns have in data sets people share, the likelier first.
 var (
-	pathColumns  = strings.Fields("path file filename file_name filepath file_path image_path img_path image img image_file image_name img_name image_id imageid img_id id_code id name fname photo picture")
-	labelColumns = strings.Fields("label labels class class_name classname class_label category target tag tags breed species diagnosis variety level y")
+	pathColumns = strings.Fields("path file filename file_name filepath file_path image_path img_path image img " +
+		"image_file image_name img_name image_id imageid img_id id_code id name fname photo picture")
+	labelColumns = strings.Fields("label labels class class_name classname class_label category target tag tags breed " +
+		"species diagnosis variety level y")
 	splitColumns = strings.Fields("split subset partition data_split set usage is_valid is_val")
 )
 
@@ -188,7 +190,8 @@ func header(cr *csv.Reader, sep string) (c columns, err error) {
 		}
 	}
 	if c.path < 0 || c.label < 0 && len(c.oneHot) == 0 {
-		return c, fmt.Errorf(":1: the header is %.80q; it must be path,label or path,label,split%s", strings.Join(rec, ","), headerHint(rec))
+		return c, fmt.Errorf(":1: the header is %.80q; it must be path,label or path,label,split%s", strings.Join(rec, ","),
+			headerHint(rec))
 	}
 	return c, nil
 }
@@ -240,11 +243,13 @@ func (c *columns) unused() []int {
 // notes say how columns of other names than path and label were taken.
 func (c *columns) notes() (lines []string) {
 	if c.split >= 0 && c.named != "split" {
-		lines = append(lines, fmt.Sprintf("labels file: column %.40q says what to train and what to validate on", c.names[c.split]))
+		lines = append(lines, fmt.Sprintf("labels file: column %.40q says what to train and what to validate on",
+			c.names[c.split]))
 	}
 	switch path := c.names[c.path]; {
 	case len(c.oneHot) > 0:
-		return append(lines, fmt.Sprintf("labels file: column %.40q is the path, the %d other columns are the classes", path, len(c.oneHot)))
+		return append(lines, fmt.Sprintf("labels file: column %.40q is the path, the %d other columns are the classes", path,
+			len(c.oneHot)))
 	case folded(path) != "path" || folded(c.names[c.label]) != "label":
 		return append(lines, fmt.Sprintf("labels file: column %.40q is the path, %.40q the label", path, c.names[c.label]))
 	}
@@ -277,7 +282,8 @@ func syntax(err error) error {
 
 func (c *columns) row(rec []string, first bool) (row, error) {
 	if n := len(c.names); len(rec) < n || !blank(rec[n:]) {
-		return row{}, fmt.Errorf("%s, the header has %d; quote cells that hold the separator", plural(len(rec), "column", "columns"), n)
+		return row{}, fmt.Errorf("%s, the header has %d; quote cells that hold the separator",
+			plural(len(rec), "column", "columns"), n)
 	}
 	for _, cell := range rec {
 		if len(cell) > maxCell {
@@ -343,13 +349,15 @@ func (c *columns) hot(rec []string, first bool, split string) (string, error) {
 		case "0", "0.0", "false", "":
 		default:
 			if first {
-				return "", fmt.Errorf("no column label, and %.40q is %.40q, where a column of a class would hold 0 or 1; call the column of the labels label", c.names[i], rec[i])
+				return "", fmt.Errorf("no column label, and %.40q is %.40q, where a column of a class would hold 0 or 1; call "+
+					"the column of the labels label", c.names[i], rec[i])
 			}
 			return "", fmt.Errorf("column %.40q is %.40q; a column of a class holds 0 or 1", c.names[i], rec[i])
 		}
 	}
 	if c.sep == "" && len(labels) != 1 && (len(labels) > 1 || split != "test") {
-		return "", fmt.Errorf("%s set, not one; for several labels a photograph, or none, add --label-sep ';'", plural(len(labels), "class is", "classes are"))
+		return "", fmt.Errorf("%s set, not one; for several labels a photograph, or none, add --label-sep ';'",
+			plural(len(labels), "class is", "classes are"))
 	}
 	return strings.Join(labels, c.sep), nil
 }

@@ -59,20 +59,23 @@ type Options struct {
 	Seed     uint64  // draws the share
 }
 
-const layouts = "expected train/CLASS/* with valid/CLASS/* (or val), or CLASS/* with --valid-pct 0.2, or --labels FILE.csv"
+const layouts = "expected train/CLASS/* with valid/CLASS/* (or val), or CLASS/* with --valid-pct 0.2, or --labels " +
+	"FILE.csv"
 
 // Open lists the data set at root, a folder. With Options.Labels the paths are
 // relative to the CSV's own folder, which becomes Root; root may then be empty.
 func Open(root string, o Options) (*Set, error) {
 	if !(o.ValidPct >= 0 && o.ValidPct < 1) { // also refuses NaN
-		return nil, failure.Usage(fmt.Errorf("dataset: share of validation images %v; choose one between 0 and 1, as in --valid-pct 0.2", o.ValidPct))
+		return nil, failure.Usage(fmt.Errorf("dataset: share of validation images %v; choose one between 0 and 1, as in "+
+			"--valid-pct 0.2", o.ValidPct))
 	}
 	if o.LabelSep != "" && o.Labels == "" {
 		return nil, failure.Usage(errors.New("dataset: a label separator needs a labels file; add --labels FILE.csv"))
 	}
 	for _, name := range []string{root, o.Labels} {
 		if !utf8.ValidString(name) { // it would not survive the run's config.json
-			return nil, failure.Data(fmt.Errorf("dataset: %q: the name is not UTF-8 text; rename it, or make a link of another name to it", name))
+			return nil, failure.Data(fmt.Errorf("dataset: %q: the name is not UTF-8 text; rename it, or make a link of "+
+				"another name to it", name))
 		}
 	}
 	if root != "" || o.Labels == "" {
@@ -121,7 +124,8 @@ func Files(root string) (items []Item, warnings []string, err error) {
 		return []Item{{Path: EscapePath(filepath.Base(root)), File: root, Label: -1}}, nil, nil
 	}
 	if !info.IsDir() {
-		return nil, nil, failure.Data(fmt.Errorf("dataset: %s: neither a folder nor a file; name a folder of photographs", root))
+		return nil, nil, failure.Data(fmt.Errorf("dataset: %s: neither a folder nor a file; name a folder of photographs",
+			root))
 	}
 	w := walker{root: root, keepUnknown: true}
 	if items, err = w.walk("", -1, ""); err != nil {
@@ -163,14 +167,17 @@ func (s *Set) check() error {
 	case len(s.Classes) == 1 && !s.Multi:
 		return fmt.Errorf("dataset: %s: only one class, %q; a classifier needs at least two", s.Root, s.Classes[0])
 	case len(s.Valid) == 0 && s.Drawn:
-		return fmt.Errorf("dataset: %s: no photograph can be held out to validate on: each class has one photograph, or copies of one; add photographs, or a folder valid/CLASS/*", s.Root)
+		return fmt.Errorf("dataset: %s: no photograph can be held out to validate on: each class has one photograph, or "+
+			"copies of one; add photographs, or a folder valid/CLASS/*", s.Root)
 	case len(s.Valid) == 0:
-		return fmt.Errorf("dataset: %s: no validation photographs; mark some rows valid in the column split, or take the column out", s.Root)
+		return fmt.Errorf("dataset: %s: no validation photographs; mark some rows valid in the column split, or take the "+
+			"column out", s.Root)
 	}
 	counts := s.Counts()
 	for _, c := range counts {
 		if c.Train == 0 {
-			return fmt.Errorf("dataset: %s: class %q is in the validation set but not in the training set; add training photographs or leave the class out", s.Root, c.Class)
+			return fmt.Errorf("dataset: %s: class %q is in the validation set but not in the training set; add training "+
+				"photographs or leave the class out", s.Root, c.Class)
 		}
 	}
 	if names := classesWhere(counts, func(c Count) bool { return c.Valid == 0 }); len(names) == 1 {

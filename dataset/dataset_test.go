@@ -65,19 +65,22 @@ func TestTrainAndValid(t *testing.T) {
 	const png = "\x89PNG\r\n\x1a\n rest"
 	root := tree(t, map[string]string{
 		"train/b/2.jpg": "x", "train/b/10.JPG": "y", "train/a/deep/er/1.png": "z", "train/a/1.gif": "w",
-		"train/b/noext": png, "train/b/other": "plain text", "train/b/notes.txt": "", "train/b/.DS_Store": "", "train/a/Thumbs.db": "",
-		"train/readme": "stray", "train/.ipynb_checkpoints/x.jpg": "", "train/é/1.jpg": "e",
+		"train/b/noext": png, "train/b/other": "plain text", "train/b/notes.txt": "", "train/b/.DS_Store": "",
+		"train/a/Thumbs.db": "",
+		"train/readme":      "stray", "train/.ipynb_checkpoints/x.jpg": "", "train/é/1.jpg": "e",
 		"val/b/9.jpg": "v", "val/a/8.jpg": "v2",
 		"test1/t2.jpg": "", "test1/sub/t1.jpg": "", "models/x.jpg": "", "tmp/y.jpg": "",
 	})
 	set := mustOpen(t, root, Options{})
 	equal(t, "classes", set.Classes, "[a b é]")
-	equal(t, "train", paths(set.Train), "train/a/1.gif=0 train/a/deep/er/1.png=0 train/b/10.JPG=1 train/b/2.jpg=1 train/b/noext=1 train/é/1.jpg=2")
+	equal(t, "train", paths(set.Train), "train/a/1.gif=0 train/a/deep/er/1.png=0 train/b/10.JPG=1 train/b/2.jpg=1 "+
+		"train/b/noext=1 train/é/1.jpg=2")
 	equal(t, "valid", paths(set.Valid), "val/a/8.jpg=0 val/b/9.jpg=1")
 	equal(t, "test", paths(set.Test), "test1/sub/t1.jpg=-1 test1/t2.jpg=-1")
 	equal(t, "ignored", set.Ignored, 4)
 	warnings := strings.Join(set.Warnings, "\n")
-	for _, want := range []string{`class "é" has no validation`, "4 files are not photographs and were left out (.DS_Store 1, .txt 1, Thumbs.db 1, no extension 1)", "file beside the class folders, ignored: train/readme"} {
+	for _, want := range []string{`class "é" has no validation`, "4 files are not photographs and were left out " +
+		"(.DS_Store 1, .txt 1, Thumbs.db 1, no extension 1)", "file beside the class folders, ignored: train/readme"} {
 		if !strings.Contains(warnings, want) {
 			t.Errorf("no warning %q in:\n%s", want, warnings)
 		}
@@ -102,10 +105,13 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{"flat", flat(t, "1.jpg", "2.jpg"), Options{}, failure.DataKind, "2 photographs but no class folders"},
 		{"no valid", flat(t, "train/a/1.jpg", "train/b/1.jpg"), Options{}, failure.DataKind, "neither valid/ nor val/"},
 		{"no train", flat(t, "valid/a/1.jpg"), Options{}, failure.DataKind, "there is valid/ but no train/"},
-		{"both", flat(t, "train/a/1.jpg", "valid/a/1.jpg", "val/a/1.jpg"), Options{}, failure.DataKind, "both valid/ and val/"},
+		{"both", flat(t, "train/a/1.jpg", "valid/a/1.jpg", "val/a/1.jpg"), Options{}, failure.DataKind,
+			"both valid/ and val/"},
 		{"one class", flat(t, "train/a/1.jpg", "valid/a/1.jpg"), Options{}, failure.DataKind, `only one class, "a"`},
-		{"class only in valid", flat(t, "train/a/1.jpg", "train/b/1.jpg", "valid/c/1.jpg"), Options{}, failure.DataKind, `class "c" is in valid/`},
-		{"no photographs", flat(t, "train/a/1.txt", "valid/a/1.jpg"), Options{}, failure.DataKind, "no class folders with photographs"},
+		{"class only in valid", flat(t, "train/a/1.jpg", "train/b/1.jpg", "valid/c/1.jpg"), Options{}, failure.DataKind,
+			`class "c" is in valid/`},
+		{"no photographs", flat(t, "train/a/1.txt", "valid/a/1.jpg"), Options{}, failure.DataKind,
+			"no class folders with photographs"},
 		{"classes without share", flat(t, "a/1.jpg", "b/1.jpg"), Options{}, failure.DataKind, "add --valid-pct 0.2"},
 		{"share of 1", flat(t, "a/1.jpg"), Options{ValidPct: 1}, failure.UsageKind, "between 0 and 1"},
 		{"separator alone", flat(t, "a/1.jpg"), Options{LabelSep: " "}, failure.UsageKind, "add --labels"},
@@ -128,7 +134,8 @@ func TestSplitIsStratifiedAndKeepsEqualFilesTogether(t *testing.T) {
 	for i := range 20 {
 		files[fmt.Sprintf("dog/%03d.jpg", i)] = fmt.Sprint("dog", i)
 	}
-	files["newt/1.jpg"], files["newt/2.jpg"], files["test/9.jpg"], files["testudo/1.jpg"], files["testudo/2.jpg"] = "n1", "n2", "t", "u1", "u2"
+	files["newt/1.jpg"], files["newt/2.jpg"], files["test/9.jpg"], files["testudo/1.jpg"], files["testudo/2.jpg"] = "n1",
+		"n2", "t", "u1", "u2"
 	root := tree(t, files)
 	o := Options{ValidPct: 0.2, Seed: 7}
 	set := mustOpen(t, root, o)
@@ -144,7 +151,9 @@ func TestSplitIsStratifiedAndKeepsEqualFilesTogether(t *testing.T) {
 			side[it.Digest] = name
 		}
 	}
-	equal(t, "counts", perClass, map[string]int{"train cat": 80, "valid cat": 20, "train dog": 16, "valid dog": 4, "train newt": 1, "valid newt": 1, "train testudo": 1, "valid testudo": 1})
+	equal(t, "counts", perClass,
+		map[string]int{"train cat": 80, "valid cat": 20, "train dog": 16, "valid dog": 4, "train newt": 1, "valid newt": 1,
+			"train testudo": 1, "valid testudo": 1})
 	equal(t, "test", paths(set.Test), "test/9.jpg=-1")
 	equal(t, "again", mustOpen(t, root, o), set)
 	if o.Seed = 8; paths(mustOpen(t, root, o).Valid) == paths(set.Valid) {
@@ -153,7 +162,8 @@ func TestSplitIsStratifiedAndKeepsEqualFilesTogether(t *testing.T) {
 }
 
 func TestOnePhotographWithTwoLabels(t *testing.T) {
-	root := tree(t, map[string]string{"a/1.jpg": "same", "b/1.jpg": "same", "a/2.jpg": "2", "a/3.jpg": "3", "b/2.jpg": "4", "b/3.jpg": "5"})
+	root := tree(t, map[string]string{"a/1.jpg": "same", "b/1.jpg": "same", "a/2.jpg": "2", "a/3.jpg": "3", "b/2.jpg": "4",
+		"b/3.jpg": "5"})
 	for seed := range uint64(20) {
 		set := mustOpen(t, root, Options{ValidPct: 0.34, Seed: seed})
 		count := 0
@@ -185,8 +195,10 @@ func TestLinks(t *testing.T) {
 		}
 	}
 	set := mustOpen(t, root, Options{})
-	equal(t, "train", paths(set.Train), "train/a/1.jpg=0 train/a/linked.jpg=0 train/b/1.jpg=1 train/b/broken.jpg=1 train/b/folder/1.jpg=1 train/c/1.jpg=2")
-	if w := strings.Join(set.Warnings, "\n"); !strings.Contains(w, "not followed: train/a/loop, train/a/self, train/b/folder2") {
+	equal(t, "train", paths(set.Train), "train/a/1.jpg=0 train/a/linked.jpg=0 train/b/1.jpg=1 train/b/broken.jpg=1 "+
+		"train/b/folder/1.jpg=1 train/c/1.jpg=2")
+	if w := strings.Join(set.Warnings, "\n"); !strings.Contains(w, "not followed: train/a/loop, train/a/self, "+
+		"train/b/folder2") {
 		t.Errorf("warnings %s", w)
 	}
 }

@@ -80,7 +80,8 @@ func (r *folders) trainAndValid(l layout, o Options) (err error) {
 	for i, it := range items {
 		index := ClassIndex(r.set.Classes, it.Class)
 		if index < 0 {
-			return fmt.Errorf("dataset: %s: class %q is in %s/ but has no photographs in %s/, which has %s; add training photographs or leave the class out",
+			return fmt.Errorf("dataset: %s: class %q is in %s/ but has no photographs in %s/, which has %s; add training "+
+				"photographs or leave the class out",
 				r.root, classes[it.Label], l.valid, l.train, few(r.set.Classes, 5))
 		}
 		items[i].Label, items[i].Class = index, r.set.Classes[index]
@@ -102,7 +103,8 @@ func (r *folders) oneFolder(l layout, o Options) (err error) {
 		return r.oneClass("", l.tests)
 	}
 	if o = o.orFallback(); o.ValidPct == 0 {
-		return fmt.Errorf("dataset: %s: no train/ folder; if its folders (%s) are the classes, add --valid-pct 0.2 to hold some photographs back; otherwise: %s",
+		return fmt.Errorf("dataset: %s: no train/ folder; if its folders (%s) are the classes, add --valid-pct 0.2 to "+
+			"hold some photographs back; otherwise: %s",
 			r.root, few(l.classes, 5), layouts)
 	}
 	if err := r.tests(l.tests); err != nil {
@@ -121,7 +123,8 @@ func (r *folders) noClasses() error {
 		return err
 	}
 	if len(items) > 0 {
-		return fmt.Errorf("dataset: %s: %d photographs but no class folders; %s%s", r.root, len(items), layouts, r.tableHint())
+		return fmt.Errorf("dataset: %s: %d photographs but no class folders; %s%s", r.root, len(items), layouts,
+			r.tableHint())
 	}
 	return fmt.Errorf("dataset: %s: empty; %s", r.root, layouts)
 }
@@ -136,10 +139,12 @@ func (r *folders) oneClass(split string, tests []string) error {
 		return fmt.Errorf("dataset: %s: only one class, %q; %s in %s; move them up", dir, class, what, at)
 	}
 	if names, err := r.subfolders(split); err == nil && slices.Contains(names, "labels") {
-		return fmt.Errorf("dataset: %s: the folders %q and labels/ are the form of object detection (YOLO); class folders are needed: %s", dir, class, layouts)
+		return fmt.Errorf("dataset: %s: the folders %q and labels/ are the form of object detection (YOLO); class folders "+
+			"are needed: %s", dir, class, layouts)
 	}
 	if len(tests) > 0 && split == "" {
-		return fmt.Errorf("dataset: %s: only one class, %q, and a test set, %s/; a classifier needs at least two classes", dir, class, tests[0])
+		return fmt.Errorf("dataset: %s: only one class, %q, and a test set, %s/; a classifier needs at least two classes",
+			dir, class, tests[0])
 	}
 	return fmt.Errorf("dataset: %s: only one class, %q; a classifier needs at least two", dir, class)
 }
@@ -149,7 +154,8 @@ func (r *folders) oneClass(split string, tests []string) error {
 // (fold1/CLASS, CLASS/train): that is told. Where one of them holds a
 // training part, it is the data set.
 func (r *folders) checkNested() error {
-	within, parts := map[string]map[string]bool{}, map[string]string{} // second part of a path -> classes; class -> its training part
+	// second part of a path -> classes; class -> its training part
+	within, parts := map[string]map[string]bool{}, map[string]string{}
 	for _, it := range r.set.Train {
 		at := strings.SplitN(it.Path, "/", 4)
 		if len(at) < 3 {
@@ -179,7 +185,8 @@ func (r *folders) checkNested() error {
 	if slices.Sort(shared); len(shared) < 2 {
 		return nil
 	}
-	text := fmt.Sprintf("the classes are the folders %s; each holds the folders %s, whose photographs are taken together", few(r.set.Classes, 3), few(shared, 3))
+	text := fmt.Sprintf("the classes are the folders %s; each holds the folders %s, whose photographs are taken together",
+		few(r.set.Classes, 3), few(shared, 3))
 	if splits {
 		r.set.warn("%s; for splits, turn the levels round: train/CLASS/*", text)
 	} else {
@@ -231,7 +238,8 @@ func (r *folders) classes(split string, names []string) ([]string, []Item, error
 		}
 	}
 	if len(kept) == 0 {
-		return nil, nil, fmt.Errorf("dataset: %s: no class folders with photographs; expected %s/CLASS/*", filepath.Join(r.root, split), path.Join(path.Base(r.root), split))
+		return nil, nil, fmt.Errorf("dataset: %s: no class folders with photographs; expected %s/CLASS/*",
+			filepath.Join(r.root, split), path.Join(path.Base(r.root), split))
 	}
 	sortItems(all)
 	return kept, all, nil
@@ -270,14 +278,16 @@ func (r *folders) tests(names []string) error {
 // sayTest tells that a folder is a test set, and what its class folders are good for.
 func (r *folders) sayTest(name string, items []Item) {
 	if slices.Contains(r.doubtful, name) {
-		r.set.warn("%s/ is taken as a test set of %d photographs because of its name; if it is a class, put all class folders into %s",
+		r.set.warn("%s/ is taken as a test set of %d photographs because of its name; if it is a class, put all class "+
+			"folders into %s",
 			name, len(items), filepath.Join(r.root, "train"))
 		return
 	}
 	hint := ""
 	for _, it := range items {
 		if parts := strings.SplitN(it.Path, "/", 3); len(parts) == 3 && ClassIndex(r.set.Classes, parts[1]) >= 0 {
-			hint = fmt.Sprintf("; its folders are not read as labels, `finetune evaluate RUN %s` does that", filepath.Join(r.root, name))
+			hint = fmt.Sprintf("; its folders are not read as labels, `finetune evaluate RUN %s` does that",
+				filepath.Join(r.root, name))
 			break
 		}
 	}

@@ -119,7 +119,8 @@ func (r *folders) choose(names []string) (layout, error) {
 	if err != nil {
 		return layout{}, err
 	}
-	others := slices.DeleteFunc(slices.Clone(list), func(b branch) bool { return b.role != noRole || testName.MatchString(b.name) || !b.holds() })
+	others := slices.DeleteFunc(slices.Clone(list),
+		func(b branch) bool { return b.role != noRole || testName.MatchString(b.name) || !b.holds() })
 	train, err := r.pick(list, trainRole, "train")
 	if err != nil {
 		return layout{}, err
@@ -229,7 +230,8 @@ func (r *folders) noFit(list []branch) error {
 			seen = append(seen, fmt.Sprintf("%s/ holds %s", b.name, b.describe()))
 		}
 	}
-	return fmt.Errorf("dataset: %s: its folders look like splits, but %s; %s%s", r.root, few(seen, 4), layouts, r.tableHint())
+	return fmt.Errorf("dataset: %s: its folders look like splits, but %s; %s%s", r.root, few(seen, 4), layouts,
+		r.tableHint())
 }
 
 // tableHint names a CSV file of the root that may hold the labels.
@@ -311,7 +313,8 @@ func (r *folders) looseSplits(names []string) error {
 	if len(has) < 2 || !has["train"] {
 		return nil
 	}
-	return fmt.Errorf("dataset: %s: its folders (%s) look like splits, but which is which cannot be told; %s", r.root, few(held, 5), layouts)
+	return fmt.Errorf("dataset: %s: its folders (%s) look like splits, but which is which cannot be told; %s", r.root,
+		few(held, 5), layouts)
 }
 
 // within looks for class folders that are not directly in rel but in a folder

@@ -30,18 +30,26 @@ func TestLinksAboveThePhotographs(t *testing.T) {
 		open       string
 		want, warn string
 	}{
-		"above the part":           {map[string]string{"set/train/a/up": "../.."}, "set", set, "not followed: train/a/up"},
-		"above DATA":               {map[string]string{"set/train/a/up": "../../.."}, "set", set, "not followed: train/a/up"},
-		"part is a link":           {map[string]string{"data/train": "../set/train", "data/valid": "../set/valid", "set/train/a/up": "../.."}, "data", set, "not followed: train/a/up"},
-		"part is a link, root":     {map[string]string{"data/train": "../set/train", "data/valid": "../set/valid", "set/train/a/up": "../../.."}, "data", set, "not followed: train/a/up"},
-		"DATA is a link":           {map[string]string{"data/x": "../set", "set/train/b/up": "../../.."}, "data/x", set, "not followed: train/b/up"},
-		"class is a link":          {map[string]string{"data/train": "../set/train", "data/valid": "../set/valid", "set/train/a/up": "../a"}, "data", set, "not followed: train/a/up"},
-		"a class that leads up":    {map[string]string{"set/train/c": ".."}, "set", set, "not followed: train/c"},
-		"a class above DATA":       {map[string]string{"set/train/c": "../.."}, "set", set, "not followed: train/c"},
-		"its own folder":           {map[string]string{"set/train/a/z": "deep"}, "set", "train/a/1.jpg=0 train/a/deep/2.jpg=0 train/b/1.jpg=1", "not followed: train/a/z"},
-		"its own folder, by a way": {map[string]string{"set/train/a/0": "../../train/a/deep"}, "set", "train/a/1.jpg=0 train/a/deep/2.jpg=0 train/b/1.jpg=1", "not followed: train/a/0"},
-		"elsewhere":                {map[string]string{"set/train/a/more": "../../../other"}, "set", "train/a/1.jpg=0 train/a/more/1.jpg=0 train/b/1.jpg=1", ""},
-		"another class":            {map[string]string{"set/train/b/z": "../a"}, "set", "train/a/1.jpg=0 train/b/1.jpg=1 train/b/z/1.jpg=1", ""},
+		"above the part": {map[string]string{"set/train/a/up": "../.."}, "set", set, "not followed: train/a/up"},
+		"above DATA":     {map[string]string{"set/train/a/up": "../../.."}, "set", set, "not followed: train/a/up"},
+		"part is a link": {map[string]string{"data/train": "../set/train", "data/valid": "../set/valid",
+			"set/train/a/up": "../.."}, "data", set, "not followed: train/a/up"},
+		"part is a link, root": {map[string]string{"data/train": "../set/train", "data/valid": "../set/valid",
+			"set/train/a/up": "../../.."}, "data", set, "not followed: train/a/up"},
+		"DATA is a link": {map[string]string{"data/x": "../set", "set/train/b/up": "../../.."}, "data/x", set,
+			"not followed: train/b/up"},
+		"class is a link": {map[string]string{"data/train": "../set/train", "data/valid": "../set/valid",
+			"set/train/a/up": "../a"}, "data", set, "not followed: train/a/up"},
+		"a class that leads up": {map[string]string{"set/train/c": ".."}, "set", set, "not followed: train/c"},
+		"a class above DATA":    {map[string]string{"set/train/c": "../.."}, "set", set, "not followed: train/c"},
+		"its own folder": {map[string]string{"set/train/a/z": "deep"}, "set",
+			"train/a/1.jpg=0 train/a/deep/2.jpg=0 train/b/1.jpg=1", "not followed: train/a/z"},
+		"its own folder, by a way": {map[string]string{"set/train/a/0": "../../train/a/deep"}, "set",
+			"train/a/1.jpg=0 train/a/deep/2.jpg=0 train/b/1.jpg=1", "not followed: train/a/0"},
+		"elsewhere": {map[string]string{"set/train/a/more": "../../../other"}, "set",
+			"train/a/1.jpg=0 train/a/more/1.jpg=0 train/b/1.jpg=1", ""},
+		"another class": {map[string]string{"set/train/b/z": "../a"}, "set", "train/a/1.jpg=0 train/b/1.jpg=1 " +
+			"train/b/z/1.jpg=1", ""},
 	} {
 		own := files
 		if strings.HasPrefix(name, "its own") {
@@ -54,7 +62,8 @@ func TestLinksAboveThePhotographs(t *testing.T) {
 		linked(t, root, tt.links)
 		got := mustOpen(t, filepath.Join(root, tt.open), Options{})
 		equal(t, name, paths(got.Train), tt.want)
-		if w := strings.Join(got.Warnings, "\n"); tt.warn != "" && !strings.Contains(w, tt.warn) || tt.warn == "" && strings.Contains(w, "not followed") {
+		if w := strings.Join(got.Warnings, "\n"); tt.warn != "" && !strings.Contains(w, tt.warn) ||
+			tt.warn == "" && strings.Contains(w, "not followed") {
 			t.Errorf("%s: warnings %q, want %q", name, w, tt.warn)
 		}
 	}
@@ -89,7 +98,8 @@ func TestLabelsBesideALinkToPhotographs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err = Labelled("", Options{Labels: csv}); err == nil || !strings.Contains(err.Error(), "give the folder that it leads to as DATA ("+disk+")") {
+	if _, err = Labelled("", Options{Labels: csv}); err == nil ||
+		!strings.Contains(err.Error(), "give the folder that it leads to as DATA ("+disk+")") {
 		t.Fatal(err)
 	}
 	set, err := Labelled(disk, Options{Labels: csv})

@@ -67,7 +67,8 @@ func TestShareOfEachClass(t *testing.T) {
 
 // Copies stay together, though the share is missed: three of one content cannot be half.
 func TestCopiesThatDoNotFit(t *testing.T) {
-	files := map[string]string{"a/1.jpg": "same", "a/2.jpg": "same", "a/3.jpg": "same", "a/4.jpg": "other", "b/1.jpg": "1", "b/2.jpg": "2"}
+	files := map[string]string{"a/1.jpg": "same", "a/2.jpg": "same", "a/3.jpg": "same", "a/4.jpg": "other", "b/1.jpg": "1",
+		"b/2.jpg": "2"}
 	for seed := range uint64(10) {
 		set := mustOpen(t, tree(t, files), Options{ValidPct: 0.5, Seed: seed})
 		if got := paths(set.Valid); !strings.HasPrefix(got, "a/4.jpg=0 b/") {
@@ -117,7 +118,8 @@ func TestSeveralPhotographsWithTwoLabels(t *testing.T) {
 	sides := map[string]int{}
 	for seed := range uint64(5) {
 		set := mustOpen(t, tree(t, files), Options{ValidPct: 0.3, Seed: seed})
-		if w := strings.Join(set.Warnings, "\n"); !strings.Contains(w, "12 photographs have two labels each, the first is ") || !strings.Contains(w, ".jpg, b/t") {
+		if w := strings.Join(set.Warnings, "\n"); !strings.Contains(w,
+			"12 photographs have two labels each, the first is ") || !strings.Contains(w, ".jpg, b/t") {
 			t.Errorf("warnings %s", w)
 		}
 		held := map[string]int{}
@@ -143,12 +145,15 @@ func TestSeveralPhotographsWithTwoLabels(t *testing.T) {
 }
 
 func TestCounts(t *testing.T) {
-	set, err := openText(t, "path,label,split\np/1.jpg,a,train\np/2.jpg,b,train\np/3.jpg,a,valid\np/4.jpg,b,valid\np/5.jpg,a,test\np/6.jpg,x,test\n", Options{})
+	set, err := openText(t,
+		"path,label,split\np/1.jpg,a,train\np/2.jpg,b,train\np/3.jpg,a,valid\np/4.jpg,b,valid\np/5.jpg,a,test\np/6.jpg,x,"+
+			"test\n", Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	equal(t, "counts", set.Counts(), "[{a 1 1 1} {b 1 1 0}]")
-	set, err = openText(t, "path,label,split\np/1.jpg,a;b,train\np/2.jpg,b,train\np/3.jpg,a,valid\np/4.jpg,,valid\np/5.jpg,a;b,test\n", Options{LabelSep: ";"})
+	set, err = openText(t, "path,label,split\np/1.jpg,a;b,train\np/2.jpg,b,train\np/3.jpg,a,valid\np/4.jpg,,valid\np/"+
+		"5.jpg,a;b,test\n", Options{LabelSep: ";"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,9 +169,11 @@ func TestWarningsOfClasses(t *testing.T) {
 		{"a:2:1 b:3:1", ""},
 		{"a:2:1 b:2:0", `class "b" has no validation photographs: its accuracy stays unknown`},
 		{"a:2:1 b:2:0 c:2:0", `2 classes have no validation photographs, their accuracy stays unknown: "b", "c"`},
-		{"a:2:1 b:2:0 c:2:0 d:2:0 e:2:0 f:2:0", `5 classes have no validation photographs, their accuracy stays unknown: "b", "c", "d", "e", "f"`},
+		{"a:2:1 b:2:0 c:2:0 d:2:0 e:2:0 f:2:0",
+			`5 classes have no validation photographs, their accuracy stays unknown: "b", "c", "d", "e", "f"`},
 		{"a:1:1 b:2:1", `classes with one training photograph, which is hardly enough: "a"`},
-		{"a:1:1 b:1:1 c:1:1 d:1:1 e:1:1 f:1:1", `classes with one training photograph, which is hardly enough: "a", "b", "c", "d", "e" and 1 more`},
+		{"a:1:1 b:1:1 c:1:1 d:1:1 e:1:1 f:1:1",
+			`classes with one training photograph, which is hardly enough: "a", "b", "c", "d", "e" and 1 more`},
 	} {
 		files := map[string]string{}
 		for _, c := range strings.Fields(tt.classes) {
@@ -191,7 +198,8 @@ func TestOptionsAreChecked(t *testing.T) {
 		}
 	}
 	_, csv := withCSV(t, "path,label\np/1.jpg,a\np/2.jpg,b\np/3.jpg,a\np/4.jpg,b\n")
-	if _, err := Open(filepath.Join(root, "absent"), Options{Labels: csv, ValidPct: 0.5}); err == nil || !strings.Contains(err.Error(), "absent") {
+	if _, err := Open(filepath.Join(root, "absent"), Options{Labels: csv, ValidPct: 0.5}); err == nil ||
+		!strings.Contains(err.Error(), "absent") {
 		t.Errorf("DATA that is not there: %v", err)
 	}
 	for _, o := range []Options{{Labels: "\xe9.csv"}, {Labels: csv + "\xe9"}} {
@@ -199,7 +207,8 @@ func TestOptionsAreChecked(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, _, err := Files(os.DevNull); err == nil || !strings.Contains(err.Error(), os.DevNull+": neither a folder nor a file") && os.DevNull[0] == '/' {
+	if _, _, err := Files(os.DevNull); err == nil ||
+		!strings.Contains(err.Error(), os.DevNull+": neither a folder nor a file") && os.DevNull[0] == '/' {
 		t.Error(err)
 	}
 	if _, _, err := Files(t.TempDir()); err == nil || !strings.Contains(err.Error(), "no photographs here or below") {

@@ -28,10 +28,12 @@ func TestPipes(t *testing.T) {
 	if err := os.WriteFile(csv, []byte("path,label\ntrain/ants/1.jpg,a\ntrain/ants/pipe.jpg,a\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Labelled(root, Options{Labels: csv}); err == nil || !strings.Contains(err.Error(), ":3: train/ants/pipe.jpg is not a file") {
+	if _, err := Labelled(root, Options{Labels: csv}); err == nil ||
+		!strings.Contains(err.Error(), ":3: train/ants/pipe.jpg is not a file") {
 		t.Error(err)
 	}
-	if _, err := Labelled(root, Options{Labels: filepath.Join(root, "train", "ants", "pipe.jpg")}); err == nil || !strings.Contains(err.Error(), "not a file of at most") {
+	if _, err := Labelled(root, Options{Labels: filepath.Join(root, "train", "ants", "pipe.jpg")}); err == nil ||
+		!strings.Contains(err.Error(), "not a file of at most") {
 		t.Error(err)
 	}
 }
@@ -40,7 +42,8 @@ func TestPipes(t *testing.T) {
 func closed(t *testing.T, root, name string, do func() error) error {
 	t.Helper()
 	t.Chdir(root)
-	if err := filepath.WalkDir(".", func(p string, d os.DirEntry, err error) error { return errors.Join(err, os.Chmod(p, 0o777)) }); err != nil {
+	if err := filepath.WalkDir(".",
+		func(p string, d os.DirEntry, err error) error { return errors.Join(err, os.Chmod(p, 0o777)) }); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Chmod(name, 0); err != nil {
@@ -58,11 +61,13 @@ func TestFoldersThatCannotBeListed(t *testing.T) {
 	for _, name := range []string{"train", "valid", "test", "train/ants", "valid/bees", "train/ants/deep", "test/deep"} {
 		root := flat(t, append(photos("train", "valid"), "train/ants/deep/1.jpg", "test/1.jpg", "test/deep/1.jpg")...)
 		err := closed(t, root, name, func() error { _, err := Open(".", Options{}); return err })
-		if failure.KindOf(err) != failure.DataKind || !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), name+": cannot list: permission denied; check its permissions") {
+		if failure.KindOf(err) != failure.DataKind || !errors.Is(err, os.ErrPermission) ||
+			!strings.Contains(err.Error(), name+": cannot list: permission denied; check its permissions") {
 			t.Errorf("%s: %v", name, err)
 		}
 		err = closed(t, root, name, func() error { _, _, err := Files("."); return err })
-		if failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), name+": cannot list: permission denied") {
+		if failure.KindOf(err) != failure.DataKind ||
+			!strings.Contains(err.Error(), name+": cannot list: permission denied") {
 			t.Errorf("%s: files: %v", name, err)
 		}
 	}
@@ -73,12 +78,16 @@ func TestFoldersThatCannotBeListed(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	err := closed(t, flat(t, "only/1.jpg"), "only", func() error { _, err := Open(".", Options{Fallback: 0.2}); return err })
-	if !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), "only: cannot list: permission denied; check its permissions") {
+	err := closed(t, flat(t, "only/1.jpg"), "only",
+		func() error { _, err := Open(".", Options{Fallback: 0.2}); return err })
+	if !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), "only: cannot list: permission denied; "+
+		"check its permissions") {
 		t.Errorf("the only folder: %v", err)
 	}
-	err = closed(t, flat(t, photos("sub")...), "sub", func() error { _, err := Open("sub", Options{Fallback: 0.2}); return err })
-	if !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), "sub: cannot list: permission denied; check its permissions") {
+	err = closed(t, flat(t, photos("sub")...), "sub",
+		func() error { _, err := Open("sub", Options{Fallback: 0.2}); return err })
+	if !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), "sub: cannot list: permission denied; check "+
+		"its permissions") {
 		t.Error(err)
 	}
 }
@@ -97,7 +106,8 @@ func TestFilesThatCannotBeOpened(t *testing.T) {
 		t.Error(err)
 	}
 	root := tree(t, map[string]string{"labels.csv": "path,label\na.jpg,a\n", "a.jpg": ""})
-	err = closed(t, root, "labels.csv", func() error { _, err := Labelled(".", Options{Labels: "labels.csv"}); return err })
+	err = closed(t, root, "labels.csv",
+		func() error { _, err := Labelled(".", Options{Labels: "labels.csv"}); return err })
 	if !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), "dataset: labels.csv: permission denied") {
 		t.Error(err)
 	}
@@ -141,7 +151,8 @@ func TestDiskThatFails(t *testing.T) {
 // Every file and folder that is looked into is closed again.
 func TestFilesAreClosed(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // which would close forgotten ones
-	files := map[string]string{"labels.csv": "path,label\ntrain/ants/1.jpg,a\n", "train/ants/SHA256SUMS": "x", "train/ants/config.json": "{}", "train/bees/noext": "\xff\xd8\xff"}
+	files := map[string]string{"labels.csv": "path,label\ntrain/ants/1.jpg,a\n", "train/ants/SHA256SUMS": "x",
+		"train/ants/config.json": "{}", "train/bees/noext": "\xff\xd8\xff"}
 	for _, p := range photos("train", "valid") {
 		files[p] = p
 	}

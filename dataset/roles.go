@@ -33,7 +33,8 @@ var roleFillers = set("set sets data dataset images image imgs img photos photo 
 // train, Training, train_images, TrainSet, images-train, test2019.
 func roleOf(name string) role {
 	found := noRole
-	for _, word := range strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+	for _, word := range strings.FieldsFunc(strings.ToLower(name),
+		func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
 		r := roleOfWord(word)
 		switch {
 		case r != noRole && found == noRole:
@@ -68,7 +69,8 @@ func roleOfWord(word string) role {
 var testName = regexp.MustCompile(`^test([0-9]+|[-_].*)?$`)
 
 // looseName begins with the name of a part, but not as a part of a longer word.
-var looseName = regexp.MustCompile(`^([Tt]rain|TRAIN|[Vv]al|VAL|[Tt]est|TEST)(?:ing|ING|id|ID|idation|IDATION)?(?:$|[^a-z])`)
+var looseName = regexp.MustCompile(
+	`^([Tt]rain|TRAIN|[Vv]al|VAL|[Tt]est|TEST)(?:ing|ING|id|ID|idation|IDATION)?(?:$|[^a-z])`)
 
 // besideClasses reports whether a folder beside class folders is a test set by its name.
 func besideClasses(name string) bool { return roleOf(name) == testRole || testName.MatchString(name) }

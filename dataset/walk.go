@@ -67,7 +67,8 @@ func (w *walker) folder(items []Item, rel string, above []os.FileInfo) ([]Item, 
 		return nil, fmt.Errorf("dataset: %s: %w", dir, reason(err))
 	}
 	if len(above) >= maxDepth {
-		return nil, fmt.Errorf("dataset: %s: more than %d folders inside each other; is this the right folder?", dir, maxDepth)
+		return nil, fmt.Errorf("dataset: %s: more than %d folders inside each other; is this the right folder?", dir,
+			maxDepth)
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -162,7 +163,8 @@ func (w *walker) listed(target string) bool {
 		return false
 	}
 	rel, err := filepath.Rel(top, target)
-	return err == nil && filepath.IsLocal(rel) && !slices.ContainsFunc(strings.Split(rel, string(filepath.Separator)), leftover)
+	return err == nil && filepath.IsLocal(rel) &&
+		!slices.ContainsFunc(strings.Split(rel, string(filepath.Separator)), leftover)
 }
 
 // wanted says whether file could be a photograph; what is left out is counted.
@@ -229,13 +231,16 @@ func (w *walker) warnings() []string {
 			parts = append(parts, fmt.Sprintf("%s %d", what, w.ignored[what]))
 		}
 		lines = append(lines, fmt.Sprintf("dataset: %s: %s left out (%s)",
-			w.root, plural(w.ignoredFiles(), "file is not a photograph and was", "files are not photographs and were"), few(parts, 8)))
+			w.root, plural(w.ignoredFiles(), "file is not a photograph and was", "files are not photographs and were"),
+			few(parts, 8)))
 	}
 	if len(w.left) > 0 {
-		lines = append(lines, fmt.Sprintf("dataset: %s: %s left out (%s)", w.root, plural(len(w.left), "hidden or system folder was", "hidden or system folders were"), few(tally(w.left), 8)))
+		lines = append(lines, fmt.Sprintf("dataset: %s: %s left out (%s)", w.root,
+			plural(len(w.left), "hidden or system folder was", "hidden or system folders were"), few(tally(w.left), 8)))
 	}
 	if len(w.runs) > 0 {
-		lines = append(lines, fmt.Sprintf("dataset: %s: %s left out (%s)", w.root, plural(len(w.runs), "run of finetune was", "runs of finetune were"), few(slices.Sorted(maps.Keys(w.runs)), 5)))
+		lines = append(lines, fmt.Sprintf("dataset: %s: %s left out (%s)", w.root,
+			plural(len(w.runs), "run of finetune was", "runs of finetune were"), few(slices.Sorted(maps.Keys(w.runs)), 5)))
 	}
 	for _, what := range slices.Sorted(maps.Keys(w.notes)) {
 		lines = append(lines, fmt.Sprintf("dataset: %s: %s: %s", w.root, what, few(w.notes[what], 5)))
@@ -288,9 +293,12 @@ func set(words string) map[string]bool {
 
 var (
 	systemFiles  = set("thumbs.db ehthumbs.db ehthumbs_vista.db desktop.ini picasa.ini zbthumbnail.info")
-	pictureFiles = set(".jpg .jpeg .jpe .jfif .jif .png .apng .gif .bmp .dib .tif .tiff .webp .heic .heif .avif .jp2 .ppm .pgm .tga")
-	otherFiles   = set(".txt .csv .tsv .json .jsonl .xml .yaml .yml .toml .ini .cfg .md .rst .html .htm .pdf .doc .docx .xls .xlsx " +
-		".zip .gz .tgz .tar .bz2 .xz .7z .rar .py .ipynb .go .sh .m .mat .npy .npz .pkl .pth .pt .onnx .safetensors .parquet .arrow " +
+	pictureFiles = set(".jpg .jpeg .jpe .jfif .jif .png .apng .gif .bmp .dib .tif .tiff .webp .heic .heif .avif .jp2 " +
+		".ppm .pgm .tga")
+	otherFiles = set(".txt .csv .tsv .json .jsonl .xml .yaml .yml .toml .ini .cfg .md .rst .html .htm .pdf .doc .docx " +
+		".xls .xlsx " +
+		".zip .gz .tgz .tar .bz2 .xz .7z .rar .py .ipynb .go .sh .m .mat .npy .npz .pkl .pth .pt .onnx .safetensors " +
+		".parquet .arrow " +
 		".db .sqlite .log .mp4 .mov .avi .mkv .mp3 .wav .sha256 .md5 .lnk .url")
 )
 

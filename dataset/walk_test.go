@@ -15,9 +15,12 @@ import (
 // The first bytes that files of each format have.
 func TestPictureBytes(t *testing.T) {
 	for want, list := range map[bool][]string{
-		true: {"\xff\xd8\xff\xe0", "\xff\xd8\xff", "\x89PNG\r\n\x1a\n", "GIF87a", "GIF89a....", "BM....", "II*\x00", "MM\x00*", "RIFF\x24\x00\x00\x00WEBP", "RIFF\x24\x00\x00\x00WEBPVP8 ",
-			"\x00\x00\x00\x18ftypheic", "\x00\x00\x00\x18ftypheix", "\x00\x00\x00\x20ftypheif", "\x00\x00\x00\x20ftypmif1", "\x00\x00\x00\x20ftypavif"},
-		false: {"", "\xff\xd8", "PNG", "GIF88a", "B", "II+\x00", "RIFF\x24\x00\x00\x00WAVE", "RIFX\x24\x00\x00\x00WEBP", "RIFF\x24\x00\x00\x00WEB", "\x00\x00\x00\x18ftypmp42",
+		true: {"\xff\xd8\xff\xe0", "\xff\xd8\xff", "\x89PNG\r\n\x1a\n", "GIF87a", "GIF89a....", "BM....", "II*\x00",
+			"MM\x00*", "RIFF\x24\x00\x00\x00WEBP", "RIFF\x24\x00\x00\x00WEBPVP8 ",
+			"\x00\x00\x00\x18ftypheic", "\x00\x00\x00\x18ftypheix", "\x00\x00\x00\x20ftypheif", "\x00\x00\x00\x20ftypmif1",
+			"\x00\x00\x00\x20ftypavif"},
+		false: {"", "\xff\xd8", "PNG", "GIF88a", "B", "II+\x00", "RIFF\x24\x00\x00\x00WAVE", "RIFX\x24\x00\x00\x00WEBP",
+			"RIFF\x24\x00\x00\x00WEB", "\x00\x00\x00\x18ftypmp42",
 			"\x00\x00\x00\x18moovheic", "\x00\x00\x00\x18ftyphei", "a long line of text"},
 	} {
 		for _, b := range list {
@@ -30,7 +33,8 @@ func TestPictureBytes(t *testing.T) {
 
 // What desktops, cameras and network storage write beside photographs is none, whatever its ending.
 func TestSystemFilesAreLeftOut(t *testing.T) {
-	names := []string{"Thumbs.db", "Desktop.ini", "ehthumbs.db", ".DS_Store", "._1.jpg", "SYNOFILE_THUMB_1.jpg", "SYNOPHOTO_THUMB_1.jpg"}
+	names := []string{"Thumbs.db", "Desktop.ini", "ehthumbs.db", ".DS_Store", "._1.jpg", "SYNOFILE_THUMB_1.jpg",
+		"SYNOPHOTO_THUMB_1.jpg"}
 	if runtime.GOOS != "windows" {
 		names = append(names, "Icon\r")
 	}
@@ -43,7 +47,8 @@ func TestSystemFilesAreLeftOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, "files", paths(items), "1.jpg=-1 Icon=-1 Icon.jpg=-1 XSYNOFILE_THUMB_.jpg=-1")
-	if len(warnings) != 1 || !strings.Contains(warnings[0], fmt.Sprintf("%d files are not photographs and were left out (", len(names))) {
+	if len(warnings) != 1 ||
+		!strings.Contains(warnings[0], fmt.Sprintf("%d files are not photographs and were left out (", len(names))) {
 		t.Errorf("warnings %q", warnings)
 	}
 }
@@ -58,22 +63,27 @@ func TestWarningsOfWhatIsLeftOut(t *testing.T) {
 		}
 		for i := range n {
 			dir := fmt.Sprintf("a/run%d/", i)
-			files[dir+"config.json"], files[dir+"SHA256SUMS"], files[dir+"x.jpg"] = "{}", strings.Repeat("0", 64)+" *config.json\n", ""
+			files[dir+"config.json"], files[dir+"SHA256SUMS"], files[dir+"x.jpg"] = "{}",
+				strings.Repeat("0", 64)+" *config.json\n", ""
 			files[fmt.Sprintf("b/.hidden%d/1.jpg", i)] = ""
 		}
 		return files
 	}
 	for n, want := range map[int][]string{
-		1: {"1 file is not a photograph and was left out (.csv 1)", "1 hidden or system folder was left out (.hidden0 1)", "1 run of finetune was left out (a/run0)"},
-		5: {"5 files are not photographs and were left out (.csv 1, .doc 1, .go 1, .html 1, .ini 1)", "5 hidden or system folders were left out (.hidden0 1, .hidden1 1, .hidden2 1, .hidden3 1, .hidden4 1)",
+		1: {"1 file is not a photograph and was left out (.csv 1)", "1 hidden or system folder was left out (.hidden0 1)",
+			"1 run of finetune was left out (a/run0)"},
+		5: {"5 files are not photographs and were left out (.csv 1, .doc 1, .go 1, .html 1, .ini 1)",
+			"5 hidden or system folders were left out (.hidden0 1, .hidden1 1, .hidden2 1, .hidden3 1, .hidden4 1)",
 			"5 runs of finetune were left out (a/run0, a/run1, a/run2, a/run3, a/run4)"},
-		8: {"8 files are not photographs and were left out (.csv 1, .doc 1, .go 1, .html 1, .ini 1, .json 1, .log 1, .md 1)", ".hidden6 1, .hidden7 1)", "a/run4 and 3 more)"},
+		8: {"8 files are not photographs and were left out (.csv 1, .doc 1, .go 1, .html 1, .ini 1, .json 1, .log 1, .md 1)",
+			".hidden6 1, .hidden7 1)", "a/run4 and 3 more)"},
 		9: {".log 1, .md 1 and 1 more)", ".hidden7 1 and 1 more)", "a/run4 and 4 more)"},
 	} {
 		root := tree(t, runs(n))
 		set := mustOpen(t, root, Options{Fallback: 0.5})
 		equal(t, "ignored", set.Ignored, n)
-		warnings := slices.DeleteFunc(set.Warnings, func(w string) bool { return strings.Contains(w, "one training photograph") })
+		warnings := slices.DeleteFunc(set.Warnings,
+			func(w string) bool { return strings.Contains(w, "one training photograph") })
 		if len(warnings) != len(want) {
 			t.Errorf("%d: warnings %q", n, warnings)
 			continue
@@ -95,7 +105,8 @@ func TestDepth(t *testing.T) {
 		t.Errorf("63: %d, %q, %v", len(items), warnings, err)
 	}
 	root = flat(t, dir(64)+"1.jpg")
-	if _, _, err := Files(root); failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), "more than 64 folders inside each other") {
+	if _, _, err := Files(root); failure.KindOf(err) != failure.DataKind ||
+		!strings.Contains(err.Error(), "more than 64 folders inside each other") {
 		t.Errorf("64: %v", err)
 	}
 	root = flat(t, "train/a/"+dir(61)+"1.jpg", "train/b/1.jpg", "valid/a/1.jpg", "valid/b/1.jpg")
@@ -108,10 +119,13 @@ func TestDepth(t *testing.T) {
 
 // A link to any folder above is not followed; a folder that two classes link to is in both.
 func TestLinksUpAndAcross(t *testing.T) {
-	root := flat(t, "real/1.jpg", "set/train/a/1.jpg", "set/train/b/1.jpg", "set/valid/a/1.jpg", "set/valid/b/1.jpg", "set/train/a/deep/er/2.jpg")
+	root := flat(t, "real/1.jpg", "set/train/a/1.jpg", "set/train/b/1.jpg", "set/valid/a/1.jpg", "set/valid/b/1.jpg",
+		"set/train/a/deep/er/2.jpg")
 	for link, target := range map[string]string{
-		"set/train/a/top": "../..", "set/train/a/deep/er/up": "..", "set/train/a/deep/er/class": "../..", "set/train/a/real": "../../../real", "set/train/b/real": "../../../real",
-		"set/train/stray": "../../real/1.jpg", "set/broken": "nowhere", "set/train/nothing": "nowhere", "set/link.jpg": "../real/1.jpg",
+		"set/train/a/top": "../..", "set/train/a/deep/er/up": "..", "set/train/a/deep/er/class": "../..",
+		"set/train/a/real": "../../../real", "set/train/b/real": "../../../real",
+		"set/train/stray": "../../real/1.jpg", "set/broken": "nowhere", "set/train/nothing": "nowhere",
+		"set/link.jpg": "../real/1.jpg",
 	} {
 		if err := os.Symlink(filepath.FromSlash(target), filepath.Join(root, link)); err != nil {
 			t.Skip(err)
@@ -121,9 +135,11 @@ func TestLinksUpAndAcross(t *testing.T) {
 		}
 	}
 	set := mustOpen(t, filepath.Join(root, "set"), Options{})
-	equal(t, "train", paths(set.Train), "train/a/1.jpg=0 train/a/deep/er/2.jpg=0 train/a/real/1.jpg=0 train/b/1.jpg=1 train/b/real/1.jpg=1")
+	equal(t, "train", paths(set.Train), "train/a/1.jpg=0 train/a/deep/er/2.jpg=0 train/a/real/1.jpg=0 train/b/1.jpg=1 "+
+		"train/b/real/1.jpg=1")
 	equal(t, "warnings", len(set.Warnings), 1)
-	if w := strings.Join(set.Warnings, "\n"); !strings.Contains(w, "not followed: train/a/deep/er/class, train/a/deep/er/up, train/a/top") {
+	if w := strings.Join(set.Warnings, "\n"); !strings.Contains(w, "not followed: train/a/deep/er/class, "+
+		"train/a/deep/er/up, train/a/top") {
 		t.Errorf("warnings %s", w)
 	}
 	// Links round and round in a folder without photographs.
@@ -167,7 +183,8 @@ func TestOwnRunByItsSums(t *testing.T) {
 	digest := strings.Repeat("ab", 32)
 	for sums, want := range map[string]bool{
 		digest + "  config.json\n": true, digest + " *config.json\n": true, "0 x\n" + digest + "  config.json": true,
-		digest[1:] + "  config.json\n": false, digest + "0  config.json\n": false, digest + "  other.json\n": false, digest + "\n": false, "": false,
+		digest[1:] + "  config.json\n": false, digest + "0  config.json\n": false, digest + "  other.json\n": false,
+		digest + "\n": false, "": false,
 	} {
 		root := tree(t, map[string]string{"config.json": "{}", "SHA256SUMS": sums})
 		if got := ownRun(root); got != want {

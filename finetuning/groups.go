@@ -33,7 +33,8 @@ func Groups(body *graph.Model, spec bodies.Spec) ([]artifacts.Group, error) {
 		for _, name := range g.Parameters {
 			k := min(spec.Group(name), len(list)-1) // what the spec calls head but stands before the cut
 			if k < 0 {
-				return nil, failure.Data(fmt.Errorf("finetuning: %s: parameter %q is in no layer group of its description; add it to a group there", body.Path, name))
+				return nil, failure.Data(fmt.Errorf("finetuning: %s: parameter %q is in no layer group of its description; add "+
+					"it to a group there", body.Path, name))
 			}
 			list[k].Parameters = append(list[k].Parameters, name)
 		}

@@ -125,7 +125,8 @@ func (t *Trainer) buffers(lists ...[]string) []*buffer {
 }
 
 // run runs s; its outputs are first, what goes into buffers, last, in that order.
-func (t *Trainer) run(c *temporary, s *onnx.Session, in, first []*onnx.Tensor, into []*buffer, last []*onnx.Tensor) error {
+func (t *Trainer) run(c *temporary, s *onnx.Session, in, first []*onnx.Tensor, into []*buffer,
+	last []*onnx.Tensor) error {
 	out := slices.Clone(first)
 	for _, b := range into {
 		if t.device == nil {

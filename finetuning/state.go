@@ -20,7 +20,8 @@ func (t *Trainer) State() ([]weights.Tensor, error) {
 	}
 	var list []weights.Tensor
 	for _, n := range t.stateNames() {
-		list = append(list, weights.Tensor{Name: n.Name, Shape: n.Shape, Data: append([]float32(nil), t.tensors[n.Name].data...)})
+		list = append(list, weights.Tensor{Name: n.Name, Shape: n.Shape,
+			Data: append([]float32(nil), t.tensors[n.Name].data...)})
 	}
 	return append(list, weights.Tensor{Name: stepsName, Shape: []int64{1}, Ints: []int64{int64(t.steps)}}), nil
 }
@@ -55,7 +56,8 @@ func (t *Trainer) Load(values map[string][]float32) error {
 	for name, v := range values {
 		b := t.tensors[name]
 		if b == nil || len(b.data) != len(v) {
-			return failure.Data(fmt.Errorf("finetuning: %q with %d values does not fit the network; was it trained on another body or head?", name, len(v)))
+			return failure.Data(fmt.Errorf("finetuning: %q with %d values does not fit the network; was it trained on "+
+				"another body or head?", name, len(v)))
 		}
 	}
 	return t.change(slices.Collect(maps.Keys(values)), func(name string, data []float32) { copy(data, values[name]) })
@@ -65,10 +67,12 @@ func (t *Trainer) fill(state []weights.Tensor, from string) error {
 	have := weights.ByName(state)
 	for _, n := range t.stateNames() {
 		if v, ok := have[n.Name]; !ok || len(v.Data) != n.Len() {
-			return failure.Data(fmt.Errorf("finetuning: %s: tensor %q is missing or not of shape %v; it belongs to other artifacts, write them again with finetune artifacts", from, n.Name, n.Shape))
+			return failure.Data(fmt.Errorf("finetuning: %s: tensor %q is missing or not of shape %v; it belongs to other "+
+				"artifacts, write them again with finetune artifacts", from, n.Name, n.Shape))
 		}
 	}
-	if err := t.change(names(t.stateNames()), func(name string, data []float32) { copy(data, have[name].Data) }); err != nil {
+	if err := t.change(names(t.stateNames()),
+		func(name string, data []float32) { copy(data, have[name].Data) }); err != nil {
 		return err
 	}
 	if s, ok := have[stepsName]; ok && len(s.Ints) == 1 {

@@ -14,11 +14,12 @@ import (
 
 // Rates are what the optimizer takes for one step.
 type Rates struct {
-	Rates    []float64 // learning rate of each group of Groups
-	Decay    []float64 // weight decay of each: SGD adds it to the gradient unless it is decoupled, AdamW takes it off apart; nil for none
-	Momentum float64   // SGD's momentum, AdamW's beta1
-	Beta2    float64   // AdamW; 0 is 0.999
-	Clip     float64   // largest global norm of the gradient, 0 for no limit
+	Rates []float64 // learning rate of each group of Groups
+	// weight decay of each: SGD adds it to the gradient unless it is decoupled, AdamW takes it off apart; nil for none
+	Decay    []float64
+	Momentum float64 // SGD's momentum, AdamW's beta1
+	Beta2    float64 // AdamW; 0 is 0.999
+	Clip     float64 // largest global norm of the gradient, 0 for no limit
 }
 
 // Labels of a batch: Classes, or with a multi-label task Hot, 0 or 1 for each
@@ -42,10 +43,12 @@ func (t *Trainer) Step(images []float32, labels Labels, r Rates) (loss float64, 
 		return 0, nil, err
 	}
 	if n < 2 {
-		return 0, nil, failure.Usage(fmt.Errorf("finetuning: a batch of %d image; batch normalisation needs two, so join it to another", n))
+		return 0, nil, failure.Usage(fmt.Errorf("finetuning: a batch of %d image; batch normalisation needs two, so join "+
+			"it to another", n))
 	}
 	if len(r.Rates) != len(t.groups) || r.Decay != nil && len(r.Decay) != len(t.groups) {
-		return 0, nil, failure.Usage(fmt.Errorf("finetuning: %d rates and %d decays for layer groups %v; give one each", len(r.Rates), len(r.Decay), t.groups))
+		return 0, nil, failure.Usage(fmt.Errorf("finetuning: %d rates and %d decays for layer groups %v; give one each",
+			len(r.Rates), len(r.Decay), t.groups))
 	}
 	logits = make([]float32, n*t.Manifest.Classes)
 	parts := t.parts(n)
@@ -120,7 +123,8 @@ func (t *Trainer) batch(images []float32, labels Labels) (int, error) {
 		have = len(labels.Hot) / t.Manifest.Classes
 	}
 	if n*size != len(images) || n != have || n == 0 {
-		return 0, failure.Usage(fmt.Errorf("finetuning: %d values are not %d images of shape %v", len(images), have, input.Shape))
+		return 0, failure.Usage(fmt.Errorf("finetuning: %d values are not %d images of shape %v", len(images), have,
+			input.Shape))
 	}
 	for i, y := range labels.Classes {
 		if y < 0 || y >= int64(t.Manifest.Classes) {
@@ -154,7 +158,8 @@ func row(m gradient.Mask) int {
 
 // gradients runs the training model on one part, writes its logits and leaves
 // gradients and running statistics in their buffers.
-func (t *Trainer) gradients(images []float32, labels Labels, p span, scale float64, masks [][]float32, logits []float32) (float64, error) {
+func (t *Trainer) gradients(images []float32, labels Labels, p span, scale float64, masks [][]float32,
+	logits []float32) (float64, error) {
 	var loss float64
 	err := withTensors(func(c *temporary) error {
 		in := t.inputs(c, images, labels, p, float32(scale))
@@ -241,7 +246,8 @@ func (t *Trainer) scalars(r Rates) []scalar {
 		if beta2 == 0 {
 			beta2 = 0.999
 		}
-		list = append(list, scalar{"beta1", r.Momentum}, scalar{"beta2", beta2}, scalar{"epsilon", 1e-8}, scalar{"step", float64(t.steps + 1)})
+		list = append(list, scalar{"beta1", r.Momentum}, scalar{"beta2", beta2}, scalar{"epsilon", 1e-8},
+			scalar{"step", float64(t.steps + 1)})
 	} else {
 		list = append(list, scalar{"momentum", r.Momentum})
 	}

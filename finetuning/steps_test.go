@@ -98,7 +98,8 @@ func follow(t *testing.T, c steps, block int64) {
 		if !c.Frozen { // rounding grows from step to step, in PyTorch too: its float32 is as far from its float64
 			bound = 3 * max(c.Spread[part], c.Double[part])
 		}
-		t.Logf("%-6s %.2g from PyTorch, whose thread counts lie %.2g apart; %.2g from float64, PyTorch %.2g", part, d, c.Spread[part], exact[part], c.Double[part])
+		t.Logf("%-6s %.2g from PyTorch, whose thread counts lie %.2g apart; %.2g from float64, PyTorch %.2g", part, d,
+			c.Spread[part], exact[part], c.Double[part])
 		if !(d <= bound) {
 			t.Errorf("%s ends %.3g from PyTorch's, more than %.3g", part, d, bound)
 		}

@@ -45,7 +45,8 @@ func writeState(t testing.TB, body string, state []weights.Tensor, change func(*
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := artifacts.Options{Body: features, Head: artifacts.Head{Hidden: []int{16}, Classes: classes, Seed: 2}, Groups: groups, Size: size}
+	o := artifacts.Options{Body: features, Head: artifacts.Head{Hidden: []int{16}, Classes: classes, Seed: 2},
+		Groups: groups, Size: size}
 	if change != nil {
 		change(&o)
 	}
@@ -92,9 +93,12 @@ func TestLearns(t *testing.T) {
 		rates  Rates
 	}{
 		{"sgd", nil, rates},
-		{"adamw", func(o *artifacts.Options) { o.Optimizer = artifacts.AdamW }, Rates{Rates: []float64{1e-4, 1e-3, 1e-3}, Momentum: 0.9, Clip: 1}},
-		{"head alone", func(o *artifacts.Options) { o.FreezeTo = len(o.Groups) }, Rates{Rates: []float64{1e-2}, Momentum: 0.9}},
-		{"frozen statistics", func(o *artifacts.Options) { o.FreezeBN = true }, Rates{Rates: []float64{1e-4, 1e-4, 1e-2}, Momentum: 0.9}},
+		{"adamw", func(o *artifacts.Options) { o.Optimizer = artifacts.AdamW },
+			Rates{Rates: []float64{1e-4, 1e-3, 1e-3}, Momentum: 0.9, Clip: 1}},
+		{"head alone", func(o *artifacts.Options) { o.FreezeTo = len(o.Groups) },
+			Rates{Rates: []float64{1e-2}, Momentum: 0.9}},
+		{"frozen statistics", func(o *artifacts.Options) { o.FreezeBN = true },
+			Rates{Rates: []float64{1e-4, 1e-4, 1e-2}, Momentum: 0.9}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			tr := open(t, write(t, "resnet18", c.change), Options{Seed: 3})
@@ -187,7 +191,8 @@ func TestAccumulate(t *testing.T) {
 // TestEveryFileIsUsed: take one away and the trainer says which.
 func TestEveryFileIsUsed(t *testing.T) {
 	dir := write(t, "resnet18", func(o *artifacts.Options) { o.FreezeTo = len(o.Groups) })
-	for _, name := range []string{artifacts.TrainingFile, artifacts.EvalFile, artifacts.OptimizerFile, artifacts.CheckpointFile} {
+	for _, name := range []string{artifacts.TrainingFile, artifacts.EvalFile, artifacts.OptimizerFile,
+		artifacts.CheckpointFile} {
 		path := filepath.Join(dir, name)
 		if err := os.Rename(path, path+".away"); err != nil {
 			t.Fatal(err)
@@ -217,7 +222,8 @@ func TestLayoutsAgree(t *testing.T) {
 	}
 	var losses [2][]float64
 	for i, b := range []int64{0, block} {
-		tr := open(t, write(t, "efficientnet-lite0", func(o *artifacts.Options) { o.Block, o.FreezeBN = b, true }), Options{Seed: 3, Device: "cpu"})
+		tr := open(t, write(t, "efficientnet-lite0", func(o *artifacts.Options) { o.Block, o.FreezeBN = b, true }),
+			Options{Seed: 3, Device: "cpu"})
 		for step := range 3 {
 			x, y := batch(uint64(step), 4)
 			loss, _, err := tr.Step(x, y, Rates{Rates: []float64{1e-4, 1e-4, 1e-3}, Momentum: 0.9})
@@ -241,7 +247,11 @@ func TestErrorsSayWhat(t *testing.T) {
 		want string
 		do   func() error
 	}{
-		{"needs two", func() error { _, _, err := tr.Step(x[:3*size*size], Labels{Classes: y.Classes[:1]}, rates); return err }},
+		{"needs two", func() error {
+			_, _,
+				err := tr.Step(x[:3*size*size], Labels{Classes: y.Classes[:1]}, rates)
+			return err
+		}},
 		{"layer groups [head]", func() error { _, _, err := tr.Step(x, y, rates); return err }},
 		{"label 9 of 3", func() error {
 			_, _, err := tr.Step(x, Labels{Classes: []int64{0, 9}}, rates)

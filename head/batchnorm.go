@@ -61,7 +61,8 @@ func (b *BatchNorm) forward(y []float32, j int, x []float32, mean, invStd float3
 //	dx = gamma*invStd * (dy - mean(dy) - xhat*mean(dy*xhat)), xhat = (x-mean)*invStd
 //
 // without the two means where frozen, as the statistics are constants then.
-func (b *BatchNorm) backward(dx []float32, j int, dy, x []float32, mean, invStd float32, frozen bool) (dGamma, dBeta float32) {
+func (b *BatchNorm) backward(dx []float32, j int, dy, x []float32, mean, invStd float32,
+	frozen bool) (dGamma, dBeta float32) {
 	for i, g := range dy {
 		dBeta += g
 		dGamma += g * ((x[i] - mean) * invStd)

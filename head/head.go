@@ -32,7 +32,8 @@ func (c Config) withDefaults() (Config, error) {
 		c.Drop = append(c.Drop, .5)
 	}
 	if c.In < 1 || c.Classes < 1 || !c.Multi && c.Classes < 2 {
-		return c, fmt.Errorf("head: %d features and %d classes; a head needs features and two classes or more", c.In, c.Classes)
+		return c, fmt.Errorf("head: %d features and %d classes; a head needs features and two classes or more", c.In,
+			c.Classes)
 	}
 	if len(c.Drop) != len(c.Hidden)+1 {
 		return c, fmt.Errorf("head: %d dropout values for %d Linear layers; give one for each", len(c.Drop), len(c.Hidden)+1)
@@ -45,7 +46,8 @@ func (c Config) withDefaults() (Config, error) {
 		total, in = total+in*float64(w), float64(w)
 	}
 	if total += in * float64(c.Classes); total > mostWeights {
-		return c, fmt.Errorf("head: hidden widths %v for %d features and %d classes make %.2g weights; at most %.2g are trained, so give narrower layers", c.Hidden, c.In, c.Classes, total, float64(mostWeights))
+		return c, fmt.Errorf("head: hidden widths %v for %d features and %d classes make %.2g weights; at most %.2g are "+
+			"trained, so give narrower layers", c.Hidden, c.In, c.Classes, total, float64(mostWeights))
 	}
 	for _, p := range c.Drop {
 		if !(p >= 0 && p < 1) {
@@ -190,7 +192,8 @@ func (h *Head) forward(tapes []*tape, rows [][]float32, modes []mode) error {
 func (h *Head) checkRows(rows [][]float32) error {
 	for i, r := range rows {
 		if len(r) != h.Config.In {
-			return fmt.Errorf("head: row %d has %d features, the head takes %d; use the body the head was trained on", i, len(r), h.Config.In)
+			return fmt.Errorf("head: row %d has %d features, the head takes %d; use the body the head was trained on", i, len(r),
+				h.Config.In)
 		}
 	}
 	return nil

@@ -111,8 +111,9 @@ func (t *tape) arguments(m mode) {
 		x: ptr(t.x), zp: ptr(t.z), zr: ptr(n.zr), y: ptr(t.y), w: ptr(l.Weight), bias: ptr(l.Bias),
 		gamma: ptr(b.norm.Gamma), beta: ptr(b.norm.Beta), run_mean: ptr(b.norm.Mean), run_var: ptr(b.norm.Var),
 		mean: ptr(t.mean), inv_std: ptr(t.invStd), eps: C.float(b.norm.Eps), bn_momentum: C.float(b.norm.Momentum),
-		frozen: flag(m.frozen), relu: flag(b.relu), key: C.uint64_t(m.masks.Key), keep: C.int32_t(drop.keep()), scale: C.float(drop.scale()),
-		dy: ptr(t.dy), dyp: ptr(n.dyp), dx: ptr(t.dx), dxp: ptr(n.dxp), pack: ptr(n.pack),
+		frozen: flag(m.frozen), relu: flag(b.relu), key: C.uint64_t(m.masks.Key), keep: C.int32_t(drop.keep()),
+		scale: C.float(drop.scale()),
+		dy:    ptr(t.dy), dyp: ptr(n.dyp), dx: ptr(t.dx), dxp: ptr(n.dxp), pack: ptr(n.pack),
 	}
 }
 

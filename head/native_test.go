@@ -117,7 +117,8 @@ func TestStepDoesNotAllocate(t *testing.T) {
 // The products of each implementation, plain and accumulated, are gonum's.
 func TestProducts(t *testing.T) {
 	const out, in, n = 37, 50, 48
-	w, x, b, dy := uniform("w", out*in, -1, 1), uniform("x", in*n, -1, 1), uniform("b", out, -1, 1), uniform("dy", out*n, -1, 1)
+	w, x, b, dy := uniform("w", out*in, -1, 1), uniform("x", in*n, -1, 1), uniform("b", out, -1, 1),
+		uniform("dy", out*n, -1, 1)
 	var want [4][]float32
 	for _, p := range implementations(t) {
 		y, dx, dw, dv := make([]float32, out*n), make([]float32, in*n), make([]float32, out*in), uniform("dw", out*in, -1, 1)

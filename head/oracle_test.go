@@ -140,7 +140,8 @@ func TestGradientsAgainstCentralDifferences(t *testing.T) {
 						want := (up - o.at(at)) / (2 * h)
 						at[i][j] = v
 						if math.Abs(float64(got[j])-want) > tolerance {
-							t.Fatalf("gradient of %s[%d] = %.9g, central differences give %.9g (tolerance %g)", q.Name, j, got[j], want, tolerance)
+							t.Fatalf("gradient of %s[%d] = %.9g, central differences give %.9g (tolerance %g)", q.Name, j, got[j], want,
+								tolerance)
 						}
 					}
 				}

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// Before onnx.Start, which other tests of this process have called, there are no products. So a process of its own asks.
+// Before onnx.Start, which other tests of this process have called, there are no products. So a process of its own
+// asks.
 func TestORTBeforeStart(t *testing.T) {
 	const alone = "HEAD_TEST_WITHOUT_RUNTIME"
 	if os.Getenv(alone) == "" {

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// Widths that leave a panel of 15 features, and batches of more than 2,048 rows, the most that half the mask words would hold.
+// Widths that leave a panel of 15 features, and batches of more than 2,048 rows, the most that half the mask words
+// would hold.
 func TestNativeEqualsLayersAtOddSizes(t *testing.T) {
 	defer chooseVectors(level)
 	for l := range level + 1 {
@@ -42,7 +43,8 @@ func compareEngines(t *testing.T, n int, c Config, o Options) {
 func TestTooManyRowsAreRefused(t *testing.T) {
 	fast, _ := twoTrainers(t, Config{In: 3, Classes: 2}, Options{})
 	rows, labels := blobs(nativeMaxRows+1, 3, 2, 1)
-	if _, err := fast.Step(Batch{Rows: rows, Labels: labels}, Rates{LR: .1}); err == nil || !strings.Contains(err.Error(), "4096") {
+	if _, err := fast.Step(Batch{Rows: rows, Labels: labels}, Rates{LR: .1}); err == nil ||
+		!strings.Contains(err.Error(), "4096") {
 		t.Errorf("%d rows: error %v, want one that names the largest batch", len(rows), err)
 	}
 }
@@ -178,7 +180,8 @@ func TestProductsFollowMomentum(t *testing.T) {
 	for _, p := range implementations(t) {
 		for _, beta := range []float32{.9, .9, .5, .9} {
 			got, want := uniform("dw", out*in, -1, 1), uniform("dw", out*in, -1, 1)
-			if err := errors.Join(p.Weight(got, dy, x, beta, out, in, n), Gonum{}.Weight(want, dy, x, beta, out, in, n)); err != nil {
+			if err := errors.Join(p.Weight(got, dy, x, beta, out, in, n),
+				Gonum{}.Weight(want, dy, x, beta, out, in, n)); err != nil {
 				t.Fatal(err)
 			}
 			if d := largest(got, want); d > 1e-5 {

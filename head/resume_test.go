@@ -85,7 +85,8 @@ func TestRestoreNamesWhatIsWrong(t *testing.T) {
 }
 
 func TestBadInputIsRefused(t *testing.T) {
-	for _, c := range []Config{{In: 0, Classes: 2}, {In: 4, Classes: 1}, {In: 4, Classes: 2, Drop: []float64{.1, .2}}, {In: 4, Classes: 2, Drop: []float64{1}}, {In: 4, Classes: 2, Hidden: []int{0}}} {
+	for _, c := range []Config{{In: 0, Classes: 2}, {In: 4, Classes: 1}, {In: 4, Classes: 2, Drop: []float64{.1, .2}},
+		{In: 4, Classes: 2, Drop: []float64{1}}, {In: 4, Classes: 2, Hidden: []int{0}}} {
 		if _, err := New(c); err == nil {
 			t.Errorf("New(%+v) gave no error", c)
 		}
@@ -94,7 +95,8 @@ func TestBadInputIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, o := range []Options{{Optimizer: "lion"}, {Clip: -1}, {Loss: Loss{Smoothing: 1}}, {Loss: Loss{Weights: []float32{1}}}} {
+	for _, o := range []Options{{Optimizer: "lion"}, {Clip: -1}, {Loss: Loss{Smoothing: 1}},
+		{Loss: Loss{Weights: []float32{1}}}} {
 		if _, err := NewTrainer(h, o); err == nil {
 			t.Errorf("NewTrainer(%+v) gave no error", o)
 		}

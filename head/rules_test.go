@@ -20,7 +20,8 @@ func TestOrder(t *testing.T) {
 	if !slices.Equal(first, Order(100, 1, 0)) {
 		t.Error("the same seed and epoch give another order")
 	}
-	for name, other := range map[string][]int{"no shuffle": identity(100), "another epoch": Order(100, 1, 1), "another seed": Order(100, 2, 0)} {
+	for name, other := range map[string][]int{"no shuffle": identity(100), "another epoch": Order(100, 1, 1),
+		"another seed": Order(100, 2, 0)} {
 		if slices.Equal(first, other) {
 			t.Errorf("the order is that of %s", name)
 		}
@@ -50,14 +51,16 @@ func TestBalancedOrderDrawsAllRows(t *testing.T) {
 		}
 	}
 	first := BalancedOrder(labels, 3, 1, 0)
-	if slices.Equal(first, BalancedOrder(labels, 3, 1, 1)) || slices.Equal(first, BalancedOrder(labels, 3, 2, 0)) || !slices.Equal(first, BalancedOrder(labels, 3, 1, 0)) {
+	if slices.Equal(first, BalancedOrder(labels, 3, 1, 1)) || slices.Equal(first, BalancedOrder(labels, 3, 2, 0)) ||
+		!slices.Equal(first, BalancedOrder(labels, 3, 1, 0)) {
 		t.Error("seed and epoch do not name the draws")
 	}
 }
 
 // The share of kept values is 1-P, rounded to a multiple of 2^-16.
 func TestDropoutKeepsItsShare(t *testing.T) {
-	for p, keep := range map[float64]uint{0: 65536, 1e-6: 65536, .1: 58982, .25: 49152, .4: 39322, .5: 32768, .9: 6554, .999: 66} {
+	for p, keep := range map[float64]uint{0: 65536, 1e-6: 65536, .1: 58982, .25: 49152, .4: 39322, .5: 32768, .9: 6554,
+		.999: 66} {
 		d := Dropout{p}
 		if got := d.keep(); got != keep {
 			t.Errorf("P = %v keeps %d of 65536, want %d", p, got, keep)
@@ -82,7 +85,8 @@ func TestDropoutKeepsItsShare(t *testing.T) {
 
 func TestConfigAtTheLimits(t *testing.T) {
 	for _, c := range []Config{
-		{In: 1, Classes: 2}, {In: 1, Classes: 1, Multi: true}, {In: 1 << 27, Classes: 2}, {In: 1 << 13, Hidden: []int{1 << 14, 1 << 12}, Classes: 2},
+		{In: 1, Classes: 2}, {In: 1, Classes: 1, Multi: true}, {In: 1 << 27, Classes: 2},
+		{In: 1 << 13, Hidden: []int{1 << 14, 1 << 12}, Classes: 2},
 		{In: 4, Hidden: []int{1}, Classes: 2, Drop: []float64{0, .999}},
 	} {
 		if _, err := c.withDefaults(); err != nil {
@@ -93,11 +97,16 @@ func TestConfigAtTheLimits(t *testing.T) {
 		c    Config
 		want string
 	}{
-		{Config{In: 4, Multi: true}, "4 features and 0 classes"}, {Config{In: -1, Classes: 2}, "-1 features"}, {Config{In: 4, Classes: -2, Multi: true}, "-2 classes"},
-		{Config{In: 1<<27 + 1, Classes: 2}, "2.7e+08 weights; at most 2.7e+08"}, {Config{In: 1 << 14, Hidden: []int{1 << 14}, Classes: 2}, "narrower"},
-		{Config{In: 1 << 13, Hidden: []int{1 << 14, 1 << 13}, Classes: 2}, "narrower"}, {Config{In: 4, Hidden: []int{1 << 40}, Classes: 2}, "narrower"},
-		{Config{In: 4, Classes: 2, Drop: []float64{-.1}}, "dropout -0.1"}, {Config{In: 4, Classes: 2, Drop: []float64{math.NaN()}}, "dropout NaN"},
-		{Config{In: 4, Classes: 2, Hidden: []int{3}, Drop: []float64{.1}}, "1 dropout values for 2 Linear layers"}, {Config{In: 4, Classes: 2, Drop: []float64{}}, "0 dropout values for 1"},
+		{Config{In: 4, Multi: true}, "4 features and 0 classes"}, {Config{In: -1, Classes: 2}, "-1 features"},
+		{Config{In: 4, Classes: -2, Multi: true}, "-2 classes"},
+		{Config{In: 1<<27 + 1, Classes: 2}, "2.7e+08 weights; at most 2.7e+08"},
+		{Config{In: 1 << 14, Hidden: []int{1 << 14}, Classes: 2}, "narrower"},
+		{Config{In: 1 << 13, Hidden: []int{1 << 14, 1 << 13}, Classes: 2}, "narrower"},
+		{Config{In: 4, Hidden: []int{1 << 40}, Classes: 2}, "narrower"},
+		{Config{In: 4, Classes: 2, Drop: []float64{-.1}}, "dropout -0.1"},
+		{Config{In: 4, Classes: 2, Drop: []float64{math.NaN()}}, "dropout NaN"},
+		{Config{In: 4, Classes: 2, Hidden: []int{3}, Drop: []float64{.1}}, "1 dropout values for 2 Linear layers"},
+		{Config{In: 4, Classes: 2, Drop: []float64{}}, "0 dropout values for 1"},
 	} {
 		if _, err := tt.c.withDefaults(); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%+v: error %v, want one with %q", tt.c, err, tt.want)
@@ -152,7 +161,8 @@ func TestFreshWeights(t *testing.T) {
 			t.Errorf("layer %d has the weights of another seed or layer", k)
 		}
 		b := h.blocks[k]
-		if slices.Max(b.linear.Bias) != 0 || slices.Min(b.linear.Bias) != 0 || slices.Min(b.norm.Gamma) != 1 || slices.Max(b.norm.Beta) != 0 {
+		if slices.Max(b.linear.Bias) != 0 || slices.Min(b.linear.Bias) != 0 || slices.Min(b.norm.Gamma) != 1 ||
+			slices.Max(b.norm.Beta) != 0 {
 			t.Errorf("layer %d: bias %v, gamma %v", k, b.linear.Bias, b.norm.Gamma)
 		}
 	}
@@ -182,7 +192,8 @@ func TestRowsArePredictedAlone(t *testing.T) {
 		}
 		bad := slices.Clone(rows)
 		bad[599] = bad[599][1:]
-		if _, err := tr.head.Predict(bad); err == nil || !strings.Contains(err.Error(), "row 599 has 6 features, the head takes 7") {
+		if _, err := tr.head.Predict(bad); err == nil ||
+			!strings.Contains(err.Error(), "row 599 has 6 features, the head takes 7") {
 			t.Errorf("a narrow last row: %v", err)
 		}
 	}
@@ -216,7 +227,8 @@ func TestLossSettingsAtTheLimits(t *testing.T) {
 		t.Fatal(err)
 	}
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
-	for _, o := range []Options{{Loss: Loss{Weights: []float32{1e-6, 1e6}}}, {Loss: Loss{Smoothing: .99}}, {Clip: 1e-9}, {Optimizer: "sgd"}} {
+	for _, o := range []Options{{Loss: Loss{Weights: []float32{1e-6, 1e6}}}, {Loss: Loss{Smoothing: .99}}, {Clip: 1e-9},
+		{Optimizer: "sgd"}} {
 		if _, err := NewTrainer(h, o); err != nil {
 			t.Errorf("%+v: %v", o, err)
 		}
@@ -225,10 +237,14 @@ func TestLossSettingsAtTheLimits(t *testing.T) {
 		o    Options
 		want string
 	}{
-		{Options{Loss: Loss{Weights: []float32{0, 1}}}, "class 0 has weight 0"}, {Options{Loss: Loss{Weights: []float32{1, -1}}}, "class 1 has weight -1"},
-		{Options{Loss: Loss{Weights: []float32{1, nan}}}, "weight NaN"}, {Options{Loss: Loss{Weights: []float32{inf, 1}}}, "weight +Inf"},
-		{Options{Loss: Loss{Weights: []float32{1, 1, 1}}}, "3 class weights for 2 classes"}, {Options{Loss: Loss{Weights: []float32{}}}, "0 class weights"},
-		{Options{Loss: Loss{Smoothing: -.1}}, "smoothing -0.1"}, {Options{Loss: Loss{Smoothing: math.NaN()}}, "smoothing NaN"}, {Options{Clip: math.NaN()}, "clip NaN"},
+		{Options{Loss: Loss{Weights: []float32{0, 1}}}, "class 0 has weight 0"},
+		{Options{Loss: Loss{Weights: []float32{1, -1}}}, "class 1 has weight -1"},
+		{Options{Loss: Loss{Weights: []float32{1, nan}}}, "weight NaN"},
+		{Options{Loss: Loss{Weights: []float32{inf, 1}}}, "weight +Inf"},
+		{Options{Loss: Loss{Weights: []float32{1, 1, 1}}}, "3 class weights for 2 classes"},
+		{Options{Loss: Loss{Weights: []float32{}}}, "0 class weights"},
+		{Options{Loss: Loss{Smoothing: -.1}}, "smoothing -0.1"},
+		{Options{Loss: Loss{Smoothing: math.NaN()}}, "smoothing NaN"}, {Options{Clip: math.NaN()}, "clip NaN"},
 	} {
 		if _, err := NewTrainer(h, tt.o); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%+v: error %v, want one with %q", tt.o, err, tt.want)
@@ -244,9 +260,11 @@ func TestBatchesThatDoNotFit(t *testing.T) {
 		targets int
 		want    string
 	}{
-		{false, []int{0, 1, 0}, 0, ""}, {false, []int{0, 1, -1}, 0, "row 2 has label -1; labels run from 0 to 1"}, {false, []int{0, 2, 0}, 0, "row 1 has label 2"},
+		{false, []int{0, 1, 0}, 0, ""}, {false, []int{0, 1, -1}, 0, "row 2 has label -1; labels run from 0 to 1"},
+		{false, []int{0, 2, 0}, 0, "row 1 has label 2"},
 		{false, []int{0, 1, 0, 1}, 0, "4 labels for 3 rows"}, {false, nil, 6, "0 labels for 3 rows"},
-		{true, nil, 6, ""}, {true, []int{9}, 6, ""}, {true, nil, 5, "5 targets for 3 rows of 2 classes"}, {true, nil, 7, "7 targets"}, {true, []int{0, 1, 0}, 0, "0 targets"},
+		{true, nil, 6, ""}, {true, []int{9}, 6, ""}, {true, nil, 5, "5 targets for 3 rows of 2 classes"},
+		{true, nil, 7, "7 targets"}, {true, []int{0, 1, 0}, 0, "0 targets"},
 	} {
 		fast, _ := twoTrainers(t, Config{In: 4, Classes: 2, Multi: tt.multi}, Options{})
 		_, err := fast.Step(Batch{Rows: rows, Labels: tt.labels, Targets: make([]float32, tt.targets)}, Rates{LR: .1})

@@ -25,7 +25,8 @@ func (h *Head) tensors() []Tensor {
 		list = append(list, p)
 		if i%4 == 1 { // after BatchNorm's bias
 			prefix, norm := p.Name[:len(p.Name)-len("bias")], &h.blocks[i/4].norm
-			list = append(list, Tensor{prefix + "running_mean", p.Shape, norm.Mean}, Tensor{prefix + "running_var", p.Shape, norm.Var})
+			list = append(list, Tensor{prefix + "running_mean", p.Shape, norm.Mean},
+				Tensor{prefix + "running_var", p.Shape, norm.Var})
 		}
 	}
 	return list
@@ -78,10 +79,12 @@ func restore(into, from []Tensor) error {
 	for _, t := range into {
 		f, ok := byName[t.Name]
 		if !ok {
-			return fmt.Errorf("head: tensor %s: missing from the saved state; was it saved by a head of other layers, or another optimizer?", t.Name)
+			return fmt.Errorf("head: tensor %s: missing from the saved state; was it saved by a head of other layers, or "+
+				"another optimizer?", t.Name)
 		}
 		if len(f.Data) != len(t.Data) {
-			return fmt.Errorf("head: tensor %s: saved with shape %v, this head has %v; build the head from the saved configuration", t.Name, f.Shape, t.Shape)
+			return fmt.Errorf("head: tensor %s: saved with shape %v, this head has %v; build the head from the saved "+
+				"configuration", t.Name, f.Shape, t.Shape)
 		}
 	}
 	for _, t := range into {

@@ -95,7 +95,8 @@ func (t *Trainer) check(b Batch) error {
 
 func (t *Trainer) checkBatch(rows [][]float32) error {
 	if len(rows) < 2 {
-		return fmt.Errorf("head: batch of %d: %w; Batches folds a single last row into the batch before it", len(rows), ErrBatch)
+		return fmt.Errorf("head: batch of %d: %w; Batches folds a single last row into the batch before it", len(rows),
+			ErrBatch)
 	}
 	return t.head.checkRows(rows)
 }
@@ -148,7 +149,8 @@ func (t *Trainer) backward(p plan) error {
 		dBias[j] = p.momentum*dBias[j] + sum(last.dy[j*last.ld:(j+1)*last.ld])
 	}
 	for i := len(t.tapes) - 1; i >= 0; i-- {
-		u := update{dGamma: p.into[4*i], dBeta: p.into[4*i+1], dWeight: p.into[4*i+2], momentum: p.momentum, rate: p.rate, shrink: p.shrink}
+		u := update{dGamma: p.into[4*i], dBeta: p.into[4*i+1], dWeight: p.into[4*i+2], momentum: p.momentum, rate: p.rate,
+			shrink: p.shrink}
 		if i > 0 {
 			u.dBiasBefore = p.into[4*i-1]
 		}

@@ -31,19 +31,20 @@ func TestEveryOptimizerIsClipped(t *testing.T) {
 	for name, share := range map[string]float64{"sgd": 1, "adam": .1, "adamw": .1} {
 		free := 0.0
 		for _, clip := range []float64{0, 1e6, .01, .05} {
-			each(t, Config{In: 6, Hidden: []int{5}, Classes: 3, Seed: 1}, Options{Optimizer: name, Clip: clip}, func(tr *Trainer) {
-				step(t, tr, Batch{Rows: rows, Labels: labels}, Rates{LR: .01, Momentum: .9})
-				got, want := norm(tr.update.state()[0].buffers)/share, clip
-				if clip == 0 {
-					free = got
-				}
-				if clip == 0 || clip == 1e6 {
-					want = free
-				}
-				if free < .1 || math.Abs(got/want-1) > 1e-3 {
-					t.Errorf("%s, limit %v: a gradient of %v, without a limit %v", name, clip, got, free)
-				}
-			})
+			each(t, Config{In: 6, Hidden: []int{5}, Classes: 3, Seed: 1}, Options{Optimizer: name, Clip: clip},
+				func(tr *Trainer) {
+					step(t, tr, Batch{Rows: rows, Labels: labels}, Rates{LR: .01, Momentum: .9})
+					got, want := norm(tr.update.state()[0].buffers)/share, clip
+					if clip == 0 {
+						free = got
+					}
+					if clip == 0 || clip == 1e6 {
+						want = free
+					}
+					if free < .1 || math.Abs(got/want-1) > 1e-3 {
+						t.Errorf("%s, limit %v: a gradient of %v, without a limit %v", name, clip, got, free)
+					}
+				})
 		}
 	}
 }

@@ -8,8 +8,10 @@ import (
 
 // fixture is the ten rows that the three-class notebook prints.
 var fixture = []float32{
-	-0.87503, -1.22842, -1.23651, -0.91773, -1.46056, -0.99841, -1.12737, -0.81735, -1.45023, -1.02457, -1.22127, -1.06075, -0.97043, -1.27500, -1.07398,
-	-2.77403, -0.45978, -1.18363, -1.25054, -2.25244, -0.49674, -1.17958, -1.46617, -0.77265, -1.62220, -1.99080, -0.40654, -2.00289, -1.46045, -0.45741,
+	-0.87503, -1.22842, -1.23651, -0.91773, -1.46056, -0.99841, -1.12737, -0.81735, -1.45023, -1.02457, -1.22127, -1.06075,
+	-0.97043, -1.27500, -1.07398,
+	-2.77403, -0.45978, -1.18363, -1.25054, -2.25244, -0.49674, -1.17958, -1.46617, -0.77265, -1.62220, -1.99080, -0.40654,
+	-2.00289, -1.46045, -0.45741,
 }
 
 var fixtureLabels = []int{0, 0, 0, 0, 1, 1, 1, 1, 2, 2}
@@ -48,7 +50,8 @@ func TestPerClass(t *testing.T) {
 		equal(t, "support", scores[c].Support, want.Support)
 	}
 	equal(t, "scores of a class that never occurs", PerClass([][]int{{2, 0}, {0, 0}})[1], Score{})
-	equal(t, "confusion keeps absent classes", Confusion([]float32{0, -9, -9}, []int{0}, 3), [][]int{{1, 0, 0}, {0, 0, 0}, {0, 0, 0}})
+	equal(t, "confusion keeps absent classes", Confusion([]float32{0, -9, -9}, []int{0}, 3),
+		[][]int{{1, 0, 0}, {0, 0, 0}, {0, 0, 0}})
 }
 
 func TestAUC(t *testing.T) {
@@ -82,7 +85,8 @@ func TestWilson(t *testing.T) {
 		lo, hi := Wilson(got, tt[1])
 		for _, p := range []float64{lo, hi} {
 			if p > 0 && p < 1 {
-				near(t, fmt.Sprintf("distance of %v from %d of %d", p, tt[0], tt[1]), math.Abs(got-p)/math.Sqrt(p*(1-p)/n), 1.959964, 5e-7)
+				near(t, fmt.Sprintf("distance of %v from %d of %d", p, tt[0], tt[1]), math.Abs(got-p)/math.Sqrt(p*(1-p)/n),
+					1.959964, 5e-7)
 			}
 		}
 		if lo > got || hi < got {
@@ -148,7 +152,8 @@ func TestCalibration(t *testing.T) {
 
 func TestNoRows(t *testing.T) {
 	ece, _ := Calibration(nil, nil, 2, 5)
-	for _, v := range []float64{Accuracy(nil, nil, 2), LogLoss(nil, nil, 2), ece, MultiAccuracy(nil, nil, .5), MultiLogLoss(nil, nil)} {
+	for _, v := range []float64{Accuracy(nil, nil, 2), LogLoss(nil, nil, 2), ece, MultiAccuracy(nil, nil, .5),
+		MultiLogLoss(nil, nil)} {
 		near(t, "a measure of no rows", v, 0, 0)
 	}
 }

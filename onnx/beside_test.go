@@ -18,7 +18,8 @@ func TestLibraryBesideTheProgram(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(home.Beside("lib")) })
 	put := func(path string) string {
 		t.Helper()
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte("another"), 0o644)); err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755),
+			os.WriteFile(path, []byte("another"), 0o644)); err != nil {
 			t.Fatal(err)
 		}
 		return path

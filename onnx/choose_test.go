@@ -54,7 +54,8 @@ func TestChoose(t *testing.T) {
 			device string
 			driver bool
 			want   string
-		}{{"cpu", false, c.cpu}, {"cpu", true, c.cpu}, {"", false, c.cpu}, {"auto", false, c.auto}, {"auto", true, c.gpu}, {"cuda", false, c.asked}, {"cuda", true, c.asked}} {
+		}{{"cpu", false, c.cpu}, {"cpu", true, c.cpu}, {"", false, c.cpu}, {"auto", false, c.auto}, {"auto", true,
+			c.gpu}, {"cuda", false, c.asked}, {"cuda", true, c.asked}} {
 			got, _ := choose(d.device, d.driver, c.first, c.second)
 			if got == "" && d.want == "" {
 				continue
@@ -71,7 +72,8 @@ func TestChoose(t *testing.T) {
 
 // TestVersionOfFolder: where the file's name has no version, the folder's counts.
 func TestVersionOfFolder(t *testing.T) {
-	a, b := version("/r/onnxruntime-1.9.0-windows-x64/onnxruntime.dll"), version("/r/onnxruntime-1.32.0-windows-x64/onnxruntime.dll")
+	a, b := version("/r/onnxruntime-1.9.0-windows-x64/onnxruntime.dll"),
+		version("/r/onnxruntime-1.32.0-windows-x64/onnxruntime.dll")
 	if len(a) < 3 || a[1] != 9 || b[1] != 32 {
 		t.Errorf("%v and %v", a, b)
 	}
@@ -86,7 +88,8 @@ func TestNoCUDABuildIsNamed(t *testing.T) {
 	before := systemFolders
 	systemFolders = nil
 	defer func() { systemFolders = before }()
-	if _, err := FindLibrary("cuda"); err == nil || !strings.Contains(err.Error(), "finetune fetch cuda") || !strings.Contains(err.Error(), cudaProvider) {
+	if _, err := FindLibrary("cuda"); err == nil || !strings.Contains(err.Error(), "finetune fetch cuda") ||
+		!strings.Contains(err.Error(), cudaProvider) {
 		t.Errorf("cuda: %v", err)
 	}
 	if _, err := FindLibrary("cpu"); err == nil || !strings.Contains(err.Error(), "finetune fetch runtime") {

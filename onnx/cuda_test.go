@@ -19,7 +19,8 @@ func TestLackingNamesWhatIsMissing(t *testing.T) {
 	}
 	dir := t.TempDir()
 	build := func(name string, args ...string) {
-		args = append([]string{"-shared", "-fPIC", "-x", "c", "/dev/null", "-o", filepath.Join(dir, name), "-Wl,-soname," + name}, args...)
+		args = append([]string{"-shared", "-fPIC", "-x", "c", "/dev/null", "-o", filepath.Join(dir, name),
+			"-Wl,-soname," + name}, args...)
 		if out, err := exec.Command("cc", args...).CombinedOutput(); err != nil {
 			t.Skipf("no C compiler to build a library with: %v %s", err, out)
 		}
@@ -62,7 +63,8 @@ func TestCUDAProblems(t *testing.T) {
 	}
 	build := func(dir, name, code string, needs ...string) {
 		t.Helper()
-		args := []string{"-shared", "-fPIC", "-x", "c", "-", "-o", filepath.Join(dir, name), "-Wl,-soname," + name, "-Wl,--no-as-needed", "-L" + dir}
+		args := []string{"-shared", "-fPIC", "-x", "c", "-", "-o", filepath.Join(dir, name), "-Wl,-soname," + name,
+			"-Wl,--no-as-needed", "-L" + dir}
 		for _, n := range needs {
 			args = append(args, "-l:"+n)
 		}
@@ -90,11 +92,16 @@ func TestCUDAProblems(t *testing.T) {
 		{"a driver too old", driver("12040"), "too old: it serves CUDA 12.4, this build of ONNX Runtime needs 13"},
 		{"a driver that does not answer", func(dir string) { build(dir, driverLibrary, "") }, "no NVIDIA driver"},
 		{"no driver", remove(driverLibrary), "no NVIDIA driver (libcuda.so.1 not found)"},
-		{"no cuBLAS", func(dir string) { driver("13000")(dir); remove("libcublas.so.13")(dir) }, "not found: libcublas.so.13; run `finetune fetch cuda`"},
-		{"no cuDNN", func(dir string) { driver("13000")(dir); remove("libcudnn.so.9")(dir) }, "not found: libcudnn.so.9; run"},
-		{"neither cuBLAS nor a driver", func(dir string) { remove(driverLibrary)(dir); remove("libcublas.so.13")(dir) }, "not found: libcublas.so.13;"},
-		{"no provider", remove(cudaProvider), "is a build for the CPU: libonnxruntime_providers_cuda.so is not beside it; run `finetune fetch cuda`"},
-		{"a provider that is no library", func(dir string) { os.WriteFile(filepath.Join(dir, cudaProvider), []byte("text"), 0o666) }, "not a shared library"},
+		{"no cuBLAS", func(dir string) { driver("13000")(dir); remove("libcublas.so.13")(dir) },
+			"not found: libcublas.so.13; run `finetune fetch cuda`"},
+		{"no cuDNN", func(dir string) { driver("13000")(dir); remove("libcudnn.so.9")(dir) },
+			"not found: libcudnn.so.9; run"},
+		{"neither cuBLAS nor a driver", func(dir string) { remove(driverLibrary)(dir); remove("libcublas.so.13")(dir) },
+			"not found: libcublas.so.13;"},
+		{"no provider", remove(cudaProvider), "is a build for the CPU: libonnxruntime_providers_cuda.so is not beside it; " +
+			"run `finetune fetch cuda`"},
+		{"a provider that is no library",
+			func(dir string) { os.WriteFile(filepath.Join(dir, cudaProvider), []byte("text"), 0o666) }, "not a shared library"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()

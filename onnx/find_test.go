@@ -25,7 +25,8 @@ func TestFolderThatCannotBeListed(t *testing.T) {
 
 func TestNewestVersion(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{"a/" + libraryName("1.9.1"), "b/" + libraryName("1.31.1"), "b/libother.so", "c/readme", "file"} {
+	for _, name := range []string{"a/" + libraryName("1.9.1"), "b/" + libraryName("1.31.1"), "b/libother.so", "c/readme",
+		"file"} {
 		path := filepath.Join(dir, name)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, nil, 0o644)); err != nil {
 			t.Fatal(err)
@@ -52,7 +53,8 @@ func TestListOfProcessors(t *testing.T) {
 	if err := listsProcessors(filepath.Join(t.TempDir(), "none")); err != nil {
 		t.Errorf("no list: %v", err)
 	}
-	if err := listsProcessors(t.TempDir()); err == nil || !strings.Contains(err.Error(), "cannot start") { // reading a folder fails as a bad disk does
+	// reading a folder fails as a bad disk does
+	if err := listsProcessors(t.TempDir()); err == nil || !strings.Contains(err.Error(), "cannot start") {
 		t.Errorf("a list that cannot be read: %v", err)
 	}
 }

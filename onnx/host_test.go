@@ -13,7 +13,8 @@ import (
 // FINETUNE_TEST_DEVICE's), of two sizes and again after it was freed.
 func TestFloats(t *testing.T) {
 	onnxtest.Start(t)
-	s, err := onnx.OpenBytes("add", addModel(t), []string{"a", "b"}, []string{"y"}, onnx.Options{Threads: 1, Device: onnxtest.Device()})
+	s, err := onnx.OpenBytes("add", addModel(t), []string{"a", "b"}, []string{"y"},
+		onnx.Options{Threads: 1, Device: onnxtest.Device()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,8 @@ func TestResident(t *testing.T) {
 	}
 	onnxtest.Start(t)
 	open := func(resident bool) *onnx.Session {
-		s, err := onnx.OpenBytes("add", addModel(t), []string{"a", "b"}, []string{"y"}, onnx.Options{Threads: 1, Device: onnxtest.Device(), Resident: resident})
+		s, err := onnx.OpenBytes("add", addModel(t), []string{"a", "b"}, []string{"y"},
+			onnx.Options{Threads: 1, Device: onnxtest.Device(), Resident: resident})
 		if err != nil {
 			t.Fatal(err)
 		}

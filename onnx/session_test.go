@@ -18,7 +18,8 @@ func addModel(t *testing.T) []byte {
 		n := &onnxpb.TensorShapeProto_Dimension{Value: &onnxpb.TensorShapeProto_Dimension_DimParam{DimParam: "N"}}
 		shape := &onnxpb.TensorShapeProto{Dim: []*onnxpb.TensorShapeProto_Dimension{n}}
 		tensor := &onnxpb.TypeProto_Tensor{ElemType: proto.Int32(1), Shape: shape}
-		return &onnxpb.ValueInfoProto{Name: &name, Type: &onnxpb.TypeProto{Value: &onnxpb.TypeProto_TensorType{TensorType: tensor}}}
+		return &onnxpb.ValueInfoProto{Name: &name,
+			Type: &onnxpb.TypeProto{Value: &onnxpb.TypeProto_TensorType{TensorType: tensor}}}
 	}
 	m := &onnxpb.ModelProto{
 		IrVersion:   proto.Int64(8),

@@ -15,7 +15,8 @@ func FuzzPorts(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, seed := range [][]byte{nil, model, model[:len(model)/2], {0x3a, 0xff, 0xff, 0xff, 0xff, 0x0f}, {0x3b, 0x3b, 0x3b}} {
+	for _, seed := range [][]byte{nil, model, model[:len(model)/2], {0x3a, 0xff, 0xff, 0xff, 0xff, 0x0f},
+		{0x3b, 0x3b, 0x3b}} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -30,7 +31,8 @@ func FuzzPorts(f *testing.F) {
 func TestPortsPassOverWeights(t *testing.T) {
 	b := graph.NewBuilder("w", 17)
 	x := b.Input("x", graph.Float32, "N", 1<<20)
-	b.Output(b.Node("Add", "y", []string{x, b.Init("w", []int64{1 << 20}, make([]float32, 1<<20))}), graph.Float32, "N", 1<<20)
+	b.Output(b.Node("Add", "y", []string{x, b.Init("w", []int64{1 << 20}, make([]float32, 1<<20))}), graph.Float32, "N",
+		1<<20)
 	model, err := b.Model().Bytes()
 	if err != nil {
 		t.Fatal(err)

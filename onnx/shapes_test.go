@@ -68,7 +68,9 @@ func TestShapesAreTheModels(t *testing.T) {
 			} {
 				y := []*onnx.Tensor{c.y}
 				err := s.Run([]*onnx.Tensor{c.x, c.k}, y)
-				if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "shapes.onnx")) {
+				if c.want == "" && err != nil ||
+					c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) ||
+						!strings.Contains(err.Error(), "shapes.onnx")) {
 					t.Errorf("%s, resident %v: error %v, want %q", from, resident, err, c.want)
 				}
 				if c.y == nil {

@@ -29,7 +29,8 @@ func endless(t *testing.T) []byte {
 	outer := graph.NewBuilder("endless", 13)
 	outer.Input("x", graph.Float32, "n")
 	trips := outer.Ints("trips", nil, []int64{math.MaxInt64})
-	always := outer.InitTensor(&onnxpb.TensorProto{Name: proto.String("always"), DataType: proto.Int32(graph.Bool), Int32Data: []int32{1}})
+	always := outer.InitTensor(&onnxpb.TensorProto{Name: proto.String("always"), DataType: proto.Int32(graph.Bool),
+		Int32Data: []int32{1}})
 	outer.NodeN("Loop", []string{trips, always, "x"}, []string{"y"}, &onnxpb.AttributeProto{Name: proto.String("body"),
 		Type: onnxpb.AttributeProto_GRAPH.Enum(), G: inner.Model().Graph})
 	outer.Output("y", graph.Float32, "n")

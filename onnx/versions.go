@@ -16,7 +16,8 @@ var faults = []struct {
 	check  func(*graph.Model) error
 	does   string
 }{
-	{"1.25", func(m *graph.Model) error { return surgery.CheckDivisors(m) }, "crashes where an integer is divided by zero"},
+	{"1.25", func(m *graph.Model) error { return surgery.CheckDivisors(m) },
+		"crashes where an integer is divided by zero"},
 }
 
 // withstands is an error of kind failure.Data where this version of ONNX Runtime

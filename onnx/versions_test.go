@@ -23,7 +23,8 @@ func TestFaultsOfOldVersions(t *testing.T) {
 		version string
 		by      int64
 		refused bool
-	}{{"1.24.1", 0, true}, {"1.24.4", 0, true}, {"1.24.4", 2, false}, {"1.25.0", 0, false}, {"1.31.1", 0, false}, {"2.0", 0, false}} {
+	}{{"1.24.1", 0, true}, {"1.24.4", 0, true}, {"1.24.4", 2, false}, {"1.25.0", 0, false}, {"1.31.1", 0, false}, {"2.0",
+		0, false}} {
 		err := withstands("net.onnx", c.version, divides(c.by))
 		if c.refused != (err != nil) {
 			t.Errorf("%s, by %d: %v", c.version, c.by, err)

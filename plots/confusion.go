@@ -102,7 +102,8 @@ func (f Confusion) finding(pairs []Pair) string {
 	if p.Count == 1 && n-right > 1 {
 		return fmt.Sprintf("%s mistakes of %s, no two of the same kind", Count(n-right), Count(n))
 	}
-	return fmt.Sprintf("Most frequent mistake: %s called %s, %s\u00a0of\u00a0%s", f.Classes[p.True], f.Classes[p.Predicted], Count(p.Count), Count(p.Total))
+	return fmt.Sprintf("Most frequent mistake: %s called %s, %s\u00a0of\u00a0%s", f.Classes[p.True],
+		f.Classes[p.Predicted], Count(p.Count), Count(p.Total))
 }
 
 func (f Confusion) note(m matrix) string {
@@ -116,7 +117,8 @@ func (f Confusion) note(m matrix) string {
 }
 
 func (f Confusion) words(pairs []Pair) string {
-	alt := fmt.Sprintf("Confusion matrix of %s classes, true class by row, predicted class by column.", Count(len(f.Classes)))
+	alt := fmt.Sprintf("Confusion matrix of %s classes, true class by row, predicted class by column.",
+		Count(len(f.Classes)))
 	for _, p := range pairs[:min(3, len(pairs))] {
 		alt += fmt.Sprintf(" %s called %s: %d of %d.", f.Classes[p.True], f.Classes[p.Predicted], p.Count, p.Total)
 	}
@@ -249,7 +251,8 @@ func (f Confusion) names(s *sheet, m matrix) {
 			s.text(aligned(labelText, draw.XCenter), m.x+mid, m.y+m.side+12, c)
 			continue
 		}
-		slanted := aligned(face(max(8, min(12, m.cell*0.75)), false, ink), draw.XRight) // lines at 45 degrees lie 0.7 of a cell apart
+		// lines at 45 degrees lie 0.7 of a cell apart
+		slanted := aligned(face(max(8, min(12, m.cell*0.75)), false, ink), draw.XRight)
 		slanted.Rotation = math.Pi / 4
 		s.text(slanted, m.x+mid+2, m.y+m.side+5, fit(slanted, c, 110))
 	}

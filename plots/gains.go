@@ -81,7 +81,8 @@ func (f Gains) finding() string {
 	if fewer == 0 {
 		return "No step after the first lowered the error"
 	}
-	return fmt.Sprintf("%s: %s fewer mistakes of %s, the most of any step", f.Steps[best].Step, Count(fewer), Count(f.Steps[best].N))
+	return fmt.Sprintf("%s: %s fewer mistakes of %s, the most of any step", f.Steps[best].Step, Count(fewer),
+		Count(f.Steps[best].N))
 }
 
 // Seconds writes a duration as people say it.

@@ -83,10 +83,12 @@ type LossByEpoch struct{ History []Epoch }
 func (f LossByEpoch) Draw(w Width) (Figure, error) {
 	train := column(f.History, func(e Epoch) float64 { return e.TrainLoss })
 	valid := column(f.History, func(e Epoch) float64 { return e.ValidLoss })
-	hd := header{title: "Loss by epoch", key: []swatch{{orange, "training (with dropout)"}, {blue, "validation (without)"}}}
+	hd := header{title: "Loss by epoch",
+		key: []swatch{{orange, "training (with dropout)"}, {blue, "validation (without)"}}}
 	if best, v := lowest(valid); best >= 0 {
 		at := f.History[best].Epoch
-		hd.title = fmt.Sprintf("Validation loss lowest after epoch %d of %d: %s", at, f.History[len(f.History)-1].Epoch, Short(v))
+		hd.title = fmt.Sprintf("Validation loss lowest after epoch %d of %d: %s", at, f.History[len(f.History)-1].Epoch,
+			Short(v))
 	}
 	s := newSheet(w, hd, 260)
 	_, hi, ok := span(train, valid)
@@ -124,7 +126,8 @@ func (f AccuracyByEpoch) Draw(w Width) (Figure, error) {
 	pad := max(2, (hi-lo)*0.15)
 	epochLines(p, f.History, max(0, lo-pad), min(100, hi+pad), track{acc, blue})
 	p.Draw(s.body())
-	return s.figure("Validation accuracy by epoch, percent: " + listed(f.History, func(e Epoch) string { return Short(100 * e.Accuracy) }) + ".")
+	return s.figure("Validation accuracy by epoch, percent: " +
+		listed(f.History, func(e Epoch) string { return Short(100 * e.Accuracy) }) + ".")
 }
 
 // track is a value per epoch and its colour.

@@ -53,7 +53,8 @@ func (f RateSearch) Draw(w Width) (Figure, error) {
 	if v := f.Suggestion; v > 0 && v >= xlo && v <= xhi {
 		f.mark(s, p, v)
 	}
-	return s.figure(fmt.Sprintf("Smoothed training loss for learning rates %s to %s, lowest %s. %s", Short(xlo), Short(xhi), Short(ylo), hd.note))
+	return s.figure(fmt.Sprintf("Smoothed training loss for learning rates %s to %s, lowest %s. %s", Short(xlo),
+		Short(xhi), Short(ylo), hd.note))
 }
 
 // mark puts a dot where the suggestion meets the curve and its value beside it.

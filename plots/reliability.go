@@ -25,7 +25,8 @@ func (f Reliability) Draw(w Width) (Figure, error) {
 		mean += b.Confidence * float64(b.Rows)
 		right += b.Accuracy * float64(b.Rows)
 	}
-	hd := header{title: "Reliability", note: fmt.Sprintf("Expected calibration error %.1f points (%d bins of equal width); bars are 95 %% intervals", 100*ece, bins)}
+	hd := header{title: "Reliability", note: fmt.Sprintf("Expected calibration error %.1f points (%d bins of equal "+
+		"width); bars are 95 %% intervals", 100*ece, bins)}
 	if n > 0 {
 		gap := 100 * (mean/float64(n) - right/float64(n))
 		switch {
@@ -69,5 +70,6 @@ func (f Reliability) Draw(w Width) (Figure, error) {
 	frame(counts, 0, 100, 0, float64(most)*1.08)
 	counts.Y.Tick.Marker = ticks{whole: true, most: 3}
 	s.stack(p, counts, 0.68)
-	return s.figure(fmt.Sprintf("Upper panel: share right against probability, with the diagonal of a perfectly calibrated model. Lower panel: photographs per bin. Expected calibration error %.1f points.", 100*ece))
+	return s.figure(fmt.Sprintf("Upper panel: share right against probability, with the diagonal of a perfectly "+
+		"calibrated model. Lower panel: photographs per bin. Expected calibration error %.1f points.", 100*ece))
 }

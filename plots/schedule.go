@@ -38,7 +38,8 @@ func (f Schedule) Draw(w Width) (Figure, error) {
 	rate, steps := f.rates(hi)
 	if !moved {
 		rate.Draw(s.body())
-		return s.figure(fmt.Sprintf("Learning rate against training step, %s to %s over %s steps.", Short(lo), Short(hi), Count(int(steps))))
+		return s.figure(fmt.Sprintf("Learning rate against training step, %s to %s over %s steps.", Short(lo), Short(hi),
+			Count(int(steps))))
 	}
 	mom := newPlot("training step", "momentum")
 	mom.Add(lineOf(curve(counted(len(f.Momentum)), f.Momentum, 2000), pink, 1.8))

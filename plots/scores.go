@@ -36,7 +36,8 @@ func (f Scores) Draw(w Width) (Figure, error) {
 		note: "Share of each group of photographs, by probability of the class",
 		key:  []swatch{{blue, "photographs of the class"}, {pale(orange), "all others"}}}
 	if len(f.Classes) > panels {
-		hd.title = fmt.Sprintf("Probability given to the %d classes of %s that separate worst", len(hs), Count(len(f.Classes)))
+		hd.title = fmt.Sprintf("Probability given to the %d classes of %s that separate worst", len(hs),
+			Count(len(f.Classes)))
 	} else if len(hs) > 0 {
 		h := hs[0]
 		hd.title = fmt.Sprintf("Hardest to tell: %s, mean probability %.0f %% on its own photographs, %.0f %% on others",
@@ -130,6 +131,7 @@ func (f Scores) panel(s *sheet, h histogram, x, y, w, tall float64, first bool) 
 // outline is a bar half as wide, so that what stands behind it stays visible.
 func outline(p *plot.Plot, x0, x1, height float64, c color.Color) {
 	quarter := (x1 - x0) / 4
-	ring := plotter.XYs{{X: x0 + quarter, Y: 0}, {X: x1 - quarter, Y: 0}, {X: x1 - quarter, Y: height}, {X: x0 + quarter, Y: height}}
+	ring := plotter.XYs{{X: x0 + quarter, Y: 0}, {X: x1 - quarter, Y: 0}, {X: x1 - quarter, Y: height},
+		{X: x0 + quarter, Y: height}}
 	p.Add(&plotter.Polygon{XYs: []plotter.XYs{ring}, Color: c})
 }

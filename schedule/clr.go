@@ -79,7 +79,8 @@ type CLRBeta struct {
 // Check reports settings that make no schedule.
 func (c CLRBeta) Check() error {
 	if c.Div < 1 || !(c.Tail >= 0 && c.Tail < 100) {
-		return fmt.Errorf("schedule: one-cycle division %v and tail %v %%; the first is 1 or more, the second at least 0 and below 100", c.Div, c.Tail)
+		return fmt.Errorf("schedule: one-cycle division %v and tail %v %%; the first is 1 or more, the second at least 0 "+
+			"and below 100", c.Div, c.Tail)
 	}
 	return nil
 }

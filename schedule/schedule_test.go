@@ -17,7 +17,8 @@ func near(t *testing.T, what string, got, want, tolerance float64) {
 }
 
 func TestEpochs(t *testing.T) {
-	for _, tt := range [][4]int{{1, 1, 3, 3}, {1, 2, 3, 7}, {2, 1, 3, 6}, {2, 2, 3, 14}, {3, 1, 3, 9}, {1, 3, 3, 13}, {0, 0, 2, 2}} {
+	for _, tt := range [][4]int{{1, 1, 3, 3}, {1, 2, 3, 7}, {2, 1, 3, 6}, {2, 2, 3, 14}, {3, 1, 3, 9}, {1, 3, 3, 13},
+		{0, 0, 2, 2}} {
 		if got := Epochs(tt[0], tt[1], tt[2]); got != tt[3] {
 			t.Errorf("Epochs(%d, %d, %d) = %d, want %d", tt[0], tt[1], tt[2], got, tt[3])
 		}
@@ -33,8 +34,12 @@ func TestSGDR(t *testing.T) {
 		tol   float64
 		rates []float64
 	}{
-		{"nb 10, two cycles", SGDR{10, 1, 1, 2}, .01, 0, 5e-11, []float64{.0001, .0097552826, .0090450850, .0079389263, .0065450850, .005, .0034549150, .0020610737, .0009549150, .0002447174, .01, .0097552826}},
-		{"nb 4, doubling", SGDR{4, 1, 2, 3}, .01, 0, 5e-11, []float64{.0001, .0085355339, .005, .0014644661, .01, .0096193977, .0085355339, .0069134172, .005, .0030865828, .0014644661, .0003806023, .01, .0099039264}},
+		{"nb 10, two cycles", SGDR{10, 1, 1, 2}, .01, 0, 5e-11,
+			[]float64{.0001, .0097552826, .0090450850, .0079389263, .0065450850, .005, .0034549150, .0020610737, .0009549150,
+				.0002447174, .01, .0097552826}},
+		{"nb 4, doubling", SGDR{4, 1, 2, 3}, .01, 0, 5e-11,
+			[]float64{.0001, .0085355339, .005, .0014644661, .01, .0096193977, .0085355339, .0069134172, .005, .0030865828,
+				.0014644661, .0003806023, .01, .0099039264}},
 		{"nb 4, doubling, end", SGDR{4, 1, 2, 3}, .01, 27, 5e-11, []float64{.0000960736}},
 		{"first group", SGDR{4, 1, 2, 3}, 1e-4, 1, 5e-13, []float64{8.5355339e-5}},
 		{"second group", SGDR{4, 1, 2, 3}, 1e-3, 1, 5e-12, []float64{8.5355339e-4}},
@@ -96,14 +101,16 @@ func TestCycleEnd(t *testing.T) {
 
 func TestCLR(t *testing.T) {
 	c := CLR{Batches: 16, CycleLen: 1, Cycles: 2, Div: 4, CutDiv: 8, MomentumMax: .95, MomentumMin: .85}
-	for i, want := range []float64{.25, .625, 1, .946429, .892857, .839286, .785714, .732143, .678571, .625, .571429, .517857, .464286, .410714, .357143, .303571, .25} {
+	for i, want := range []float64{.25, .625, 1, .946429, .892857, .839286, .785714, .732143, .678571, .625, .571429,
+		.517857, .464286, .410714, .357143, .303571, .25} {
 		near(t, "factor", c.Factor(i), want, 5e-7)
 	}
 	for i, want := range map[int]float64{0: .9, 1: .85, 2: .857143, 3: .864286, 14: .942857, 15: .95, 16: .9} {
 		near(t, "momentum", c.Momentum(i), want, 5e-7)
 	}
 	c = CLR{Batches: 100, CycleLen: 1, Cycles: 1, Div: 20, CutDiv: 10}
-	for i, want := range map[int]float64{0: .0005, 1: .00145, 5: .00525, 10: .01, 11: .009894444444, 55: .00525, 99: .0006055555556} {
+	for i, want := range map[int]float64{0: .0005, 1: .00145, 5: .00525, 10: .01, 11: .009894444444, 55: .00525,
+		99: .0006055555556} {
 		near(t, "rate", .01*c.Factor(i), want, 5e-13)
 	}
 	near(t, "momentum of a CLR that leaves it alone", c.Momentum(3), .9, 0)
@@ -125,7 +132,8 @@ func TestCLRBeta(t *testing.T) {
 	for i, want := range []float64{.25, 1, .25} {
 		near(t, "factor of a cycle with one step up", short.Factor(i), want, 1e-15)
 	}
-	near(t, "top of a long cycle, half of it tail", CLRBeta{Batches: 1000, CycleLen: 1, Cycles: 1, Div: 4, Tail: 50}.Factor(250), 1, 1e-15)
+	near(t, "top of a long cycle, half of it tail",
+		CLRBeta{Batches: 1000, CycleLen: 1, Cycles: 1, Div: 4, Tail: 50}.Factor(250), 1, 1e-15)
 	c.MomentumMax, c.MomentumMin = 0, 0
 	for _, i := range []int{0, 8, 9, 19} {
 		near(t, "momentum of a CLRBeta that leaves it alone", c.Momentum(i), DefaultMomentum, 0)
@@ -134,24 +142,32 @@ func TestCLRBeta(t *testing.T) {
 
 // One of the two momenta may be 0: the schedule is then between 0 and the other.
 func TestMomentumFromZero(t *testing.T) {
-	near(t, "CLR's momentum at the cut", CLR{Batches: 16, CycleLen: 1, Cycles: 1, Div: 4, CutDiv: 8, MomentumMax: .8}.Momentum(1), 0, 1e-15)
-	near(t, "CLR's momentum one step on", CLR{Batches: 16, CycleLen: 1, Cycles: 1, Div: 4, CutDiv: 8, MomentumMax: .8}.Momentum(0), .4, 1e-15)
-	near(t, "CLRBeta's momentum at the top", CLRBeta{Batches: 20, CycleLen: 1, Cycles: 1, Div: 10, Tail: 10, MomentumMax: .9}.Momentum(8), 0, 1e-15)
-	near(t, "CLRBeta's momentum two steps before", CLRBeta{Batches: 20, CycleLen: 1, Cycles: 1, Div: 10, Tail: 10, MomentumMax: .9}.Momentum(6), .2, 1e-15)
-	near(t, "CLR's momentum, least alone", CLR{Batches: 16, CycleLen: 1, Cycles: 1, Div: 4, CutDiv: 8, MomentumMin: .8}.Momentum(0), .4, 1e-15)
-	near(t, "CLRBeta's momentum, least alone", CLRBeta{Batches: 20, CycleLen: 1, Cycles: 1, Div: 10, Tail: 10, MomentumMin: .9}.Momentum(6), .7, 1e-15)
+	near(t, "CLR's momentum at the cut",
+		CLR{Batches: 16, CycleLen: 1, Cycles: 1, Div: 4, CutDiv: 8, MomentumMax: .8}.Momentum(1), 0, 1e-15)
+	near(t, "CLR's momentum one step on",
+		CLR{Batches: 16, CycleLen: 1, Cycles: 1, Div: 4, CutDiv: 8, MomentumMax: .8}.Momentum(0), .4, 1e-15)
+	near(t, "CLRBeta's momentum at the top",
+		CLRBeta{Batches: 20, CycleLen: 1, Cycles: 1, Div: 10, Tail: 10, MomentumMax: .9}.Momentum(8), 0, 1e-15)
+	near(t, "CLRBeta's momentum two steps before",
+		CLRBeta{Batches: 20, CycleLen: 1, Cycles: 1, Div: 10, Tail: 10, MomentumMax: .9}.Momentum(6), .2, 1e-15)
+	near(t, "CLR's momentum, least alone",
+		CLR{Batches: 16, CycleLen: 1, Cycles: 1, Div: 4, CutDiv: 8, MomentumMin: .8}.Momentum(0), .4, 1e-15)
+	near(t, "CLRBeta's momentum, least alone",
+		CLRBeta{Batches: 20, CycleLen: 1, Cycles: 1, Div: 10, Tail: 10, MomentumMin: .9}.Momentum(6), .7, 1e-15)
 }
 
 func TestBadCLRIsRefused(t *testing.T) {
 	for _, err := range []error{
 		CLR{Div: 4, CutDiv: 8}.Check(), CLR{Div: 1, CutDiv: 8}.Check(), CLR{Div: 4, CutDiv: 1}.Check(),
-		CLRBeta{Div: 4, Tail: 10}.Check(), CLRBeta{Div: 1, Tail: 10}.Check(), CLRBeta{Div: 4}.Check(), CLRBeta{Div: 4, Tail: .5}.Check(),
+		CLRBeta{Div: 4, Tail: 10}.Check(), CLRBeta{Div: 1, Tail: 10}.Check(), CLRBeta{Div: 4}.Check(),
+		CLRBeta{Div: 4, Tail: .5}.Check(),
 	} {
 		if err != nil {
 			t.Errorf("Check refuses good settings: %v", err)
 		}
 	}
-	for _, err := range []error{CLR{Div: .5, CutDiv: 8}.Check(), CLR{Div: 4}.Check(), CLRBeta{Div: 4, Tail: 100}.Check(), CLRBeta{}.Check()} {
+	for _, err := range []error{CLR{Div: .5, CutDiv: 8}.Check(), CLR{Div: 4}.Check(), CLRBeta{Div: 4, Tail: 100}.Check(),
+		CLRBeta{}.Check()} {
 		if err == nil {
 			t.Error("Check takes settings that make no schedule")
 		}
@@ -168,7 +184,8 @@ func TestDecay(t *testing.T) {
 
 func TestFinder(t *testing.T) {
 	f := Finder{Start: 1e-5, End: 10, Tries: 360}
-	for i, want := range map[int]float64{1: 1.039122304e-5, 60: 1e-4, 180: .01, 300: 1, 303: 1.122018454, 359: 9.623506264} {
+	for i, want := range map[int]float64{1: 1.039122304e-5, 60: 1e-4, 180: .01, 300: 1, 303: 1.122018454,
+		359: 9.623506264} {
 		near(t, "exponential rate", 1e-5*f.Factor(i), want, want*5e-10)
 	}
 	f.Linear = true
@@ -259,16 +276,23 @@ func TestSuggest(t *testing.T) {
 	near(t, "suggestion of a part", Suggest(rates[:76], losses[:76]), 0.0015848931924611136, 1e-14)
 	losses[60] = math.NaN()
 	near(t, "suggestion with a NaN in the curve", Suggest(rates, losses), want, tolerance)
-	near(t, "suggestion from a linear test, which starts at 0", Suggest([]float64{0, .1, .2, .3, .4}, []float64{5, 4, 3, 2, 1}), .08, .03)
-	near(t, "suggestion from three points", Suggest([]float64{.05, .2, .4}, []float64{3, 2, 1.5}), 0.0894427190999916, 1e-15)
+	near(t, "suggestion from a linear test, which starts at 0",
+		Suggest([]float64{0, .1, .2, .3, .4}, []float64{5, 4, 3, 2, 1}), .08, .03)
+	near(t, "suggestion from three points", Suggest([]float64{.05, .2, .4}, []float64{3, 2, 1.5}), 0.0894427190999916,
+		1e-15)
 	near(t, "suggestion below the first rate", Suggest([]float64{.1, .2, .4}, []float64{3, 2, 1.5}), .1, 1e-15)
 	near(t, "suggestion from three points, one of them rate 0", Suggest([]float64{0, .2, .4}, []float64{3, 2, 1.5}), 0, 0)
-	near(t, "suggestion with a rate of 0 among the others", Suggest([]float64{.05, .1, 0, .2, .4}, []float64{4, 3, 2.5, 2, 1.5}), 0.0894427190999916, 1e-15)
-	near(t, "suggestion from three points, one of them NaN", Suggest([]float64{.1, .2, .4}, []float64{3, math.NaN(), 1.5}), 0, 0)
+	near(t, "suggestion with a rate of 0 among the others",
+		Suggest([]float64{.05, .1, 0, .2, .4}, []float64{4, 3, 2.5, 2, 1.5}), 0.0894427190999916, 1e-15)
+	near(t, "suggestion from three points, one of them NaN", Suggest([]float64{.1, .2, .4}, []float64{3, math.NaN(), 1.5}),
+		0, 0)
 	tens := []float64{1, 10, 100, 1e3, 1e4}
-	near(t, "suggestion where the fall is steepest at the least loss", Suggest(tens, []float64{9, 9, 10, 1, 1.05}), 1e3/math.Sqrt(10), 1e-10)
-	near(t, "suggestion where two losses are the least", Suggest(tens, []float64{9, 9, 5, 1, 1}), 1e3/math.Sqrt(100), 1e-10)
-	near(t, "suggestion from a linear test that only rises", Suggest([]float64{0, 1, 1.1, 1.2, 1.3}, []float64{5, 1, 2, 3, 4}), 1, 1e-15)
+	near(t, "suggestion where the fall is steepest at the least loss", Suggest(tens, []float64{9, 9, 10, 1, 1.05}),
+		1e3/math.Sqrt(10), 1e-10)
+	near(t, "suggestion where two losses are the least", Suggest(tens, []float64{9, 9, 5, 1, 1}), 1e3/math.Sqrt(100),
+		1e-10)
+	near(t, "suggestion from a linear test that only rises",
+		Suggest([]float64{0, 1, 1.1, 1.2, 1.3}, []float64{5, 1, 2, 3, 4}), 1, 1e-15)
 	for _, n := range []int{0, 1, 2} {
 		near(t, "suggestion from too few points", Suggest(rates[:n], losses[:n]), 0, 0)
 	}
@@ -282,7 +306,8 @@ func TestSlope(t *testing.T) {
 
 // An epoch without batches has no steps, and asking for its rates does not divide by 0.
 func TestNoBatches(t *testing.T) {
-	for _, s := range []Schedule{SGDR{0, 1, 1, 1}, CLR{CycleLen: 1, Cycles: 1, Div: 4, CutDiv: 8}, CLRBeta{CycleLen: 1, Cycles: 1, Div: 4, Tail: 10}} {
+	for _, s := range []Schedule{SGDR{0, 1, 1, 1}, CLR{CycleLen: 1, Cycles: 1, Div: 4, CutDiv: 8},
+		CLRBeta{CycleLen: 1, Cycles: 1, Div: 4, Tail: 10}} {
 		n, start, end := s.Cycle(0)
 		if f := s.Factor(0); n != 0 || start != 0 || end != 1 || math.IsNaN(f) || math.IsNaN(s.Momentum(0)) {
 			t.Errorf("%+v: cycle %d [%d, %d), factor %v", s, n, start, end, f)

@@ -40,7 +40,8 @@ func TestPredictedAtTheThreshold(t *testing.T) {
 		{"equal ones, the first", Options{}, logs(.25, .25, .25), "a"},
 		{"certain", Options{Threshold: 1}, []float32{float32(math.Inf(-1)), 0, float32(math.Inf(-1))}, "b"},
 		{"several, 0.5 is the limit", Options{Multi: true, Separator: ";"}, logs(.75, .5, .625), "a;c"},
-		{"several, above the threshold alone", Options{Multi: true, Separator: ";", Threshold: .25}, logs(.25, .125, .5), "c"},
+		{"several, above the threshold alone", Options{Multi: true, Separator: ";", Threshold: .25}, logs(.25, .125, .5),
+			"c"},
 		{"several, none", Options{Multi: true, Threshold: 1}, []float32{0, 0, 0}, ""},
 	} {
 		table, err := NewTable(classes, tt.o)
@@ -76,7 +77,8 @@ func TestOptionsAtTheirLimits(t *testing.T) {
 		}
 	}
 	for want, o := range map[string]Options{
-		"give --top 1 to 3": {Top: 4}, "there are cat, dog, emu": {Kaggle: "cow"}, "choose": {Kaggle: "cat", Top: 1}, "between 0 and 1": {Threshold: -0.1},
+		"give --top 1 to 3": {Top: 4}, "there are cat, dog, emu": {Kaggle: "cow"}, "choose": {Kaggle: "cat", Top: 1},
+		"between 0 and 1": {Threshold: -0.1},
 	} {
 		if _, err := NewTable([]string{"cat", "dog", "emu"}, o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %q", o, err, want)
@@ -265,7 +267,8 @@ func TestParquetOfOtherReaders(t *testing.T) {
 
 // A row group has at most 65,536 rows and, above 256 of them, about 2 million cells, so that its memory is bounded.
 func TestParquetRowGroups(t *testing.T) {
-	for _, tt := range []struct{ columns, rows, first int }{{2, 1<<16 + 1, 1 << 16}, {1024, 2049, 2048}, {8193, 257, 256}} {
+	for _, tt := range []struct{ columns, rows, first int }{{2, 1<<16 + 1, 1 << 16}, {1024, 2049, 2048},
+		{8193, 257, 256}} {
 		columns := []Column{{Name: "path"}}
 		for i := 1; i < tt.columns; i++ {
 			columns = append(columns, Column{fmt.Sprint("p", i), true})

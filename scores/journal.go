@@ -52,7 +52,8 @@ func OpenJournal(out string, columns []Column, key any, noLock bool) (*Journal, 
 	l, err := j.take(out, noLock)
 	switch {
 	case errors.Is(err, lock.ErrBusy):
-		return nil, failure.Usage(fmt.Errorf("scores: %s: another process is writing it; wait for it, or name another file", out))
+		return nil, failure.Usage(fmt.Errorf("scores: %s: another process is writing it; wait for it, or name another file",
+			out))
 	case lock.Unsupported(err):
 		return nil, fmt.Errorf("scores: %w; or add --no-lock and see to it that no other process writes %s", err, out)
 	case err != nil:
@@ -113,7 +114,8 @@ func (j *Journal) open(key any) error {
 
 // unreadable is the error of a journal that may be sound, and so is not emptied.
 func unreadable(err error, dir string) error {
-	return fmt.Errorf("scores: rows that are scored already cannot be read: %w; run the command again, or remove %s to score all files anew", err, dir)
+	return fmt.Errorf("scores: rows that are scored already cannot be read: %w; run the command again, or remove %s to "+
+		"score all files anew", err, dir)
 }
 
 // ownName is the name of a file of a journal.
@@ -128,7 +130,8 @@ func (j *Journal) checkOwn() error {
 	for _, e := range entries {
 		own := ownName.MatchString(e.Name()) || durable.Temporary(e.Name(), ownName.MatchString)
 		if !own || !e.Type().IsRegular() {
-			return failure.Usage(fmt.Errorf("scores: %s: holds %s, which is no part of a journal; move it, or name another file", j.dir, e.Name()))
+			return failure.Usage(fmt.Errorf("scores: %s: holds %s, which is no part of a journal; move it, or name another file",
+				j.dir, e.Name()))
 		}
 	}
 	return nil

@@ -25,7 +25,8 @@ func rowsOf(t *testing.T, j *Journal) (list []Row) {
 
 func TestJournalKeepsRowsBitForBit(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "scores.csv")
-	texts := []string{"", "a", "\x00\xff\n\"", strings.Repeat("x", 127), strings.Repeat("y", 128), strings.Repeat("z", maxText)}
+	texts := []string{"", "a", "\x00\xff\n\"", strings.Repeat("x", 127), strings.Repeat("y", 128),
+		strings.Repeat("z", maxText)}
 	numbers := []uint32{0, 1 << 31, 0x7f800000, 0xff800000, 0x7fc00000, 1, 0x3f800001}
 	var want []Row
 	for i, s := range texts {
@@ -68,7 +69,8 @@ func TestJournalOfChunksThatAreNoRows(t *testing.T) {
 	long := binary.AppendUvarint(nil, maxText+1)
 	for name, body := range map[string]string{
 		"half a number": "\x01a" + number[:3], "no number": "\x01a", "half a text": "\x05abc", "half a length": "\x80",
-		"too long a text": string(long) + strings.Repeat("x", maxText+1) + number, "a second row cut": "\x01a" + number + "\x01b",
+		"too long a text":  string(long) + strings.Repeat("x", maxText+1) + number,
+		"a second row cut": "\x01a" + number + "\x01b",
 	} {
 		out := filepath.Join(t.TempDir(), "scores.csv")
 		j := openJournal(t, out)
@@ -88,7 +90,8 @@ func TestJournalOfChunksThatAreNoRows(t *testing.T) {
 		if err := os.WriteFile(again.path(1), b, 0o666); err != nil {
 			t.Fatal(err)
 		}
-		if err := again.Rows(func(Row) error { return nil }); err == nil || !strings.Contains(err.Error(), again.path(1)+": damaged") {
+		if err := again.Rows(func(Row) error { return nil }); err == nil ||
+			!strings.Contains(err.Error(), again.path(1)+": damaged") {
 			t.Errorf("%s: damaged while it is read: %v", name, err)
 		}
 	}
@@ -118,11 +121,13 @@ func TestJournalOfATruncatedChunk(t *testing.T) {
 func TestJournalIsOneProcessesAlone(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "scores.csv")
 	first := openJournal(t, out)
-	if _, err := OpenJournal(out, journalColumns, "key", false); failure.KindOf(err) != failure.UsageKind || !strings.Contains(err.Error(), "another process") {
+	if _, err := OpenJournal(out, journalColumns, "key", false); failure.KindOf(err) != failure.UsageKind ||
+		!strings.Contains(err.Error(), "another process") {
 		t.Errorf("while it is open: %v", err)
 	}
 	first.Close()
-	if _, err := OpenJournal(out, journalColumns, func() {}, false); err == nil || !strings.Contains(err.Error(), out+".journal") {
+	if _, err := OpenJournal(out, journalColumns, func() {}, false); err == nil ||
+		!strings.Contains(err.Error(), out+".journal") {
 		t.Errorf("a key that is no JSON: %v", err)
 	}
 	other, err := OpenJournal(out, journalColumns, "other", false) // it empties all but the lock
@@ -158,21 +163,26 @@ func TestJournalOfOtherColumnsStartsEmpty(t *testing.T) {
 
 func TestJournalLeavesWhatIsNotItsOwn(t *testing.T) {
 	for name, make := range map[string]func(dir string) error{
-		"another file":     func(dir string) error { return os.WriteFile(filepath.Join(dir, "thesis.txt"), nil, 0o666) },
-		"a longer number":  func(dir string) error { return os.WriteFile(filepath.Join(dir, "rows-0000000001"), nil, 0o666) },
-		"a folder":         func(dir string) error { return os.Mkdir(filepath.Join(dir, "rows-000000000"), 0o777) },
-		"a link":           func(dir string) error { return os.Symlink("/etc/passwd", filepath.Join(dir, "key.json")) },
-		"no folder at all": func(dir string) error { return errors.Join(os.Remove(dir), os.WriteFile(dir, []byte("mine"), 0o666)) },
+		"another file":    func(dir string) error { return os.WriteFile(filepath.Join(dir, "thesis.txt"), nil, 0o666) },
+		"a longer number": func(dir string) error { return os.WriteFile(filepath.Join(dir, "rows-0000000001"), nil, 0o666) },
+		"a folder":        func(dir string) error { return os.Mkdir(filepath.Join(dir, "rows-000000000"), 0o777) },
+		"a link":          func(dir string) error { return os.Symlink("/etc/passwd", filepath.Join(dir, "key.json")) },
+		"no folder at all": func(dir string) error {
+			return errors.Join(os.Remove(dir),
+				os.WriteFile(dir, []byte("mine"), 0o666))
+		},
 	} {
 		out := filepath.Join(t.TempDir(), "scores.csv")
 		dir := out + ".journal"
 		if err := errors.Join(os.Mkdir(dir, 0o777), make(dir)); err != nil {
 			t.Fatal(err)
 		}
-		if info, err := os.Lstat(filepath.Join(dir, "key.json")); name == "a link" && (err != nil || info.Mode().IsRegular()) {
+		if info, err := os.Lstat(filepath.Join(dir, "key.json")); name == "a link" &&
+			(err != nil || info.Mode().IsRegular()) {
 			continue // wine makes links that it does not show
 		}
-		if _, err := OpenJournal(out, journalColumns, "key", false); failure.KindOf(err) != failure.UsageKind || !strings.Contains(err.Error(), dir) {
+		if _, err := OpenJournal(out, journalColumns, "key", false); failure.KindOf(err) != failure.UsageKind ||
+			!strings.Contains(err.Error(), dir) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if entries, _ := os.ReadDir(dir); len(entries) != 1 && name != "no folder at all" {
@@ -219,7 +229,8 @@ func TestFailedAppendKeepsNothingOfIt(t *testing.T) {
 	j := openJournal(t, out)
 	fillJournal(t, j, 1)
 	restore := failing(t, 0, "")
-	if err := j.Append([]Row{{{Text: "x"}, {}}}); !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), "rows-000000001") || j.Len() != 2 {
+	if err := j.Append([]Row{{{Text: "x"}, {}}}); !errors.Is(err, os.ErrPermission) ||
+		!strings.Contains(err.Error(), "rows-000000001") || j.Len() != 2 {
 		t.Errorf("%v, %d rows", err, j.Len())
 	}
 	restore()
@@ -255,7 +266,8 @@ func TestInterruptedEmptyingMixesNoJobs(t *testing.T) {
 
 // What is left of a file that was being written when its process was killed is the journal's own.
 func TestJournalOfAKilledProcessIsTakenUp(t *testing.T) {
-	for _, temporary := range []string{".rows-0000000021234567890", ".rows-0000000025577006791947779410", ".key.json5577006791947779410"} {
+	for _, temporary := range []string{".rows-0000000021234567890", ".rows-0000000025577006791947779410",
+		".key.json5577006791947779410"} {
 		out := filepath.Join(t.TempDir(), "scores.csv")
 		j := openJournal(t, out)
 		fillJournal(t, j, 2)

@@ -29,7 +29,8 @@ func list(r io.Reader, limit int64) (items []dataset.Item, warnings []string, er
 		return nil, nil, fmt.Errorf("scores: standard input: %w", err)
 	}
 	if int64(len(data)) > limit {
-		return nil, nil, failure.Usage(fmt.Errorf("scores: standard input: more than %d MB of paths; score it in parts", limit>>20))
+		return nil, nil, failure.Usage(fmt.Errorf("scores: standard input: more than %d MB of paths; score it in parts",
+			limit>>20))
 	}
 	if data, err = withoutMark(data); err != nil {
 		return nil, nil, err
@@ -47,7 +48,8 @@ func list(r io.Reader, limit int64) (items []dataset.Item, warnings []string, er
 		}
 	}
 	if len(items) == 0 {
-		return nil, nil, failure.Data(fmt.Errorf("scores: standard input: no paths; pipe a list into it, as in `find photos -name '*.jpg' | finetune score MODEL - -o out.csv`"))
+		return nil, nil, failure.Data(fmt.Errorf("scores: standard input: no paths; pipe a list into it, as in `find " +
+			"photos -name '*.jpg' | finetune score MODEL - -o out.csv`"))
 	}
 	slices.SortStableFunc(items, func(a, b dataset.Item) int { return strings.Compare(a.Path, b.Path) })
 	n := len(items)

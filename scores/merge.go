@@ -72,7 +72,8 @@ func merge(out string, parts []string, a *apostrophes) (rows int, err error) {
 			err = p.each(func(r Row) error {
 				key := p.key(r)
 				if rows > 0 && key <= last {
-					return failure.Data(&disorder{fmt.Errorf("scores: %s: row %q does not follow %q of %s; give each part of one scoring once", name, key, last, lastPart)})
+					return failure.Data(&disorder{fmt.Errorf("scores: %s: row %q does not follow %q of %s; give each part of one "+
+						"scoring once", name, key, last, lastPart)})
 				}
 				last, lastPart = key, name
 				rows++
@@ -83,7 +84,8 @@ func merge(out string, parts []string, a *apostrophes) (rows int, err error) {
 			}
 		}
 		if a.undone && a.bare {
-			return failure.Data(&disorder{errors.New("scores: some parts have formulas escaped, others not; score them with the same flags")})
+			return failure.Data(&disorder{errors.New("scores: some parts have formulas escaped, others not; score them with " +
+				"the same flags")})
 		}
 		return sink.close()
 	})

@@ -31,7 +31,8 @@ func TestDamagedPartsAreClosed(t *testing.T) {
 			if err := os.WriteFile(part, []byte(text), 0o666); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := Merge(filepath.Join(dir, "out"+ending), []string{part}); err == nil && i >= len(corpus) && (name != "" || ending != ".jsonl") {
+			if _, err := Merge(filepath.Join(dir, "out"+ending), []string{part}); err == nil && i >= len(corpus) &&
+				(name != "" || ending != ".jsonl") {
 				t.Errorf("%q, %s: no error", name, ending)
 			}
 			links, _ := filepath.Glob("/proc/self/fd/*")

@@ -44,7 +44,8 @@ func TestMergeRefuses(t *testing.T) {
 		"absent, table": {"out.parquet", []string{"/no/such.parquet"}, "/no/such.parquet"},
 	} {
 		out := filepath.Join(t.TempDir(), tt.out)
-		if _, err := Merge(out, tt.parts); failure.KindOf(err) != failure.UsageKind || !strings.Contains(err.Error(), tt.want) {
+		if _, err := Merge(out, tt.parts); failure.KindOf(err) != failure.UsageKind ||
+			!strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %q", name, err, tt.want)
 		}
 	}
@@ -52,28 +53,30 @@ func TestMergeRefuses(t *testing.T) {
 
 func TestMergeOfPartsThatAreNoScores(t *testing.T) {
 	for name, tt := range map[string]struct{ file, text, want string }{
-		"empty":               {"x.csv", "", "no header"},
-		"one column":          {"x.csv", "path\na\n", "one column"},
-		"another width":       {"x.csv", "path,p\na,1\nb,1,2\n", "wrong number of fields"},
-		"an open quote":       {"x.csv", "path,p\n\"a,1\n", "extraneous or missing"},
-		"not in order":        {"x.csv", "path,p\nb,1\na,1\n", `row "a" does not follow "b"`},
-		"twice":               {"x.csv", "path,p\na,1\na,1\n", `row "a" does not follow "a"`},
-		"a list":              {"x.jsonl", "[1]\n", "line 1: not a JSON object"},
-		"no JSON":             {"x.jsonl", `{"path":"a"}` + "\nhello\n", "line 2: not a JSON object"},
-		"an empty object":     {"x.jsonl", "{}\n", "line 1: an empty object"},
-		"a number first":      {"x.jsonl", `{"p":1,"path":"a"}` + "\n", "the first value is not a text"},
-		"other keys":          {"x.jsonl", `{"path":"a","p":1}` + "\n" + `{"path":"b","q":1}` + "\n", "line 2: other keys"},
-		"other order of keys": {"x.jsonl", `{"path":"a","p":"1"}` + "\n" + `{"p":"b","path":"1"}` + "\n", "line 2: other keys"},
-		"an open object":      {"x.jsonl", `{"path":"a"` + "\n", "line 1: "},
-		"no value":            {"x.jsonl", `{"path":"a","p":}` + "\n", "line 1: "},
-		"no colon":            {"x.jsonl", `{"path" "a"}` + "\n", "line 1: "},
-		"no key":              {"x.jsonl", `{"path":"a",1:2}` + "\n", "line 1: "},
-		"no parquet":          {"x.parquet", "PAR1 hello PAR1", ""},
+		"empty":           {"x.csv", "", "no header"},
+		"one column":      {"x.csv", "path\na\n", "one column"},
+		"another width":   {"x.csv", "path,p\na,1\nb,1,2\n", "wrong number of fields"},
+		"an open quote":   {"x.csv", "path,p\n\"a,1\n", "extraneous or missing"},
+		"not in order":    {"x.csv", "path,p\nb,1\na,1\n", `row "a" does not follow "b"`},
+		"twice":           {"x.csv", "path,p\na,1\na,1\n", `row "a" does not follow "a"`},
+		"a list":          {"x.jsonl", "[1]\n", "line 1: not a JSON object"},
+		"no JSON":         {"x.jsonl", `{"path":"a"}` + "\nhello\n", "line 2: not a JSON object"},
+		"an empty object": {"x.jsonl", "{}\n", "line 1: an empty object"},
+		"a number first":  {"x.jsonl", `{"p":1,"path":"a"}` + "\n", "the first value is not a text"},
+		"other keys":      {"x.jsonl", `{"path":"a","p":1}` + "\n" + `{"path":"b","q":1}` + "\n", "line 2: other keys"},
+		"other order of keys": {"x.jsonl", `{"path":"a","p":"1"}` + "\n" + `{"p":"b","path":"1"}` + "\n",
+			"line 2: other keys"},
+		"an open object": {"x.jsonl", `{"path":"a"` + "\n", "line 1: "},
+		"no value":       {"x.jsonl", `{"path":"a","p":}` + "\n", "line 1: "},
+		"no colon":       {"x.jsonl", `{"path" "a"}` + "\n", "line 1: "},
+		"no key":         {"x.jsonl", `{"path":"a",1:2}` + "\n", "line 1: "},
+		"no parquet":     {"x.parquet", "PAR1 hello PAR1", ""},
 	} {
 		path := partOf(t, tt.file, tt.text)
 		out := filepath.Join(t.TempDir(), "out"+filepath.Ext(tt.file))
 		_, err := Merge(out, []string{path})
-		if failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), path) {
+		if failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), tt.want) ||
+			!strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v, want %q", name, err, tt.want)
 		}
 		if _, err := os.Stat(out); err == nil {
@@ -102,7 +105,8 @@ func TestMergeOfForeignParquet(t *testing.T) {
 		}
 		path := partOf(t, "x.parquet", b.String())
 		_, err = Merge(filepath.Join(t.TempDir(), "out.parquet"), []string{path})
-		if failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
+		if failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), want) ||
+			!strings.Contains(err.Error(), path) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
@@ -137,13 +141,15 @@ func TestMergeOfEmptyAndLongParts(t *testing.T) {
 		want   string
 		rows   int
 	}{
-		"headers":    {".csv", []string{"path,p\n", "path,p\n"}, "path,p\n", 0},
-		"no lines":   {".jsonl", []string{"", ""}, "", 0},
-		"one line":   {".jsonl", []string{"", `{"path":"b"}` + "\n", "", `{"path":"a"}` + "\n"}, `{"path":"a"}` + "\n" + `{"path":"b"}` + "\n", 2},
+		"headers":  {".csv", []string{"path,p\n", "path,p\n"}, "path,p\n", 0},
+		"no lines": {".jsonl", []string{"", ""}, "", 0},
+		"one line": {".jsonl", []string{"", `{"path":"b"}` + "\n", "", `{"path":"a"}` + "\n"},
+			`{"path":"a"}` + "\n" + `{"path":"b"}` + "\n", 2},
 		"empty last": {".csv", []string{"path,p\nb,1\n", "path,p\na,0\n", "path,p\n"}, "path,p\na,0\nb,1\n", 2},
-		"long lines": {".jsonl", []string{`{"path":"` + long + `b"}` + "\n", `{"path":"` + long + `a"}` + "\n"}, `{"path":"` + long + `a"}` + "\n" + `{"path":"` + long + `b"}` + "\n", 2},
-		"digits":     {".csv", []string{"path,p\nb,1.50\n", "path,p\na,1e0\n"}, "path,p\na,1e0\nb,1.50\n", 2},
-		"no name":    {".csv", []string{"path,p\n,1\n", "path,p\na,1\n"}, "path,p\n,1\na,1\n", 2},
+		"long lines": {".jsonl", []string{`{"path":"` + long + `b"}` + "\n", `{"path":"` + long + `a"}` + "\n"},
+			`{"path":"` + long + `a"}` + "\n" + `{"path":"` + long + `b"}` + "\n", 2},
+		"digits":  {".csv", []string{"path,p\nb,1.50\n", "path,p\na,1e0\n"}, "path,p\na,1e0\nb,1.50\n", 2},
+		"no name": {".csv", []string{"path,p\n,1\n", "path,p\na,1\n"}, "path,p\n,1\na,1\n", 2},
 	} {
 		var parts []string
 		for _, text := range tt.parts {
@@ -179,7 +185,8 @@ func TestMergeOfPartsWithOtherFlags(t *testing.T) {
 	}
 	later := partOf(t, "c.csv", "path,p\n0.jpg,1\n")
 	_, err = Merge(filepath.Join(t.TempDir(), "out.csv"), []string{later, escaped})
-	if failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), `row "0.jpg" does not follow "0.jpg"`) || !strings.Contains(err.Error(), later) || !strings.Contains(err.Error(), escaped) {
+	if failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), `row "0.jpg" does not follow "0.jpg"`) ||
+		!strings.Contains(err.Error(), later) || !strings.Contains(err.Error(), escaped) {
 		t.Errorf("%v", err)
 	}
 }
@@ -199,7 +206,8 @@ func TestListOfOddInput(t *testing.T) {
 				t.Errorf("%s: label %d", name, it.Label)
 			}
 		}
-		if got := strings.Join(files, "|"); err != nil || got != tt.want || !strings.Contains(strings.Join(warnings, "\n"), tt.warning) || len(warnings) > len(tt.warning) {
+		if got := strings.Join(files, "|"); err != nil || got != tt.want ||
+			!strings.Contains(strings.Join(warnings, "\n"), tt.warning) || len(warnings) > len(tt.warning) {
 			t.Errorf("%s: %q, %q, %v", name, got, warnings, err)
 		}
 	}
@@ -216,7 +224,8 @@ func TestListOfOddInput(t *testing.T) {
 	if _, _, err := list(strings.NewReader("abcde"), 4); failure.KindOf(err) != failure.UsageKind {
 		t.Errorf("a byte more: %v", err)
 	}
-	if _, _, err := list(strings.NewReader(strings.Repeat("x", 2<<20+1)), 2<<20); err == nil || !strings.Contains(err.Error(), "more than 2 MB") {
+	if _, _, err := list(strings.NewReader(strings.Repeat("x", 2<<20+1)), 2<<20); err == nil ||
+		!strings.Contains(err.Error(), "more than 2 MB") {
 		t.Errorf("too much: %v", err)
 	}
 }
@@ -235,7 +244,8 @@ func TestSortByID(t *testing.T) {
 		}
 	}
 	items, _, _ = List(strings.NewReader("b.jpg\nc.jpg\nc.png"))
-	if err := SortByID(items); failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), "c.jpg and c.png have one id") {
+	if err := SortByID(items); failure.KindOf(err) != failure.DataKind ||
+		!strings.Contains(err.Error(), "c.jpg and c.png have one id") {
 		t.Errorf("%v", err)
 	}
 }

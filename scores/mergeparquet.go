@@ -46,7 +46,8 @@ func openParquet(name string) (opened part, err error) {
 		return nil, damaged(name, err)
 	}
 	p := &parquetPart{name: name, f: f}
-	if p.r, err = pqarrow.NewFileReader(f, pqarrow.ArrowReadProperties{BatchSize: 1 << 12}, memory.DefaultAllocator); err == nil {
+	if p.r, err = pqarrow.NewFileReader(f, pqarrow.ArrowReadProperties{BatchSize: 1 << 12},
+		memory.DefaultAllocator); err == nil {
 		err = p.readHead()
 	}
 	if err != nil {

@@ -29,7 +29,8 @@ const groupCells = 1 << 21
 
 func newParquetWriter(out io.Writer, columns []Column) (*parquetWriter, error) {
 	schema := arrowSchema(columns)
-	props := parquet.NewWriterProperties(parquet.WithCompression(compress.Codecs.Zstd), parquet.WithCreatedBy("finetune"), parquet.WithDictionaryDefault(false))
+	props := parquet.NewWriterProperties(parquet.WithCompression(compress.Codecs.Zstd), parquet.WithCreatedBy("finetune"),
+		parquet.WithDictionaryDefault(false))
 	w, err := pqarrow.NewFileWriter(schema, out, props, pqarrow.NewArrowWriterProperties())
 	if err != nil {
 		return nil, fmt.Errorf("scores: parquet: %w", err)

@@ -22,7 +22,8 @@ import (
 // A journal of an earlier version, byte for byte, is taken up.
 func TestJournalOfAnEarlierVersion(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "scores.csv")
-	key := "{\n  \"format\": 1,\n  \"key\": \"key\",\n  \"columns\": [\n    {\n      \"Name\": \"path\",\n      \"Number\": false\n    },\n" +
+	key := "{\n  \"format\": 1,\n  \"key\": \"key\",\n  \"columns\": [\n    {\n      \"Name\": \"path\",\n      " +
+		"\"Number\": false\n    },\n" +
 		"    {\n      \"Name\": \"p\",\n      \"Number\": true\n    }\n  ]\n}"
 	rows := "\x05a.jpg\x00\x00\x80\x3f\x05b.jpg\x00\x00\x00\xbf"
 	chunk := binary.LittleEndian.AppendUint32([]byte(rows), digest.CRC32C([]byte(rows)))
@@ -32,7 +33,8 @@ func TestJournalOfAnEarlierVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := rowsOf(t, openJournal(t, out))
-	if len(got) != 2 || got[0][0].Text != "a.jpg" || got[0][1].Number != 1 || got[1][0].Text != "b.jpg" || got[1][1].Number != -.5 {
+	if len(got) != 2 || got[0][0].Text != "a.jpg" || got[0][1].Number != 1 || got[1][0].Text != "b.jpg" ||
+		got[1][1].Number != -.5 {
 		t.Errorf("rows %v", got)
 	}
 }
@@ -89,7 +91,8 @@ func TestMergeOfFolders(t *testing.T) {
 		if err := os.Mkdir(dir, 0o777); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Merge(filepath.Join(t.TempDir(), "out"+ending), []string{dir}); err == nil || !strings.Contains(err.Error(), dir) {
+		if _, err := Merge(filepath.Join(t.TempDir(), "out"+ending), []string{dir}); err == nil ||
+			!strings.Contains(err.Error(), dir) {
 			t.Errorf("%s: %v", ending, err)
 		}
 	}
@@ -105,7 +108,8 @@ func TestMergeOfAnEndlessLine(t *testing.T) {
 	if err := errors.Join(f.Truncate(maxLine+1<<10), f.Close()); err != nil { // zeros, which take no room on the disk
 		t.Fatal(err)
 	}
-	if _, err := Merge(filepath.Join(t.TempDir(), "out.jsonl"), []string{path}); failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), path) {
+	if _, err := Merge(filepath.Join(t.TempDir(), "out.jsonl"), []string{path}); failure.KindOf(err) != failure.DataKind ||
+		!strings.Contains(err.Error(), path) {
 		t.Errorf("%v", err)
 	}
 }

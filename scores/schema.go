@@ -68,10 +68,12 @@ type Table struct {
 // probability is that of the most probable class. Errors are failure.Usage.
 func NewTable(classes []string, o Options) (*Table, error) {
 	t := &Table{classes: classes, o: o, kaggle: -1}
-	text, number := func(n string) { t.Columns = append(t.Columns, Column{Name: n}) }, func(n string) { t.Columns = append(t.Columns, Column{n, true}) }
+	text, number := func(n string) { t.Columns = append(t.Columns, Column{Name: n}) },
+		func(n string) { t.Columns = append(t.Columns, Column{n, true}) }
 	switch {
 	case o.Top < 0 || o.Top > len(classes):
-		return nil, failure.Usage(fmt.Errorf("scores: the %d most probable of %d classes cannot be shown; give --top 1 to %d", o.Top, len(classes), len(classes)))
+		return nil, failure.Usage(fmt.Errorf("scores: the %d most probable of %d classes cannot be shown; give --top 1 to %d",
+			o.Top, len(classes), len(classes)))
 	case !(o.Threshold >= 0 && o.Threshold <= 1):
 		return nil, failure.Usage(fmt.Errorf("scores: threshold %v; a probability lies between 0 and 1", o.Threshold))
 	case o.Kaggle != "" && o.Top > 0:

@@ -30,8 +30,13 @@ func TestJournalThatCannotBeReadIsNotEmptied(t *testing.T) {
 		if err := os.Chmod(file, 0); err != nil {
 			t.Fatal(err)
 		}
-		err := faults.Unprivileged(func() error { _, err := OpenJournal("scores.csv", journalColumns, "key", false); return err })
-		if !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), "or remove scores.csv.journal") {
+		err := faults.Unprivileged(func() error {
+			_,
+				err := OpenJournal("scores.csv", journalColumns, "key", false)
+			return err
+		})
+		if !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), file) ||
+			!strings.Contains(err.Error(), "or remove scores.csv.journal") {
 			t.Errorf("%s: %v", name, err)
 		}
 		if err := os.Chmod(file, 0o666); err != nil {

@@ -60,16 +60,20 @@ func TestForms(t *testing.T) {
 		want       string
 	}{
 		{"CSV", "x.csv", Options{}, false, "path,status,reason,predicted,probability,p_cat,p_=dog,p_emu\n" +
-			"a.jpg,ok,,=dog,0.5,0.25,0.5,0.25\n\"b, \"\"c\"\".jpg\",unreadable,damaged,,,,,\nd\xff.jpg,ok,,emu,0.75,0.125,0.125,0.75\n"},
+			"a.jpg,ok,,=dog,0.5,0.25,0.5,0.25\n\"b, " +
+			"\"\"c\"\".jpg\",unreadable,damaged,,,,,\nd\xff.jpg,ok,,emu,0.75,0.125,0.125,0.75\n"},
 		{"formulas disarmed", "x.csv", Options{Top: 1}, true, "path,status,reason,predicted,probability,class_1,p_1\n" +
 			"a.jpg,ok,,'=dog,0.5,'=dog,0.5\n\"b, \"\"c\"\".jpg\",unreadable,damaged,,,,\nd\xff.jpg,ok,,emu,0.75,emu,0.75\n"},
 		{"JSON Lines", "x.jsonl", Options{Top: 1, Threshold: .6}, false,
 			`{"path":"a.jpg","status":"ok","reason":"","predicted":"","probability":0.5,"class_1":"=dog","p_1":0.5}` + "\n" +
 				`{"path":"b, \"c\".jpg","status":"unreadable","reason":"damaged","predicted":"","probability":null,"class_1":"","p_1":null}` + "\n" +
-				`{"path":"d` + `\ufffd` + `.jpg","status":"ok","reason":"","predicted":"emu","probability":0.75,"class_1":"emu","p_1":0.75}` + "\n"},
+				`{"path":"d` + `\ufffd` +
+				`.jpg","status":"ok","reason":"","predicted":"emu","probability":0.75,"class_1":"emu","p_1":0.75}` + "\n"},
 		{"Kaggle", "x.csv", Options{Kaggle: "cat"}, false, "id,label\na,0.25\n\"b, \"\"c\"\"\",0.33333334\nd\xff,0.125\n"},
-		{"several labels", "x.csv", Options{Multi: true, Separator: "|", Threshold: .2, Top: 2}, false, "path,status,reason,predicted,probability,class_1,p_1,class_2,p_2\n" +
-			"a.jpg,ok,,cat|=dog|emu,0.5,=dog,0.5,cat,0.25\n\"b, \"\"c\"\".jpg\",unreadable,damaged,,,,,,\nd\xff.jpg,ok,,emu,0.75,emu,0.75,cat,0.125\n"},
+		{"several labels", "x.csv", Options{Multi: true, Separator: "|", Threshold: .2, Top: 2}, false,
+			"path,status,reason,predicted,probability,class_1,p_1,class_2,p_2\n" +
+				"a.jpg,ok,,cat|=dog|emu,0.5,=dog,0.5,cat,0.25\n\"b, " +
+				"\"\"c\"\".jpg\",unreadable,damaged,,,,,,\nd\xff.jpg,ok,,emu,0.75,emu,0.75,cat,0.125\n"},
 	} {
 		if _, got := written(t, tt.file, results, tt.o, tt.escape); got != tt.want {
 			t.Errorf("%s:\n%q\nwant\n%q", tt.name, got, tt.want)
@@ -78,7 +82,8 @@ func TestForms(t *testing.T) {
 }
 
 func TestOptionsThatCannotBe(t *testing.T) {
-	for _, o := range []Options{{Top: 4}, {Top: -1}, {Threshold: 1.5}, {Threshold: math.NaN()}, {Kaggle: "cow"}, {Kaggle: "cat", Top: 1}} {
+	for _, o := range []Options{{Top: 4}, {Top: -1}, {Threshold: 1.5}, {Threshold: math.NaN()}, {Kaggle: "cow"},
+		{Kaggle: "cat", Top: 1}} {
 		if _, err := NewTable([]string{"cat", "dog", "emu"}, o); failure.KindOf(err) != failure.UsageKind {
 			t.Errorf("%+v: error %v, want one of usage", o, err)
 		}
@@ -118,13 +123,15 @@ func TestMergedPartsAreTheWhole(t *testing.T) {
 		if data, err := os.ReadFile(out); err != nil || string(data) != whole {
 			t.Errorf("%s: %d bytes merged, %d written at once (%v)", ending, len(data), len(whole), err)
 		}
-		for what, bad := range map[string][]string{"a part given twice": {parts[0], parts[0]}, "parts that overlap": {parts[0], parts[3], parts[1], parts[3]}} {
+		for what, bad := range map[string][]string{"a part given twice": {parts[0], parts[0]},
+			"parts that overlap": {parts[0], parts[3], parts[1], parts[3]}} {
 			if _, err := Merge(filepath.Join(t.TempDir(), "out"+ending), bad); failure.KindOf(err) != failure.DataKind {
 				t.Errorf("%s: %s: %v, want an error of data", ending, what, err)
 			}
 		}
 		other, _ := written(t, "other"+ending, many(3), Options{Top: 2}, false)
-		if _, err := Merge(out, []string{parts[0], other}); failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), "columns") {
+		if _, err := Merge(out, []string{parts[0], other}); failure.KindOf(err) != failure.DataKind ||
+			!strings.Contains(err.Error(), "columns") {
 			t.Errorf("%s: other columns: %v", ending, err)
 		}
 	}
@@ -138,7 +145,8 @@ func TestMergedPartsOfOddPaths(t *testing.T) {
 		paths  string
 	}{
 		{false, "'=a.jpg '=b.jpg 0.jpg a.jpg"}, {false, "'=a.jpg 0.jpg =a.jpg z.jpg"}, {true, "'=a.jpg 0.jpg =a.jpg z.jpg"},
-		{true, "'a.jpg 0.jpg =b.jpg a.jpg"}, {true, "''=a.jpg '=a.jpg 5.jpg =a.jpg"}, {true, "-1 0 =a b"}, {false, "+x.jpg -1.jpg 0.jpg @.jpg"}, {true, "(a.jpg =b.jpg"},
+		{true, "'a.jpg 0.jpg =b.jpg a.jpg"}, {true, "''=a.jpg '=a.jpg 5.jpg =a.jpg"}, {true, "-1 0 =a b"},
+		{false, "+x.jpg -1.jpg 0.jpg @.jpg"}, {true, "(a.jpg =b.jpg"},
 	} {
 		var list []Result
 		for _, p := range strings.Fields(tt.paths) {
@@ -176,7 +184,8 @@ func TestMergeOfDamagedParts(t *testing.T) {
 			t.Fatal(err)
 		}
 		out := filepath.Join(t.TempDir(), "out"+ending)
-		if _, err := Merge(out, []string{path}); failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), path) {
+		if _, err := Merge(out, []string{path}); failure.KindOf(err) != failure.DataKind ||
+			!strings.Contains(err.Error(), path) {
 			t.Errorf("%s cut short: %v", ending, err)
 		}
 		if _, err := os.Stat(out); err == nil {
@@ -189,16 +198,19 @@ func TestMergeOfDamagedParts(t *testing.T) {
 }
 
 func TestList(t *testing.T) {
-	for name, in := range map[string]string{"lines": "b/2.jpg\r\na/1.jpg\n\nb/2.jpg\n", "NUL": "b/2.jpg\x00a/1.jpg\x00b/2.jpg\x00", "mark": "\xef\xbb\xbfb/2.jpg\na/1.jpg\nb/2.jpg\n"} {
+	for name, in := range map[string]string{"lines": "b/2.jpg\r\na/1.jpg\n\nb/2.jpg\n",
+		"NUL": "b/2.jpg\x00a/1.jpg\x00b/2.jpg\x00", "mark": "\xef\xbb\xbfb/2.jpg\na/1.jpg\nb/2.jpg\n"} {
 		items, warnings, err := List(strings.NewReader(in))
 		if err != nil || len(items) != 2 || items[0].Path != "a/1.jpg" || items[1].File != "b/2.jpg" || len(warnings) != 1 {
 			t.Errorf("%s: %v, %v, %v", name, items, warnings, err)
 		}
 	}
-	if _, _, err := List(strings.NewReader("\xff\xfea\x00.\x00")); failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), "UTF-16") {
+	if _, _, err := List(strings.NewReader("\xff\xfea\x00.\x00")); failure.KindOf(err) != failure.DataKind ||
+		!strings.Contains(err.Error(), "UTF-16") {
 		t.Errorf("UTF-16: %v", err)
 	}
-	if items, _, err := List(strings.NewReader("caf\xe9.jpg\n")); err != nil || items[0].Path != `caf\xe9.jpg` || items[0].File != "caf\xe9.jpg" {
+	if items, _, err := List(strings.NewReader("caf\xe9.jpg\n")); err != nil || items[0].Path != `caf\xe9.jpg` ||
+		items[0].File != "caf\xe9.jpg" {
 		t.Errorf("bytes: %v %v", items, err)
 	}
 	if _, _, err := List(strings.NewReader("\n")); failure.KindOf(err) != failure.DataKind {
@@ -238,7 +250,8 @@ func FuzzMerge(f *testing.F) {
 	f.Fuzz(func(t *testing.T, kind uint8, data []byte) {
 		ending := []string{".csv", ".jsonl", ".parquet"}[kind%3]
 		dir := t.TempDir()
-		part, once, twice := filepath.Join(dir, "part"+ending), filepath.Join(dir, "once"+ending), filepath.Join(dir, "twice"+ending)
+		part, once, twice := filepath.Join(dir, "part"+ending), filepath.Join(dir, "once"+ending),
+			filepath.Join(dir, "twice"+ending)
 		if err := os.WriteFile(part, data, 0o666); err != nil {
 			t.Fatal(err)
 		}

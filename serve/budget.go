@@ -74,7 +74,8 @@ func (u *upload) Read(p []byte) (int, error) {
 	n, err := u.body.Read(p[:min(len(p), 256<<10)])
 	u.got += int64(n)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = refuse(http.StatusRequestTimeout, "the upload is too slow: %d bytes in %.1f s, at least %d bytes a second are needed", u.got, time.Since(u.start).Seconds(), u.rate)
+		err = refuse(http.StatusRequestTimeout, "the upload is too slow: %d bytes in %.1f s, at least %d bytes a second "+
+			"are needed", u.got, time.Since(u.start).Seconds(), u.rate)
 	}
 	return n, err
 }

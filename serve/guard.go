@@ -44,7 +44,8 @@ func (g *guard) protect(h http.Handler) http.Handler {
 
 func (g *guard) check(r *http.Request) *refusal {
 	if !g.host(r.Host) {
-		return &refusal{http.StatusForbidden, "this server does not answer for the host " + clip(r.Host) + "; if it should, start it with --allow-host"}
+		return &refusal{http.StatusForbidden,
+			"this server does not answer for the host " + clip(r.Host) + "; if it should, start it with --allow-host"}
 	}
 	if err := g.origins.Check(r); err != nil {
 		return &refusal{http.StatusForbidden, "pages of another origin may not ask: put them and this server behind one name"}

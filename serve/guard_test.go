@@ -40,8 +40,10 @@ func ask(t *testing.T, method, url string, headers map[string]string) (*http.Res
 func TestHosts(t *testing.T) {
 	url, _ := start(t, &fake{}, Options{Hosts: []string{"Photos.example."}})
 	for host, want := range map[string]int{
-		"localhost": 200, "localhost:8080": 200, "LOCALHOST.": 200, "a.localhost": 200, "127.0.0.1": 200, "10.1.2.3:80": 200, "[::1]:8080": 200, "[fe80::1]": 200,
-		"photos.example": 200, "photos.example:8080": 200, "evil.example": 403, "photos.example.evil": 403, "127.0.0.1.evil.example": 403, "notlocalhost": 403,
+		"localhost": 200, "localhost:8080": 200, "LOCALHOST.": 200, "a.localhost": 200, "127.0.0.1": 200, "10.1.2.3:80": 200,
+		"[::1]:8080": 200, "[fe80::1]": 200,
+		"photos.example": 200, "photos.example:8080": 200, "evil.example": 403, "photos.example.evil": 403,
+		"127.0.0.1.evil.example": 403, "notlocalhost": 403,
 	} {
 		if r, text := ask(t, "POST", url+"/predict", map[string]string{"Host": host}); r.StatusCode != want {
 			t.Errorf("%s: %d %s, want %d", host, r.StatusCode, text, want)
@@ -69,7 +71,8 @@ func TestPagesOfOtherOrigins(t *testing.T) {
 		{map[string]string{"Sec-Fetch-Site": "same-origin"}, 200},
 		{nil, 200},
 	} {
-		if r, text := ask(t, "POST", url+"/predict", tt.headers); r.StatusCode != tt.want || r.Header.Get("Access-Control-Allow-Origin") != "" {
+		if r, text := ask(t, "POST", url+"/predict", tt.headers); r.StatusCode != tt.want ||
+			r.Header.Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("%v: %d %s, want %d", tt.headers, r.StatusCode, text, tt.want)
 		}
 	}
@@ -78,7 +81,8 @@ func TestPagesOfOtherOrigins(t *testing.T) {
 func TestTokens(t *testing.T) {
 	url, _ := start(t, &fake{}, Options{Tokens: []string{"first-of-two-tokens", "second-of-two-tokens"}})
 	for header, want := range map[string]int{
-		"": 401, "Bearer": 401, "Bearer ": 401, "Bearer first-of-two-token": 401, "Basic first-of-two-tokens": 401, "first-of-two-tokens": 401,
+		"": 401, "Bearer": 401, "Bearer ": 401, "Bearer first-of-two-token": 401, "Basic first-of-two-tokens": 401,
+		"first-of-two-tokens":        401,
 		"Bearer first-of-two-tokens": 200, "bearer second-of-two-tokens": 200,
 	} {
 		for _, path := range []string{"POST /predict", "GET /metrics"} {
@@ -102,8 +106,10 @@ func TestClients(t *testing.T) {
 		trust             bool
 		want              string
 	}{
-		{"10.0.0.1:5", "", false, "10.0.0.1"}, {"10.0.0.1:5", "9.9.9.9", false, "10.0.0.1"}, {"10.0.0.1:5", "9.9.9.9, 8.8.8.8", true, "8.8.8.8"},
-		{"[2001:db8:1:2:3::4]:5", "", false, "2001:db8:1:2::/64"}, {"[::ffff:10.0.0.1]:5", "", false, "10.0.0.1"}, {"10.0.0.1:5", "nonsense", true, ""}, {"pipe", "", false, ""},
+		{"10.0.0.1:5", "", false, "10.0.0.1"}, {"10.0.0.1:5", "9.9.9.9", false, "10.0.0.1"},
+		{"10.0.0.1:5", "9.9.9.9, 8.8.8.8", true, "8.8.8.8"},
+		{"[2001:db8:1:2:3::4]:5", "", false, "2001:db8:1:2::/64"}, {"[::ffff:10.0.0.1]:5", "", false, "10.0.0.1"},
+		{"10.0.0.1:5", "nonsense", true, ""}, {"pipe", "", false, ""},
 	} {
 		s := New(&fake{}, Options{TrustProxy: tt.trust})
 		r := &http.Request{RemoteAddr: tt.remote, Header: http.Header{}}
@@ -139,20 +145,23 @@ func TestRequestIDsAndAccessLog(t *testing.T) {
 		}
 		got = append(got, m)
 	}
-	if len(got) != 3 || got[0]["id"] != "abc-1" || got[1]["id"] != made || got[0]["status"] != 200.0 || got[0]["photographs"] != 1.0 || got[2]["status"] != 404.0 {
+	if len(got) != 3 || got[0]["id"] != "abc-1" || got[1]["id"] != made || got[0]["status"] != 200.0 ||
+		got[0]["photographs"] != 1.0 || got[2]["status"] != 404.0 {
 		t.Errorf("the log has %v, want two predictions and a 404", got)
 	}
 }
 
 func TestMetricsOnTheirOwnAddress(t *testing.T) {
-	s := New(&fake{}, Options{Classes: []string{"dark", "light"}, MetricsAddr: "127.0.0.1:0", Tokens: []string{"a-token-of-letters"}})
+	s := New(&fake{}, Options{Classes: []string{"dark", "light"}, MetricsAddr: "127.0.0.1:0",
+		Tokens: []string{"a-token-of-letters"}})
 	type pair struct{ main, metrics net.Addr }
 	ready, ended := make(chan pair, 1), make(chan error, 1)
 	go func() {
 		ended <- s.ListenAndServe(t.Context(), "127.0.0.1:0", func(a, m net.Addr) { ready <- pair{a, m} })
 	}()
 	at := <-ready
-	if r, text := ask(t, "GET", "http://"+at.metrics.String()+"/metrics", nil); r.StatusCode != 200 || !strings.Contains(text, "finetune_requests_active") {
+	if r, text := ask(t, "GET", "http://"+at.metrics.String()+"/metrics", nil); r.StatusCode != 200 ||
+		!strings.Contains(text, "finetune_requests_active") {
 		t.Errorf("%d %.80s", r.StatusCode, text)
 	}
 	for _, url := range []string{at.main.String() + "/metrics", at.metrics.String() + "/predict"} {
@@ -201,7 +210,10 @@ func TestBacklogIsAnswered(t *testing.T) {
 		waiting = append(waiting, c)
 	}
 	last.announce()
-	h := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "here") })}
+	h := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter,
+		_ *http.Request) {
+		io.WriteString(w, "here")
+	})}
 	defer h.Close()
 	if err := h.Serve(last); err == nil {
 		t.Fatal("it still listens")

@@ -52,20 +52,29 @@ func reference(data []byte, most int) ([][]byte, error) {
 }
 
 var requests = []string{
-	`{"images":["YQ==","YWI=","YWJj"]}`, ` { "images" : [ "YQ==" , null ] } `, `{"IMAGES":["YQ=="]}`, `{"images":null}`, `{}`, `{"images":[]}`,
-	`{"images":["data:image/png;base64,YWJj"]}`, `{"images":["data:YWJj"]}`, `{"images":["data:;base64,"]}`, `{"images":["dataYQ=="]}`,
-	`{"images":["YQ\u003d=","\/\/8="]}`, `{"images":["YW\nJj\r\n"]}`, "{\"images\":[\"YW\nJj\"]}", `{"images":["YQ==YQ=="]}`, `{"images":["YWJjYQ==\nYWJj"]}`,
-	`{"images":["YQ"]}`, `{"images":["YQ="]}`, `{"images":["Y==="]}`, `{"images":["===="]}`, `{"images":["%"]}`, `{"images":["é"]}`, `{"images":["\ud800"]}`, `{"images":["\x"]}`, `{"images":["\u00"]}`,
-	`{"images":[1]}`, `{"images":"YQ=="}`, `{"images":{}}`, `{"images":[["YQ=="]]}`, `{"images":["YQ=="],"x":1}`, `{"x":1}`, `{"images":["YQ=="],}`, `{"images":["YQ==",]}`, `{"images":[,]}`,
-	`{"images":["YQ=="]}{}`, `{"images":["YQ=="]} x`, `[]`, `null`, `"images"`, ``, `{`, `{"images"`, `{"images":[`, `{"images":["YQ`, `{"images":["YQ=="`, `{"images":["YQ=="]`, `{"images":[nul]}`, `{"images":nULL}`, `{"images" ["YQ=="]}`,
-	`{"images":["YQ==" "YQ=="]}`, `{"imagesimagesimagesimages":[]}`, `{"images":["data:image/png;charset=\"é\";base64,YQ=="]}`,
+	`{"images":["YQ==","YWI=","YWJj"]}`, ` { "images" : [ "YQ==" , null ] } `, `{"IMAGES":["YQ=="]}`, `{"images":null}`,
+	`{}`, `{"images":[]}`,
+	`{"images":["data:image/png;base64,YWJj"]}`, `{"images":["data:YWJj"]}`, `{"images":["data:;base64,"]}`,
+	`{"images":["dataYQ=="]}`,
+	`{"images":["YQ\u003d=","\/\/8="]}`, `{"images":["YW\nJj\r\n"]}`, "{\"images\":[\"YW\nJj\"]}",
+	`{"images":["YQ==YQ=="]}`, `{"images":["YWJjYQ==\nYWJj"]}`,
+	`{"images":["YQ"]}`, `{"images":["YQ="]}`, `{"images":["Y==="]}`, `{"images":["===="]}`, `{"images":["%"]}`,
+	`{"images":["é"]}`, `{"images":["\ud800"]}`, `{"images":["\x"]}`, `{"images":["\u00"]}`,
+	`{"images":[1]}`, `{"images":"YQ=="}`, `{"images":{}}`, `{"images":[["YQ=="]]}`, `{"images":["YQ=="],"x":1}`,
+	`{"x":1}`, `{"images":["YQ=="],}`, `{"images":["YQ==",]}`, `{"images":[,]}`,
+	`{"images":["YQ=="]}{}`, `{"images":["YQ=="]} x`, `[]`, `null`, `"images"`, ``, `{`, `{"images"`, `{"images":[`,
+	`{"images":["YQ`, `{"images":["YQ=="`, `{"images":["YQ=="]`, `{"images":[nul]}`, `{"images":nULL}`,
+	`{"images" ["YQ=="]}`,
+	`{"images":["YQ==" "YQ=="]}`, `{"imagesimagesimagesimages":[]}`,
+	`{"images":["data:image/png;charset=\"é\";base64,YQ=="]}`,
 }
 
 // agree compares a request with encoding/json, read at once and byte by byte.
 func agree(t *testing.T, text []byte) {
 	t.Helper()
 	want, wrong := reference(text, 3)
-	for how, r := range map[string]io.Reader{"at once": bytes.NewReader(text), "byte by byte": iotest.OneByteReader(bytes.NewReader(text))} {
+	for how, r := range map[string]io.Reader{"at once": bytes.NewReader(text),
+		"byte by byte": iotest.OneByteReader(bytes.NewReader(text))} {
 		got, err := parse(r, 3)
 		if strict := wrong == nil && bytes.Count(bytes.ToLower(text), []byte("images")) > 1; strict && err != nil {
 			continue // the field twice: its last value there, an error here
@@ -121,7 +130,8 @@ func TestImagesStopAtTheLimit(t *testing.T) {
 
 func TestImagesPassErrorsOn(t *testing.T) {
 	broken := errors.New("broken pipe")
-	for _, head := range []string{``, `{`, `{"ima`, `{"images":`, `{"images":["`, `{"images":["YW`, `{"images":["YQ=="`, `{"images":["YQ=="]`, `{"images":["YQ=="]}`, `{"images":[n`, `{"images":["\u0`} {
+	for _, head := range []string{``, `{`, `{"ima`, `{"images":`, `{"images":["`, `{"images":["YW`, `{"images":["YQ=="`,
+		`{"images":["YQ=="]`, `{"images":["YQ=="]}`, `{"images":[n`, `{"images":["\u0`} {
 		_, err := parse(io.MultiReader(strings.NewReader(head), iotest.ErrReader(fmt.Errorf("read: %w", broken))), 3)
 		if !errors.Is(err, broken) {
 			t.Errorf("%s: %v, want the error of reading", head, err)

@@ -32,11 +32,13 @@ func dial(t *testing.T, url, head string) net.Conn {
 
 // Who announces much and sends nothing holds nothing.
 func TestIdleUploadsStarveNobody(t *testing.T) {
-	for name, announced := range map[string]string{"length": "Content-Length: 1048575", "chunked": "Transfer-Encoding: chunked"} {
+	for name, announced := range map[string]string{"length": "Content-Length: 1048575",
+		"chunked": "Transfer-Encoding: chunked"} {
 		// two of the announced size would take all there is
 		url, _ := start(t, &fake{}, Options{MaxBody: 1<<20 - 1, Uploads: 2 << 20, TrustProxy: true})
 		for i := range 40 { // of clients each, so that no share ends them
-			dial(t, url, fmt.Sprintf("POST /predict HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 10.0.0.%d\r\n%s\r\n\r\n", i, announced))
+			dial(t, url, fmt.Sprintf("POST /predict HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 10.0.0.%d\r\n%s\r\n\r\n", i,
+				announced))
 		}
 		time.Sleep(50 * time.Millisecond)
 		if code, text := post(t, url, "image/png", grey(200)); code != 200 {
@@ -97,10 +99,11 @@ func TestUploadsPayForWhatTheyKeep(t *testing.T) {
 func TestSlowUploadEnds(t *testing.T) {
 	var due []time.Duration
 	begin := time.Now()
-	u := &upload{body: bytes.NewReader(make([]byte, 1000)), rate: 100, start: begin, end: begin.Add(time.Minute), deadline: func(at time.Time) error {
-		due = append(due, at.Sub(begin))
-		return nil
-	}}
+	u := &upload{body: bytes.NewReader(make([]byte, 1000)), rate: 100, start: begin, end: begin.Add(time.Minute),
+		deadline: func(at time.Time) error {
+			due = append(due, at.Sub(begin))
+			return nil
+		}}
 	for range 3 {
 		if _, err := u.Read(make([]byte, 400)); err != nil {
 			t.Fatal(err)
@@ -179,7 +182,8 @@ func (h *hanging) Load(dst []float32, data []byte, l augment.Limits) error {
 // while all of them hang the server is not ready, but alive.
 func TestHangingDecoder(t *testing.T) {
 	h := &hanging{end: make(chan struct{})}
-	s := New(h, Options{Classes: []string{"dark", "light"}, Timeout: 200 * time.Millisecond, Decoders: 1, Probe: 50 * time.Millisecond})
+	s := New(h, Options{Classes: []string{"dark", "light"}, Timeout: 200 * time.Millisecond, Decoders: 1,
+		Probe: 50 * time.Millisecond})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -189,7 +193,8 @@ func TestHangingDecoder(t *testing.T) {
 	go func() { ended <- s.Serve(ctx, l) }()
 	url := "http://" + l.Addr().String()
 	before := time.Now()
-	if code, text := post(t, url, "image/png", grey(1)); code != http.StatusServiceUnavailable || time.Since(before) > 2*time.Second {
+	if code, text := post(t, url, "image/png", grey(1)); code != http.StatusServiceUnavailable ||
+		time.Since(before) > 2*time.Second {
 		t.Errorf("%d %s after %v, want 503 after 0.2 s", code, text, time.Since(before))
 	}
 	status := func(path string) int {
@@ -218,7 +223,8 @@ func TestHangingDecoder(t *testing.T) {
 		defer s.uploads.mu.Unlock()
 		return s.uploads.free
 	}
-	for until := time.Now().Add(5 * time.Second); given() != s.o.Uploads; time.Sleep(5 * time.Millisecond) { // once the decoder has ended
+	// once the decoder has ended
+	for until := time.Now().Add(5 * time.Second); given() != s.o.Uploads; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(until) {
 			t.Fatalf("%d of %d bytes given back", given(), s.o.Uploads)
 		}
@@ -229,7 +235,8 @@ func TestHangingDecoder(t *testing.T) {
 func TestRefusedClientsReadWhy(t *testing.T) {
 	url, _ := start(t, &fake{}, Options{})
 	body := []byte(`{"images":[` + strings.Repeat(`"",`, 5_000_000) + `""]}`)
-	c := dial(t, url, fmt.Sprintf("POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", len(body)))
+	c := dial(t, url, fmt.Sprintf("POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: "+
+		"application/json\r\nContent-Length: %d\r\n\r\n", len(body)))
 	if _, err := c.Write(body); err != nil {
 		t.Fatalf("cut off while it sent: %v", err)
 	}
@@ -251,7 +258,8 @@ func TestFormsAreBounded(t *testing.T) {
 func FuzzForm(f *testing.F) {
 	f.Add([]byte("--b\r\nContent-Disposition: form-data; name=a; filename=x\r\n\r\nabc\r\n--b--\r\n"))
 	f.Add([]byte("--b\r\nContent-Disposition: form-data; name=a\r\n\r\n\r\n--b--\r\n"))
-	f.Add([]byte("--b\r\nContent-Transfer-Encoding: quoted-printable\r\nContent-Disposition: form-data; filename=\"\xff\"\r\n\r\n=\r\n--b"))
+	f.Add([]byte("--b\r\nContent-Transfer-Encoding: quoted-printable\r\nContent-Disposition: form-data; " +
+		"filename=\"\xff\"\r\n\r\n=\r\n--b"))
 	s := New(&fake{}, Options{MaxBody: 1 << 16, MaxImages: 3})
 	f.Fuzz(func(t *testing.T, body []byte) {
 		r, err := http.NewRequest("POST", "/predict", bytes.NewReader(body))
@@ -259,7 +267,8 @@ func FuzzForm(f *testing.F) {
 			t.Skip()
 		}
 		r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
-		u := &upload{body: r.Body, budget: newBudget(1<<18, 1<<18), most: 1 << 16, rate: 1, end: time.Now().Add(time.Hour), deadline: func(time.Time) error { return nil }}
+		u := &upload{body: r.Body, budget: newBudget(1<<18, 1<<18), most: 1 << 16, rate: 1, end: time.Now().Add(time.Hour),
+			deadline: func(time.Time) error { return nil }}
 		photos, _, err := s.read(r, u)
 		if err == nil && (len(photos) == 0 || len(photos) > 3) {
 			t.Errorf("%d photographs", len(photos))

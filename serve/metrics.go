@@ -23,12 +23,17 @@ type meters struct {
 func newMeters() *meters {
 	m := &meters{
 		registry: prometheus.NewRegistry(),
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "finetune_requests_total", Help: "Requests to /predict by status code."}, []string{"code"}),
-		seconds:  prometheus.NewHistogram(prometheus.HistogramOpts{Name: "finetune_request_seconds", Help: "Time of a request, its upload included.", Buckets: prometheus.ExponentialBuckets(0.002, 2, 14)}),
-		photos:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "finetune_photographs_total", Help: "Photographs by status."}, []string{"status"}),
-		sizes:    prometheus.NewHistogram(prometheus.HistogramOpts{Name: "finetune_batch_photographs", Help: "Photographs predicted together.", Buckets: []float64{1, 2, 4, 8, 16, 32, 64}}),
-		predict:  prometheus.NewHistogram(prometheus.HistogramOpts{Name: "finetune_batch_seconds", Help: "Time of a batch in the network.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}),
-		active:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "finetune_requests_active", Help: "Requests being answered."}),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "finetune_requests_total",
+			Help: "Requests to /predict by status code."}, []string{"code"}),
+		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "finetune_request_seconds",
+			Help: "Time of a request, its upload included.", Buckets: prometheus.ExponentialBuckets(0.002, 2, 14)}),
+		photos: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "finetune_photographs_total",
+			Help: "Photographs by status."}, []string{"status"}),
+		sizes: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "finetune_batch_photographs",
+			Help: "Photographs predicted together.", Buckets: []float64{1, 2, 4, 8, 16, 32, 64}}),
+		predict: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "finetune_batch_seconds",
+			Help: "Time of a batch in the network.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}),
+		active: prometheus.NewGauge(prometheus.GaugeOpts{Name: "finetune_requests_active", Help: "Requests being answered."}),
 	}
 	m.registry.MustRegister(m.requests, m.seconds, m.photos, m.sizes, m.predict, m.active,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

@@ -68,7 +68,8 @@ func (s *Server) log(r *http.Request, w *seen, id string, took time.Duration) {
 		return
 	}
 	s.o.Access.LogAttrs(r.Context(), slog.LevelInfo, "request",
-		slog.String("id", id), slog.String("client", r.RemoteAddr), slog.String("forwarded", clip(r.Header.Get("X-Forwarded-For"))),
+		slog.String("id", id), slog.String("client", r.RemoteAddr),
+		slog.String("forwarded", clip(r.Header.Get("X-Forwarded-For"))),
 		slog.String("method", clip(r.Method)), slog.String("path", clip(r.URL.Path)), slog.Int("status", w.code),
 		slog.Int("photographs", w.photos), slog.Int64("bytes_in", max(r.ContentLength, 0)), slog.Int64("bytes_out", w.bytes),
 		slog.Float64("seconds", took.Seconds()))

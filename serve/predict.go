@@ -105,8 +105,9 @@ const failed = "failed"
 // codes are the answers to a single photograph that has no prediction.
 var codes = map[string]int{
 	string(augment.Unreadable): http.StatusUnprocessableEntity, string(augment.Empty): http.StatusBadRequest,
-	string(augment.TooLarge): http.StatusRequestEntityTooLarge, string(augment.Unsupported): http.StatusUnsupportedMediaType,
-	failed: http.StatusUnprocessableEntity,
+	string(augment.TooLarge):    http.StatusRequestEntityTooLarge,
+	string(augment.Unsupported): http.StatusUnsupportedMediaType,
+	failed:                      http.StatusUnprocessableEntity,
 }
 
 // all predicts the photographs of a request side by side.

@@ -50,7 +50,8 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 	case s.closing.Load():
 		write(w, http.StatusServiceUnavailable, map[string]string{"status": "shutting down"})
 	case age > 5*s.o.Probe/2:
-		write(w, http.StatusServiceUnavailable, map[string]any{"status": "busy", "seconds_since_last_prediction": int(age.Seconds())})
+		write(w, http.StatusServiceUnavailable,
+			map[string]any{"status": "busy", "seconds_since_last_prediction": int(age.Seconds())})
 	default:
 		write(w, http.StatusOK, map[string]any{"status": "ok", "classes": len(s.o.Classes)})
 	}

@@ -85,7 +85,8 @@ func New(c Classifier, o Options) *Server {
 	o = o.withDefaults()
 	s := &Server{o: o, c: c, metrics: newMeters(), guard: newGuard(o), decoding: newTurns(o.Decoders),
 		images: make(chan struct{}, o.Decoders+4*o.Batch), uploads: newBudget(o.Uploads, o.Share)}
-	s.batches = &batcher{predict: c.Predict, pixels: c.Len(), max: o.Batch, delay: o.Delay, jobs: make(chan *job, o.Batch), observe: s.metrics.batch,
+	s.batches = &batcher{predict: c.Predict, pixels: c.Len(), max: o.Batch, delay: o.Delay, jobs: make(chan *job, o.Batch),
+		observe:   s.metrics.batch,
 		predicted: func() { s.predicted.Store(time.Now().UnixNano()) }}
 	return s
 }

@@ -144,7 +144,8 @@ func TestOnePhotograph(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &p); err != nil || code != 200 {
 		t.Fatalf("%d %s", code, text)
 	}
-	if p.Predicted != "light" || math.Abs(float64(p.Probability)-0.8) > 1e-3 || math.Abs(float64(p.Probabilities["dark"])-0.2) > 1e-3 {
+	if p.Predicted != "light" || math.Abs(float64(p.Probability)-0.8) > 1e-3 ||
+		math.Abs(float64(p.Probabilities["dark"])-0.2) > 1e-3 {
 		t.Errorf("%+v, want light at 0.8", p)
 	}
 }
@@ -152,7 +153,8 @@ func TestOnePhotograph(t *testing.T) {
 func TestSeveralPhotographs(t *testing.T) {
 	url, _ := start(t, &fake{}, Options{})
 	kind, body := form(t, map[string][]byte{"a.png": grey(255), "b.txt": []byte("hello"), "c.png": grey(0)})
-	list, err := json.Marshal(map[string][]string{"images": {base64.StdEncoding.EncodeToString(grey(255)), "data:text/plain;base64,aGVsbG8=", base64.StdEncoding.EncodeToString(grey(0))}})
+	list, err := json.Marshal(map[string][]string{"images": {base64.StdEncoding.EncodeToString(grey(255)),
+		"data:text/plain;base64,aGVsbG8=", base64.StdEncoding.EncodeToString(grey(0))}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -289,7 +291,8 @@ func TestClientsShareBatches(t *testing.T) {
 	}
 	defer r.Body.Close()
 	text, err := io.ReadAll(r.Body)
-	for _, line := range []string{`finetune_requests_total{code="200"} 256`, `finetune_photographs_total{status="ok"} 256`, "finetune_batch_photographs_sum 256"} {
+	for _, line := range []string{`finetune_requests_total{code="200"} 256`, `finetune_photographs_total{status="ok"} 256`,
+		"finetune_batch_photographs_sum 256"} {
 		if err != nil || !strings.Contains(string(text), line) {
 			t.Errorf("metrics lack %q (%v)", line, err)
 		}
@@ -366,7 +369,8 @@ func TestNoNumberFailsAlone(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	body := fmt.Sprintf(`{"images":[%q,%q]}`, base64.StdEncoding.EncodeToString(grey(255)), base64.StdEncoding.EncodeToString(grey(9)))
+	body := fmt.Sprintf(`{"images":[%q,%q]}`, base64.StdEncoding.EncodeToString(grey(255)),
+		base64.StdEncoding.EncodeToString(grey(9)))
 	code, text := post(t, url, "application/json", []byte(body))
 	if code != http.StatusOK || !strings.Contains(text, `"status":"failed"`) || !strings.Contains(text, `"status":"ok"`) {
 		t.Errorf("two in one request: %d %s", code, text)

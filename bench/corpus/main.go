@@ -61,7 +61,8 @@ func run(dir, rows, against string, near float64) (wrong int, err error) {
 		t.add(r)
 		if !r.Right() {
 			wrong++
-			fmt.Printf("%-44s %s, mean %.2f worst %d; want %s within %g %s\n", e.File, r.Got, r.Mean, r.Worst, e.Status, e.Bound, r.Reason)
+			fmt.Printf("%-44s %s, mean %.2f worst %d; want %s within %g %s\n", e.File, r.Got, r.Mean, r.Worst, e.Status, e.Bound,
+				r.Reason)
 		}
 		if d := builds(e, r, rows, against, near); d != "" {
 			differ++

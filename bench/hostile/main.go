@@ -63,12 +63,14 @@ func run(n int, seed uint64, mb int64, body, keep string) error {
 	}
 	train := filepath.Join(dir, "photos")
 	var sound bytes.Buffer
-	if err := errors.Join(photos.Write(train, []string{"ants", "bees"}, 10), png.Encode(&sound, photos.Draw(0, 0, 40, 40))); err != nil {
+	if err := errors.Join(photos.Write(train, []string{"ants", "bees"}, 10),
+		png.Encode(&sound, photos.Draw(0, 0, 40, 40))); err != nil {
 		return err
 	}
 	trial := hostile.Trial{Program: program, Dir: dir, Train: train, Body: body, Size: 64}
 	r, terr := trial.Run(files, sound.Bytes())
-	fmt.Printf("score       %d files, %d MB: %.1f s, %d MB resident, rows %v\n", r.Files, r.Bytes>>20, r.Score.Seconds(), r.ScoreMB, r.Status)
+	fmt.Printf("score       %d files, %d MB: %.1f s, %d MB resident, rows %v\n", r.Files, r.Bytes>>20, r.Score.Seconds(),
+		r.ScoreMB, r.Status)
 	fmt.Printf("precompute  %.1f s, %d MB resident\n", r.Cache.Seconds(), r.PrecomputeMB)
 	errs := []error{err, terr}
 	for _, c := range r.Complaints {

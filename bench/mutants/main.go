@@ -82,7 +82,8 @@ func run(c config, names []string) error {
 		}
 		fmt.Println(row)
 	}
-	fmt.Printf("\n%-20s %8s %7s %9s %6s %7s\n%s\n", "package", "mutants", "caught", "survived", "hung", "share", strings.Join(rows, "\n"))
+	fmt.Printf("\n%-20s %8s %7s %9s %6s %7s\n%s\n", "package", "mutants", "caught", "survived", "hung", "share",
+		strings.Join(rows, "\n"))
 	if len(weak) > 0 {
 		return fmt.Errorf("less than %.0f %% caught in %s", 100*c.least, strings.Join(weak, ", "))
 	}
@@ -123,7 +124,8 @@ func summary(name string, chosen []*mutant) (string, float64) {
 	if valid > 0 {
 		share = float64(caught) / float64(valid)
 	}
-	return fmt.Sprintf("%-20s %8d %7d %9d %6d %6.1f%%", name, valid, caught, count[survived], count[hung], 100*share), share
+	return fmt.Sprintf("%-20s %8d %7d %9d %6d %6.1f%%", name, valid, caught, count[survived], count[hung], 100*share),
+		share
 }
 
 // choose draws n of a package's mutants, the kinds in turns, so that frequent kinds do not crowd out rare ones.

@@ -22,7 +22,8 @@ type mutant struct {
 	verdict   verdict
 }
 
-// key names a mutant by what it changes, not by its line, so that a list of equivalent mutants outlives edits elsewhere.
+// key names a mutant by what it changes, not by its line, so that a list of equivalent mutants outlives edits
+// elsewhere.
 func (m *mutant) key() string {
 	return fmt.Sprintf("%s | %s | %s => %s", m.file, m.context(), squeeze(string(m.source[m.from:m.to])), squeeze(m.text))
 }
@@ -97,10 +98,12 @@ func (w *writer) text(n ast.Node) string {
 
 // swaps are the operators that change places, with the kind of the mutant.
 var swaps = map[token.Token]struct{ other, kind string }{
-	token.LSS: {"<=", "boundary"}, token.LEQ: {"<", "boundary"}, token.GTR: {">=", "boundary"}, token.GEQ: {">", "boundary"},
+	token.LSS: {"<=", "boundary"}, token.LEQ: {"<", "boundary"}, token.GTR: {">=", "boundary"},
+	token.GEQ: {">", "boundary"},
 	token.EQL: {"!=", "equality"}, token.NEQ: {"==", "equality"},
 	token.LAND: {"||", "logic"}, token.LOR: {"&&", "logic"},
-	token.ADD: {"-", "arithmetic"}, token.SUB: {"+", "arithmetic"}, token.MUL: {"/", "arithmetic"}, token.QUO: {"*", "arithmetic"},
+	token.ADD: {"-", "arithmetic"}, token.SUB: {"+", "arithmetic"}, token.MUL: {"/", "arithmetic"},
+	token.QUO: {"*", "arithmetic"},
 	token.REM: {"/", "arithmetic"}, token.SHL: {">>", "arithmetic"}, token.SHR: {"<<", "arithmetic"},
 	token.AND: {"|", "arithmetic"}, token.OR: {"&", "arithmetic"}, token.XOR: {"&", "arithmetic"},
 }
@@ -160,7 +163,8 @@ func (w *writer) literal(n *ast.BasicLit) {
 
 func (w *writer) condition(n *ast.IfStmt) {
 	cond := w.text(n.Cond)
-	if b, ok := n.Cond.(*ast.BinaryExpr); ok && b.Op == token.NEQ && w.text(b.Y) == "nil" && strings.Contains(strings.ToLower(w.text(b.X)), "err") {
+	if b, ok := n.Cond.(*ast.BinaryExpr); ok && b.Op == token.NEQ && w.text(b.Y) == "nil" &&
+		strings.Contains(strings.ToLower(w.text(b.X)), "err") {
 		w.add("error", n.Cond.Pos(), n.Cond.End(), "false && ("+cond+")")
 		return
 	}

@@ -82,7 +82,8 @@ func coverage(pkg string) (map[string]map[int]bool, error) {
 	}
 	defer os.RemoveAll(dir)
 	profile := filepath.Join(dir, "profile")
-	if out, err := exec.Command("go", "test", "-short", "-count=1", "-coverprofile="+profile, pkg).CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "test", "-short", "-count=1", "-coverprofile="+profile,
+		pkg).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("%s: its tests fail without a mutant: %w\n%s", pkg, err, out)
 	}
 	file, err := os.Open(profile)
@@ -110,7 +111,8 @@ func coverage(pkg string) (map[string]map[int]bool, error) {
 	return covered, lines.Err()
 }
 
-// readEquivalent reads the keys of mutants that change nothing: a line each, as the survivors are printed, and lines that
+// readEquivalent reads the keys of mutants that change nothing: a line each, as the survivors are printed, and lines
+// that
 // begin with # or blanks, which say why.
 func readEquivalent(name string) (map[string]bool, error) {
 	text, err := os.ReadFile(name)

@@ -24,7 +24,8 @@ type environment struct {
 var environments = []environment{
 	{"peers", "FINETUNE_PEERS", "bench/peers.txt", [][]string{{"-r", "bench/peers.txt"}}},
 	// The training build asks for versions of others that are gone; its own list serves.
-	{"ort-training", "FINETUNE_ORT_TRAINING", "bench/ort-training.txt", [][]string{{"-r", "bench/ort-training.txt"}, {"--no-deps", "onnxruntime-training==1.19.2"}}},
+	{"ort-training", "FINETUNE_ORT_TRAINING", "bench/ort-training.txt",
+		[][]string{{"-r", "bench/ort-training.txt"}, {"--no-deps", "onnxruntime-training==1.19.2"}}},
 }
 
 // python returns the interpreter of the environment, making it on first use and

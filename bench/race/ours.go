@@ -118,7 +118,8 @@ func forwardWork(o options, _ []string) (func() error, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	s, err := onnx.OpenBytes(o.body, data, []string{m.Graph.Input[0].GetName()}, []string{surgery.FeaturesName}, onnx.Options{Threads: o.threads, Device: "cpu"})
+	s, err := onnx.OpenBytes(o.body, data, []string{m.Graph.Input[0].GetName()}, []string{surgery.FeaturesName},
+		onnx.Options{Threads: o.threads, Device: "cpu"})
 	if err != nil {
 		return nil, "", err
 	}

@@ -7,7 +7,8 @@ import (
 )
 
 func TestContestants(t *testing.T) {
-	words := "self finetune body step-body threads rows data photos photo cache features model width count fresh peers ort-training"
+	words := "self finetune body step-body threads rows data photos photo cache features model width count fresh peers " +
+		"ort-training"
 	first := map[string]bool{}
 	for _, c := range contestants {
 		if _, err := parseOnly(c.part); err != nil {
@@ -41,10 +42,13 @@ func TestContestants(t *testing.T) {
 
 func TestMarkdownAndPage(t *testing.T) {
 	head := result{part: parts[4], about: "a machine", rows: []row{
-		{name: "finetune", values: []float64{2, 1, 9}, peak: 3e8}, {name: "other", values: []float64{4, 5, 3}}, {name: "third", why: "it is not there"},
+		{name: "finetune", values: []float64{2, 1, 9}, peak: 3e8}, {name: "other", values: []float64{4, 5, 3}},
+		{name: "third", why: "it is not there"},
 	}}
-	want := "### Epoch of the head, batch 64, 1,024 features\n\n| contestant | median, s | least to most | of the first | peak memory |\n|---|---|---|---|---|\n" +
-		"| finetune | 2 | 1 to 9 | 1.00 | 300 MB |\n| other | 4 | 3 to 5 | 2.00 |  |\n| third | not raced: it is not there | | | |\n\na machine.\n"
+	want := "### Epoch of the head, batch 64, 1,024 features\n\n| contestant | median, s | least to most | of the " +
+		"first | peak memory |\n|---|---|---|---|---|\n" +
+		"| finetune | 2 | 1 to 9 | 1.00 | 300 MB |\n| other | 4 | 3 to 5 | 2.00 |  |\n| third | not raced: it is not " +
+		"there | | | |\n\na machine.\n"
 	if got := head.markdown(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

@@ -101,7 +101,8 @@ func median(v []float64) float64 {
 // markdown is the part's heading, table and machine.
 func (r result) markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "### %s\n\n| contestant | median, %s | least to most | of the first | peak memory |\n|---|---|---|---|---|\n", r.part.title, r.part.unit)
+	fmt.Fprintf(&b, "### %s\n\n| contestant | median, %s | least to most | of the first | peak memory "+
+		"|\n|---|---|---|---|---|\n", r.part.title, r.part.unit)
 	for _, c := range r.rows {
 		if c.values == nil {
 			fmt.Fprintf(&b, "| %s | not raced: %s | | | |\n", c.name, c.why)
@@ -114,7 +115,8 @@ func (r result) markdown() string {
 		if c.peak > 0 && r.part.name != "size" {
 			memory = fmt.Sprintf("%d MB", c.peak/1e6)
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s to %s | %s | %s |\n", c.name, digits(median(c.values)), digits(slices.Min(c.values)), digits(slices.Max(c.values)), times, memory)
+		fmt.Fprintf(&b, "| %s | %s | %s to %s | %s | %s |\n", c.name, digits(median(c.values)), digits(slices.Min(c.values)),
+			digits(slices.Max(c.values)), times, memory)
 	}
 	fmt.Fprintf(&b, "\n%s.\n", r.about)
 	return b.String()

@@ -40,8 +40,10 @@ func newSetup(ctx context.Context, o options) (*setup, error) {
 	}
 	s := &setup{o: o, dir: dir, absent: map[string]error{}}
 	s.words = map[string]string{
-		"self": self, "finetune": o.binary, "body": o.body, "step-body": o.stepBody, "threads": strconv.Itoa(o.threads), "rows": strconv.Itoa(o.rows),
-		"data": s.path("photos"), "photos": s.path("photos"), "cache": s.path("cache"), "features": s.path("features.onnx"), "model": s.path("model.onnx"),
+		"self": self, "finetune": o.binary, "body": o.body, "step-body": o.stepBody, "threads": strconv.Itoa(o.threads),
+		"rows": strconv.Itoa(o.rows),
+		"data": s.path("photos"), "photos": s.path("photos"), "cache": s.path("cache"), "features": s.path("features.onnx"),
+		"model": s.path("model.onnx"),
 	}
 	if err := s.prepare(ctx); err != nil {
 		s.close()
@@ -82,7 +84,8 @@ func (s *setup) prepare(ctx context.Context) error {
 		s.words["width"] = strconv.Itoa(spec.Features())
 	}
 	if o.needs("cache") || o.needs("model") {
-		if err := s.finetune(ctx, "train", s.words["data"], "--body", o.body, "--cache", s.words["cache"], "--run", s.path("run"), "--no-report"); err != nil {
+		if err := s.finetune(ctx, "train", s.words["data"], "--body", o.body, "--cache", s.words["cache"], "--run",
+			s.path("run"), "--no-report"); err != nil {
 			return err
 		}
 	}
@@ -105,7 +108,8 @@ func (s *setup) copyPhotos(ctx context.Context) error {
 	root := s.o.photos
 	if root == "" {
 		var err error
-		if root, err = demo.Prepare(ctx, demo.Options{Log: func(format string, a ...any) { fmt.Fprintf(os.Stderr, format+"\n", a...) }}); err != nil {
+		if root, err = demo.Prepare(ctx,
+			demo.Options{Log: func(format string, a ...any) { fmt.Fprintf(os.Stderr, format+"\n", a...) }}); err != nil {
 			return err
 		}
 	}
@@ -168,7 +172,8 @@ func (s *setup) argv(c contestant) ([]string, error) {
 		argv[i] = word
 	}
 	if argv[0] == s.words["self"] {
-		own := []string{argv[0], "-threads", s.words["threads"], "-rows", s.words["rows"], "-body", s.o.body, "-step-body", s.o.stepBody}
+		own := []string{argv[0], "-threads", s.words["threads"], "-rows", s.words["rows"], "-body", s.o.body, "-step-body",
+			s.o.stepBody}
 		argv = append(own, argv[1:]...)
 	}
 	return argv, nil
@@ -192,7 +197,8 @@ func (s *setup) machine() string {
 	if err != nil {
 		version = []byte(s.o.binary)
 	}
-	return fmt.Sprintf("%s: %s, %d cores, %s/%s, %d threads each; %s, %s", time.Now().Format(time.DateOnly), processor(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH,
+	return fmt.Sprintf("%s: %s, %d cores, %s/%s, %d threads each; %s, %s", time.Now().Format(time.DateOnly), processor(),
+		runtime.NumCPU(), runtime.GOOS, runtime.GOARCH,
 		s.o.threads, strings.TrimSpace(string(version)), runtime.Version())
 }
 

@@ -56,40 +56,53 @@ var contestants = []contestant{
 	{"forward", "", "{peers} bench/body_pytorch.py --engine compile --body {body} --threads {threads}", true, ""},
 	{"forward", "", "{peers} bench/body_pytorch.py --engine onnxruntime --model {features} --threads {threads}", true, ""},
 
-	{"precompute", "finetune", "{finetune} precompute {data} --body {body} --cache {fresh} --threads {threads} --json --quiet", false, "seconds"},
-	{"precompute", "finetune, --body-precision int8", "{finetune} precompute {data} --body {body} --body-precision int8 --cache {fresh} --threads {threads} --json --quiet", false, "seconds"},
-	{"precompute", "", "{peers} bench/precompute_pytorch.py {photos} --engine eager --body {body} --threads {threads}", true, ""},
-	{"precompute", "", "{peers} bench/precompute_pytorch.py {photos} --engine compile --body {body} --threads {threads}", true, ""},
-	{"precompute", "", "{peers} bench/precompute_pytorch.py {photos} --engine onnxruntime --model {features} --threads {threads}", true, ""},
+	{"precompute", "finetune", "{finetune} precompute {data} --body {body} --cache {fresh} --threads {threads} --json " +
+		"--quiet", false, "seconds"},
+	{"precompute", "finetune, --body-precision int8", "{finetune} precompute {data} --body {body} --body-precision " +
+		"int8 --cache {fresh} --threads {threads} --json --quiet", false, "seconds"},
+	{"precompute", "", "{peers} bench/precompute_pytorch.py {photos} --engine eager --body {body} --threads {threads}",
+		true, ""},
+	{"precompute", "", "{peers} bench/precompute_pytorch.py {photos} --engine compile --body {body} --threads {threads}",
+		true, ""},
+	{"precompute", "", "{peers} bench/precompute_pytorch.py {photos} --engine onnxruntime --model {features} --threads " +
+		"{threads}", true, ""},
 
-	{"again", "finetune; the others keep no features", "{finetune} precompute {data} --body {body} --cache {cache} --threads {threads} --quiet", false, ""},
+	{"again", "finetune; the others keep no features", "{finetune} precompute {data} --body {body} --cache {cache} " +
+		"--threads {threads} --quiet", false, ""},
 
 	{"head", "finetune", "{self} -turn head", true, ""},
 	{"head", "", "{peers} bench/head_pytorch.py --rows {rows} --threads {threads}", true, ""},
 	{"head", "", "{peers} bench/head_pytorch.py --rows {rows} --threads {threads} --engine compile", true, ""},
 
-	{"find", "finetune, the whole command with its plot", "{finetune} lr-find {data} --body {body} --cache {cache} -o {fresh}/lr.png --tries 150 --quiet", false, ""},
-	{"find", "the loop alone,", "{peers} bench/head_pytorch.py --rows {count} --features {width} --find 150 --threads {threads}", true, ""},
+	{"find", "finetune, the whole command with its plot", "{finetune} lr-find {data} --body {body} --cache {cache} -o " +
+		"{fresh}/lr.png --tries 150 --quiet", false, ""},
+	{"find", "the loop alone,", "{peers} bench/head_pytorch.py --rows {count} --features {width} --find 150 --threads " +
+		"{threads}", true, ""},
 
 	{"step", "finetune", "{self} -turn step", true, ""},
 	{"step", "", "{peers} bench/step_pytorch.py --body {step-body} --threads {threads}", true, ""},
 	{"step", "", "{peers} bench/step_pytorch.py --body {step-body} --threads {threads} --engine compile", true, ""},
 	{"step", "", "{ort-training} bench/step_ort_training.py --body {step-body} --threads {threads}", true, ""},
 
-	{"score", "finetune", "{finetune} score {model} {photos} -o {fresh}/scores.csv --no-cache --threads {threads} --json --quiet", false, "seconds"},
+	{"score", "finetune", "{finetune} score {model} {photos} -o {fresh}/scores.csv --no-cache --threads {threads} " +
+		"--json --quiet", false, "seconds"},
 	{"score", "", "{peers} bench/score_pytorch.py {photos} --engine eager --body {body} --threads {threads}", true, ""},
-	{"score", "", "{peers} bench/score_pytorch.py {photos} --engine onnxruntime --model {model} --threads {threads}", true, ""},
+	{"score", "", "{peers} bench/score_pytorch.py {photos} --engine onnxruntime --model {model} --threads {threads}", true,
+		""},
 
 	{"help", "finetune --help", "{finetune} --help", false, ""},
 	{"help", "import torch, torchvision", "{peers} bench/imports.py torch torchvision", false, ""},
 	{"help", "import onnxruntime", "{peers} bench/imports.py onnxruntime", false, ""},
 
 	{"one", "finetune", "{finetune} score {model} {photo} -o {fresh}/scores.csv --no-cache --quiet", false, ""},
-	{"one", "PyTorch", "{peers} bench/score_pytorch.py {photo} --once --engine eager --body {body} --threads {threads}", false, ""},
-	{"one", "ONNX Runtime from Python", "{peers} bench/score_pytorch.py {photo} --once --engine onnxruntime --model {model} --threads {threads}", false, ""},
+	{"one", "PyTorch", "{peers} bench/score_pytorch.py {photo} --once --engine eager --body {body} --threads {threads}",
+		false, ""},
+	{"one", "ONNX Runtime from Python", "{peers} bench/score_pytorch.py {photo} --once --engine onnxruntime --model " +
+		"{model} --threads {threads}", false, ""},
 
 	{"size", "finetune and ONNX Runtime's library", "{self} -turn size {finetune}", false, "megabytes"},
-	{"size", "torch, torchvision, pillow, as installed by default", "{peers} bench/size_python.py torch torchvision pillow", false, "megabytes"},
+	{"size", "torch, torchvision, pillow, as installed by default",
+		"{peers} bench/size_python.py torch torchvision pillow", false, "megabytes"},
 	{"size", "onnxruntime, numpy, pillow", "{peers} bench/size_python.py onnxruntime numpy pillow", false, "megabytes"},
 }
 

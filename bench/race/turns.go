@@ -66,7 +66,8 @@ type served struct {
 func serve(ctx context.Context, argv []string, patience time.Duration) (*served, error) {
 	s := &served{cmd: exec.CommandContext(ctx, argv[0], argv[1:]...)}
 	s.cmd.Stderr = &s.errs
-	s.cmd.Env = append(os.Environ(), "TORCHINDUCTOR_CACHE_DIR="+home.Path("bench", "inductor")) // a first torch.compile takes minutes
+	// a first torch.compile takes minutes
+	s.cmd.Env = append(os.Environ(), "TORCHINDUCTOR_CACHE_DIR="+home.Path("bench", "inductor"))
 	in, err := s.cmd.StdinPipe()
 	if err != nil {
 		return nil, err

@@ -57,7 +57,8 @@ func run(url string, photos [][]byte, clients int, length time.Duration) {
 	wg.Wait()
 	slices.Sort(times)
 	at := func(q float64) time.Duration { return times[int(q*float64(len(times)-1))].Round(time.Millisecond) }
-	fmt.Printf("%d clients, %d photographs in %s: %.1f/s, p50 %s, p99 %s, largest %s, answers %v\n", clients, len(times), length,
+	fmt.Printf("%d clients, %d photographs in %s: %.1f/s, p50 %s, p99 %s, largest %s, answers %v\n", clients, len(times),
+		length,
 		float64(len(times))/time.Since(start).Seconds(), at(.5), at(.99), at(1), codes)
 }
 

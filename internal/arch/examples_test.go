@@ -26,7 +26,8 @@ func uncompiled(text string) []string {
 	return list
 }
 
-// TestPackageExamplesAreCompiled: how a package is used is shown by an Example, which the compiler reads; its comment is
+// TestPackageExamplesAreCompiled: how a package is used is shown by an Example, which the compiler reads; its comment
+// is
 // prose, and tables and formulas.
 func TestPackageExamplesAreCompiled(t *testing.T) {
 	root := filepath.Join("..", "..")
@@ -35,7 +36,8 @@ func TestPackageExamplesAreCompiled(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if name := entry.Name(); entry.IsDir() && path != root && (strings.HasPrefix(name, ".") || name == "testdata" || name == "bin") {
+		if name := entry.Name(); entry.IsDir() && path != root &&
+			(strings.HasPrefix(name, ".") || name == "testdata" || name == "bin") {
 			return filepath.SkipDir
 		}
 		if filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
@@ -54,7 +56,8 @@ func TestPackageExamplesAreCompiled(t *testing.T) {
 		}
 		packages++
 		for _, code := range uncompiled(file.Doc.Text()) {
-			t.Errorf("%s: the package comment shows code that nothing compiles; move it into an Example of example_test.go:\n%s", path, code)
+			t.Errorf("%s: the package comment shows code that nothing compiles; move it into an Example of example_test.go:\n%s",
+				path, code)
 		}
 		return nil
 	})

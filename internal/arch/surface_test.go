@@ -19,10 +19,12 @@ func TestSurface(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if d.IsDir() && (strings.HasPrefix(d.Name(), ".") && d.Name() != ".." && d.Name() != "../.." || d.Name() == "bin" || d.Name() == "onnxpb") {
+		if d.IsDir() && (strings.HasPrefix(d.Name(), ".") && d.Name() != ".." && d.Name() != "../.." || d.Name() == "bin" ||
+			d.Name() == "onnxpb") {
 			return filepath.SkipDir
 		}
-		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.HasPrefix(filepath.ToSlash(path), "../../bench") || strings.HasSuffix(filepath.Dir(path), "test") {
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") ||
+			strings.HasPrefix(filepath.ToSlash(path), "../../bench") || strings.HasSuffix(filepath.Dir(path), "test") {
 			return nil
 		}
 		f, err := parser.ParseFile(fset, path, nil, parser.ParseComments)
@@ -62,7 +64,8 @@ func checkSurface(t *testing.T, fset *token.FileSet, decl ast.Decl) {
 }
 
 // interfaceMethod are methods that everybody knows.
-var interfaceMethod = map[string]bool{"Error": true, "Unwrap": true, "String": true, "Len": true, "Less": true, "Swap": true, "Read": true, "Write": true, "Close": true}
+var interfaceMethod = map[string]bool{"Error": true, "Unwrap": true, "String": true, "Len": true, "Less": true,
+	"Swap": true, "Read": true, "Write": true, "Close": true}
 
 func receiver(d *ast.FuncDecl) string {
 	t := d.Recv.List[0].Type
@@ -117,4 +120,7 @@ func hiddenType(f *ast.FuncType, known map[string]bool) (found string) {
 	return found
 }
 
-var predeclared = map[string]bool{"bool": true, "byte": true, "rune": true, "string": true, "error": true, "any": true, "int": true, "int8": true, "int16": true, "int32": true, "int64": true, "uint": true, "uint8": true, "uint16": true, "uint32": true, "uint64": true, "uintptr": true, "float32": true, "float64": true, "complex64": true, "complex128": true, "comparable": true, "_": true}
+var predeclared = map[string]bool{"bool": true, "byte": true, "rune": true, "string": true, "error": true, "any": true,
+	"int": true, "int8": true, "int16": true, "int32": true, "int64": true, "uint": true, "uint8": true, "uint16": true,
+	"uint32": true, "uint64": true, "uintptr": true, "float32": true, "float64": true, "complex64": true,
+	"complex128": true, "comparable": true, "_": true}

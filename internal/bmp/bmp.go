@@ -51,7 +51,8 @@ func open(data []byte) (*file, error) {
 	if head < 40 || head > 1024 || 14+head > len(data) {
 		return nil, Unsupported("BMP with a header of the first OS/2")
 	}
-	f := &file{width: int(int32(u32(18))), height: int(int32(u32(22))), bits: int(binary.LittleEndian.Uint16(data[28:])), kind: int(u32(30))}
+	f := &file{width: int(int32(u32(18))), height: int(int32(u32(22))), bits: int(binary.LittleEndian.Uint16(data[28:])),
+		kind: int(u32(30))}
 	if f.height < 0 {
 		f.height, f.topDown = -f.height, true
 	}

@@ -34,7 +34,8 @@ func archive(t *testing.T, n int) string {
 		}
 	}
 	for i := range n {
-		fmt.Fprintf(&labels, "images/cell%04d.png  %g                 %s\n", i, []float64{1, 1. / 3, 2. / 3, 0}[i%4], []string{"mono", "poly"}[i/4%2])
+		fmt.Fprintf(&labels, "images/cell%04d.png  %g                 %s\n", i, []float64{1, 1. / 3, 2. / 3, 0}[i%4],
+			[]string{"mono", "poly"}[i/4%2])
 		add(fmt.Sprintf("elpv_dataset/data/images/cell%04d.png", i), fmt.Sprint("picture ", i))
 	}
 	add("elpv_dataset/data/labels.csv", labels.String())
@@ -74,13 +75,15 @@ func count(t *testing.T, pattern ...string) int {
 
 func TestLayOut(t *testing.T) {
 	dir := prepared(t, 160) // 20 cells in each of 8 strata of probability and module
-	for part, want := range map[string]int{"train/defective": 60, "train/functional": 60, "valid/defective": 20, "valid/functional": 20} {
+	for part, want := range map[string]int{"train/defective": 60, "train/functional": 60, "valid/defective": 20,
+		"valid/functional": 20} {
 		if n := count(t, dir, part, "cell*.png"); n != want {
 			t.Errorf("%s holds %d pictures, want %d", part, n, want)
 		}
 	}
 	text, err := os.ReadFile(filepath.Join(dir, notice))
-	if err != nil || !strings.Contains(string(text), "CC BY-NC-SA") || !strings.Contains(string(text), "valid/defective: 20") {
+	if err != nil || !strings.Contains(string(text), "CC BY-NC-SA") ||
+		!strings.Contains(string(text), "valid/defective: 20") {
 		t.Errorf("notice: %q, %v", text, err)
 	}
 	if done, err := complete(dir); !done || err != nil {
@@ -94,7 +97,8 @@ func TestLayOut(t *testing.T) {
 
 func TestLabelsDecideTheFolder(t *testing.T) {
 	dir := prepared(t, 8)
-	for file, class := range map[string]string{"cell0000": "defective", "cell0001": "functional", "cell0002": "defective", "cell0003": "functional"} {
+	for file, class := range map[string]string{"cell0000": "defective", "cell0001": "functional", "cell0002": "defective",
+		"cell0003": "functional"} {
 		if count(t, dir, "*", class, file+".png") != 1 {
 			t.Errorf("%s is not %s", file, class)
 		}
@@ -165,7 +169,8 @@ func TestCancelledLayOutLeavesNothing(t *testing.T) {
 func TestPrepareFromWrongArchive(t *testing.T) {
 	t.Setenv("FINETUNE_HOME", t.TempDir())
 	file := archive(t, 4)
-	if _, err := Prepare(t.Context(), Options{From: file}); failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), file) {
+	if _, err := Prepare(t.Context(), Options{From: file}); failure.KindOf(err) != failure.DataKind ||
+		!strings.Contains(err.Error(), file) {
 		t.Errorf("error %v, want bad data naming %s", err, file)
 	}
 }
@@ -218,7 +223,8 @@ func TestRealArchive(t *testing.T) {
 		}
 		sides[c.digest] = c.part
 	}
-	for part, want := range map[string]int{"train/defective": 616, "valid/defective": 205, "train/functional": 1352, "valid/functional": 451} {
+	for part, want := range map[string]int{"train/defective": 616, "valid/defective": 205, "train/functional": 1352,
+		"valid/functional": 451} {
 		if counts[part] != want {
 			t.Errorf("%s: %d cells, want %d", part, counts[part], want)
 		}

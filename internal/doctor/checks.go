@@ -115,7 +115,8 @@ func weights() []Finding {
 	for _, name := range bodies.Names() {
 		path, err := bodies.WeightsPath(name)
 		if b, ok := bodies.Shipped(name); err != nil && ok {
-			installed = append(installed, fmt.Sprintf("%s  %s  sha256 %.12s (came with this program)", name, b.Path, b.Spec.Digest))
+			installed = append(installed,
+				fmt.Sprintf("%s  %s  sha256 %.12s (came with this program)", name, b.Path, b.Spec.Digest))
 			usable = usable || slices.Contains(bodies.Defaults, name)
 			continue
 		}
@@ -140,11 +141,13 @@ func weights() []Finding {
 	if !usable {
 		last := bodies.Defaults[len(bodies.Defaults)-1]
 		f.Status, f.Fix = Missing, "`finetune fetch "+last+"`, or `make fetch` in a checkout"
-		f.Detail = strings.Join(append(installed, "no weights of "+strings.Join(bodies.Defaults, " or ")+" in "+home.Path("weights")), "\n")
+		f.Detail = strings.Join(append(installed,
+			"no weights of "+strings.Join(bodies.Defaults, " or ")+" in "+home.Path("weights")), "\n")
 	}
 	found = append(found, f)
 	if len(absent) > 0 && usable {
-		found = append(found, Finding{"more bodies", Absent, strings.Join(absent, ", "), "`finetune fetch NAME`, or `finetune import NAME --weights FILE -o BODY.onnx`"})
+		found = append(found, Finding{"more bodies", Absent, strings.Join(absent, ", "),
+			"`finetune fetch NAME`, or `finetune import NAME --weights FILE -o BODY.onnx`"})
 	}
 	return found
 }
@@ -184,7 +187,8 @@ func processor() Finding {
 		name string
 		ok   bool
 	}{
-		{"AVX2", cpu.X86.HasAVX2}, {"FMA", cpu.X86.HasFMA}, {"AVX-512", cpu.X86.HasAVX512F}, {"VNNI", cpu.X86.HasAVX512VNNI}, {"AMX", cpu.X86.HasAMXInt8},
+		{"AVX2", cpu.X86.HasAVX2}, {"FMA", cpu.X86.HasFMA}, {"AVX-512", cpu.X86.HasAVX512F}, {"VNNI", cpu.X86.HasAVX512VNNI},
+		{"AMX", cpu.X86.HasAMXInt8},
 		{"NEON", cpu.ARM64.HasASIMD}, {"dot product", cpu.ARM64.HasASIMDDP}, {"SVE", cpu.ARM64.HasSVE},
 	}
 	var names []string

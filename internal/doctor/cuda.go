@@ -21,7 +21,8 @@ func cuda() Finding {
 	if err == nil {
 		c, err = onnx.InspectCUDA(path)
 	}
-	return gpu(c, err, onnx.NVIDIADriver(), slices.Contains(fetch.Names(), "cuda"), func() error { return onnx.Try("cuda") })
+	return gpu(c, err, onnx.NVIDIADriver(), slices.Contains(fetch.Names(), "cuda"),
+		func() error { return onnx.Try("cuda") })
 }
 
 // gpu is the finding on a CUDA provider c, or on the error that there is none:
@@ -31,13 +32,15 @@ func gpu(c onnx.CUDA, err error, driver, pinned bool, try func() error) Finding 
 	f := Finding{Name: "NVIDIA GPU", Status: Absent, Detail: c.Provider}
 	fetchIt := "`finetune fetch cuda`"
 	if !pinned {
-		fetchIt = "a build of ONNX Runtime with the CUDA provider for " + fetch.Platform() + ", named with ONNXRUNTIME_LIB (none is pinned)"
+		fetchIt = "a build of ONNX Runtime with the CUDA provider for " + fetch.Platform() +
+			", named with ONNXRUNTIME_LIB (none is pinned)"
 	}
 	switch {
 	case err != nil && !driver:
 		f.Detail = "no driver (/dev/nvidiactl): the CPU is used"
 	case err != nil:
-		f.Detail, f.Fix = "a driver is loaded, but no ONNX Runtime for NVIDIA GPUs: the CPU is used ("+err.Error()+")", fetchIt+" (about 2 GB)"
+		f.Detail, f.Fix = "a driver is loaded, but no ONNX Runtime for NVIDIA GPUs: the CPU is used ("+err.Error()+")",
+			fetchIt+" (about 2 GB)"
 	case len(c.Missing) > 0 && !driver:
 		f.Detail, f.Fix = c.Provider+"\nincomplete, and no driver: the CPU is used; "+c.Problem().Error(), fetchIt
 	case len(c.Missing) > 0:
@@ -45,7 +48,8 @@ func gpu(c onnx.CUDA, err error, driver, pinned bool, try func() error) Finding 
 	case c.Driver == 0 && !driver:
 		f.Detail += "\ncomplete but for the driver (libcuda.so.1): the CPU is used"
 	case c.Problem() != nil:
-		f.Status, f.Detail, f.Fix = Broken, f.Detail+"\n"+c.Problem().Error(), "install NVIDIA's driver for this GPU; `--device cpu` works meanwhile"
+		f.Status, f.Detail, f.Fix = Broken, f.Detail+"\n"+c.Problem().Error(), "install NVIDIA's driver for this GPU; "+
+			"`--device cpu` works meanwhile"
 	default:
 		if err := try(); err != nil {
 			f.Status, f.Detail, f.Fix = Broken, f.Detail+"\n"+err.Error(), "see the reason; `--device cpu` works meanwhile"

@@ -63,7 +63,8 @@ func Print(w io.Writer, findings []Finding) {
 			fmt.Fprintf(w, "%*s%s\n", 7+2+width+2, "", line)
 		}
 		if f.Fix != "" {
-			fmt.Fprintf(w, "%*s%s: %s\n", 7+2+width+2, "", map[bool]string{true: "mend", false: "get it"}[f.Status >= Missing], f.Fix)
+			fmt.Fprintf(w, "%*s%s: %s\n", 7+2+width+2, "", map[bool]string{true: "mend", false: "get it"}[f.Status >= Missing],
+				f.Fix)
 		}
 	}
 }

@@ -27,7 +27,8 @@ func TestCheckEmptyHome(t *testing.T) {
 	t.Setenv("FINETUNE_HOME", t.TempDir())
 	t.Setenv("ONNXRUNTIME_LIB", filepath.Join(t.TempDir(), "absent.so"))
 	found := Check()
-	for name, fix := range map[string]string{"runtime": "finetune fetch runtime", "bodies": "finetune fetch efficientnet-lite0"} {
+	for name, fix := range map[string]string{"runtime": "finetune fetch runtime",
+		"bodies": "finetune fetch efficientnet-lite0"} {
 		if f := named(found, name); f.Status != Missing || !strings.Contains(f.Fix, fix) {
 			t.Errorf("%s: %+v, want missing and mended by %q", name, f, fix)
 		}
@@ -58,7 +59,8 @@ func TestCheckDamaged(t *testing.T) {
 	if f := named(found, "runtime loads"); f.Status != Broken || !strings.Contains(f.Fix, bad) {
 		t.Errorf("a library that is none: %+v", f)
 	}
-	if f := named(found, "body efficientnet-lite0"); f.Status != Broken || !strings.Contains(f.Detail, weights) || !strings.Contains(f.Fix, "finetune fetch efficientnet-lite0") {
+	if f := named(found, "body efficientnet-lite0"); f.Status != Broken || !strings.Contains(f.Detail, weights) ||
+		!strings.Contains(f.Fix, "finetune fetch efficientnet-lite0") {
 		t.Errorf("damaged weights: %+v", f)
 	}
 }
@@ -124,16 +126,24 @@ func TestGPU(t *testing.T) {
 		{"all well", whole, nil, true, true, works, OK, "provider CUDA", ""},
 		{"it fails", whole, nil, true, true, fails, Broken, "out of memory", "--device cpu"},
 		{"nothing at all", onnx.CUDA{}, errors.New("none"), false, true, nil, Absent, "no driver", ""},
-		{"a driver alone", onnx.CUDA{}, errors.New("none"), true, true, nil, Absent, "the CPU is used", "finetune fetch cuda"},
-		{"a driver alone where nothing is pinned", onnx.CUDA{}, errors.New("none"), true, false, nil, Absent, "the CPU is used", "none is pinned"},
-		{"all but a driver", with(func(c *onnx.CUDA) { c.Driver = 0 }), nil, false, true, nil, Absent, "complete but for the driver (libcuda.so.1)", ""},
-		{"no driver and no cuBLAS", with(func(c *onnx.CUDA) { c.Driver, c.Missing = 0, []string{"libcublas.so.13"} }), nil, false, true, nil, Absent, "libcublas.so.13", "finetune fetch cuda"},
-		{"no cuBLAS", with(func(c *onnx.CUDA) { c.Missing = []string{"libcublas.so.13"} }), nil, true, true, nil, Broken, "libcublas.so.13", "finetune fetch cuda"},
-		{"a driver without its library", with(func(c *onnx.CUDA) { c.Driver = 0 }), nil, true, true, nil, Broken, "libcuda.so.1 not found", "driver"},
-		{"a driver too old", with(func(c *onnx.CUDA) { c.Driver = 12020 }), nil, true, true, nil, Broken, "serves CUDA 12.2, this build of ONNX Runtime needs 13", "driver"},
+		{"a driver alone", onnx.CUDA{}, errors.New("none"), true, true, nil, Absent, "the CPU is used",
+			"finetune fetch cuda"},
+		{"a driver alone where nothing is pinned", onnx.CUDA{}, errors.New("none"), true, false, nil, Absent,
+			"the CPU is used", "none is pinned"},
+		{"all but a driver", with(func(c *onnx.CUDA) { c.Driver = 0 }), nil, false, true, nil, Absent,
+			"complete but for the driver (libcuda.so.1)", ""},
+		{"no driver and no cuBLAS", with(func(c *onnx.CUDA) { c.Driver, c.Missing = 0, []string{"libcublas.so.13"} }), nil,
+			false, true, nil, Absent, "libcublas.so.13", "finetune fetch cuda"},
+		{"no cuBLAS", with(func(c *onnx.CUDA) { c.Missing = []string{"libcublas.so.13"} }), nil, true, true, nil, Broken,
+			"libcublas.so.13", "finetune fetch cuda"},
+		{"a driver without its library", with(func(c *onnx.CUDA) { c.Driver = 0 }), nil, true, true, nil, Broken,
+			"libcuda.so.1 not found", "driver"},
+		{"a driver too old", with(func(c *onnx.CUDA) { c.Driver = 12020 }), nil, true, true, nil, Broken,
+			"serves CUDA 12.2, this build of ONNX Runtime needs 13", "driver"},
 	} {
 		f := gpu(c.cuda, c.err, c.driver, c.pinned, c.try)
-		if f.Status != c.status || !strings.Contains(f.Detail, c.says) || !strings.Contains(f.Fix, c.fix) || (c.fix == "") != (f.Fix == "") {
+		if f.Status != c.status || !strings.Contains(f.Detail, c.says) || !strings.Contains(f.Fix, c.fix) ||
+			(c.fix == "") != (f.Fix == "") {
 			t.Errorf("%s: %+v, want %s, %q and %q", c.name, f, c.status, c.says, c.fix)
 		}
 	}

@@ -80,7 +80,8 @@ func TestSweepRemovesOnlyTemporaryFiles(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
-			all := ".lock state.safetensors .hidden 1234567890123 .keepme1234567890 .state.safetensors5577006791947779410 .scores.csv8674665223082153551"
+			all := ".lock state.safetensors .hidden 1234567890123 .keepme1234567890 .state.safetensors5577006791947779410 " +
+				".scores.csv8674665223082153551"
 			for _, n := range strings.Fields(all) {
 				if err := os.WriteFile(filepath.Join(dir, n), nil, 0o666); err != nil {
 					t.Fatal(err)
@@ -118,7 +119,8 @@ func TestRoomNamesTheFolder(t *testing.T) {
 	if err := Room(dir, 1<<62); err == nil || !strings.Contains(err.Error(), dir) {
 		t.Errorf("error %v does not name %s", err, dir)
 	}
-	for n, want := range map[int64]string{0: "0 bytes", 999: "999 bytes", 4096: "4.1 kB", 300_000: "300.0 kB", 19 << 20: "19.9 MB", 5e12: "5000.0 GB"} {
+	for n, want := range map[int64]string{0: "0 bytes", 999: "999 bytes", 4096: "4.1 kB", 300_000: "300.0 kB",
+		19 << 20: "19.9 MB", 5e12: "5000.0 GB"} {
 		if got := size(n); got != want {
 			t.Errorf("%d bytes are %q, want %q", n, got, want)
 		}
@@ -129,9 +131,12 @@ func TestRoomNamesTheFolder(t *testing.T) {
 func TestTemporaryOfANameWithDigits(t *testing.T) {
 	ours := func(name string) bool { return name == "rows-000000002" || name == "key.json" || name == "k" }
 	for name, want := range map[string]bool{
-		".rows-0000000021234567890": true, ".rows-0000000021234567890123456789": true, ".key.json1234567890": true, ".k1234567890": true,
-		".rows-000000002123456789": false, ".rows-0000000031234567890": false, "rows-0000000021234567890": false, "xkey.json1234567890": false,
-		".key.json123456789": false, ".other1234567890": false, "rows-000000002": false, "": false, ".": false, ".1234567890": false,
+		".rows-0000000021234567890": true, ".rows-0000000021234567890123456789": true, ".key.json1234567890": true,
+		".k1234567890":             true,
+		".rows-000000002123456789": false, ".rows-0000000031234567890": false, "rows-0000000021234567890": false,
+		"xkey.json1234567890": false,
+		".key.json123456789":  false, ".other1234567890": false, "rows-000000002": false, "": false, ".": false,
+		".1234567890": false,
 	} {
 		if got := Temporary(name, ours); got != want {
 			t.Errorf("Temporary(%q) = %v", name, got)

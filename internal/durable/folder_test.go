@@ -53,7 +53,8 @@ func TestSwapReleases(t *testing.T) {
 	in := func(name string) string { return filepath.Join(dir, name) }
 	put(t, in("fresh/file"), "first")
 	released := 0
-	if err := Swap(in("run"), in("fresh"), in("aside"), func() { released++; holds(t, in("fresh/file"), "first") }); err != nil || released != 1 {
+	if err := Swap(in("run"), in("fresh"), in("aside"),
+		func() { released++; holds(t, in("fresh/file"), "first") }); err != nil || released != 1 {
 		t.Errorf("into an empty place: %v, released %d times", err, released)
 	}
 	holds(t, in("run/file"), "first")
@@ -61,7 +62,8 @@ func TestSwapReleases(t *testing.T) {
 	old := exchange
 	defer func() { exchange = old }()
 	exchange = func(string, string) error { return errors.ErrUnsupported }
-	if err := Swap(in("run"), in("fresh"), in("aside"), func() { released++; holds(t, in("run/file"), "first") }); err != nil || released != 2 {
+	if err := Swap(in("run"), in("fresh"), in("aside"),
+		func() { released++; holds(t, in("run/file"), "first") }); err != nil || released != 2 {
 		t.Errorf("in two steps: %v, released %d times", err, released)
 	}
 	exchange = func(string, string) error { return errBroken }
@@ -71,7 +73,8 @@ func TestSwapReleases(t *testing.T) {
 		t.Errorf("a device that is broken: %v, released %d times", err, released)
 	}
 	holds(t, in("run/file"), "second")
-	if err := Swap(in("none"), in("absent"), in("aside2"), func() {}); err == nil || !namesBoth(err, in("none"), in("absent")) {
+	if err := Swap(in("none"), in("absent"), in("aside2"), func() {}); err == nil ||
+		!namesBoth(err, in("none"), in("absent")) {
 		t.Errorf("from nowhere: %v", err)
 	}
 }
@@ -91,7 +94,8 @@ func TestReplaceFolderAtEveryDepth(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		"a/b/both": "new", "a/b/mine": "old", "a/mine/deep": "old", "a/new": "new", "file-then-folder/x": "new", "folder-then-file": "new", "z": "old",
+		"a/b/both": "new", "a/b/mine": "old", "a/mine/deep": "old", "a/new": "new", "file-then-folder/x": "new",
+		"folder-then-file": "new", "z": "old",
 	} {
 		holds(t, in("lib/"+name), want)
 	}
@@ -129,7 +133,8 @@ func TestReplaceFolderFailsAnywhere(t *testing.T) {
 			t.Run("", func(t *testing.T) {
 				dir := t.TempDir()
 				in := func(name string) string { return filepath.Join(dir, name) }
-				for _, name := range []string{"lib/a.so", "lib/sub/x", "lib/mine", "lib.replaced/also", "lib.replaced/sub/y", "lib.replaced/a.so"} {
+				for _, name := range []string{"lib/a.so", "lib/sub/x", "lib/mine", "lib.replaced/also", "lib.replaced/sub/y",
+					"lib.replaced/a.so"} {
 					put(t, in(name), name)
 				}
 				put(t, in("fresh/a.so"), "new")

@@ -98,7 +98,8 @@ func TestRealReplaceFolder(t *testing.T) {
 		if err := durable.ReplaceFolder("lib", "fresh"); err != nil {
 			return err
 		}
-		for name, want := range map[string]string{"sub/x": "lib.replaced/sub/x", "z": "lib.replaced/z", "sub/y": "lib/sub/y", "a": "fresh/a"} {
+		for name, want := range map[string]string{"sub/x": "lib.replaced/sub/x", "z": "lib.replaced/z", "sub/y": "lib/sub/y",
+			"a": "fresh/a"} {
 			if got, err := os.ReadFile("lib/" + name); err != nil || string(got) != want {
 				t.Errorf("%s holds %q, %v", name, got, err)
 			}
@@ -106,13 +107,15 @@ func TestRealReplaceFolder(t *testing.T) {
 		return nil
 	})
 	unprivileged(t, func() error { // the folder that is made anew can be written into
-		return errors.Join(durable.WriteFile("lib.replaced/x", nil), durable.WriteFile("fresh/a", nil), durable.ReplaceFolder("lib", "fresh"))
+		return errors.Join(durable.WriteFile("lib.replaced/x", nil), durable.WriteFile("fresh/a", nil),
+			durable.ReplaceFolder("lib", "fresh"))
 	})
 }
 
 func TestModes(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0))
-	for umask, want := range map[int]string{0: "-rwxrwxrwx -rw-r--r--", 0o027: "-rwxr-x--- -rw-r-----", 0o077: "-rwx------ -rw-------"} {
+	for umask, want := range map[int]string{0: "-rwxrwxrwx -rw-r--r--", 0o027: "-rwxr-x--- -rw-r-----",
+		0o077: "-rwx------ -rw-------"} {
 		path := filepath.Join(t.TempDir(), "new", "file")
 		syscall.Umask(umask)
 		err := durable.WriteFile(path, nil)
@@ -177,7 +180,8 @@ func TestRealFlush(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused(t, unix.SYS_FSYNC, syscall.EIO, func() {
-		if err := durable.WriteFile(path, []byte("new")); !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), path) {
+		if err := durable.WriteFile(path, []byte("new")); !errors.Is(err, syscall.EIO) ||
+			!strings.Contains(err.Error(), path) {
 			t.Errorf("error %v", err)
 		}
 	})
@@ -192,7 +196,8 @@ func TestRealFlush(t *testing.T) {
 		cause, want syscall.Errno
 	}{
 		{unix.SYS_FSYNC, syscall.EIO, syscall.EIO}, {unix.SYS_FSYNC, syscall.EINVAL, 0}, {unix.SYS_FSYNC, syscall.ENOTSUP, 0},
-		{unix.SYS_OPENAT, syscall.EMFILE, syscall.EMFILE}, {unix.SYS_OPENAT, syscall.EACCES, 0}, {unix.SYS_OPENAT, syscall.EPERM, 0},
+		{unix.SYS_OPENAT, syscall.EMFILE, syscall.EMFILE}, {unix.SYS_OPENAT, syscall.EACCES, 0},
+		{unix.SYS_OPENAT, syscall.EPERM, 0},
 	} {
 		refused(t, tt.call, tt.cause, func() {
 			if err := durable.Move(other, path); tt.want == 0 && err != nil || tt.want != 0 && !errors.Is(err, tt.want) {
@@ -205,15 +210,18 @@ func TestRealFlush(t *testing.T) {
 
 // Old kernels and some file systems cannot exchange names; a broken disk is another matter.
 func TestRealExchange(t *testing.T) {
-	for cause, steps := range map[syscall.Errno]int{0: 1, syscall.ENOSYS: 2, syscall.EINVAL: 2, syscall.ENOTSUP: 2, syscall.EIO: 0} {
+	for cause, steps := range map[syscall.Errno]int{0: 1, syscall.ENOSYS: 2, syscall.EINVAL: 2, syscall.ENOTSUP: 2,
+		syscall.EIO: 0} {
 		dir := t.TempDir()
 		run, fresh, aside := filepath.Join(dir, "run"), filepath.Join(dir, "fresh"), filepath.Join(dir, "aside")
-		if err := errors.Join(durable.WriteFile(run+"/f", []byte("old")), durable.WriteFile(fresh+"/f", []byte("new"))); err != nil {
+		if err := errors.Join(durable.WriteFile(run+"/f", []byte("old")),
+			durable.WriteFile(fresh+"/f", []byte("new"))); err != nil {
 			t.Fatal(err)
 		}
 		released := 0
 		swap := func() {
-			if err := durable.Swap(run, fresh, aside, func() { released++ }); (err == nil) != (steps > 0) || err != nil && !errors.Is(err, cause) {
+			if err := durable.Swap(run, fresh, aside, func() { released++ }); (err == nil) != (steps > 0) ||
+				err != nil && !errors.Is(err, cause) {
 				t.Errorf("%v: %v", cause, err)
 			}
 		}
@@ -247,7 +255,8 @@ func exchanges(t *testing.T) bool {
 func TestRealTarget(t *testing.T) {
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
-	if err := errors.Join(durable.WriteFile(in("file"), nil), os.Symlink(in("file"), in("absolute")), unix.Mkfifo(in("pipe"), 0o666)); err != nil {
+	if err := errors.Join(durable.WriteFile(in("file"), nil), os.Symlink(in("file"), in("absolute")),
+		unix.Mkfifo(in("pipe"), 0o666)); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := durable.Target(in("absolute")); err != nil || got != in("file") {
@@ -321,7 +330,8 @@ func TestFilesAreClosed(t *testing.T) {
 		if n == 1 { // the first round opens what the runtime keeps
 			before = open()
 		}
-		err := errors.Join(durable.WriteFile(in("file"), []byte("x")), durable.Copy(in("copy"), in("file")), durable.Move(in("moved"), in("copy")),
+		err := errors.Join(durable.WriteFile(in("file"), []byte("x")), durable.Copy(in("copy"), in("file")),
+			durable.Move(in("moved"), in("copy")),
 			durable.Place(in("file"), in("moved")), durable.Room(dir, 1), durable.Remove(in("file")))
 		if err != nil {
 			t.Fatal(err)

@@ -72,7 +72,8 @@ func TestTarget(t *testing.T) {
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
 	put(t, in("file"), "x")
-	for link, to := range map[string]string{"link": "file", "links": "link", "dangling": "nothing", "to-folder": ".", "round": "round"} {
+	for link, to := range map[string]string{"link": "file", "links": "link", "dangling": "nothing", "to-folder": ".",
+		"round": "round"} {
 		if err := os.Symlink(to, in(link)); err != nil {
 			t.Skipf("skipped: no symbolic links here: %v", err)
 		}
@@ -80,7 +81,8 @@ func TestTarget(t *testing.T) {
 			t.Skipf("skipped: no symbolic links here: %v", err)
 		}
 	}
-	for name, want := range map[string]string{"file": "file", "new": "new", "link": "file", "links": "file", "dangling": "nothing"} {
+	for name, want := range map[string]string{"file": "file", "new": "new", "link": "file", "links": "file",
+		"dangling": "nothing"} {
 		if got, err := Target(in(name)); err != nil || got != in(want) {
 			t.Errorf("%s leads to %s, %v; want %s", name, got, err, want)
 		}

@@ -101,7 +101,8 @@ func removeAll(path string) error {
 		return nil
 	}
 	var found []string
-	_ = filepath.WalkDir(path, func(p string, _ fs.DirEntry, err error) error { // what cannot be listed stays, and its folder says so
+	// what cannot be listed stays, and its folder says so
+	_ = filepath.WalkDir(path, func(p string, _ fs.DirEntry, err error) error {
 		found = append(found, p)
 		return nil
 	})

@@ -12,7 +12,8 @@ import (
 // the file that it struck: that may be sound, and the same call may succeed later.
 func System(err error) bool {
 	var number syscall.Errno
-	if !errors.As(err, &number) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrExist) {
+	if !errors.As(err, &number) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) ||
+		errors.Is(err, fs.ErrExist) {
 		return false
 	}
 	for _, own := range ofTheFile {

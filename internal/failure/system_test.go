@@ -12,7 +12,8 @@ import (
 )
 
 func TestSystem(t *testing.T) {
-	for _, number := range []syscall.Errno{syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ESTALE, syscall.ETIMEDOUT, syscall.ENOSPC, syscall.EAGAIN} {
+	for _, number := range []syscall.Errno{syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ESTALE,
+		syscall.ETIMEDOUT, syscall.ENOSPC, syscall.EAGAIN} {
 		err := fmt.Errorf("reading: %w", &fs.PathError{Op: "read", Path: "a.jpg", Err: number})
 		if !System(err) || KindOf(Data(err)) != Other {
 			t.Errorf("%v is taken for a bad file", err)

@@ -73,7 +73,8 @@ func (d Download) Run(ctx context.Context) (sum string, err error) {
 			return "", fmt.Errorf("fetch: %w", err)
 		}
 		if !resumed { // the file may have changed between two halves: from the start, once
-			return "", fmt.Errorf("fetch: %s: digest is %s, expected %s; nothing was kept: try again, and if it stays so the file is not the one that was pinned", d.URL, sum, d.SHA256)
+			return "", fmt.Errorf("fetch: %s: digest is %s, expected %s; nothing was kept: try again, and if it stays so the "+
+				"file is not the one that was pinned", d.URL, sum, d.SHA256)
 		}
 		resumed = false
 	}

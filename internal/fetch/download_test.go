@@ -98,7 +98,8 @@ func cut(n int) func(http.ResponseWriter) {
 }
 
 func download(t *testing.T, url string) Download {
-	return Download{URL: url + "/body.pth", Path: filepath.Join(t.TempDir(), "weights", "body.pth"), SHA256: digestOf(content), Wait: time.Millisecond}
+	return Download{URL: url + "/body.pth", Path: filepath.Join(t.TempDir(), "weights", "body.pth"),
+		SHA256: digestOf(content), Wait: time.Millisecond}
 }
 
 func check(t *testing.T, d Download) {
@@ -109,7 +110,8 @@ func check(t *testing.T, d Download) {
 	}
 	got, err := os.ReadFile(d.Path)
 	if err != nil || !bytes.Equal(got, content) || digest != digestOf(content) {
-		t.Fatalf("%d bytes with digest %s, error %v; want %d bytes, %s", len(got), digest, err, len(content), digestOf(content))
+		t.Fatalf("%d bytes with digest %s, error %v; want %d bytes, %s", len(got), digest, err, len(content),
+			digestOf(content))
 	}
 	if _, err := os.Stat(d.Path + ".part"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the part file is still there (%v)", err)
@@ -354,7 +356,10 @@ func TestDownloadProxy(t *testing.T) {
 	}
 	u := proxy.Listener.Addr().String()
 	d := download(t, "http://photographs.invalid")
-	d.Client = &http.Client{Transport: &http.Transport{Proxy: func(r *http.Request) (*url.URL, error) { return url.Parse("http://" + u) }}}
+	d.Client = &http.Client{Transport: &http.Transport{Proxy: func(r *http.Request) (*url.URL,
+		error) {
+		return url.Parse("http://" + u)
+	}}}
 	check(t, d)
 	if asked.Load() != "http://photographs.invalid/body.pth" {
 		t.Errorf("the proxy was asked for %v", asked.Load())

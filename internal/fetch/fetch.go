@@ -177,7 +177,8 @@ func (it Item) download(ctx context.Context, o Options) error {
 func (it Item) accept(file string) error {
 	const most = 16 << 30 // far above the largest item
 	if info, err := os.Stat(file); err == nil && (!info.Mode().IsRegular() || info.Size() > most) {
-		return failure.Usage(fmt.Errorf("fetch: --from %s: not a file of at most %d GB; name the file that was downloaded", file, most>>30))
+		return failure.Usage(fmt.Errorf("fetch: --from %s: not a file of at most %d GB; name the file that was downloaded",
+			file, most>>30))
 	}
 	got, err := digest.File(file)
 	if err != nil {
@@ -201,5 +202,6 @@ func (it Item) accept(file string) error {
 			return it.place([]string{file}, dir)
 		}
 	}
-	return failure.Data(fmt.Errorf("fetch: %s: digest is %s, %s is pinned as %s; it is another file, or damaged", file, got, it.Name, strings.Join(known, " or ")))
+	return failure.Data(fmt.Errorf("fetch: %s: digest is %s, %s is pinned as %s; it is another file, or damaged", file,
+		got, it.Name, strings.Join(known, " or ")))
 }

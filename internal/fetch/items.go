@@ -17,13 +17,14 @@ type Item struct {
 	url       string // official archive or file
 	urlDigest string // SHA-256 of what url gives
 
-	keep       func(entry string) string // archive entry -> file name kept, "" for not wanted; nil: the archive itself is the item
-	fileDigest string                    // SHA-256 of the one file kept, where one is
-	pinsDir    string                    // folder, with slashes, under runtime/ for what comes from pins; "" for weights
-	urlDir     string                    // folder under runtime/ for what comes from url
-	main       string                    // prefix of the kept file that Path names, where there are several
-	platform   string                    // the wheels are for it; "" for this system
-	discard    bool                      // archives are too large to keep once unpacked
+	// archive entry -> file name kept, "" for not wanted; nil: the archive itself is the item
+	keep       func(entry string) string
+	fileDigest string // SHA-256 of the one file kept, where one is
+	pinsDir    string // folder, with slashes, under runtime/ for what comes from pins; "" for weights
+	urlDir     string // folder under runtime/ for what comes from url
+	main       string // prefix of the kept file that Path names, where there are several
+	platform   string // the wheels are for it; "" for this system
+	discard    bool   // archives are too large to keep once unpacked
 }
 
 // Items is the table of what can be fetched on this system.
@@ -64,7 +65,8 @@ func items() []Item {
 	all := []Item{runtimeItem(Platform())}
 	if Platform() == "linux-x64" {
 		all = append(all, Item{
-			Name: "cuda", About: "ONNX Runtime " + cudaRuntime + " for NVIDIA GPUs, with CUDA 13 and cuDNN 9", Licence: "MIT; NVIDIA's own", MB: 2000,
+			Name: "cuda", About: "ONNX Runtime " + cudaRuntime + " for NVIDIA GPUs, with CUDA 13 and cuDNN 9",
+			Licence: "MIT; NVIDIA's own", MB: 2000,
 			pins: "cuda-linux-x64.txt", pinsDir: "onnxruntime-" + cudaRuntime + "-linux-x64-cuda",
 			keep: cudaLibrary, main: "libonnxruntime.so", discard: true,
 		})
@@ -80,7 +82,8 @@ func items() []Item {
 		resnet("34", "b627a593", "bcbe140c234610266fe4f8ae95ea42fc881d091c9b6052e6b1d0590f", 84),
 		resnet("50", "0676ba61", "b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a", 98),
 		Item{
-			Name: "solar-cells", About: "2,624 photographs of solar cells, sound and defective", Licence: "CC BY-NC-SA 4.0", MB: 91,
+			Name: "solar-cells", About: "2,624 photographs of solar cells, sound and defective", Licence: "CC BY-NC-SA 4.0",
+			MB:   91,
 			pins: "solar-cells.txt",
 		})
 }
@@ -95,7 +98,8 @@ func runtimeItem(platform string) Item {
 		it.main = "onnxruntime.dll"
 	}
 	if r, ok := releases[platform]; ok {
-		it.url = "https://github.com/microsoft/onnxruntime/releases/download/v" + releaseRuntime + "/onnxruntime-" + r.name + "-" + releaseRuntime + ".tgz"
+		it.url = "https://github.com/microsoft/onnxruntime/releases/download/v" + releaseRuntime + "/onnxruntime-" + r.name +
+			"-" + releaseRuntime + ".tgz"
 		it.urlDigest, it.urlDir = r.digest, "onnxruntime-"+releaseRuntime+"-"+platform
 	}
 	return it
@@ -160,7 +164,8 @@ func runtimeLibrary(entry string) string {
 	base := path.Base(entry)
 	switch path.Base(path.Dir(entry)) {
 	case "capi", "lib":
-		if strings.HasPrefix(base, "libonnxruntime.") || strings.HasPrefix(base, "libonnxruntime_providers_shared.") || base == "onnxruntime.dll" || base == "onnxruntime_providers_shared.dll" {
+		if strings.HasPrefix(base, "libonnxruntime.") || strings.HasPrefix(base, "libonnxruntime_providers_shared.") ||
+			base == "onnxruntime.dll" || base == "onnxruntime_providers_shared.dll" {
 			return base
 		}
 	}
@@ -177,7 +182,8 @@ func cudaLibrary(entry string) string {
 	if strings.HasPrefix(entry, "nvidia/") && strings.Contains(base, ".so") {
 		return base
 	}
-	if path.Base(path.Dir(entry)) == "capi" && strings.HasPrefix(base, "libonnxruntime") && !strings.Contains(base, "tensorrt") {
+	if path.Base(path.Dir(entry)) == "capi" && strings.HasPrefix(base, "libonnxruntime") &&
+		!strings.Contains(base, "tensorrt") {
 		return base
 	}
 	return ""

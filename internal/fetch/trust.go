@@ -67,7 +67,8 @@ func CheckLibrary(path string) (Trust, error) {
 		return Pinned, remembered(folder, map[string]string{name: want})
 	}
 	if err := home.Open(path); err != nil {
-		return "", failure.Data(fmt.Errorf("%w, so it may be anybody's; take that right from others (chmod o-w), or name a library that you trust with ONNXRUNTIME_LIB", err))
+		return "", failure.Data(fmt.Errorf("%w, so it may be anybody's; take that right from others (chmod o-w), or name "+
+			"a library that you trust with ONNXRUNTIME_LIB", err))
 	}
 	record, err := readSums(folder)
 	if errors.Is(err, os.ErrNotExist) {
@@ -87,7 +88,8 @@ func fetched(record map[string]string, folder, name string) error {
 	if record[name] != "" {
 		return nil
 	}
-	return failure.Data(fmt.Errorf("fetch: %s: not one of the files that were fetched, which %s lists; remove it, or name it with ONNXRUNTIME_LIB if it is yours", filepath.Join(folder, name), sums))
+	return failure.Data(fmt.Errorf("fetch: %s: not one of the files that were fetched, which %s lists; remove it, or "+
+		"name it with ONNXRUNTIME_LIB if it is yours", filepath.Join(folder, name), sums))
 }
 
 // behindLink is the name of the file that path leads to: a library is often
@@ -206,7 +208,8 @@ func compare(file, want string) error {
 	case err != nil:
 		return fmt.Errorf("fetch: %s: %w", file, err)
 	case got != want:
-		return failure.Data(fmt.Errorf("fetch: %s: damaged, or another file: its digest is %s, expected %s; run `finetune fetch %s`, which fetches it again", file, got, want, itemOf(file)))
+		return failure.Data(fmt.Errorf("fetch: %s: damaged, or another file: its digest is %s, expected %s; run `finetune "+
+			"fetch %s`, which fetches it again", file, got, want, itemOf(file)))
 	}
 	return nil
 }
@@ -232,7 +235,8 @@ func readSums(dir string) (map[string]string, error) {
 	for line := range strings.Lines(string(text)) {
 		sum, name, ok := strings.Cut(strings.TrimRight(line, "\r\n"), "  ")
 		if !ok || filepath.Base(name) != name || len(sum) != 64 {
-			return nil, fmt.Errorf("fetch: %s: damaged: line %q; run `finetune fetch %s`", filepath.Join(dir, sums), line, itemOf(filepath.Join(dir, sums)))
+			return nil, fmt.Errorf("fetch: %s: damaged: line %q; run `finetune fetch %s`", filepath.Join(dir, sums), line,
+				itemOf(filepath.Join(dir, sums)))
 		}
 		record[name] = sum
 	}

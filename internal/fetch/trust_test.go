@@ -39,7 +39,8 @@ func TestLibrariesAreCompared(t *testing.T) {
 	dir := home.Path("runtime", "onnxruntime-9-x")
 	lib := put(t, filepath.Join(dir, "libonnxruntime.so.9"), []byte("code"))
 	provider := put(t, filepath.Join(dir, "libprovider.so"), []byte("more"))
-	record := put(t, filepath.Join(dir, sums), []byte(digestOf([]byte("code"))+"  libonnxruntime.so.9\n"+digestOf([]byte("more"))+"  libprovider.so\n"))
+	record := put(t, filepath.Join(dir, sums),
+		[]byte(digestOf([]byte("code"))+"  libonnxruntime.so.9\n"+digestOf([]byte("more"))+"  libprovider.so\n"))
 	if trust, err := CheckLibrary(lib); trust != Recorded || err != nil {
 		t.Fatalf("as fetched: %s, %v", trust, err)
 	}
@@ -80,7 +81,8 @@ func TestLibrariesAreCompared(t *testing.T) {
 // and one that is replaced by another build does not stay in its way.
 func TestDamagedRuntimeIsMended(t *testing.T) {
 	archive := zipped(t, "r-9/lib/libonnxruntime.so.8", "older code")
-	it := Item{Name: "runtime", pinsDir: "onnxruntime-9-x", urlDir: "onnxruntime-8-x", url: "http://127.0.0.1:1/r.tgz", urlDigest: digestOf(archive), keep: runtimeLibrary, main: "libonnxruntime."}
+	it := Item{Name: "runtime", pinsDir: "onnxruntime-9-x", urlDir: "onnxruntime-8-x", url: "http://127.0.0.1:1/r.tgz",
+		urlDigest: digestOf(archive), keep: runtimeLibrary, main: "libonnxruntime."}
 	withItems(t, it)
 	lib := put(t, home.Path("runtime", "onnxruntime-9-x", "libonnxruntime.so.9"), []byte("c0de"))
 	put(t, filepath.Join(filepath.Dir(lib), sums), []byte(digestOf([]byte("code"))+"  libonnxruntime.so.9\n"))

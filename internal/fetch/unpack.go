@@ -42,7 +42,8 @@ type limits struct {
 func (l *limits) check(name string, size int64) error {
 	clean := path.Clean(name)
 	switch {
-	case name == "" || path.IsAbs(name) || clean == ".." || strings.HasPrefix(clean, "../") || strings.ContainsAny(name, "\\\x00:"):
+	case name == "" || path.IsAbs(name) || clean == ".." || strings.HasPrefix(clean, "../") ||
+		strings.ContainsAny(name, "\\\x00:"):
 		return fmt.Errorf("%w: entry %q would land outside", ErrArchive, name)
 	case l.entries == 0:
 		return fmt.Errorf("%w: too many entries", ErrArchive)

@@ -49,7 +49,8 @@ func TestOtherRuntimesAreNotPicked(t *testing.T) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"libonnxruntime.so.1.24.1", "libonnxruntime.dylib", "onnxruntime.dll", "libonnxruntime_providers_cuda.so"} {
+	for _, name := range []string{"libonnxruntime.so.1.24.1", "libonnxruntime.dylib", "onnxruntime.dll",
+		"libonnxruntime_providers_cuda.so"} {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o666); err != nil {
 			t.Fatal(err)
 		}

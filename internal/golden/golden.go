@@ -119,7 +119,8 @@ func compare(name string, got, want []byte, tolerance int, dir string) string {
 			return fmt.Sprintf("golden: %s: %v", name, err)
 		}
 	}
-	return fmt.Sprintf("golden: %s: %d pixels differ (%v, golden %v); look at %s.got.png and %s.diff.png, make golden accepts the new picture",
+	return fmt.Sprintf("golden: %s: %d pixels differ (%v, golden %v); look at %s.got.png and %s.diff.png, make golden "+
+		"accepts the new picture",
 		name, n, g.Bounds().Size(), w.Bounds().Size(), base, base)
 }
 

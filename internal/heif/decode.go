@@ -59,7 +59,8 @@ func (c *Container) Memory() int64 {
 // Decode decodes the primary picture. HEIC comes turned, AVIF as it is stored.
 func (c *Container) Decode(ctx context.Context) (*Picture, error) {
 	pages := uint32(min(c.Memory()>>16+1, 65536))
-	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCompilationCache(compiled).WithMemoryLimitPages(pages))
+	r := wazero.NewRuntimeWithConfig(ctx,
+		wazero.NewRuntimeConfig().WithCompilationCache(compiled).WithMemoryLimitPages(pages))
 	defer r.Close(context.WithoutCancel(ctx))
 	m, err := c.load(ctx, r)
 	if err != nil {

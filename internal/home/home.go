@@ -41,7 +41,8 @@ func Check() error {
 		return nil
 	}
 	if _, err := os.UserCacheDir(); err != nil {
-		return failure.Usage(fmt.Errorf("home: no folder for libraries, bodies and caches (%w); set FINETUNE_HOME to a folder of your own, such as /var/lib/finetune", err))
+		return failure.Usage(fmt.Errorf("home: no folder for libraries, bodies and caches (%w); set FINETUNE_HOME to a "+
+			"folder of your own, such as /var/lib/finetune", err))
 	}
 	return nil
 }

@@ -109,9 +109,11 @@ func pngs() []File {
 	many := bytes.Repeat(chunk("tEXt", []byte("a\x00b")), 20000)
 	return []File{
 		{"bomb-idat.png", file(ihdr(1, 1, 8, 6, 0), chunk("IDAT", bomb), end)},
-		{"bomb-ztxt.png", file(ihdr(1, 1, 8, 6, 0), chunk("zTXt", append([]byte("Raw profile type exif\x00\x00"), bomb...)), pixel, end)},
+		{"bomb-ztxt.png", file(ihdr(1, 1, 8, 6, 0), chunk("zTXt", append([]byte("Raw profile type exif\x00\x00"), bomb...)),
+			pixel, end)},
 		{"bomb-iccp.png", file(ihdr(1, 1, 8, 6, 0), chunk("iCCP", append([]byte("icc\x00\x00"), bomb...)), pixel, end)},
-		{"bomb-itxt.png", file(ihdr(1, 1, 8, 6, 0), chunk("iTXt", append([]byte("XML:com.adobe.xmp\x00\x01\x00\x00\x00"), bomb...)), pixel, end)},
+		{"bomb-itxt.png", file(ihdr(1, 1, 8, 6, 0),
+			chunk("iTXt", append([]byte("XML:com.adobe.xmp\x00\x01\x00\x00\x00"), bomb...)), pixel, end)},
 		{"chunks.png", file(ihdr(1, 1, 8, 6, 0), many, pixel, end)},
 		{"wide.png", file(ihdr(50_000_000, 1, 16, 6, 0), pixel, end)},
 		{"tall.png", file(ihdr(1, 50_000_000, 16, 6, 1), pixel, end)},
@@ -144,7 +146,8 @@ func tiffFile(next uint32, tail []byte, tags ...tag) []byte {
 func tiffs() []File {
 	const short, long = 3, 4
 	grey := func(w, h, compression uint32, more ...tag) []tag {
-		return append([]tag{{256, long, 1, w}, {257, long, 1, h}, {258, short, 1, 8}, {259, short, 1, compression}, {262, short, 1, 1}}, more...)
+		return append([]tag{{256, long, 1, w}, {257, long, 1, h}, {258, short, 1, 8}, {259, short, 1, compression},
+			{262, short, 1, 1}}, more...)
 	}
 	bomb := zeros(64 << 20)
 	at := func(tags int) uint32 { return uint32(8 + 2 + 12*tags + 4) }
@@ -153,15 +156,19 @@ func tiffs() []File {
 		return []tag{{322, long, 1, w}, {323, long, 1, h}, {324, long, 1, at(9)}, {325, long, 1, uint32(len(bomb))}}
 	}
 	return []File{
-		{"loop.tif", tiffFile(8, nil, tag{330, long, 1, 8}, tag{34665, long, 1, 8}, tag{34853, long, 1, 8}, tag{40965, long, 1, 8})},
+		{"loop.tif", tiffFile(8, nil, tag{330, long, 1, 8}, tag{34665, long, 1, 8}, tag{34853, long, 1, 8},
+			tag{40965, long, 1, 8})},
 		{"strip-bomb.tif", tiffFile(0, bomb, grey(16, 16, 8, strip...)...)},
 		{"tile-bomb.tif", tiffFile(0, bomb, grey(16, 16, 8, tile(1024, 1024)...)...)},
 		{"large-tile-bomb.tif", tiffFile(0, bomb, grey(16, 16, 8, tile(65536, 65536)...)...)},
 		{"tile-zero.tif", tiffFile(0, bomb[:64], grey(16, 16, 8, tile(0, 0)...)...)},
-		{"strips.tif", tiffFile(0, nil, grey(7000, 7000, 1, tag{273, long, 1 << 30, 8}, tag{278, long, 1, 1}, tag{279, long, 1 << 30, 8})...)},
+		{"strips.tif", tiffFile(0, nil,
+			grey(7000, 7000, 1, tag{273, long, 1 << 30, 8}, tag{278, long, 1, 1}, tag{279, long, 1 << 30, 8})...)},
 		{"palette.tif", tiffFile(0, nil, append(grey(16, 16, 1, strip...), tag{320, short, 1 << 31, 8})...)},
-		{"square.tif", tiffFile(0, bomb[:64], grey(7000, 7000, 8, tag{273, long, 1, at(8)}, tag{278, long, 1, 7000}, tag{279, long, 1, 64})...)},
-		{"fax.tif", tiffFile(0, make([]byte, 1<<16), grey(7000, 7000, 4, tag{273, long, 1, at(8)}, tag{278, long, 1, 7000}, tag{279, long, 1, 1 << 16})...)},
+		{"square.tif", tiffFile(0, bomb[:64],
+			grey(7000, 7000, 8, tag{273, long, 1, at(8)}, tag{278, long, 1, 7000}, tag{279, long, 1, 64})...)},
+		{"fax.tif", tiffFile(0, make([]byte, 1<<16),
+			grey(7000, 7000, 4, tag{273, long, 1, at(8)}, tag{278, long, 1, 7000}, tag{279, long, 1, 1 << 16})...)},
 		{"no-tags.tif", tiffFile(0, nil)},
 		{"far.tif", []byte("II*\x00\xff\xff\xff\xff")},
 	}
@@ -170,7 +177,8 @@ func tiffs() []File {
 func others() []File {
 	frame := []byte(",\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00")
 	gif := append([]byte("GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff"), bytes.Repeat(frame, 50000)...)
-	outside := append([]byte("GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff"), ",\x00\x00\x00\x00\xff\xff\xff\xff\x00\x02\x02D\x01\x00;"...)
+	outside := append([]byte("GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff"),
+		",\x00\x00\x00\x00\xff\xff\xff\xff\x00\x02\x02D\x01\x00;"...)
 	bmp := func(w, h uint32, bits byte) []byte {
 		b := append([]byte("BM\x00\x00\x00\x00\x00\x00\x00\x00\x36\x00\x00\x00\x28\x00\x00\x00"), make([]byte, 36)...)
 		binary.LittleEndian.PutUint32(b[18:], w)
@@ -179,7 +187,8 @@ func others() []File {
 		return b
 	}
 	vp8x := func(inner string) []byte { // a small canvas around a large picture
-		return append([]byte("RIFF\xff\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00\x00\x00\x00\x00\x07\x00\x00\x07\x00\x00"), inner...)
+		return append([]byte("RIFF\xff\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00\x00\x00\x00\x00\x07\x00\x00\x07\x00\x00"),
+			inner...)
 	}
 	var markers []byte
 	for range 20000 {

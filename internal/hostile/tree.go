@@ -15,9 +15,12 @@ import (
 // names mean something to a shell, a terminal, a browser, a spreadsheet or a
 // path, or are no UTF-8.
 var names = []string{
-	"line\nbreak.jpg", "tab\tand\rreturn.jpg", "bell\a and \x1b[31mred.jpg", "\u202egpj.exe.jpg", "<script>alert(1)<script>.jpg",
-	"=HYPERLINK(\"x\")&\"\".jpg", "+1+1.jpg", "-o.jpg", "@SUM(1).jpg", "--help.png", "quote\"s, and 'commas'.jpg", "$(reboot).jpg", "`id`.png",
-	"%00%2e%2e.jpg", "jpg..jpg", " leading space.jpg", "trailing space .jpg ", "e\u0301 and é.jpg", "not\xff\xfeutf8.jpg", "zero\u200bwidth.jpg", "🐜.jpg",
+	"line\nbreak.jpg", "tab\tand\rreturn.jpg", "bell\a and \x1b[31mred.jpg", "\u202egpj.exe.jpg",
+	"<script>alert(1)<script>.jpg",
+	"=HYPERLINK(\"x\")&\"\".jpg", "+1+1.jpg", "-o.jpg", "@SUM(1).jpg", "--help.png", "quote\"s, and 'commas'.jpg",
+	"$(reboot).jpg", "`id`.png",
+	"%00%2e%2e.jpg", "jpg..jpg", " leading space.jpg", "trailing space .jpg ", "e\u0301 and é.jpg", "not\xff\xfeutf8.jpg",
+	"zero\u200bwidth.jpg", "🐜.jpg",
 	strings.Repeat("n", 240) + ".jpg", "NUL.jpg", "a;b.jpg", "semi\\colon.jpg", "#hash?.jpg", "percent%s%d%n.jpg",
 }
 
@@ -54,7 +57,8 @@ func WriteTree(dir string, folders []string, files []File, sound []byte) ([]stri
 	link("self.jpg", filepath.Join(first, "self.jpg"), true)
 	link("/etc/passwd", filepath.Join(first, "passwd.jpg"), true)
 	link("/dev/zero", filepath.Join(first, "endless.jpg"), false)
-	errs = append(errs, os.Mkdir(filepath.Join(dir, first, "folder.jpg"), 0o777), syscall.Mkfifo(filepath.Join(dir, first, "pipe.jpg"), 0o666))
+	errs = append(errs, os.Mkdir(filepath.Join(dir, first, "folder.jpg"), 0o777),
+		syscall.Mkfifo(filepath.Join(dir, first, "pipe.jpg"), 0o666))
 	slices.Sort(paths)
 	return paths, errors.Join(errs...)
 }

@@ -53,7 +53,8 @@ func (t Trial) Run(files []File, sound []byte) (Result, error) {
 	if t.Size > 0 {
 		body = append(body, "--size", fmt.Sprint(t.Size))
 	}
-	if out, _, _, err := t.call(append([]string{"train", t.Train, "--run", run, "--epochs", "1", "--no-report"}, body...)...); err != nil {
+	if out, _, _, err := t.call(append([]string{"train", t.Train, "--run", run, "--epochs", "1", "--no-report"},
+		body...)...); err != nil {
 		return r, fmt.Errorf("hostile: train: %w\n%s", err, out)
 	}
 	table := filepath.Join(t.Dir, "scores.jsonl")

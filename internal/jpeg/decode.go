@@ -167,7 +167,8 @@ func (d *decoder) planes() ([]Plane, error) {
 			return nil, Format("a component without a scan or a quantisation table")
 		}
 		rows := len(p.coefficients) / 64 / p.wide
-		o := Plane{Pix: make([]uint8, 64*p.wide*rows), Stride: 8 * p.wide, Width: p.width, Height: p.height, H: d.hmax / p.h, V: d.vmax / p.v}
+		o := Plane{Pix: make([]uint8, 64*p.wide*rows), Stride: 8 * p.wide, Width: p.width, Height: p.height, H: d.hmax / p.h,
+			V: d.vmax / p.v}
 		for y := range rows {
 			if err := d.ctx.Err(); err != nil {
 				return nil, err

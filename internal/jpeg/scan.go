@@ -68,7 +68,8 @@ func (s *scan) mode(progressive bool, b []byte) error {
 	switch {
 	case !progressive:
 		s.decode, s.from, s.to, s.high, s.lo = (*scan).sequential, 0, 63, 0, 0
-	case s.from > s.to || s.to > 63 || s.from == 0 && s.to != 0 || s.from > 0 && len(s.parts) > 1 || s.high != 0 && s.high != s.lo+1 || s.lo > 13:
+	case s.from > s.to || s.to > 63 || s.from == 0 && s.to != 0 || s.from > 0 && len(s.parts) > 1 ||
+		s.high != 0 && s.high != s.lo+1 || s.lo > 13:
 		return Format("progressive scan")
 	case s.from == 0 && s.high == 0:
 		s.decode, ac = (*scan).firstDC, false

@@ -57,9 +57,11 @@ func trainShared(t *testing.T, dir, run string, m runs.Machine) {
 		}
 	}
 	TrainOn(t, run, runs.Config{
-		Data: runs.DataConfig{Path: filepath.Join(dir, "data"), MaxBad: .1}, Body: runs.BodyConfig{Name: "seed:resnet18:7", Precision: "float32"},
+		Data:   runs.DataConfig{Path: filepath.Join(dir, "data"), MaxBad: .1},
+		Body:   runs.BodyConfig{Name: "seed:resnet18:7", Precision: "float32"},
 		Images: runs.Images{Size: 64, Augment: "none", MaxZoom: 1.1, Crop: "random"}, Machine: m,
-		Train: runs.Training{BatchSize: 16, LR: .01, Schedule: "constant", Epochs: 2, Momentum: .9, Optimiser: "sgd", Hidden: "32", Dropout: ".25,.5"},
+		Train: runs.Training{BatchSize: 16, LR: .01, Schedule: "constant", Epochs: 2, Momentum: .9, Optimiser: "sgd",
+			Hidden: "32", Dropout: ".25,.5"},
 	})
 }
 

@@ -121,7 +121,8 @@ func sorted(modules map[string]*Module) ([]Module, error) {
 	var bad error
 	for _, m := range modules {
 		if len(m.IDs()) == 0 {
-			bad = errors.Join(bad, fmt.Errorf("licences: %s %s: no licence that is known among its %d files; look at it and add its sentence", m.Path, m.Version, len(m.Files)))
+			bad = errors.Join(bad, fmt.Errorf("licences: %s %s: no licence that is known among its %d files; look at it and "+
+				"add its sentence", m.Path, m.Version, len(m.Files)))
 		}
 		list = append(list, *m)
 	}

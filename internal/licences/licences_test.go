@@ -17,7 +17,8 @@ func TestLinkedModules(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]string{
-		"github.com/yalue/onnxruntime_go": "MIT", "gonum.org/v1/plot": "BSD-3-Clause", "github.com/apache/arrow-go/v18": "Apache-2.0", "github.com/nfnt/resize": "ISC",
+		"github.com/yalue/onnxruntime_go": "MIT", "gonum.org/v1/plot": "BSD-3-Clause",
+		"github.com/apache/arrow-go/v18": "Apache-2.0", "github.com/nfnt/resize": "ISC",
 	}
 	for _, m := range list {
 		if id, ok := want[m.Path]; ok && !slices.Contains(m.IDs(), id) {
@@ -37,8 +38,10 @@ func TestLinkedModules(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	for text, want := range map[string]string{
-		"Apache License\n   Version 2.0, January 2004": "Apache-2.0", "permission is hereby granted, free of\ncharge, to any person obtaining a copy": "MIT",
-		"Redistributions in binary form must reproduce the above": "BSD-2-Clause", "Copyright. All rights reserved.": "", "": "",
+		"Apache License\n   Version 2.0, January 2004": "Apache-2.0", "permission is hereby granted, free of\ncharge, to " +
+			"any person obtaining a copy": "MIT",
+		"Redistributions in binary form must reproduce the above": "BSD-2-Clause", "Copyright. All rights reserved.": "",
+		"": "",
 	} {
 		if got := Name(text); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)

@@ -26,7 +26,8 @@ type Lock struct{ file *flock.Flock }
 //
 // Errors: ErrBusy, or one that names path and says how to go on.
 func Take(path, what string, without bool) (*Lock, error) {
-	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() { // it would be made elsewhere, or wait for ever
+	// it would be made elsewhere, or wait for ever
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("lock %s: it is no plain file; remove it", path)
 	}
 	for end := time.Now().Add(moment); ; {
@@ -75,16 +76,19 @@ func (l *Lock) Close() error {
 // Unsupported reports whether err is that of a file system without locks, as
 // NFS without its lock service and Lustre without -o flock are.
 func Unsupported(err error) bool {
-	return errors.Is(err, syscall.ENOLCK) || errors.Is(err, syscall.ENOSYS) || errors.Is(err, syscall.ENOTSUP) || errors.Is(err, errors.ErrUnsupported)
+	return errors.Is(err, syscall.ENOLCK) || errors.Is(err, syscall.ENOSYS) || errors.Is(err, syscall.ENOTSUP) ||
+		errors.Is(err, errors.ErrUnsupported)
 }
 
 // Explain says what a lock that could not be taken is for and how to go on.
 func Explain(err error, path, what string) error {
 	switch {
 	case Unsupported(err):
-		return fmt.Errorf("lock %s: %w: this file system has no file locks; the lock keeps two processes from writing %s at once; use a folder on another disk, or mount this one with locks", path, err, what)
+		return fmt.Errorf("lock %s: %w: this file system has no file locks; the lock keeps two processes from writing %s "+
+			"at once; use a folder on another disk, or mount this one with locks", path, err, what)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("lock %s: %w; it keeps two processes from writing %s at once; have its owner run `chmod g+rw` on it, or delete it while nobody uses %s", path, err, what, what)
+		return fmt.Errorf("lock %s: %w; it keeps two processes from writing %s at once; have its owner run `chmod g+rw` "+
+			"on it, or delete it while nobody uses %s", path, err, what, what)
 	}
 	return fmt.Errorf("lock %s: %w", path, err)
 }

@@ -81,7 +81,8 @@ func TestErrorsSayWhatTheLockIsFor(t *testing.T) {
 // On a file system without locks one can do without, if asked for, and only there.
 func TestWithoutLocks(t *testing.T) {
 	defer func(f func(*flock.Flock) (bool, error)) { tryLock = f }(tryLock)
-	for cause, none := range map[error]bool{syscall.ENOLCK: true, syscall.ENOSYS: true, syscall.EOPNOTSUPP: true, syscall.EIO: false} {
+	for cause, none := range map[error]bool{syscall.ENOLCK: true, syscall.ENOSYS: true, syscall.EOPNOTSUPP: true,
+		syscall.EIO: false} {
 		tryLock = func(l *flock.Flock) (bool, error) {
 			return false, &os.PathError{Op: "flock", Path: l.Path(), Err: cause}
 		}

@@ -42,7 +42,8 @@ func run(dir, to string) error {
 	if err != nil {
 		return err
 	}
-	if out, err := exec.Command("go", "mod", "edit", "-module", to, filepath.Join(dir, "go.mod")).CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "mod", "edit", "-module", to,
+		filepath.Join(dir, "go.mod")).CombinedOutput(); err != nil {
 		return fmt.Errorf("go mod edit: %w: %s", err, out) // which also refuses what is no module path
 	}
 	if tools := filepath.Join(dir, "tools", "go.mod"); exists(tools) {
@@ -53,7 +54,8 @@ func run(dir, to string) error {
 	changed := 0
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
-			if err == nil && path != dir && (strings.HasPrefix(d.Name(), ".") || path == filepath.Join(dir, "bin") || path == filepath.Join(dir, "dist")) {
+			if err == nil && path != dir &&
+				(strings.HasPrefix(d.Name(), ".") || path == filepath.Join(dir, "bin") || path == filepath.Join(dir, "dist")) {
 				return filepath.SkipDir
 			}
 			return err
@@ -90,7 +92,8 @@ func modulePath(dir string) (string, error) {
 
 // rewriteFile reports whether the file at path had to change.
 func rewriteFile(path, from, to string) (bool, error) {
-	rewrite := map[string]func(string, []byte, string, string) ([]byte, error){".go": goSource, ".md": document}[filepath.Ext(path)]
+	rewrite := map[string]func(string, []byte, string, string) ([]byte, error){".go": goSource,
+		".md": document}[filepath.Ext(path)]
 	if rewrite == nil {
 		return false, nil
 	}

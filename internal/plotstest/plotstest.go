@@ -10,7 +10,8 @@ import (
 	"math"
 )
 
-var Breeds = []string{"Abyssinian", "american bulldog", "basset hound", "Staffordshire bull terrier", "Birman", "soft-coated wheaten terrier", "pug"}
+var Breeds = []string{"Abyssinian", "american bulldog", "basset hound", "Staffordshire bull terrier", "Birman",
+	"soft-coated wheaten terrier", "pug"}
 
 // Sizes make data for figures.
 func Sizes(n, around int) []int {
@@ -80,7 +81,8 @@ func Predictions(classes, n int) []plots.Prediction {
 		for c := range lp {
 			lp[c] = float32(math.Log(logits[c] / total))
 		}
-		out[i] = plots.Prediction{Path: fmt.Sprintf("valid/%s/%04d.jpg", ClassNames(classes)[label], i), Label: label, LogProbs: lp}
+		out[i] = plots.Prediction{Path: fmt.Sprintf("valid/%s/%04d.jpg", ClassNames(classes)[label], i), Label: label,
+			LogProbs: lp}
 	}
 	return out
 }
@@ -115,8 +117,9 @@ func Epochs(n int) []plots.Epoch {
 	out := make([]plots.Epoch, n)
 	for i := range out {
 		x := float64(i)
-		out[i] = plots.Epoch{Epoch: i + 1, TrainLoss: 0.25 + 0.7*math.Exp(-x/2), ValidLoss: 0.28 + 0.35*math.Exp(-x/1.2) + 0.004*x*x,
-			Accuracy: 0.94 - 0.25*math.Exp(-x/1.1), Seconds: 1.5}
+		out[i] = plots.Epoch{Epoch: i + 1, TrainLoss: 0.25 + 0.7*math.Exp(-x/2),
+			ValidLoss: 0.28 + 0.35*math.Exp(-x/1.2) + 0.004*x*x,
+			Accuracy:  0.94 - 0.25*math.Exp(-x/1.1), Seconds: 1.5}
 	}
 	return out
 }

@@ -16,7 +16,8 @@ func TestOther(t *testing.T) {
 			t.Errorf("%q: %q", data, got)
 		}
 	}
-	for _, data := range []string{"", "ORTM", "\x08\x07\x12\x07pytorch", "PK\x03\x04", "a version https://git-lfs", "x<html"} {
+	for _, data := range []string{"", "ORTM", "\x08\x07\x12\x07pytorch", "PK\x03\x04", "a version https://git-lfs",
+		"x<html"} {
 		if got := Other([]byte(data)); got != "" {
 			t.Errorf("%q: %q", data, got)
 		}

@@ -38,7 +38,8 @@ func TestFile(t *testing.T) {
 		if (err == nil) != c.ok || c.ok && string(data) != "photo" || tries != c.tries {
 			t.Errorf("%v failing %d times: %q, %v after %d tries, want %d", c.number, c.fails, data, err, tries, c.tries)
 		}
-		if failure.System(err) != (err != nil && c.tries > 1) || c.tries > 1 && err != nil && !strings.Contains(err.Error(), "in each of 3 tries") {
+		if failure.System(err) != (err != nil && c.tries > 1) ||
+			c.tries > 1 && err != nil && !strings.Contains(err.Error(), "in each of 3 tries") {
 			t.Errorf("%v", err)
 		}
 	}

@@ -77,7 +77,8 @@ func TestDrawsAreEven(t *testing.T) {
 	}
 }
 
-// want: Fisher and Yates from the end, by rng.py's draws: orders must not change, since runs are repeated by their seed.
+// want: Fisher and Yates from the end, by rng.py's draws: orders must not change, since runs are repeated by their
+// seed.
 func TestPermTwin(t *testing.T) {
 	if got, want := New(9).Perm(8), []int{5, 7, 4, 6, 2, 0, 1, 3}; !slices.Equal(got, want) {
 		t.Errorf("Perm(8) = %v, Python gives %v", got, want)

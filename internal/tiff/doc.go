@@ -39,7 +39,8 @@ type Samples struct {
 type Page struct {
 	Width, Height int
 	Orientation   int
-	JPEG          []byte // a whole JPEG file that is the picture, as raw files hold previews; no other field then but Orientation counts
+	// a whole JPEG file that is the picture, as raw files hold previews; no other field then but Orientation counts
+	JPEG []byte
 
 	data                               []byte
 	order                              binary.ByteOrder

@@ -15,10 +15,13 @@ const (
 	floating                         = 3
 )
 
-var compressions = map[int]string{2: "CCITT run lengths", 34925: "LZMA", 50001: "WebP", 50002: "JPEG XL", 34712: "JPEG 2000", 33003: "JPEG 2000",
-	34887: "LERC", 34676: "SGI LogLuv", 34677: "SGI LogLuv", 32809: "ThunderScan", 34661: "JBIG", 7: "JPEG", oldJPEG: "JPEG of the old kind"}
+var compressions = map[int]string{2: "CCITT run lengths", 34925: "LZMA", 50001: "WebP", 50002: "JPEG XL",
+	34712: "JPEG 2000", 33003: "JPEG 2000",
+	34887: "LERC", 34676: "SGI LogLuv", 34677: "SGI LogLuv", 32809: "ThunderScan", 34661: "JBIG", 7: "JPEG",
+	oldJPEG: "JPEG of the old kind"}
 
-var photometrics = map[int]string{4: "a mask", 8: "CIE L*a*b*", 9: "ICC L*a*b*", 10: "ITU L*a*b*", 32844: "LogL", 32845: "LogLuv",
+var photometrics = map[int]string{4: "a mask", 8: "CIE L*a*b*", 9: "ICC L*a*b*", 10: "ITU L*a*b*", 32844: "LogL",
+	32845: "LogLuv",
 	32803: "the sensor's own values, as raw files of cameras have", 34892: "linear raw values"}
 
 // page reads a directory. What keeps it from being decoded is in its err.
@@ -34,8 +37,10 @@ func (f *file) page(at uint64) (p *Page, next uint64, err error) {
 		}
 		return without
 	}
-	p = &Page{data: f.data, order: f.order, Width: one(256, 0), Height: one(257, 0), Orientation: one(274, 0), bits: one(258, 1), format: one(339, 1),
-		samples: one(277, 1), photometric: one(262, -1), compression: one(259, 1), planar: one(284, 1), predictor: one(317, 1), fill: one(266, 1),
+	p = &Page{data: f.data, order: f.order, Width: one(256, 0), Height: one(257, 0), Orientation: one(274, 0),
+		bits: one(258, 1), format: one(339, 1),
+		samples: one(277, 1), photometric: one(262, -1), compression: one(259, 1), planar: one(284, 1),
+		predictor: one(317, 1), fill: one(266, 1),
 		subfile: one(254, 0), mode2D: one(292, 0)&1 != 0, palette: list(320), tables: fields[347].bytes, sub: list(330)}
 	if len(p.sub) > maxPages {
 		p.sub = p.sub[:maxPages]
@@ -153,7 +158,8 @@ func (p *Page) depth() error {
 	float := p.bits == 16 || p.bits == 32 || p.bits == 64
 	deep := p.photometric == separated || p.photometric == ycbcr
 	switch {
-	case p.format == floating && float, p.format == 1 && integer, p.format == 4 && integer, p.format == 2 && (p.bits == 8 || p.bits == 16 || p.bits == 32):
+	case p.format == floating && float, p.format == 1 && integer, p.format == 4 && integer,
+		p.format == 2 && (p.bits == 8 || p.bits == 16 || p.bits == 32):
 	default:
 		return Unsupported(fmt.Sprintf("TIFF of %d bits a sample in format %d", p.bits, p.format))
 	}

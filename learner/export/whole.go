@@ -18,7 +18,8 @@ import (
 // augment.Preprocess. Resampling itself differs by rounding of the weights.
 func (e *exporter) wholeGraph(m *graph.Model) (*graph.Model, error) {
 	if err := m.RaiseOpset(); err != nil { // to the first with antialiasing
-		return nil, failure.Usage(fmt.Errorf("learner: scaling cannot be joined to the body; export without --uint8: %w", err))
+		return nil, failure.Usage(fmt.Errorf("learner: scaling cannot be joined to the body; export without --uint8: %w",
+			err))
 	}
 	b := graph.NewBuilder("finetune", m.Opset())
 	b.Input(classify.ImageInput, graph.Uint8, "batch", "height", "width", 3)

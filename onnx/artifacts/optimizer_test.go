@@ -23,7 +23,8 @@ func tiny(t *testing.T) *graph.Model {
 	for i := range w {
 		w[i] = float32(i%7-3) / 10
 	}
-	y := b.Node("Conv", "map", []string{x, b.Init("conv.weight", []int64{4, 3, 3, 3}, w)}, graph.Ints("kernel_shape", 3, 3))
+	y := b.Node("Conv", "map", []string{x, b.Init("conv.weight", []int64{4, 3, 3, 3}, w)},
+		graph.Ints("kernel_shape", 3, 3))
 	b.Output(b.Node("GlobalAveragePool", "pooled", []string{y}), graph.Float32, "N", 4, 1, 1)
 	m, err := surgery.Features(b.Model(), "map")
 	if err != nil {
@@ -151,7 +152,8 @@ func checkOptimizer(t *testing.T, dir string, m artifacts.Manifest) {
 }
 
 // update runs the optimizer model over values in place and returns the norm.
-func update(t *testing.T, dir string, m artifacts.Manifest, values map[string][]float32, scalars map[string]float64) float64 {
+func update(t *testing.T, dir string, m artifacts.Manifest, values map[string][]float32,
+	scalars map[string]float64) float64 {
 	t.Helper()
 	var in, out []string
 	var inputs, outputs []*onnx.Tensor

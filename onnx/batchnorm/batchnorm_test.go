@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-var norm = Norm{Gamma: []float32{2, -.5}, Beta: []float32{1, 3}, Mean: []float32{.25, -4}, Variance: []float32{4, 1e-6}, Epsilon: Epsilon}
+var norm = Norm{Gamma: []float32{2, -.5}, Beta: []float32{1, 3}, Mean: []float32{.25, -4}, Variance: []float32{4, 1e-6},
+	Epsilon: Epsilon}
 
 // normed is what n makes of a value of channel c.
 func normed(n Norm, c int, x float64) float64 {

@@ -220,7 +220,8 @@ func (n *net) classifier(name, x string, channels int64) {
 	x = n.b.Node("GlobalAveragePool", "avgpool", []string{x})
 	x = n.b.Node("Flatten", "flatten", []string{x}, graph.Int("axis", 1))
 	_, weight := n.state[name+".weight"]
-	if _, bias := n.state[name+".bias"]; len(n.state) > 0 && !weight && !bias { // weights kept as a body, whose end is its features
+	// weights kept as a body, whose end is its features
+	if _, bias := n.state[name+".bias"]; len(n.state) > 0 && !weight && !bias {
 		n.b.Output(x, graph.Float32, "N", channels)
 		return
 	}

@@ -30,7 +30,8 @@ func TestParameterCounts(t *testing.T) {
 			}
 		}
 		if numbers != want.numbers || int64(len(params)) != want.tensors {
-			t.Errorf("%s: %d numbers in %d tensors, the reference has %d in %d", name, numbers, len(params), want.numbers, want.tensors)
+			t.Errorf("%s: %d numbers in %d tensors, the reference has %d in %d", name, numbers, len(params), want.numbers,
+				want.tensors)
 		}
 	}
 }
@@ -69,7 +70,8 @@ func TestGroupBoundaries(t *testing.T) {
 		network, parameter string
 		want               int
 	}{
-		{"resnet34", "layer2.3.bn2.bias", 0}, {"resnet34", "layer3.0.downsample.0.weight", 1}, {"resnet34", "fc.weight", 2}, {"resnet34", "layer33", -1},
+		{"resnet34", "layer2.3.bn2.bias", 0}, {"resnet34", "layer3.0.downsample.0.weight", 1}, {"resnet34", "fc.weight", 2},
+		{"resnet34", "layer33", -1},
 		{"efficientnet-lite0", "_blocks.4._bn2.weight", 0}, {"efficientnet-lite0", "_blocks.5._expand_conv.weight", 1},
 		{"efficientnet-lite0", "_conv_head.weight", 1}, {"efficientnet-lite0", "relu6.max", -1},
 	} {
@@ -143,7 +145,8 @@ func TestRoundFilters(t *testing.T) {
 		filters int64
 		width   float64
 		want    int64
-	}{{16, 1.1, 16}, {24, 1.1, 24}, {40, 1.1, 48}, {80, 1.1, 88}, {112, 1.1, 120}, {192, 1.1, 208}, {320, 1.1, 352}, {24, 1.8, 40}, {4, 1, 8}} {
+	}{{16, 1.1, 16}, {24, 1.1, 24}, {40, 1.1, 48}, {80, 1.1, 88}, {112, 1.1, 120}, {192, 1.1, 208}, {320, 1.1, 352}, {24,
+		1.8, 40}, {4, 1, 8}} {
 		if got := roundFilters(tt.filters, tt.width); got != tt.want {
 			t.Errorf("roundFilters(%d, %g) = %d, the reference gives %d", tt.filters, tt.width, got, tt.want)
 		}

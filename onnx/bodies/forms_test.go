@@ -19,7 +19,8 @@ func TestFormsOfStateDicts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		bare := slices.DeleteFunc(slices.Clone(plain), func(w weights.Tensor) bool { return strings.HasPrefix(strings.TrimPrefix(w.Name, "_"), "fc.") })
+		bare := slices.DeleteFunc(slices.Clone(plain),
+			func(w weights.Tensor) bool { return strings.HasPrefix(strings.TrimPrefix(w.Name, "_"), "fc.") })
 		if len(bare) != len(plain)-2 {
 			t.Fatalf("%s: %d of %d tensors without the classifier", name, len(bare), len(plain))
 		}
@@ -47,7 +48,8 @@ func TestFormsOfStateDicts(t *testing.T) {
 		}
 		want := features(m, spec.Cut)
 		for form, state := range map[string][]weights.Tensor{
-			"without a classifier": bare, "prefixed": under("resnet.", plain), "prefixed twice": under("backbone.encoder.", bare),
+			"without a classifier": bare, "prefixed": under("resnet.", plain),
+			"prefixed twice": under("backbone.encoder.", bare),
 		} {
 			m, s, err := Build(name, state)
 			if err != nil {
@@ -62,7 +64,8 @@ func TestFormsOfStateDicts(t *testing.T) {
 			}
 		}
 		for form, state := range map[string][]weights.Tensor{
-			"half a classifier": plain[:len(plain)-1], "no layers": bare[:1], "nothing": nil, "two prefixes": append(under("a.", bare[:9]), under("b.", bare[9:])...),
+			"half a classifier": plain[:len(plain)-1], "no layers": bare[:1], "nothing": nil,
+			"two prefixes": append(under("a.", bare[:9]), under("b.", bare[9:])...),
 		} {
 			if _, _, err := Build(name, state); err == nil || !strings.Contains(err.Error(), "missing") {
 				t.Errorf("%s, %s: %v", name, form, err)

@@ -12,23 +12,28 @@ import (
 // A network whose pixels are not float32 is refused with how to get one that is.
 func TestBodiesOfOtherInputs(t *testing.T) {
 	for elem, want := range map[int32]string{
-		graph.Float16: "is of type FLOAT16; a body takes FLOAT: export the network in float32; --body-precision float16 then computes in 16 bits",
+		graph.Float16: "is of type FLOAT16; a body takes FLOAT: export the network in float32; --body-precision float16 " +
+			"then computes in 16 bits",
 		graph.Float64: "is of type DOUBLE; a body takes FLOAT: export the network in float32",
-		graph.Uint8:   "is of type UINT8; a body takes FLOAT: export it with an input of FLOAT, and where it expects 0 to 255 add --mean",
+		graph.Uint8: "is of type UINT8; a body takes FLOAT: export it with an input of FLOAT, and where it expects 0 to " +
+			"255 add --mean",
 	} {
 		b := graph.NewBuilder("other", 17)
 		x := b.Input("image", elem, "N", 3, 32, 32)
 		y := b.Node("Cast", "cast", []string{x}, graph.Int("to", int64(graph.Float32)))
 		y = b.Node("Conv", "conv", []string{y, b.Init("w", []int64{4, 3, 3, 3}, make([]float32, 108))})
-		y = b.Node("Flatten", "flat", []string{b.Node("GlobalAveragePool", "pool", []string{b.Node("Relu", "relu", []string{y})})})
+		y = b.Node("Flatten", "flat",
+			[]string{b.Node("GlobalAveragePool", "pool", []string{b.Node("Relu", "relu", []string{y})})})
 		b.Output(y, graph.Float32, "N", 4)
 		path := filepath.Join(t.TempDir(), "other.onnx")
 		if err := b.Model().Write(path); err != nil {
 			t.Fatal(err)
 		}
-		for _, o := range []Override{{}, {Size: 32, Mean: []float32{0, 0, 0}, Std: []float32{1, 1, 1}}} { // first of all, whatever else is said
+		// first of all, whatever else is said
+		for _, o := range []Override{{}, {Size: 32, Mean: []float32{0, 0, 0}, Std: []float32{1, 1, 1}}} {
 			_, err := Resolve(path, o)
-			if err == nil || failure.KindOf(err) != failure.UsageKind || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), want) {
+			if err == nil || failure.KindOf(err) != failure.UsageKind || !strings.Contains(err.Error(), path) ||
+				!strings.Contains(err.Error(), want) {
 				t.Errorf("%v, want %q", err, want)
 			}
 		}
@@ -42,7 +47,8 @@ func TestBodiesInTrainingMode(t *testing.T) {
 		x := b.Input("image", graph.Float32, "N", 3, 32, 32)
 		y := b.Node("Conv", "conv", []string{x, b.Init("w", []int64{4, 3, 3, 3}, make([]float32, 108))})
 		four := func(name string) string { return b.Init(name, []int64{4}, []float32{1, 1, 1, 1}) }
-		b.NodeN("BatchNormalization", []string{y, four("scale"), four("bias"), four("mean"), four("variance")}, []string{"normal", "m", "v"}[:1+2*train], graph.Int("training_mode", train))
+		b.NodeN("BatchNormalization", []string{y, four("scale"), four("bias"), four("mean"), four("variance")},
+			[]string{"normal", "m", "v"}[:1+2*train], graph.Int("training_mode", train))
 		y = b.Node("Relu", "relu", []string{"normal"})
 		y = b.Node("Flatten", "flat", []string{b.Node("GlobalAveragePool", "pool", []string{y})})
 		b.Output(y, graph.Float32, "N", 4)
@@ -52,7 +58,9 @@ func TestBodiesInTrainingMode(t *testing.T) {
 		}
 		for _, cut := range []string{"", "relu"} {
 			_, err := Resolve(path, Override{Size: 32, Mean: []float32{0, 0, 0}, Std: []float32{1, 1, 1}, Cut: cut})
-			if train == 0 && err != nil || train == 1 && (failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), "export it in inference mode")) {
+			if train == 0 && err != nil ||
+				train == 1 && (failure.KindOf(err) != failure.DataKind ||
+					!strings.Contains(err.Error(), "export it in inference mode")) {
 				t.Errorf("training_mode %d, cut %q: %v", train, cut, err)
 			}
 		}

@@ -91,7 +91,8 @@ func near(t *testing.T, what string, got, want []float32) {
 		}
 	}
 	if !(worst <= tol*scale) {
-		t.Errorf("%s[%d] = %v, PyTorch gives %v (off by %.2g of the largest, tolerance %g)", what, at, got[at], want[at], worst/scale, tol)
+		t.Errorf("%s[%d] = %v, PyTorch gives %v (off by %.2g of the largest, tolerance %g)", what, at, got[at], want[at],
+			worst/scale, tol)
 	}
 }
 

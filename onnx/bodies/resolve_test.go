@@ -41,7 +41,8 @@ func install(t *testing.T, name, file string, seed uint64) string {
 func TestDefaultBody(t *testing.T) {
 	t.Setenv("FINETUNE_HOME", t.TempDir())
 	pin(t, "")
-	if _, err := Resolve("", Override{}); !errors.Is(err, ErrNotInstalled) || !strings.Contains(err.Error(), "finetune fetch efficientnet-lite0") {
+	if _, err := Resolve("", Override{}); !errors.Is(err, ErrNotInstalled) ||
+		!strings.Contains(err.Error(), "finetune fetch efficientnet-lite0") {
 		t.Errorf("nothing installed: %v", err)
 	}
 	install(t, "efficientnet-lite0", "efficientnet-lite0.pth", 1) // the content tells the format
@@ -120,7 +121,8 @@ func TestImportedBodyResolvesByFile(t *testing.T) {
 	if spec.Size != 240 || spec.Channels != 1280 || spec.Licence != "Apache-2.0" || len(spec.Weights) != 64 {
 		t.Errorf("spec %+v", spec)
 	}
-	if b, err = Resolve(out, Override{Size: 160, Mean: []float32{0, 0, 0}}); err != nil || b.Spec.Size != 160 || b.Spec.Mean != [3]float32{} || b.Spec.Std != spec.Std {
+	if b, err = Resolve(out, Override{Size: 160, Mean: []float32{0, 0, 0}}); err != nil || b.Spec.Size != 160 ||
+		b.Spec.Mean != [3]float32{} || b.Spec.Std != spec.Std {
 		t.Errorf("overridden: %+v, %v", b.Spec, err)
 	}
 	data, err := os.ReadFile(out)
@@ -131,10 +133,12 @@ func TestImportedBodyResolvesByFile(t *testing.T) {
 	if err := os.WriteFile(out, data, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Resolve(out, Override{}); err == nil || failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), SpecPath(out)) {
+	if _, err := Resolve(out, Override{}); err == nil || failure.KindOf(err) != failure.DataKind ||
+		!strings.Contains(err.Error(), SpecPath(out)) {
 		t.Errorf("changed file: %v", err)
 	}
-	if _, err := Import("resnet18", file, out); err == nil || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), "missing conv1.weight") {
+	if _, err := Import("resnet18", file, out); err == nil || !strings.Contains(err.Error(), file) ||
+		!strings.Contains(err.Error(), "missing conv1.weight") {
 		t.Errorf("weights of another network: %v", err)
 	}
 }
@@ -156,7 +160,8 @@ func foreign(t *testing.T, nhwc bool, batch, size any) string {
 			w[j] = float32(j%7)/7 - 0.4
 		}
 		name := string(rune('a' + i))
-		x = b.Node("Conv", name, []string{x, b.Init(name+".w", []int64{4, in, 3, 3}, w)}, graph.Ints("strides", 2, 2), graph.Ints("pads", 1, 1, 1, 1))
+		x = b.Node("Conv", name, []string{x, b.Init(name+".w", []int64{4, in, 3, 3}, w)}, graph.Ints("strides", 2, 2),
+			graph.Ints("pads", 1, 1, 1, 1))
 	}
 	x = b.Node("Relu", "last", []string{x})
 	x = b.Node("Flatten", "flat", []string{b.Node("GlobalAveragePool", "pool", []string{x})})
@@ -181,8 +186,10 @@ func TestForeignBodyMustBeDescribed(t *testing.T) {
 		{"no std", open, Override{Size: 32, Mean: described.Mean}, "add --std R,G,B ("},
 		{"one number", open, Override{Size: 32, Mean: []float32{0.5}, Std: described.Std}, "--mean has 1"},
 		{"zero std", open, Override{Size: 32, Mean: described.Mean, Std: []float32{1, 1, 0}}, "above 0"},
-		{"wrong layout", open, Override{Size: 32, Mean: described.Mean, Std: described.Std, Layout: "NHWC"}, "is NCHW, not NHWC"},
-		{"unknown layout", open, Override{Size: 32, Mean: described.Mean, Std: described.Std, Layout: "CHWN"}, `layout "CHWN"`},
+		{"wrong layout", open, Override{Size: 32, Mean: described.Mean, Std: described.Std, Layout: "NHWC"},
+			"is NCHW, not NHWC"},
+		{"unknown layout", open, Override{Size: 32, Mean: described.Mean, Std: described.Std, Layout: "CHWN"},
+			`layout "CHWN"`},
 		{"wrong size", fixed, Override{Size: 64, Mean: described.Mean, Std: described.Std}, "32x32, not 64"},
 		{"absent", filepath.Join(t.TempDir(), "none.onnx"), described, "none.onnx"},
 		{"weights", "w.pth", Override{}, "finetune import"},
@@ -237,7 +244,8 @@ func TestTiedTensorsHaveGroups(t *testing.T) {
 			n.Input[1] = "d.tied"
 		}
 	}
-	tie := &onnxpb.NodeProto{Name: proto.String("tie"), OpType: proto.String("Identity"), Input: []string{"c.w"}, Output: []string{"d.tied"}}
+	tie := &onnxpb.NodeProto{Name: proto.String("tie"), OpType: proto.String("Identity"), Input: []string{"c.w"},
+		Output: []string{"d.tied"}}
 	m.Graph.Node = append([]*onnxpb.NodeProto{tie}, m.Graph.Node...)
 	path := filepath.Join(t.TempDir(), "tied.onnx")
 	if err := m.Write(path); err != nil {
@@ -302,7 +310,8 @@ func TestSpecErrors(t *testing.T) {
 		if err := os.WriteFile(path, []byte(tt.text), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := ReadSpec(path); err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), path) {
+		if _, err := ReadSpec(path); err == nil || !strings.Contains(err.Error(), tt.want) ||
+			!strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v, want an error with %q", tt.text, err, tt.want)
 		}
 	}

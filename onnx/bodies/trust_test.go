@@ -46,7 +46,8 @@ func TestDamagedWeightsAreNotUsed(t *testing.T) {
 	flip(t, file)
 	refused := func(what string, err error) {
 		t.Helper()
-		if err == nil || failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), "finetune fetch "+name) {
+		if err == nil || failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), file) ||
+			!strings.Contains(err.Error(), "finetune fetch "+name) {
 			t.Errorf("%s: %v, want bad data that names %s and the command that mends it", what, err, file)
 		}
 	}
@@ -123,14 +124,16 @@ func TestDescriptionWithoutItsChecksumIsMadeAnew(t *testing.T) {
 func TestDigestInAFileName(t *testing.T) {
 	t.Setenv("FINETUNE_HOME", t.TempDir())
 	file := install(t, "efficientnet-lite1", "mine-00000000.pth", 1)
-	if _, err := Import("efficientnet-lite1", file, filepath.Join(t.TempDir(), "b.onnx")); err == nil || !strings.Contains(err.Error(), "its name says 00000000") {
+	if _, err := Import("efficientnet-lite1", file, filepath.Join(t.TempDir(), "b.onnx")); err == nil ||
+		!strings.Contains(err.Error(), "its name says 00000000") {
 		t.Errorf("a name with another digest: %v", err)
 	}
 	sum, err := digest.File(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, own := range []string{"mine-" + sum[:8] + ".pth", "efficientnet-lite1.pth"} { // the latter in a folder of one's own
+	// the latter in a folder of one's own
+	for _, own := range []string{"mine-" + sum[:8] + ".pth", "efficientnet-lite1.pth"} {
 		path := filepath.Join(t.TempDir(), own)
 		if err := os.Link(file, path); err != nil {
 			t.Skip(err)
@@ -143,7 +146,8 @@ func TestDigestInAFileName(t *testing.T) {
 
 func TestReadOnlyFolderSaysWhatHelps(t *testing.T) {
 	for _, cause := range []error{os.ErrPermission, syscall.EROFS} {
-		if err := beforehand("resnet34", cause); !strings.Contains(err.Error(), "finetune fetch resnet34") || !errors.Is(err, cause) {
+		if err := beforehand("resnet34", cause); !strings.Contains(err.Error(), "finetune fetch resnet34") ||
+			!errors.Is(err, cause) {
 			t.Errorf("%v: %v", cause, err)
 		}
 	}

@@ -49,7 +49,8 @@ func TestDropout(t *testing.T) {
 			var rates []float32
 			for _, k := range g.Masks {
 				rates = append(rates, k.Rate)
-				if !slices.Equal(k.Shape, []int64{-1, 4}) || !slices.ContainsFunc(g.Model.Inputs(), func(in graph.Input) bool { return in.Name == k.Name }) {
+				if !slices.Equal(k.Shape, []int64{-1, 4}) ||
+					!slices.ContainsFunc(g.Model.Inputs(), func(in graph.Input) bool { return in.Name == k.Name }) {
 					t.Errorf("mask %s of shape %v is no input for rows of 4", k.Name, k.Shape)
 				}
 			}
@@ -64,7 +65,9 @@ func TestDropout(t *testing.T) {
 func TestMaskIsMultiplied(t *testing.T) {
 	onnxtest.Start(t)
 	m := newMaker("mask")
-	m.Output(m.Node("ReduceSum", "loss", []string{m.op("Dropout", m.op("Mul", m.batch("rows", 4), m.Init("s", []int64{4}, []float32{1, 1, 1, 1})))}, i("keepdims", 1)), graph.Float32, 1, 1)
+	m.Output(m.Node("ReduceSum", "loss",
+		[]string{m.op("Dropout", m.op("Mul", m.batch("rows", 4), m.Init("s", []int64{4}, []float32{1, 1, 1, 1})))},
+		i("keepdims", 1)), graph.Float32, 1, 1)
 	model := m.Model()
 	g, err := gradient.Build(model, "loss", gradient.Options{Trainable: []string{"s"}})
 	if err != nil {
@@ -95,7 +98,9 @@ func TestRunningStatistics(t *testing.T) {
 	} {
 		m := newMaker("statistics")
 		x := m.op("Mul", m.batch("rows", 1), m.Init("s", []int64{1}, []float32{1}))
-		y := m.Node("BatchNormalization", "", []string{x, m.p("ga", 1), m.p("be", 1), m.Init("mean", []int64{1}, []float32{10}), m.Init("variance", []int64{1}, []float32{5})}, c.attrs...)
+		y := m.Node("BatchNormalization", "",
+			[]string{x, m.p("ga", 1), m.p("be", 1), m.Init("mean", []int64{1}, []float32{10}),
+				m.Init("variance", []int64{1}, []float32{5})}, c.attrs...)
 		model := m.weighed(y)
 		g, err := gradient.Build(model, "loss", gradient.Options{Trainable: m.params, StatMomentum: c.momentum})
 		if err != nil {
@@ -109,7 +114,8 @@ func TestRunningStatistics(t *testing.T) {
 				t.Errorf("%s: %s is %v, want %g", name, name, got[name], want)
 			}
 		}
-		if len(g.Stats) != 2 || g.Stats[0].Name != "mean" || g.Stats[1].Next != "next.variance" || !slices.Equal(g.Stats[1].Shape, []int64{1}) {
+		if len(g.Stats) != 2 || g.Stats[0].Name != "mean" || g.Stats[1].Next != "next.variance" ||
+			!slices.Equal(g.Stats[1].Shape, []int64{1}) {
 			t.Errorf("%s: statistics %v", name, g.Stats)
 		}
 	}
@@ -167,7 +173,8 @@ func TestLossInputs(t *testing.T) {
 		for _, v := range with.Inputs() {
 			got = append(got, fmt.Sprint(v.Name, v.Shape, v.Type))
 		}
-		if want := []string{"rows[-1 4]FLOAT", "class_weights[3]FLOAT", "label_smoothing[]FLOAT", "loss_scale[]FLOAT", c.labels}; !slices.Equal(got, want) {
+		if want := []string{"rows[-1 4]FLOAT", "class_weights[3]FLOAT", "label_smoothing[]FLOAT", "loss_scale[]FLOAT",
+			c.labels}; !slices.Equal(got, want) {
 			t.Errorf("%s: inputs %v, want %v", name, got, want)
 		}
 		got = nil
@@ -184,7 +191,8 @@ func TestLossInputs(t *testing.T) {
 		for _, v := range with.Graph.ValueInfo {
 			said[v.GetName()] = []int64{}
 			for _, d := range v.GetType().GetTensorType().GetShape().GetDim() {
-				said[v.GetName()] = append(said[v.GetName()], map[bool]int64{true: -1, false: d.GetDimValue()}[d.GetDimParam() != ""])
+				said[v.GetName()] = append(said[v.GetName()],
+					map[bool]int64{true: -1, false: d.GetDimValue()}[d.GetDimParam() != ""])
 			}
 		}
 		said["logits"] = []int64{-1, 3}
@@ -203,7 +211,8 @@ func TestLossInputs(t *testing.T) {
 			m := newMaker(name)
 			m.Output(m.Node("Identity", "y", []string{build(m)}), graph.Float32)
 			_, err := c.with(m.Model(), "y")
-			if err == nil || failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), "a loss needs [batch, classes]") {
+			if err == nil || failure.KindOf(err) != failure.DataKind ||
+				!strings.Contains(err.Error(), "a loss needs [batch, classes]") {
 				t.Errorf("%s of %s: %v", name, what, err)
 			}
 		}
@@ -254,7 +263,8 @@ func TestRuleOfTheWrongShape(t *testing.T) {
 	gradient.Rules()[ceil] = gradient.ScalarRule
 	defer delete(gradient.Rules(), ceil)
 	_, err := differentiate(17, gradient.Options{}, func(m *maker) string { return m.op("Ceil", m.p("x", 2, 3)) })
-	if err == nil || !strings.Contains(err.Error(), `operator Ceil`) || !strings.Contains(err.Error(), `input "x" of shape [2 3] a derivative of shape []`) {
+	if err == nil || !strings.Contains(err.Error(), `operator Ceil`) ||
+		!strings.Contains(err.Error(), `input "x" of shape [2 3] a derivative of shape []`) {
 		t.Errorf("%v", err)
 	}
 }

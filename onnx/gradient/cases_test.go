@@ -74,10 +74,19 @@ var (
 )
 
 var cases = map[string]func(m *maker) string{
-	"conv":                         func(m *maker) string { return m.op("Conv", m.x(), m.w(), m.p("b", 16), p1) },
-	"conv strided, asymmetric":     func(m *maker) string { return m.conv(m.x(), m.w(), ints("strides", 2, 2), ints("pads", 0, 1, 1, 2)) },
-	"conv strided, rows left over": func(m *maker) string { return m.conv(m.p("x", 2, 16, 8, 8), m.w(), ints("strides", 3, 2)) },
-	"conv dilated":                 func(m *maker) string { return m.conv(m.x(), m.w(), ints("dilations", 2, 2), ints("pads", 2, 2, 1, 2)) },
+	"conv": func(m *maker) string { return m.op("Conv", m.x(), m.w(), m.p("b", 16), p1) },
+	"conv strided, asymmetric": func(m *maker) string {
+		return m.conv(m.x(), m.w(), ints("strides", 2, 2),
+			ints("pads", 0, 1, 1, 2))
+	},
+	"conv strided, rows left over": func(m *maker) string {
+		return m.conv(m.p("x", 2, 16, 8, 8), m.w(),
+			ints("strides", 3, 2))
+	},
+	"conv dilated": func(m *maker) string {
+		return m.conv(m.x(), m.w(), ints("dilations", 2, 2),
+			ints("pads", 2, 2, 1, 2))
+	},
 	"conv strided and dilated": func(m *maker) string {
 		return m.conv(m.p("x", 2, 16, 9, 9), m.w(), ints("strides", 2, 2), ints("dilations", 2, 2), ints("pads", 2, 1, 2, 2))
 	},
@@ -85,29 +94,41 @@ var cases = map[string]func(m *maker) string{
 	"conv grouped, strided": func(m *maker) string {
 		return m.conv(m.x(), m.p("w", 32, 8, 3, 3), i("group", 2), p1, ints("strides", 2, 2))
 	},
-	"conv pointwise":          func(m *maker) string { return m.conv(m.x(), m.p("w", 32, 16, 1, 1)) },
-	"conv pointwise, strided": func(m *maker) string { return m.conv(m.x(), m.p("w", 32, 16, 1, 1), ints("strides", 2, 2)) },
+	"conv pointwise": func(m *maker) string { return m.conv(m.x(), m.p("w", 32, 16, 1, 1)) },
+	"conv pointwise, strided": func(m *maker) string {
+		return m.conv(m.x(), m.p("w", 32, 16, 1, 1),
+			ints("strides", 2, 2))
+	},
 	"conv from 3 channels": func(m *maker) string {
 		return m.conv(m.p("x", 2, 3, 13, 12), m.p("w", 16, 3, 7, 7), ints("strides", 2, 2), ints("pads", 3, 3, 3, 3))
 	},
 	"conv to 5 channels": func(m *maker) string { return m.conv(m.x(), m.p("w", 5, 16, 3, 3), p1) },
 	"conv depthwise":     func(m *maker) string { return m.conv(m.x(), m.p("w", 16, 1, 3, 3), i("group", 16), p1) },
 	"conv depthwise, strided, asymmetric": func(m *maker) string {
-		return m.conv(m.p("x", 2, 16, 8, 8), m.p("w", 16, 1, 5, 5), i("group", 16), ints("strides", 2, 2), ints("pads", 1, 1, 2, 2))
+		return m.conv(m.p("x", 2, 16, 8, 8), m.p("w", 16, 1, 5, 5), i("group", 16), ints("strides", 2, 2),
+			ints("pads", 1, 1, 2, 2))
 	},
 	"conv depthwise, odd": func(m *maker) string {
 		return m.conv(m.p("x", 2, 16, 9, 7), m.p("w", 16, 1, 3, 3), i("group", 16), ints("strides", 2, 2), p1)
 	},
-	"conv depthwise, multiplied":   func(m *maker) string { return m.conv(m.x(), m.p("w", 32, 1, 3, 3), i("group", 16), p1) },
+	"conv depthwise, multiplied": func(m *maker) string {
+		return m.conv(m.x(), m.p("w", 32, 1, 3, 3), i("group", 16),
+			p1)
+	},
 	"batch norm frozen after conv": func(m *maker) string { return m.norm(m.conv(m.x(), m.w(), p1)) },
 	"batch norm frozen":            func(m *maker) string { return m.norm(m.x()) },
 	"batch norm after conv":        func(m *maker) string { return m.norm(m.conv(m.x(), m.w(), p1)) },
 	"batch norm":                   func(m *maker) string { return m.norm(m.x()) },
 	"batch norm of rows":           func(m *maker) string { return m.norm(m.p("x", 5, 16)) },
-	"residual":                     func(m *maker) string { x := m.x(); return m.op("Relu", m.op("Add", m.norm(m.conv(x, m.w(), p1)), x)) },
-	"relu":                         func(m *maker) string { return m.op("Relu", m.x()) },
+	"residual": func(m *maker) string {
+		x := m.x()
+		return m.op("Relu",
+			m.op("Add", m.norm(m.conv(x, m.w(), p1)), x))
+	},
+	"relu": func(m *maker) string { return m.op("Relu", m.x()) },
 	"clip": func(m *maker) string {
-		return m.op("Clip", m.within("x", -3, 9, 2, 16, 7, 6), m.Init("lo", nil, []float32{0}), m.Init("hi", nil, []float32{6}))
+		return m.op("Clip", m.within("x", -3, 9, 2, 16, 7, 6), m.Init("lo", nil, []float32{0}),
+			m.Init("hi", nil, []float32{6}))
 	},
 	"leaky relu": func(m *maker) string { return m.op("LeakyRelu", m.x(), graph.Float("alpha", 0.1)) },
 	"sigmoid":    func(m *maker) string { return m.op("Sigmoid", m.x()) },
@@ -147,8 +168,12 @@ var cases = map[string]func(m *maker) string{
 	},
 	"global average pool": func(m *maker) string { return m.op("GlobalAveragePool", m.x()) },
 	"global max pool":     func(m *maker) string { return m.op("GlobalMaxPool", m.x()) },
-	"concat":              func(m *maker) string { x := m.x(); return m.op("Concat", x, m.p("z", 2, 8, 7, 6), x, i("axis", 1)) },
-	"flatten":             func(m *maker) string { return m.op("Flatten", m.x()) },
+	"concat": func(m *maker) string {
+		x := m.x()
+		return m.op("Concat", x, m.p("z", 2, 8, 7, 6), x,
+			i("axis", 1))
+	},
+	"flatten": func(m *maker) string { return m.op("Flatten", m.x()) },
 	"reshape, transpose": func(m *maker) string {
 		return m.op("Transpose", m.op("Reshape", m.x(), m.ints(2, 8, 2, -1)), ints("perm", 2, 0, 3, 1))
 	},
@@ -178,9 +203,13 @@ var cases = map[string]func(m *maker) string{
 		return m.op("Gemm", m.p("x", 3, 5), m.p("w", 4, 5), m.p("b", 4), i("transB", 1))
 	},
 	"gemm, transposed": func(m *maker) string {
-		return m.op("Gemm", m.p("x", 5, 3), m.p("w", 5, 4), m.p("b", 3, 4), i("transA", 1), graph.Float("alpha", .5), graph.Float("beta", 2))
+		return m.op("Gemm", m.p("x", 5, 3), m.p("w", 5, 4), m.p("b", 3, 4), i("transA", 1), graph.Float("alpha", .5),
+			graph.Float("beta", 2))
 	},
-	"matmul, bias":            func(m *maker) string { return m.op("Add", m.op("MatMul", m.p("x", 3, 5), m.p("w", 5, 4)), m.p("b", 4)) },
+	"matmul, bias": func(m *maker) string {
+		return m.op("Add", m.op("MatMul", m.p("x", 3, 5), m.p("w", 5, 4)),
+			m.p("b", 4))
+	},
 	"matmul, stacks":          func(m *maker) string { return m.op("MatMul", m.p("x", 2, 3, 5), m.p("w", 2, 5, 4)) },
 	"matmul, stack by matrix": func(m *maker) string { return m.op("MatMul", m.p("x", 2, 3, 5), m.p("w", 5, 4)) },
 	"softmax":                 func(m *maker) string { return m.op("Softmax", m.p("x", 3, 5), i("axis", 1)) },

@@ -124,19 +124,30 @@ var chains = map[string]func(m *maker) string{
 	"conv less a number": func(m *maker) string {
 		return m.op("Sub", m.layer(m.pixels(), "w"), m.p("number", 1))
 	},
-	"a number less conv":    func(m *maker) string { return m.op("Sub", m.p("number", 1), m.layer(m.pixels(), "w")) },
-	"conv over a number":    func(m *maker) string { return m.op("Div", m.layer(m.pixels(), "w"), m.within("number", .5, 1, 1, 1)) },
-	"conv by channels":      func(m *maker) string { return m.op("Mul", m.layer(m.pixels(), "w"), m.p("channel", 16, 1, 1)) },
-	"channels of a picture": func(m *maker) string { return m.op("Mul", m.layer(m.pixels(), "w"), m.batch("channel", 16, 1, 1)) },
-	"conv by rows":          func(m *maker) string { return m.op("Mul", m.layer(m.pixels(), "w"), m.p("row", 4, 1)) },
+	"a number less conv": func(m *maker) string { return m.op("Sub", m.p("number", 1), m.layer(m.pixels(), "w")) },
+	"conv over a number": func(m *maker) string {
+		return m.op("Div", m.layer(m.pixels(), "w"),
+			m.within("number", .5, 1, 1, 1))
+	},
+	"conv by channels": func(m *maker) string {
+		return m.op("Mul", m.layer(m.pixels(), "w"),
+			m.p("channel", 16, 1, 1))
+	},
+	"channels of a picture": func(m *maker) string {
+		return m.op("Mul", m.layer(m.pixels(), "w"),
+			m.batch("channel", 16, 1, 1))
+	},
+	"conv by rows": func(m *maker) string { return m.op("Mul", m.layer(m.pixels(), "w"), m.p("row", 4, 1)) },
 	"conv, max pool": func(m *maker) string {
 		return m.op("MaxPool", m.layer(m.pixels(), "w"), ints("kernel_shape", 2, 2), ints("strides", 2, 2))
 	},
 	"conv, average pool, same": func(m *maker) string {
-		return m.op("AveragePool", m.layer(m.pixels(), "w"), ints("kernel_shape", 2, 3), ints("strides", 2, 1), graph.Str("auto_pad", "SAME_LOWER"))
+		return m.op("AveragePool", m.layer(m.pixels(), "w"), ints("kernel_shape", 2, 3), ints("strides", 2, 1),
+			graph.Str("auto_pad", "SAME_LOWER"))
 	},
 	"average pool of few channels, padded": func(m *maker) string {
-		return m.op("AveragePool", m.images(3, 5, 4), ints("kernel_shape", 3, 2), ints("strides", 2, 1), ints("pads", 1, 0, 1, 1))
+		return m.op("AveragePool", m.images(3, 5, 4), ints("kernel_shape", 3, 2), ints("strides", 2, 1),
+			ints("pads", 1, 0, 1, 1))
 	},
 	"average pool, ceil": func(m *maker) string {
 		return m.op("AveragePool", m.images(3, 5, 4), ints("kernel_shape", 2, 3), ints("strides", 2, 2), i("ceil_mode", 1))
@@ -164,11 +175,20 @@ var chains = map[string]func(m *maker) string{
 		x := m.pixels()
 		return m.norm(m.op("Add", m.layer(x, "w"), x))
 	},
-	"batch norm of what two read":        func(m *maker) string { y := m.layer(m.pixels(), "w"); return m.op("Add", m.norm(y), y) },
-	"frozen batch norm of what two read": func(m *maker) string { y := m.layer(m.pixels(), "w"); return m.op("Add", y, m.norm(y)) },
+	"batch norm of what two read": func(m *maker) string {
+		y := m.layer(m.pixels(), "w")
+		return m.op("Add",
+			m.norm(y), y)
+	},
+	"frozen batch norm of what two read": func(m *maker) string {
+		y := m.layer(m.pixels(), "w")
+		return m.op("Add", y,
+			m.norm(y))
+	},
 	"frozen beginning": func(m *maker) string {
 		x := m.conv(m.batch("image", 3, 4, 5), m.fixed("k", 16, 3, 3, 3), p1)
-		mean, variance := m.Init("m", []int64{16}, seeded(m.name, "m", 16, -1, 1)), m.Init("v", []int64{16}, seeded(m.name, "v", 16, .5, 1.5))
+		mean, variance := m.Init("m", []int64{16}, seeded(m.name, "m", 16, -1, 1)),
+			m.Init("v", []int64{16}, seeded(m.name, "v", 16, .5, 1.5))
 		return m.layer(m.op("Relu", m.op("BatchNormalization", x, m.fixed("ga", 16), m.fixed("be", 16), mean, variance)), "w")
 	},
 	"images of numbers": func(m *maker) string { return m.norm(m.op("Mul", m.batch("rows", 16), m.p("s", 16))) },
@@ -196,13 +216,17 @@ var chains = map[string]func(m *maker) string{
 		}
 		return rows("Slice", limit(1), limit(3), limit(2))(m)
 	},
-	"slice to the end": func(m *maker) string { return rows("Slice", m.ints(2), m.ints(math.MaxInt64), m.ints(2), m.ints(1))(m) },
+	"slice to the end": func(m *maker) string {
+		return rows("Slice", m.ints(2), m.ints(math.MaxInt64), m.ints(2),
+			m.ints(1))(m)
+	},
 	"split of the first axis": func(m *maker) string {
 		m.NodeN("Split", []string{m.p("x", 5, 3), m.ints(2, 3)}, []string{"one", "two"})
 		return m.op("Exp", "two")
 	},
 	"split of a batch": func(m *maker) string {
-		m.NodeN("Split", []string{m.op("Mul", m.batch("rows", 4), m.p("s", 4)), m.ints(1, 3)}, []string{"one", "two"}, i("axis", -1))
+		m.NodeN("Split", []string{m.op("Mul", m.batch("rows", 4), m.p("s", 4)), m.ints(1, 3)}, []string{"one", "two"},
+			i("axis", -1))
 		return m.op("Exp", "one")
 	},
 	"pad and cut": func(m *maker) string { return rows("Pad", m.ints(0, 1, -1, 0, 0, 2))(m) },
@@ -216,9 +240,13 @@ var chains = map[string]func(m *maker) string{
 	"layer norm without bias": func(m *maker) string {
 		return rows("LayerNormalization", m.within("ga", .5, 1.5, 4), graph.Float("epsilon", .3))(m)
 	},
-	"gemm, first transposed": func(m *maker) string { return m.op("Gemm", m.p("x", 3, 2), m.p("w", 3, 4), i("transA", 1)) },
+	"gemm, first transposed": func(m *maker) string {
+		return m.op("Gemm", m.p("x", 3, 2), m.p("w", 3, 4),
+			i("transA", 1))
+	},
 	"gemm, both transposed": func(m *maker) string {
-		return m.op("Gemm", m.p("x", 3, 2), m.p("w", 4, 3), m.p("b", 1, 4), i("transA", 1), i("transB", 1), graph.Float("alpha", 1.5))
+		return m.op("Gemm", m.p("x", 3, 2), m.p("w", 4, 3), m.p("b", 1, 4), i("transA", 1), i("transB", 1),
+			graph.Float("alpha", 1.5))
 	},
 	"gemm, none transposed": func(m *maker) string {
 		return m.op("Gemm", m.p("x", 2, 3), m.p("w", 3, 4), m.p("b", 2, 1), graph.Float("beta", .5))
@@ -226,14 +254,17 @@ var chains = map[string]func(m *maker) string{
 	"gemm, a number": func(m *maker) string {
 		return m.op("Gemm", m.p("x", 2, 3), m.p("w", 3, 4), m.p("b", 1), graph.Float("beta", 3))
 	},
-	"matmul of fixed rows":    func(m *maker) string { return m.op("MatMul", m.batch("rows", 3, 4), m.p("w", 4, 2)) },
-	"matmul by a fixed one":   func(m *maker) string { return rows("MatMul", m.fixed("w", 4, 2))(m) },
-	"matmul, four axes":       func(m *maker) string { return m.op("MatMul", m.p("x", 2, 3, 2, 4), m.p("w", 2, 3, 4, 2)) },
-	"sum over leading axes":   func(m *maker) string { return m.op("Add", m.batch("rows", 3, 4), m.p("b", 4)) },
-	"sum over inner axes":     func(m *maker) string { return m.op("Add", m.batch("rows", 3, 4), m.p("b", 3, 1)) },
-	"quotient of rows":        func(m *maker) string { return m.op("Div", m.p("x", 3, 4), m.within("d", .5, 1, 1, 4)) },
-	"difference of rows":      func(m *maker) string { return m.op("Sub", m.batch("rows", 3, 4), m.p("b", 1, 3, 1)) },
-	"a parameter of one size": func(m *maker) string { return m.op("Mul", m.p("x", 1, 1), m.op("Add", m.p("z", 1), m.p("y", 1, 1))) },
+	"matmul of fixed rows":  func(m *maker) string { return m.op("MatMul", m.batch("rows", 3, 4), m.p("w", 4, 2)) },
+	"matmul by a fixed one": func(m *maker) string { return rows("MatMul", m.fixed("w", 4, 2))(m) },
+	"matmul, four axes":     func(m *maker) string { return m.op("MatMul", m.p("x", 2, 3, 2, 4), m.p("w", 2, 3, 4, 2)) },
+	"sum over leading axes": func(m *maker) string { return m.op("Add", m.batch("rows", 3, 4), m.p("b", 4)) },
+	"sum over inner axes":   func(m *maker) string { return m.op("Add", m.batch("rows", 3, 4), m.p("b", 3, 1)) },
+	"quotient of rows":      func(m *maker) string { return m.op("Div", m.p("x", 3, 4), m.within("d", .5, 1, 1, 4)) },
+	"difference of rows":    func(m *maker) string { return m.op("Sub", m.batch("rows", 3, 4), m.p("b", 1, 3, 1)) },
+	"a parameter of one size": func(m *maker) string {
+		return m.op("Mul", m.p("x", 1, 1),
+			m.op("Add", m.p("z", 1), m.p("y", 1, 1)))
+	},
 	"names that are taken": func(m *maker) string {
 		x := m.op("Mul", m.batch("rows", 4), m.p("s", 4))
 		for _, prefix := range []string{"Mul", "const", "Shape", "Reshape", "Sigmoid"} {

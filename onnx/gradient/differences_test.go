@@ -158,7 +158,8 @@ func checkDifferences(t *testing.T, opset int64, o gradient.Options, build func(
 	run := s.open(t, g.Model, s.outputs...)
 	standard := numbers(run())
 	if len(g.Stats)+len(g.Masks) == 0 {
-		if own := s.open(t, gradient.WithInputs(model, o.Trainable), "loss")()["loss"].Float32()[0]; math.Abs(float64(own-standard["loss"][0])) > 1e-5*(1+math.Abs(float64(own))) {
+		if own := s.open(t, gradient.WithInputs(model, o.Trainable),
+			"loss")()["loss"].Float32()[0]; math.Abs(float64(own-standard["loss"][0])) > 1e-5*(1+math.Abs(float64(own))) {
 			t.Errorf("loss %g, the model's is %g", standard["loss"][0], own)
 		}
 	}
@@ -207,40 +208,55 @@ var convolutions = map[string]struct {
 	image, filter []int64
 	attrs         []graph.Attr
 }{
-	"same upper, even":                 {[]int64{16, 7, 6}, []int64{16, 16, 2, 2}, []graph.Attr{graph.Str("auto_pad", "SAME_UPPER")}},
-	"same lower, even":                 {[]int64{16, 7, 6}, []int64{16, 16, 2, 4}, []graph.Attr{graph.Str("auto_pad", "SAME_LOWER")}},
-	"same upper, strided":              {[]int64{16, 8, 6}, []int64{16, 16, 3, 3}, []graph.Attr{graph.Str("auto_pad", "SAME_UPPER"), ints("strides", 2, 2)}},
-	"same lower, depthwise, strided":   {[]int64{16, 8, 6}, []int64{16, 1, 3, 3}, []graph.Attr{graph.Str("auto_pad", "SAME_LOWER"), ints("strides", 2, 2), i("group", 16)}},
-	"valid":                            {[]int64{16, 5, 6}, []int64{16, 16, 3, 3}, []graph.Attr{graph.Str("auto_pad", "VALID")}},
-	"depthwise of one pixel":           {[]int64{16, 3, 4}, []int64{16, 1, 1, 1}, []graph.Attr{i("group", 16)}},
-	"depthwise of one pixel, strided":  {[]int64{16, 6, 5}, []int64{16, 1, 1, 1}, []graph.Attr{i("group", 16), ints("strides", 2, 2)}},
-	"depthwise, dilated":               {[]int64{16, 6, 7}, []int64{16, 1, 3, 3}, []graph.Attr{i("group", 16), ints("dilations", 2, 1), ints("pads", 2, 1, 2, 1)}},
-	"depthwise, strided and dilated":   {[]int64{16, 9, 8}, []int64{16, 1, 3, 3}, []graph.Attr{i("group", 16), ints("strides", 2, 2), ints("dilations", 2, 2), ints("pads", 2, 2, 2, 2)}},
-	"depthwise, rows left over":        {[]int64{16, 10, 9}, []int64{16, 1, 2, 2}, []graph.Attr{i("group", 16), ints("strides", 4, 3)}},
-	"depthwise, one row left over":     {[]int64{32, 8, 8}, []int64{32, 1, 3, 2}, []graph.Attr{i("group", 32), ints("strides", 2, 3)}},
-	"depthwise, column":                {[]int64{16, 6, 5}, []int64{16, 1, 3, 1}, []graph.Attr{i("group", 16), ints("strides", 1, 2), ints("pads", 1, 0, 1, 0)}},
-	"depthwise, padded beyond itself":  {[]int64{16, 4, 5}, []int64{16, 1, 3, 3}, []graph.Attr{i("group", 16), ints("pads", 3, 1, 3, 1)}},
-	"depthwise, padded beyond aside":   {[]int64{16, 4, 5}, []int64{16, 1, 3, 3}, []graph.Attr{i("group", 16), ints("pads", 1, 3, 1, 3)}},
-	"depthwise of 24":                  {[]int64{24, 4, 5}, []int64{24, 1, 3, 3}, []graph.Attr{i("group", 24), p1}},
-	"depthwise of 3":                   {[]int64{3, 4, 5}, []int64{3, 1, 3, 3}, []graph.Attr{i("group", 3), p1}},
-	"padded beyond itself":             {[]int64{16, 4, 5}, []int64{16, 16, 2, 2}, []graph.Attr{ints("pads", 2, 1, 2, 1)}},
-	"pointwise, padded":                {[]int64{16, 4, 5}, []int64{16, 16, 1, 1}, []graph.Attr{p1}},
-	"pointwise, strided and padded":    {[]int64{16, 5, 6}, []int64{16, 16, 1, 1}, []graph.Attr{p1, ints("strides", 2, 2)}},
-	"pointwise, rows left over":        {[]int64{16, 8, 9}, []int64{32, 16, 1, 1}, []graph.Attr{ints("strides", 3, 2)}},
-	"pointwise, one way strided":       {[]int64{16, 5, 6}, []int64{16, 16, 1, 1}, []graph.Attr{ints("strides", 1, 2)}},
-	"from 32 to 16":                    {[]int64{32, 4, 5}, []int64{16, 32, 3, 3}, []graph.Attr{p1}},
-	"from 48 to 32, kernel 2 by 3":     {[]int64{48, 4, 5}, []int64{32, 48, 2, 3}, nil},
-	"from 16 to 48, dilated one way":   {[]int64{16, 4, 7}, []int64{48, 16, 2, 2}, []graph.Attr{ints("dilations", 1, 3)}},
-	"from 5 to 16, pointwise":          {[]int64{5, 4, 5}, []int64{16, 5, 1, 1}, nil},
-	"from 2 to 16, pointwise":          {[]int64{2, 4, 5}, []int64{16, 2, 1, 1}, nil},
-	"from 4 to 16, of four pixels":     {[]int64{4, 4, 5}, []int64{16, 4, 2, 2}, nil},
-	"from 5 to 32, strided":            {[]int64{5, 6, 5}, []int64{32, 5, 3, 3}, []graph.Attr{p1, ints("strides", 2, 1)}},
-	"from 24 to 16":                    {[]int64{24, 4, 5}, []int64{16, 24, 3, 3}, []graph.Attr{p1}},
-	"from 16 to 24":                    {[]int64{16, 4, 5}, []int64{24, 16, 3, 3}, []graph.Attr{p1}},
-	"from 1 to 1":                      {[]int64{1, 5, 5}, []int64{1, 1, 3, 3}, []graph.Attr{p1}},
-	"two groups":                       {[]int64{32, 4, 4}, []int64{32, 16, 3, 3}, []graph.Attr{i("group", 2), p1}},
-	"two groups, pointwise":            {[]int64{32, 4, 4}, []int64{16, 16, 1, 1}, []graph.Attr{i("group", 2)}},
-	"two groups, one way strided":      {[]int64{6, 5, 4}, []int64{4, 3, 2, 1}, []graph.Attr{i("group", 2), ints("strides", 2, 1), ints("pads", 1, 0, 0, 0)}},
+	"same upper, even": {[]int64{16, 7, 6}, []int64{16, 16, 2, 2},
+		[]graph.Attr{graph.Str("auto_pad", "SAME_UPPER")}},
+	"same lower, even": {[]int64{16, 7, 6}, []int64{16, 16, 2, 4},
+		[]graph.Attr{graph.Str("auto_pad", "SAME_LOWER")}},
+	"same upper, strided": {[]int64{16, 8, 6}, []int64{16, 16, 3, 3},
+		[]graph.Attr{graph.Str("auto_pad", "SAME_UPPER"), ints("strides", 2, 2)}},
+	"same lower, depthwise, strided": {[]int64{16, 8, 6}, []int64{16, 1, 3, 3},
+		[]graph.Attr{graph.Str("auto_pad", "SAME_LOWER"), ints("strides", 2, 2), i("group", 16)}},
+	"valid": {[]int64{16, 5, 6}, []int64{16, 16, 3, 3},
+		[]graph.Attr{graph.Str("auto_pad", "VALID")}},
+	"depthwise of one pixel": {[]int64{16, 3, 4}, []int64{16, 1, 1, 1}, []graph.Attr{i("group", 16)}},
+	"depthwise of one pixel, strided": {[]int64{16, 6, 5}, []int64{16, 1, 1, 1},
+		[]graph.Attr{i("group", 16), ints("strides", 2, 2)}},
+	"depthwise, dilated": {[]int64{16, 6, 7}, []int64{16, 1, 3, 3},
+		[]graph.Attr{i("group", 16), ints("dilations", 2, 1), ints("pads", 2, 1, 2, 1)}},
+	"depthwise, strided and dilated": {[]int64{16, 9, 8}, []int64{16, 1, 3, 3},
+		[]graph.Attr{i("group", 16), ints("strides", 2, 2), ints("dilations", 2, 2), ints("pads", 2, 2, 2, 2)}},
+	"depthwise, rows left over": {[]int64{16, 10, 9}, []int64{16, 1, 2, 2},
+		[]graph.Attr{i("group", 16), ints("strides", 4, 3)}},
+	"depthwise, one row left over": {[]int64{32, 8, 8}, []int64{32, 1, 3, 2},
+		[]graph.Attr{i("group", 32), ints("strides", 2, 3)}},
+	"depthwise, column": {[]int64{16, 6, 5}, []int64{16, 1, 3, 1},
+		[]graph.Attr{i("group", 16), ints("strides", 1, 2), ints("pads", 1, 0, 1, 0)}},
+	"depthwise, padded beyond itself": {[]int64{16, 4, 5}, []int64{16, 1, 3, 3},
+		[]graph.Attr{i("group", 16), ints("pads", 3, 1, 3, 1)}},
+	"depthwise, padded beyond aside": {[]int64{16, 4, 5}, []int64{16, 1, 3, 3},
+		[]graph.Attr{i("group", 16), ints("pads", 1, 3, 1, 3)}},
+	"depthwise of 24":      {[]int64{24, 4, 5}, []int64{24, 1, 3, 3}, []graph.Attr{i("group", 24), p1}},
+	"depthwise of 3":       {[]int64{3, 4, 5}, []int64{3, 1, 3, 3}, []graph.Attr{i("group", 3), p1}},
+	"padded beyond itself": {[]int64{16, 4, 5}, []int64{16, 16, 2, 2}, []graph.Attr{ints("pads", 2, 1, 2, 1)}},
+	"pointwise, padded":    {[]int64{16, 4, 5}, []int64{16, 16, 1, 1}, []graph.Attr{p1}},
+	"pointwise, strided and padded": {[]int64{16, 5, 6}, []int64{16, 16, 1, 1},
+		[]graph.Attr{p1, ints("strides", 2, 2)}},
+	"pointwise, rows left over":      {[]int64{16, 8, 9}, []int64{32, 16, 1, 1}, []graph.Attr{ints("strides", 3, 2)}},
+	"pointwise, one way strided":     {[]int64{16, 5, 6}, []int64{16, 16, 1, 1}, []graph.Attr{ints("strides", 1, 2)}},
+	"from 32 to 16":                  {[]int64{32, 4, 5}, []int64{16, 32, 3, 3}, []graph.Attr{p1}},
+	"from 48 to 32, kernel 2 by 3":   {[]int64{48, 4, 5}, []int64{32, 48, 2, 3}, nil},
+	"from 16 to 48, dilated one way": {[]int64{16, 4, 7}, []int64{48, 16, 2, 2}, []graph.Attr{ints("dilations", 1, 3)}},
+	"from 5 to 16, pointwise":        {[]int64{5, 4, 5}, []int64{16, 5, 1, 1}, nil},
+	"from 2 to 16, pointwise":        {[]int64{2, 4, 5}, []int64{16, 2, 1, 1}, nil},
+	"from 4 to 16, of four pixels":   {[]int64{4, 4, 5}, []int64{16, 4, 2, 2}, nil},
+	"from 5 to 32, strided":          {[]int64{5, 6, 5}, []int64{32, 5, 3, 3}, []graph.Attr{p1, ints("strides", 2, 1)}},
+	"from 24 to 16":                  {[]int64{24, 4, 5}, []int64{16, 24, 3, 3}, []graph.Attr{p1}},
+	"from 16 to 24":                  {[]int64{16, 4, 5}, []int64{24, 16, 3, 3}, []graph.Attr{p1}},
+	"from 1 to 1":                    {[]int64{1, 5, 5}, []int64{1, 1, 3, 3}, []graph.Attr{p1}},
+	"two groups":                     {[]int64{32, 4, 4}, []int64{32, 16, 3, 3}, []graph.Attr{i("group", 2), p1}},
+	"two groups, pointwise":          {[]int64{32, 4, 4}, []int64{16, 16, 1, 1}, []graph.Attr{i("group", 2)}},
+	"two groups, one way strided": {[]int64{6, 5, 4}, []int64{4, 3, 2, 1},
+		[]graph.Attr{i("group", 2), ints("strides", 2, 1), ints("pads", 1, 0, 0, 0)}},
 	"groups of one channel, two each":  {[]int64{16, 4, 4}, []int64{32, 1, 2, 2}, []graph.Attr{i("group", 16)}},
 	"groups of two channels, one each": {[]int64{32, 4, 4}, []int64{16, 2, 2, 2}, []graph.Attr{i("group", 16)}},
 }
@@ -285,7 +301,8 @@ func TestChains(t *testing.T) {
 	onnxtest.Start(t)
 	for name, build := range chains {
 		t.Run(name, func(t *testing.T) {
-			checkDifferences(t, 18, gradient.Options{FrozenStats: func(string) bool { return strings.Contains(name, "frozen") }}, build)
+			checkDifferences(t, 18, gradient.Options{FrozenStats: func(string) bool { return strings.Contains(name, "frozen") }},
+				build)
 		})
 	}
 }

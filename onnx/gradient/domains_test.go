@@ -17,7 +17,8 @@ import (
 // ours are the names of operators that this package treats in some way of its own: those with a rule, those that are
 // rewritten, and those that exist only inside it.
 func ours() []string {
-	names := []string{"Dropout", "BatchNormalization", "GlobalMaxPool", "Affine", "BatchNorm", "ChannelSum", "ConvGradInput", "ConvGradFilter"}
+	names := []string{"Dropout", "BatchNormalization", "GlobalMaxPool", "Affine", "BatchNorm", "ChannelSum",
+		"ConvGradInput", "ConvGradFilter"}
 	for op := range gradient.Rules() {
 		if !slices.Contains(names, op.Name) {
 			names = append(names, op.Name)
@@ -30,15 +31,19 @@ func ours() []string {
 // stranger is an operator of another domain between two of ours. Its output has the shape of its first input.
 func stranger(op string) (*graph.Model, *onnxpb.NodeProto) {
 	b := graph.NewBuilder("stranger", 17)
-	x := b.Node("Mul", "x", []string{b.Input("image", graph.Float32, "N", 16, 4, 4), b.Init("s", []int64{1, 16, 4, 4}, make([]float32, 256))})
+	x := b.Node("Mul", "x",
+		[]string{b.Input("image", graph.Float32, "N", 16, 4, 4), b.Init("s", []int64{1, 16, 4, 4}, make([]float32, 256))})
 	in := []string{x}
 	for _, name := range []string{"a", "b", "c", "d"} {
 		in = append(in, b.Init(name, []int64{16}, make([]float32, 16)))
 	}
 	b.NodeN("another."+op, in, []string{"y"})
-	b.Output(b.Node("Reshape", "loss", []string{b.Node("ReduceSum", "sum", []string{"y"}, i("keepdims", 0)), b.Ints("one", []int64{1}, []int64{1})}), graph.Float32, 1)
+	b.Output(b.Node("Reshape", "loss",
+		[]string{b.Node("ReduceSum", "sum", []string{"y"}, i("keepdims", 0)), b.Ints("one", []int64{1}, []int64{1})}),
+		graph.Float32, 1)
 	m := b.Model()
-	m.Graph.ValueInfo = append(m.Graph.ValueInfo, &onnxpb.ValueInfoProto{Name: proto.String("y"), Type: proto.Clone(m.Graph.Input[0].Type).(*onnxpb.TypeProto)})
+	m.Graph.ValueInfo = append(m.Graph.ValueInfo,
+		&onnxpb.ValueInfoProto{Name: proto.String("y"), Type: proto.Clone(m.Graph.Input[0].Type).(*onnxpb.TypeProto)})
 	return m, m.Graph.Node[1]
 }
 
@@ -52,7 +57,8 @@ func TestOperatorsOfOtherDomains(t *testing.T) {
 			}
 			m, n := stranger(op)
 			n.Domain = proto.String(domain)
-			m.OpsetImport = append(m.OpsetImport, &onnxpb.OperatorSetIdProto{Domain: proto.String(domain), Version: proto.Int64(1)})
+			m.OpsetImport = append(m.OpsetImport,
+				&onnxpb.OperatorSetIdProto{Domain: proto.String(domain), Version: proto.Int64(1)})
 			_, err := gradient.Build(m, "loss", gradient.Options{Trainable: []string{"s"}})
 			want := fmt.Sprintf(`operator %s of domain %q (node "y") has no gradient rule`, op, domain)
 			if err == nil || failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), want) {
@@ -72,7 +78,8 @@ func TestOperatorsOfOtherDomains(t *testing.T) {
 	}
 }
 
-// TestStrangersAreCopied: where no trainable parameter reaches it, such a node stays as it is, in both layouts, and costs
+// TestStrangersAreCopied: where no trainable parameter reaches it, such a node stays as it is, in both layouts, and
+// costs
 // the memory of its output.
 func TestStrangersAreCopied(t *testing.T) {
 	for _, op := range append(ours(), "Identity", "Constant", "Shape", "Reshape", "Slice", "Transpose") {
@@ -98,22 +105,29 @@ func TestStrangersAreCopied(t *testing.T) {
 	}
 }
 
-// TestGraphsInsideNodes: what a graph inside a node takes from around it is read, in both layouts: kept, counted, and where a
+// TestGraphsInsideNodes: what a graph inside a node takes from around it is read, in both layouts: kept, counted, and
+// where a
 // trainable parameter reaches it the node needs a rule.
 func TestGraphsInsideNodes(t *testing.T) {
 	build := func(captured string) *graph.Model {
 		b := graph.NewBuilder("branches", 17)
 		b.Init("c", []int64{16, 1, 1}, make([]float32, 16))
-		x := b.Node("Mul", "x", []string{b.Input("image", graph.Float32, "N", 16, 4, 4), b.Init("s", []int64{1, 16, 4, 4}, make([]float32, 256))})
+		x := b.Node("Mul", "x",
+			[]string{b.Input("image", graph.Float32, "N", 16, 4, 4), b.Init("s", []int64{1, 16, 4, 4}, make([]float32, 256))})
 		y := b.Node("Conv", "y", []string{x, b.Init("w", []int64{16, 16, 1, 1}, make([]float32, 256))})
-		z := b.Node("BatchNormalization", "z", []string{y, b.Init("ga", []int64{16}, make([]float32, 16)), b.Init("be", []int64{16}, make([]float32, 16)), b.Init("mean", []int64{16}, make([]float32, 16)), b.Init("var", []int64{16}, make([]float32, 16))})
+		z := b.Node("BatchNormalization", "z",
+			[]string{y, b.Init("ga", []int64{16}, make([]float32, 16)), b.Init("be", []int64{16}, make([]float32, 16)),
+				b.Init("mean", []int64{16}, make([]float32, 16)), b.Init("var", []int64{16}, make([]float32, 16))})
 		branch := func(name string) *onnxpb.GraphProto {
 			return &onnxpb.GraphProto{Name: proto.String(name), Output: []*onnxpb.ValueInfoProto{{Name: proto.String(name)}},
 				Node: []*onnxpb.NodeProto{{OpType: proto.String("Mul"), Input: []string{captured, "c"}, Output: []string{name}}}}
 		}
-		either := b.Node("If", "either", []string{b.Input("flag", graph.Bool)}, graph.Graph("then_branch", branch("yes")), graph.Graph("else_branch", branch("no")))
+		either := b.Node("If", "either", []string{b.Input("flag", graph.Bool)}, graph.Graph("then_branch", branch("yes")),
+			graph.Graph("else_branch", branch("no")))
 		sum := b.Node("Add", "sum", []string{z, either})
-		b.Output(b.Node("Reshape", "loss", []string{b.Node("ReduceSum", "all", []string{sum}, i("keepdims", 0)), b.Ints("one", []int64{1}, []int64{1})}), graph.Float32, 1)
+		b.Output(b.Node("Reshape", "loss",
+			[]string{b.Node("ReduceSum", "all", []string{sum}, i("keepdims", 0)), b.Ints("one", []int64{1}, []int64{1})}),
+			graph.Float32, 1)
 		return b.Model()
 	}
 	for _, block := range []int64{0, 16} {

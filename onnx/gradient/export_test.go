@@ -5,7 +5,8 @@ import (
 	"finetune/onnx/graph/onnxpb"
 )
 
-// BuildShapes is Build, with the shapes that it believes the graph's tensors to have; -1 is a dimension that only the run knows.
+// BuildShapes is Build, with the shapes that it believes the graph's tensors to have; -1 is a dimension that only the
+// run knows.
 func BuildShapes(m *graph.Model, loss string, o Options) (*Graph, map[string][]int64, error) {
 	b, err := newBuild(m, loss, o)
 	if err != nil {

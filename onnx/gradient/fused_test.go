@@ -20,7 +20,8 @@ func blockedKinds(t *testing.T, name string) map[string]int {
 	return kinds(g)
 }
 
-// TestConvolutionsTakeWhatFollows: a blocked convolution adds another term and applies Relu in its own pass where it alone
+// TestConvolutionsTakeWhatFollows: a blocked convolution adds another term and applies Relu in its own pass where it
+// alone
 // makes the term or what Relu reads, nothing else reads that, and it does not do so already; in the derivative too.
 func TestConvolutionsTakeWhatFollows(t *testing.T) {
 	for name, want := range map[string]struct{ convs, relus, sums int }{
@@ -41,7 +42,8 @@ func TestConvolutionsTakeWhatFollows(t *testing.T) {
 		"conv less conv":                 {6, 0, 0},
 	} {
 		n := blockedKinds(t, name)
-		if n["com.microsoft.nchwc.Conv"] != want.convs || n["Relu"] != want.relus || n["Add"] != want.sums || n["Conv"]+n["ConvTranspose"] > 0 {
+		if n["com.microsoft.nchwc.Conv"] != want.convs || n["Relu"] != want.relus || n["Add"] != want.sums ||
+			n["Conv"]+n["ConvTranspose"] > 0 {
 			t.Errorf("%s: %d blocked convolutions, %d Relus, %d sums and %d plain convolutions, want %v", name,
 				n["com.microsoft.nchwc.Conv"], n["Relu"], n["Add"], n["Conv"]+n["ConvTranspose"], want)
 		}
@@ -57,7 +59,8 @@ func TestLayoutsDoNotChangeInBetween(t *testing.T) {
 	}
 	alone := changes("conv, identity")
 	for name := range chains {
-		if strings.HasPrefix(name, "conv, ") && !strings.HasPrefix(name, "conv, and") && !strings.Contains(name, "pool") && !strings.Contains(name, "global") {
+		if strings.HasPrefix(name, "conv, ") && !strings.HasPrefix(name, "conv, and") && !strings.Contains(name, "pool") &&
+			!strings.Contains(name, "global") {
 			if got := changes(name); got != alone {
 				t.Errorf("%s changes the layout %v times, a convolution alone %v", name, got, alone)
 			}
@@ -78,20 +81,22 @@ func TestLayoutsDoNotChangeInBetween(t *testing.T) {
 	}
 }
 
-// TestNormsAreFolded: where a normalisation goes into the convolution before it, that one has a bias. Only a trained filter
+// TestNormsAreFolded: where a normalisation goes into the convolution before it, that one has a bias. Only a trained
+// filter
 // costs its derivative, the one matrix product here.
 func TestNormsAreFolded(t *testing.T) {
 	for _, frozen := range []bool{true, false} {
 		for _, trained := range [][]string{{"w"}, {"ga"}, {"be"}, {"ga", "be"}, {"w", "ga"}, {"w", "be"}, {"w", "ga", "be"}} {
 			for _, readers := range []int{1, 2} {
-				g, err := differentiate(17, gradient.Options{Trainable: trained, FrozenStats: func(string) bool { return frozen }}, func(m *maker) string {
-					y := m.conv(m.batch("image", 3, 5, 4), m.p("w", 16, 3, 2, 2))
-					if z := m.norm(y); readers == 1 {
-						return z
-					} else {
-						return m.op("Add", z, y)
-					}
-				})
+				g, err := differentiate(17, gradient.Options{Trainable: trained, FrozenStats: func(string) bool { return frozen }},
+					func(m *maker) string {
+						y := m.conv(m.batch("image", 3, 5, 4), m.p("w", 16, 3, 2, 2))
+						if z := m.norm(y); readers == 1 {
+							return z
+						} else {
+							return m.op("Add", z, y)
+						}
+					})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -100,15 +105,18 @@ func TestNormsAreFolded(t *testing.T) {
 				bias := false
 				walk(g.Model.Graph, func(n *onnxpb.NodeProto) { bias = bias || n.GetOpType() == "Conv" && len(n.Input) > 2 })
 				n := kinds(g)
-				if want := readers == 1 && (filter || batch); bias != want || (n["Gemm"] > 0) != filter || (len(g.Stats) > 0) != batch {
-					t.Errorf("frozen %v, trained %v, %d readers: folded %v, want %v; %d products, %d statistics", frozen, trained, readers, bias, want, n["Gemm"], len(g.Stats))
+				if want := readers == 1 && (filter || batch); bias != want || (n["Gemm"] > 0) != filter ||
+					(len(g.Stats) > 0) != batch {
+					t.Errorf("frozen %v, trained %v, %d readers: folded %v, want %v; %d products, %d statistics", frozen, trained,
+						readers, bias, want, n["Gemm"], len(g.Stats))
 				}
 			}
 		}
 	}
 }
 
-// TestWhatIsNotReachedIsCopied: a convolution whose filter is computed, over rows or over open sizes, has no derivative to need
+// TestWhatIsNotReachedIsCopied: a convolution whose filter is computed, over rows or over open sizes, has no derivative
+// to need
 // and stays as it is in both layouts.
 func TestWhatIsNotReachedIsCopied(t *testing.T) {
 	for name, build := range map[string]func(m *maker) string{
@@ -121,7 +129,8 @@ func TestWhatIsNotReachedIsCopied(t *testing.T) {
 		},
 	} {
 		for _, block := range []int64{0, 16} {
-			g, err := differentiate(17, gradient.Options{Block: block}, func(m *maker) string { return m.op("Mul", build(m), m.p("s", 1)) })
+			g, err := differentiate(17, gradient.Options{Block: block},
+				func(m *maker) string { return m.op("Mul", build(m), m.p("s", 1)) })
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
 			} else if n := kinds(g); n["Conv"] != 1 || n["com.microsoft.nchwc.ReorderInput"] > 0 {

@@ -117,7 +117,8 @@ func batch(t *testing.T, name string) map[string]*onnx.Tensor {
 		}
 		feeds[name] = tensor
 	}
-	x, err := onnx.Float32(seeded(name, "image", networkBatch*3*networkSize*networkSize, -2, 2), networkBatch, 3, networkSize, networkSize)
+	x, err := onnx.Float32(seeded(name, "image", networkBatch*3*networkSize*networkSize, -2, 2), networkBatch, 3,
+		networkSize, networkSize)
 	put("image", x, err)
 	y, err := onnx.Int64([]int64{3, 1, 4, 1}, networkBatch)
 	put(gradient.Labels, y, err)

@@ -14,7 +14,8 @@ import (
 // differentiate builds the training graph of the sum of what make gives.
 func differentiate(opset int64, o gradient.Options, make func(m *maker) string) (*gradient.Graph, error) {
 	m := &maker{Builder: graph.NewBuilder("case", opset), name: "case"}
-	m.Output(m.Node("Reshape", "loss", []string{m.op("ReduceSum", make(m), i("keepdims", 0)), m.ints(1)}), graph.Float32, 1)
+	m.Output(m.Node("Reshape", "loss", []string{m.op("ReduceSum", make(m), i("keepdims", 0)), m.ints(1)}), graph.Float32,
+		1)
 	if o.Trainable == nil {
 		o.Trainable = m.params
 	}
@@ -28,26 +29,38 @@ func TestRefused(t *testing.T) {
 		make func(m *maker) string
 		want string
 	}{
-		"gelu by tanh": {func(m *maker) string { return m.op("Gelu", m.x(), graph.Str("approximate", "tanh")) }, "only the exact form has a rule"},
+		"gelu by tanh": {func(m *maker) string { return m.op("Gelu", m.x(), graph.Str("approximate", "tanh")) },
+			"only the exact form has a rule"},
 		"layer norm over two axes": {func(m *maker) string {
 			return m.op("LayerNormalization", m.p("x", 2, 3, 4), m.p("ga", 3, 4), m.p("be", 3, 4), i("axis", 1))
 		}, "only the last has a rule"},
-		"clip at a computed limit": {func(m *maker) string { return m.op("Clip", m.x(), m.Input("lo", graph.Float32)) }, "only constant limits have a rule"},
+		"clip at a computed limit": {func(m *maker) string { return m.op("Clip", m.x(), m.Input("lo", graph.Float32)) },
+			"only constant limits have a rule"},
 		"pad by reflection": {func(m *maker) string {
 			return m.op("Pad", m.x(), m.ints(0, 0, 1, 1, 0, 0, 1, 1), graph.Str("mode", "reflect"))
 		}, "only constant has a rule"},
-		"pad of named axes":         {func(m *maker) string { return m.op("Pad", m.p("x", 2, 3), m.ints(1, 1), "", m.ints(1)) }, "only constant pads of every axis"},
-		"reduce over computed axes": {func(m *maker) string { return m.op("ReduceSum", m.p("x", 2, 3), zeros(m)) }, "only constant axes have a rule"},
-		"conv of rows":              {func(m *maker) string { return m.op("Conv", m.p("x", 1, 2, 8), m.p("w", 3, 2, 3)) }, "only two-dimensional convolutions"},
-		"norm of rows of pixels":    {func(m *maker) string { return m.norm(m.p("x", 2, 16, 5)) }, "only [batch, features] and"},
-		"matmul that broadcasts":    {func(m *maker) string { return m.op("MatMul", m.p("x", 2, 3, 4), m.p("w", 1, 4, 5)) }, "only stacks of equal shape"},
+		"pad of named axes": {func(m *maker) string {
+			return m.op("Pad", m.p("x", 2, 3), m.ints(1, 1), "",
+				m.ints(1))
+		}, "only constant pads of every axis"},
+		"reduce over computed axes": {func(m *maker) string { return m.op("ReduceSum", m.p("x", 2, 3), zeros(m)) },
+			"only constant axes have a rule"},
+		"conv of rows": {func(m *maker) string { return m.op("Conv", m.p("x", 1, 2, 8), m.p("w", 3, 2, 3)) },
+			"only two-dimensional convolutions"},
+		"norm of rows of pixels": {func(m *maker) string { return m.norm(m.p("x", 2, 16, 5)) }, "only [batch, features] and"},
+		"matmul that broadcasts": {func(m *maker) string { return m.op("MatMul", m.p("x", 2, 3, 4), m.p("w", 1, 4, 5)) },
+			"only stacks of equal shape"},
 		"average pool, both": {func(m *maker) string {
-			return m.op("AveragePool", m.x(), ints("kernel_shape", 2, 2), ints("strides", 2, 2), i("ceil_mode", 1), i("count_include_pad", 1))
+			return m.op("AveragePool", m.x(), ints("kernel_shape", 2, 2), ints("strides", 2, 2), i("ceil_mode", 1),
+				i("count_include_pad", 1))
 		}, "only one of them has a rule"},
 		"conv over open sizes": {func(m *maker) string {
 			return m.conv(m.op("Mul", m.batch("image", 16, "H", "W"), m.p("s", 16, 1, 1)), m.w())
 		}, "only two-dimensional windows over fixed sizes"},
-		"average pool of rows": {func(m *maker) string { return m.op("AveragePool", m.p("x", 2, 3, 8), ints("kernel_shape", 2)) }, "only two-dimensional windows"},
+		"average pool of rows": {func(m *maker) string {
+			return m.op("AveragePool", m.p("x", 2, 3, 8),
+				ints("kernel_shape", 2))
+		}, "only two-dimensional windows"},
 		"concat of batches": {func(m *maker) string {
 			x := m.op("Mul", m.batch("rows", 4), m.p("s", 4))
 			return m.op("Concat", x, x, i("axis", 0))
@@ -55,16 +68,31 @@ func TestRefused(t *testing.T) {
 		"slice of a batch": {func(m *maker) string {
 			return m.op("Slice", m.op("Mul", m.batch("rows", 4), m.p("s", 4)), m.ints(0), m.ints(1), m.ints(-2))
 		}, "cuts an axis whose size is not fixed"},
-		"slice at a computed start": {func(m *maker) string { return m.op("Slice", m.p("x", 4), m.Input("from", graph.Int64, 1), m.ints(4)) }, "computed limits"},
-		"slice at a computed end":   {func(m *maker) string { return m.op("Slice", m.p("x", 4), m.ints(0), m.Input("to", graph.Int64, 1)) }, "computed limits"},
+		"slice at a computed start": {func(m *maker) string {
+			return m.op("Slice", m.p("x", 4),
+				m.Input("from", graph.Int64, 1), m.ints(4))
+		}, "computed limits"},
+		"slice at a computed end": {func(m *maker) string {
+			return m.op("Slice", m.p("x", 4), m.ints(0),
+				m.Input("to", graph.Int64, 1))
+		}, "computed limits"},
 		"slice of computed axes": {func(m *maker) string {
 			return m.op("Slice", m.p("x", 4, 4), m.ints(0), m.ints(2), m.Input("axis", graph.Int64, 1))
 		}, "computed limits"},
-		"clip at a trained limit": {func(m *maker) string { return m.op("Clip", m.x(), m.p("lo")) }, "only constant limits have a rule"},
-		"clip at a computed top":  {func(m *maker) string { return m.op("Clip", m.x(), m.floats(0), m.Input("hi", graph.Float32)) }, "only constant limits have a rule"},
-		"pad by computed numbers": {func(m *maker) string { return m.op("Pad", m.p("x", 4), m.Input("pads", graph.Int64, 2)) }, "only constant pads of every axis"},
-		"matmul of a vector":      {func(m *maker) string { return m.op("MatMul", m.p("x", 3), m.p("w", 3, 4)) }, "only stacks of equal shape"},
-		"matmul of unequal ranks": {func(m *maker) string { return m.op("MatMul", m.p("x", 2, 3, 3, 4), m.p("w", 3, 4, 5)) }, "only stacks of equal shape"},
+		"clip at a trained limit": {func(m *maker) string { return m.op("Clip", m.x(), m.p("lo")) },
+			"only constant limits have a rule"},
+		"clip at a computed top": {func(m *maker) string {
+			return m.op("Clip", m.x(), m.floats(0),
+				m.Input("hi", graph.Float32))
+		}, "only constant limits have a rule"},
+		"pad by computed numbers": {func(m *maker) string {
+			return m.op("Pad", m.p("x", 4),
+				m.Input("pads", graph.Int64, 2))
+		}, "only constant pads of every axis"},
+		"matmul of a vector": {func(m *maker) string { return m.op("MatMul", m.p("x", 3), m.p("w", 3, 4)) },
+			"only stacks of equal shape"},
+		"matmul of unequal ranks": {func(m *maker) string { return m.op("MatMul", m.p("x", 2, 3, 3, 4), m.p("w", 3, 4, 5)) },
+			"only stacks of equal shape"},
 		"layer norm from the first": {func(m *maker) string {
 			return m.op("LayerNormalization", m.p("x", 3, 4), m.p("ga", 3, 4), i("axis", -2))
 		}, "only the last has a rule"},
@@ -74,20 +102,25 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%s: %v, want bad data that says %q", name, err, c.want)
 		}
 	}
-	if _, err := differentiate(12, gradient.Options{}, func(m *maker) string { return m.p("x", 2) }); err == nil || !strings.Contains(err.Error(), "convert the model to 13 or later") {
+	if _, err := differentiate(12, gradient.Options{}, func(m *maker) string { return m.p("x", 2) }); err == nil ||
+		!strings.Contains(err.Error(), "convert the model to 13 or later") {
 		t.Errorf("operator set 12: %v", err)
 	}
-	if _, err := differentiate(17, gradient.Options{Trainable: []string{"x", "z"}}, func(m *maker) string { m.p("z", 2); return m.p("x", 2) }); err == nil || !strings.Contains(err.Error(), `does not depend on parameter "z"`) {
+	if _, err := differentiate(17, gradient.Options{Trainable: []string{"x", "z"}},
+		func(m *maker) string { m.p("z", 2); return m.p("x", 2) }); err == nil ||
+		!strings.Contains(err.Error(), `does not depend on parameter "z"`) {
 		t.Errorf("a parameter beside the loss: %v", err)
 	}
 	m := newMaker("pair")
 	m.Output(m.Node("Neg", "loss", []string{m.p("x", 2)}), graph.Float32, 2)
-	if _, err := gradient.Build(m.Model(), "loss", gradient.Options{Trainable: m.params}); err == nil || !strings.Contains(err.Error(), "a loss has one element") {
+	if _, err := gradient.Build(m.Model(), "loss", gradient.Options{Trainable: m.params}); err == nil ||
+		!strings.Contains(err.Error(), "a loss has one element") {
 		t.Errorf("a loss of two elements: %v", err)
 	}
 }
 
-// TestBlockedDepthwise: depthwise convolutions and their two gradients stay in the blocked layout, with a way back to the plain one.
+// TestBlockedDepthwise: depthwise convolutions and their two gradients stay in the blocked layout, with a way back to
+// the plain one.
 func TestBlockedDepthwise(t *testing.T) {
 	for channels, blocked := range map[int64]int{32: 3, 24: 0} { // 24 is no multiple of 16: standard operators alone
 		g, err := differentiate(17, gradient.Options{Block: 16}, func(m *maker) string {
@@ -125,7 +158,9 @@ func TestMemoryOfAChain(t *testing.T) {
 	b := graph.NewBuilder("chain", 17)
 	x := b.Input("x", graph.Float32, "N", 100)
 	y := b.Node("MatMul", "y", []string{x, b.Init("w", []int64{100, 10}, make([]float32, 1000))})
-	b.Output(b.Node("Reshape", "loss", []string{b.Node("ReduceSum", "sum", []string{y}, i("keepdims", 0)), b.Ints("one", []int64{1}, []int64{1})}), graph.Float32, 1)
+	b.Output(b.Node("Reshape", "loss",
+		[]string{b.Node("ReduceSum", "sum", []string{y}, i("keepdims", 0)), b.Ints("one", []int64{1}, []int64{1})}),
+		graph.Float32, 1)
 	g, err := gradient.Build(b.Model(), "loss", gradient.Options{Trainable: []string{"w"}})
 	if err != nil {
 		t.Fatal(err)
@@ -196,7 +231,8 @@ func TestMemoryOfLayers(t *testing.T) {
 		{[]string{"Neg", "Output", "Exp"}, 100, 0},
 	} {
 		got := peak(c.layers...)
-		if each, fixed := got.PerImage-base.PerImage, got.Fixed-base.Fixed; each != 4*c.each || fixed < 4*c.fixed || fixed > 4*c.fixed+64 {
+		if each, fixed := got.PerImage-base.PerImage, got.Fixed-base.Fixed; each != 4*c.each || fixed < 4*c.fixed ||
+			fixed > 4*c.fixed+64 {
 			t.Errorf("%v: %d bytes more an image and %d fixed, want %d and %d", c.layers, each, fixed, 4*c.each, 4*c.fixed)
 		}
 	}

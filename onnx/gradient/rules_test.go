@@ -176,7 +176,8 @@ func TestEveryRuleHasACase(t *testing.T) {
 func TestMissingRuleNamesTheNode(t *testing.T) {
 	b := graph.NewBuilder("tiny", 17)
 	w := b.Init("w", []int64{2}, []float32{1, 2})
-	b.Output(b.Node("ReduceProd", "odd", []string{b.Node("Asin", "bell", []string{w})}, i("keepdims", 1)), graph.Float32, 1)
+	b.Output(b.Node("ReduceProd", "odd", []string{b.Node("Asin", "bell", []string{w})}, i("keepdims", 1)), graph.Float32,
+		1)
 	m := b.Model()
 	_, err := gradient.Build(m, "odd", gradient.Options{Trainable: []string{"w"}})
 	const want = `operator ReduceProd (node "odd") has no gradient rule; freeze up to this node or add the rule`
@@ -198,9 +199,12 @@ func TestSliceWithSteps(t *testing.T) {
 		if !known {
 			step = b.Input("step", graph.Int64, 1)
 		}
-		x := b.Node("Slice", "part", []string{b.Init("w", []int64{4}, []float32{1, 2, 3, 4}), b.Ints("", []int64{1}, []int64{0}), b.Ints("", []int64{1}, []int64{4}), b.Ints("", []int64{1}, []int64{0}), step})
+		x := b.Node("Slice", "part",
+			[]string{b.Init("w", []int64{4}, []float32{1, 2, 3, 4}), b.Ints("", []int64{1}, []int64{0}),
+				b.Ints("", []int64{1}, []int64{4}), b.Ints("", []int64{1}, []int64{0}), step})
 		b.Output(b.Node("ReduceSum", "loss", []string{x}, i("keepdims", 1)), graph.Float32, 1)
-		if _, err := gradient.Build(b.Model(), "loss", gradient.Options{Trainable: []string{"w"}}); err == nil || !strings.Contains(err.Error(), "a step other than 1") {
+		if _, err := gradient.Build(b.Model(), "loss", gradient.Options{Trainable: []string{"w"}}); err == nil ||
+			!strings.Contains(err.Error(), "a step other than 1") {
 			t.Errorf("step known %v: %v", known, err)
 		}
 	}
@@ -261,7 +265,8 @@ func checkRule(t *testing.T, name string, build func(m *maker) string, want refe
 		}
 	}
 	if len(g.Params) != len(want.Grads) || len(g.Stats) != len(want.Stats) {
-		t.Errorf("%d gradients and %d statistics, PyTorch has %d and %d", len(g.Params), len(g.Stats), len(want.Grads), len(want.Stats))
+		t.Errorf("%d gradients and %d statistics, PyTorch has %d and %d", len(g.Params), len(g.Stats), len(want.Grads),
+			len(want.Stats))
 	}
 	for p, v := range want.Grads {
 		compare("grad."+p, p, v)
@@ -283,8 +288,9 @@ func TestLosses(t *testing.T) {
 		weights []float32
 		labels  any
 	}{
-		"cross-entropy":        {gradient.WithCrossEntropy, []int64{4, 4}, []float32{.5, 1, 2, 1.5}, []int64{2, 0, 3, 2}},
-		"binary cross-entropy": {gradient.WithBinaryCrossEntropy, []int64{2, 3}, []float32{.5, 1, 2}, []float32{1, 0, 1, 0, 0, 1}},
+		"cross-entropy": {gradient.WithCrossEntropy, []int64{4, 4}, []float32{.5, 1, 2, 1.5}, []int64{2, 0, 3, 2}},
+		"binary cross-entropy": {gradient.WithBinaryCrossEntropy, []int64{2, 3}, []float32{.5, 1, 2},
+			[]float32{1, 0, 1, 0, 0, 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := graph.NewBuilder(name, 17)

@@ -107,7 +107,8 @@ func checkNeedless(t *testing.T, m *graph.Model, shapes map[string][]int64) {
 		read[out.GetName()] = true
 	}
 	for _, n := range m.Graph.Node {
-		if strings.HasPrefix(n.GetName(), n.GetOpType()+".") && !slices.ContainsFunc(n.Output, func(out string) bool { return read[out] }) {
+		if strings.HasPrefix(n.GetName(), n.GetOpType()+".") &&
+			!slices.ContainsFunc(n.Output, func(out string) bool { return read[out] }) {
 			t.Errorf("nothing reads what %s makes", n.GetName())
 		}
 	}
@@ -118,7 +119,8 @@ func checkNeedless(t *testing.T, m *graph.Model, shapes map[string][]int64) {
 		anonymous := proto.Clone(k).(*onnxpb.TensorProto)
 		anonymous.Name = nil
 		same := anonymous.String()
-		if other := content[same]; other != "" && strings.HasPrefix(k.GetName(), "const.") && strings.HasPrefix(other, "const.") {
+		if other := content[same]; other != "" && strings.HasPrefix(k.GetName(), "const.") &&
+			strings.HasPrefix(other, "const.") {
 			t.Errorf("%s is %s once more", k.GetName(), other)
 		}
 		content[same] = k.GetName()

@@ -38,8 +38,10 @@ var methods = map[string]func(m *graph.Model) error{
 func TestGraphsInCircles(t *testing.T) {
 	for name, method := range methods {
 		m := tiny()
-		m.Graph.Node = append(m.Graph.Node, node("Add", []string{"b", "image"}, []string{"a"}), node("Relu", []string{"a"}, []string{"b"}))
-		if err := method(m); failure.KindOf(err) != failure.DataKind || !strings.Contains(fmt.Sprint(err), "depends on its own output") {
+		m.Graph.Node = append(m.Graph.Node, node("Add", []string{"b", "image"}, []string{"a"}),
+			node("Relu", []string{"a"}, []string{"b"}))
+		if err := method(m); failure.KindOf(err) != failure.DataKind ||
+			!strings.Contains(fmt.Sprint(err), "depends on its own output") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -51,14 +53,16 @@ func TestFunctionsInCircles(t *testing.T) {
 		m := tiny()
 		call := node("f", []string{"x"}, []string{"y"})
 		call.Domain = proto.String("pkg")
-		m.Functions = []*onnxpb.FunctionProto{{Name: proto.String("f"), Domain: proto.String("pkg"), Input: []string{"x"}, Output: []string{"y"}, Node: []*onnxpb.NodeProto{call}}}
+		m.Functions = []*onnxpb.FunctionProto{{Name: proto.String("f"), Domain: proto.String("pkg"), Input: []string{"x"},
+			Output: []string{"y"}, Node: []*onnxpb.NodeProto{call}}}
 		again := proto.Clone(call).(*onnxpb.NodeProto)
 		again.Input, again.Output = []string{"conv"}, []string{"called"}
 		m.Graph.Node = append(m.Graph.Node, again)
 		if err := methods[name](m); failure.KindOf(err) != failure.DataKind || !strings.Contains(fmt.Sprint(err), "deep") {
 			t.Errorf("%s: %v", name, err)
 		}
-		if err := surgery.CheckInference(m); failure.KindOf(err) != failure.DataKind || !strings.Contains(fmt.Sprint(err), "nested too deep") {
+		if err := surgery.CheckInference(m); failure.KindOf(err) != failure.DataKind ||
+			!strings.Contains(fmt.Sprint(err), "nested too deep") {
 			t.Errorf("CheckInference: %v", err)
 		}
 	}
@@ -66,13 +70,16 @@ func TestFunctionsInCircles(t *testing.T) {
 
 // TestNodesWithoutInputsOrOutputs: a file may hold any; none makes a method panic or run for ever.
 func TestNodesWithoutInputsOrOutputs(t *testing.T) {
-	ops := []string{"Identity", "Flatten", "Add", "Div", "Conv", "Reshape", "Gather", "Slice", "BatchNormalization", "Dropout", "Constant", "Concat", "Split", "MatMul", "Shape", "Transpose", "ReduceMean", "If"}
+	ops := []string{"Identity", "Flatten", "Add", "Div", "Conv", "Reshape", "Gather", "Slice", "BatchNormalization",
+		"Dropout", "Constant", "Concat", "Split", "MatMul", "Shape", "Transpose", "ReduceMean", "If"}
 	for _, op := range ops {
-		for _, ends := range [][2][]string{{nil, nil}, {nil, {""}}, {{""}, {""}}, {{"conv"}, nil}, {nil, {"made"}}, {{""}, {"made"}}} {
+		for _, ends := range [][2][]string{{nil, nil}, {nil, {""}}, {{""}, {""}}, {{"conv"}, nil}, {nil, {"made"}},
+			{{""}, {"made"}}} {
 			m := tiny()
 			m.Graph.Node = append(m.Graph.Node, &onnxpb.NodeProto{OpType: &op, Input: ends[0], Output: ends[1]})
 			if slices.Contains(ends[1], "made") { // and a node that leads back to one that makes ""
-				m.Graph.Node = append(m.Graph.Node, &onnxpb.NodeProto{OpType: &op, Output: []string{""}}, node("Add", []string{"conv", "made"}, []string{"sum"}))
+				m.Graph.Node = append(m.Graph.Node, &onnxpb.NodeProto{OpType: &op, Output: []string{""}},
+					node("Add", []string{"conv", "made"}, []string{"sum"}))
 			}
 			if err := m.Check(); err != nil {
 				t.Fatalf("%s %v: %v", op, ends, err)
@@ -113,7 +120,8 @@ func TestLimitsOfGraphs(t *testing.T) {
 			t.Errorf("graphs %d deep: %v", depth, err)
 		}
 	}
-	long := &onnxpb.FunctionProto{Name: proto.String("long"), Domain: proto.String("pkg"), Input: []string{"x"}, Node: slices.Repeat([]*onnxpb.NodeProto{{}}, 20_000)}
+	long := &onnxpb.FunctionProto{Name: proto.String("long"), Domain: proto.String("pkg"), Input: []string{"x"},
+		Node: slices.Repeat([]*onnxpb.NodeProto{{}}, 20_000)}
 	for calls, sound := range map[int]bool{10: true, 11: false} {
 		b := graph.NewBuilder("calls", 17)
 		x := b.Input("x", graph.Float32)
@@ -135,7 +143,9 @@ func TestLimitsOfGraphs(t *testing.T) {
 			if n.Domain = proto.String("pkg"); i == depth-1 {
 				n.OpType, n.Domain = proto.String("Relu"), nil
 			}
-			m.Functions = append(m.Functions, &onnxpb.FunctionProto{Name: proto.String(fmt.Sprint("f", i)), Domain: proto.String("pkg"), Input: []string{"x"}, Output: []string{"y"}, Node: []*onnxpb.NodeProto{n}})
+			m.Functions = append(m.Functions,
+				&onnxpb.FunctionProto{Name: proto.String(fmt.Sprint("f", i)), Domain: proto.String("pkg"), Input: []string{"x"},
+					Output: []string{"y"}, Node: []*onnxpb.NodeProto{n}})
 		}
 		if flat, err := m.Inline(); (err == nil) != sound || sound && flat.Graph.Node[0].GetOpType() != "Relu" {
 			t.Errorf("functions %d deep: %v", depth, err)
@@ -152,17 +162,24 @@ func TestBrokenFunctions(t *testing.T) {
 		f    *onnxpb.FunctionProto
 		want string
 	}{
-		"reads what nothing makes":       {&onnxpb.FunctionProto{Node: []*onnxpb.NodeProto{node("Relu", []string{"conv"}, []string{"y"})}}, `input "conv" is made by no node`},
-		"gives what nothing makes":       {&onnxpb.FunctionProto{Output: []string{"conv"}}, `output "conv" is made by no node`},
-		"makes its own input":            {&onnxpb.FunctionProto{Input: []string{"x"}, Node: []*onnxpb.NodeProto{node("Relu", []string{"x"}, []string{"x"})}}, `"x" is made twice`},
-		"is sound":                       {&onnxpb.FunctionProto{Input: []string{"x"}, Output: []string{"y"}, Node: []*onnxpb.NodeProto{node("Relu", []string{"x"}, []string{"y"})}}, ""},
-		"is too long with the main part": {&onnxpb.FunctionProto{Node: slices.Repeat([]*onnxpb.NodeProto{{}}, 199_999)}, "more than 200000 nodes"},
+		"reads what nothing makes": {&onnxpb.FunctionProto{Node: []*onnxpb.NodeProto{node("Relu", []string{"conv"},
+			[]string{"y"})}}, `input "conv" is made by no node`},
+		"gives what nothing makes": {&onnxpb.FunctionProto{Output: []string{"conv"}},
+			`output "conv" is made by no node`},
+		"makes its own input": {&onnxpb.FunctionProto{Input: []string{"x"},
+			Node: []*onnxpb.NodeProto{node("Relu", []string{"x"}, []string{"x"})}}, `"x" is made twice`},
+		"is sound": {&onnxpb.FunctionProto{Input: []string{"x"}, Output: []string{"y"},
+			Node: []*onnxpb.NodeProto{node("Relu", []string{"x"}, []string{"y"})}}, ""},
+		"is too long with the main part": {&onnxpb.FunctionProto{Node: slices.Repeat([]*onnxpb.NodeProto{{}}, 199_999)},
+			"more than 200000 nodes"},
 	} {
 		c.f.Name, c.f.Domain = proto.String("f"), proto.String("pkg")
 		m := tiny()
 		m.Functions = []*onnxpb.FunctionProto{c.f}
 		err := m.Check()
-		if c.want == "" && err != nil || c.want != "" && (failure.KindOf(err) != failure.DataKind || !strings.Contains(fmt.Sprint(err), "function pkg.f: ") || !strings.Contains(fmt.Sprint(err), c.want)) {
+		if c.want == "" && err != nil ||
+			c.want != "" && (failure.KindOf(err) != failure.DataKind || !strings.Contains(fmt.Sprint(err), "function pkg.f: ") ||
+				!strings.Contains(fmt.Sprint(err), c.want)) {
 			t.Errorf("a function that %s: %v", name, err)
 		}
 	}
@@ -174,9 +191,11 @@ func TestMoreThanAFileHolds(t *testing.T) {
 	m.Graph.Initializer[0].RawData = make([]byte, graph.MaxBytes) // never touched, so it takes no memory
 	path := filepath.Join(t.TempDir(), "huge.onnx")
 	for name, f := range map[string]func() error{
-		"Bytes": func() error { _, err := m.Bytes(); return err }, "Digest": func() error { _, err := m.Digest(); return err },
-		"write": func() error { return m.Write(path) }, "AddChecksum": m.AddChecksum, "Describe": func() error { return methods["Describe"](m) },
-		"Parse": func() error { _, err := graph.Parse(make([]byte, graph.MaxBytes+1)); return err },
+		"Bytes":  func() error { _, err := m.Bytes(); return err },
+		"Digest": func() error { _, err := m.Digest(); return err },
+		"write":  func() error { return m.Write(path) }, "AddChecksum": m.AddChecksum,
+		"Describe": func() error { return methods["Describe"](m) },
+		"Parse":    func() error { _, err := graph.Parse(make([]byte, graph.MaxBytes+1)); return err },
 	} {
 		if err := f(); failure.KindOf(err) != failure.DataKind || !strings.Contains(fmt.Sprint(err), "the limit") {
 			t.Errorf("%s: %v", name, err)
@@ -212,8 +231,10 @@ func TestReadingLeavesNoFileOpen(t *testing.T) {
 // TestLabels: a node without a name is called by what it makes; a model without a file by its graph.
 func TestLabels(t *testing.T) {
 	m := tiny()
-	m.Graph.Node = append(m.Graph.Node, &onnxpb.NodeProto{OpType: proto.String("Relu"), Input: []string{"absent"}, Output: []string{"late"}})
-	for _, want := range []string{`graph: model "tiny": node "late" (Relu): input "absent"`, `graph: model: node "" (Relu)`, `graph: a.onnx: node "" (Relu)`} {
+	m.Graph.Node = append(m.Graph.Node,
+		&onnxpb.NodeProto{OpType: proto.String("Relu"), Input: []string{"absent"}, Output: []string{"late"}})
+	for _, want := range []string{`graph: model "tiny": node "late" (Relu): input "absent"`,
+		`graph: model: node "" (Relu)`, `graph: a.onnx: node "" (Relu)`} {
 		if err := m.Check(); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%v; want %s", err, want)
 		}
@@ -222,7 +243,8 @@ func TestLabels(t *testing.T) {
 		}
 		m.Graph.Name, m.Graph.Node[2].Output = nil, nil
 	}
-	if _, err := graph.Read(t.TempDir()); failure.KindOf(err) != failure.DataKind || !strings.Contains(fmt.Sprint(err), "not a regular file") {
+	if _, err := graph.Read(t.TempDir()); failure.KindOf(err) != failure.DataKind ||
+		!strings.Contains(fmt.Sprint(err), "not a regular file") {
 		t.Errorf("a folder: %v", err)
 	}
 }

@@ -43,7 +43,8 @@ func TestBrokenModelsSayWhatAndWhere(t *testing.T) {
 			g.Node = append(g.Node, node("Relu", []string{"absent"}, []string{"late"}))
 		}},
 		{"cycle", `depends on its own output`, func(g *onnxpb.GraphProto) {
-			g.Node = append(g.Node, node("Add", []string{"b", "image"}, []string{"a"}), node("Relu", []string{"a"}, []string{"b"}))
+			g.Node = append(g.Node, node("Add", []string{"b", "image"}, []string{"a"}),
+				node("Relu", []string{"a"}, []string{"b"}))
 		}},
 		{"tensor made twice", `node "conv" (Relu): tensor "conv" is made twice`, func(g *onnxpb.GraphProto) {
 			g.Node = append(g.Node, node("Relu", []string{"image"}, []string{"conv"}))
@@ -62,7 +63,8 @@ func TestBrokenModelsSayWhatAndWhere(t *testing.T) {
 		}},
 		{"missing tensor in a branch", `node "choice" (If): node "inner" (Relu): input "absent"`, func(g *onnxpb.GraphProto) {
 			n := node("If", []string{"image"}, []string{"choice"})
-			n.Attribute = []graph.Attr{graph.Graph("then_branch", &onnxpb.GraphProto{Node: []*onnxpb.NodeProto{node("Relu", []string{"absent"}, []string{"inner"})}})}
+			n.Attribute = []graph.Attr{graph.Graph("then_branch",
+				&onnxpb.GraphProto{Node: []*onnxpb.NodeProto{node("Relu", []string{"absent"}, []string{"inner"})}})}
 			g.Node = append(g.Node, n)
 		}},
 		{"branches without end", `nested more than`, func(g *onnxpb.GraphProto) {
@@ -93,7 +95,8 @@ func TestBrokenModelsSayWhatAndWhere(t *testing.T) {
 
 func TestNotAModel(t *testing.T) {
 	dir := t.TempDir()
-	for name, data := range map[string]string{"empty.onnx": "", "text.onnx": "version https://git-lfs.github.com/spec/v1"} {
+	for name, data := range map[string]string{"empty.onnx": "",
+		"text.onnx": "version https://git-lfs.github.com/spec/v1"} {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, []byte(data), 0o600); err != nil {
 			t.Fatal(err)
@@ -166,7 +169,8 @@ func TestExternalData(t *testing.T) {
 		{"part of a file", "w.bin", "432", "432", ""},
 		{"to the end", "w.bin", "864", "", ""},
 		{"link inside the folder", "near.bin", "0", "432", ""},
-		{"parent folder", "../" + filepath.Base(filepath.Dir(outside)) + "/secret.bin", "", "432", "outside the model's folder"},
+		{"parent folder", "../" + filepath.Base(filepath.Dir(outside)) + "/secret.bin", "", "432",
+			"outside the model's folder"},
 		{"hidden parent folder", "folder/../../x", "", "432", "outside the model's folder"},
 		{"absolute", outside, "", "432", "outside the model's folder"},
 		{"link out of the folder", "link.bin", "", "432", "must lie in the model's folder"},

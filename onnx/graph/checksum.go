@@ -57,7 +57,8 @@ func (m *Model) verifyChecksum(data []byte) error {
 	if !ok {
 		return nil
 	}
-	entry, err := proto.Marshal(&onnxpb.ModelProto{MetadataProps: []*onnxpb.StringStringEntryProto{{Key: proto.String(checksumKey), Value: proto.String(value)}}})
+	entry, err := proto.Marshal(&onnxpb.ModelProto{MetadataProps: []*onnxpb.StringStringEntryProto{{Key: proto.String(
+		checksumKey), Value: proto.String(value)}}})
 	if err != nil {
 		return m.Badf("%w", err)
 	}

@@ -60,7 +60,8 @@ func TestChecksumAgain(t *testing.T) {
 	if !bytes.Equal(checked(), checked(func(*graph.Model) {})) {
 		t.Error("added twice, the bytes differ")
 	}
-	if !bytes.Equal(checked(classes), checked(func(*graph.Model) {}, classes)) || !bytes.Equal(checked(classes), checked(other, classes)) {
+	if !bytes.Equal(checked(classes), checked(func(*graph.Model) {}, classes)) ||
+		!bytes.Equal(checked(classes), checked(other, classes)) {
 		t.Error("added after a change, the bytes differ")
 	}
 }

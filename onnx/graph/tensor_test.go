@@ -12,10 +12,11 @@ import (
 func TestFloatsOfEveryStorage(t *testing.T) {
 	want := []float32{1, -0.5}
 	for name, w := range map[string]*onnxpb.TensorProto{
-		"float32 raw":     graph.FloatTensor("w", []int64{2}, want),
-		"float32 typed":   {Dims: []int64{2}, DataType: elem(graph.Float32), FloatData: want},
-		"float64 typed":   {Dims: []int64{2}, DataType: elem(graph.Float64), DoubleData: []float64{1, -0.5}},
-		"float64 raw":     {Dims: []int64{2}, DataType: elem(graph.Float64), RawData: []byte{0, 0, 0, 0, 0, 0, 0xf0, 0x3f, 0, 0, 0, 0, 0, 0, 0xe0, 0xbf}},
+		"float32 raw":   graph.FloatTensor("w", []int64{2}, want),
+		"float32 typed": {Dims: []int64{2}, DataType: elem(graph.Float32), FloatData: want},
+		"float64 typed": {Dims: []int64{2}, DataType: elem(graph.Float64), DoubleData: []float64{1, -0.5}},
+		"float64 raw": {Dims: []int64{2}, DataType: elem(graph.Float64),
+			RawData: []byte{0, 0, 0, 0, 0, 0, 0xf0, 0x3f, 0, 0, 0, 0, 0, 0, 0xe0, 0xbf}},
 		"float16 raw":     {Dims: []int64{2}, DataType: elem(graph.Float16), RawData: []byte{0x00, 0x3c, 0x00, 0xb8}},
 		"float16 in ints": {Dims: []int64{2}, DataType: elem(graph.Float16), Int32Data: []int32{0x3c00, 0xb800}},
 	} {
@@ -48,7 +49,8 @@ func elem(e int32) *int32 { return &e }
 // smallest and largest normal number, infinity, not a number.
 func TestHalfPrecision(t *testing.T) {
 	bits := []int32{0x0000, 0x8000, 0x0001, 0x03ff, 0x0400, 0x7bff, 0xfc00, 0x7e00}
-	want := []float64{0, math.Copysign(0, -1), math.Ldexp(1, -24), math.Ldexp(1023, -24), math.Ldexp(1, -14), 65504, math.Inf(-1), math.NaN()}
+	want := []float64{0, math.Copysign(0, -1), math.Ldexp(1, -24), math.Ldexp(1023, -24), math.Ldexp(1, -14), 65504,
+		math.Inf(-1), math.NaN()}
 	got, err := graph.FloatsOf(&onnxpb.TensorProto{Dims: []int64{8}, DataType: elem(graph.Float16), Int32Data: bits})
 	if err != nil {
 		t.Fatal(err)

@@ -74,7 +74,8 @@ func TestTypesAtTheCut(t *testing.T) {
 	}
 }
 
-// TestDataFitsItsType: bytes of raw data for every type, and the field that holds values of it (onnx.proto); one more or less is refused.
+// TestDataFitsItsType: bytes of raw data for every type, and the field that holds values of it (onnx.proto); one more
+// or less is refused.
 func TestDataFitsItsType(t *testing.T) {
 	check := func(w *onnxpb.TensorProto) error {
 		w.Name, w.Dims = proto.String("w"), []int64{3}
@@ -91,7 +92,8 @@ func TestDataFitsItsType(t *testing.T) {
 		for _, name := range strings.Fields(c.types) {
 			e := onnxpb.TensorProto_DataType_value[name]
 			for _, extra := range []int{0, -1, 1} {
-				if err := check(&onnxpb.TensorProto{DataType: &e, RawData: make([]byte, 3*c.bytes+extra)}); (err == nil) != (extra == 0) {
+				if err := check(&onnxpb.TensorProto{DataType: &e,
+					RawData: make([]byte, 3*c.bytes+extra)}); (err == nil) != (extra == 0) {
 					t.Errorf("%s: %d bytes for three: %v", name, 3*c.bytes+extra, err)
 				}
 				n := 3 + extra
@@ -114,7 +116,8 @@ func TestDataFitsItsType(t *testing.T) {
 			}
 		}
 	}
-	if err := check(&onnxpb.TensorProto{DataType: elem(int32(onnxpb.TensorProto_STRING)), StringData: make([][]byte, 3)}); err != nil {
+	if err := check(&onnxpb.TensorProto{DataType: elem(int32(onnxpb.TensorProto_STRING)),
+		StringData: make([][]byte, 3)}); err != nil {
 		t.Errorf("text: %v", err)
 	}
 	for _, dims := range [][]int64{{-1}, {3, -1}, {1 << 32, 1 << 31}} {
@@ -133,15 +136,18 @@ func TestDataFitsItsType(t *testing.T) {
 	}
 	for n, sound := range map[int64]bool{graph.MaxBytes: true, graph.MaxBytes + 1: false} {
 		m := tiny()
-		m.Graph.Initializer = append(m.Graph.Initializer, &onnxpb.TensorProto{Name: proto.String("text"), Dims: []int64{n}, DataType: huge.DataType})
+		m.Graph.Initializer = append(m.Graph.Initializer,
+			&onnxpb.TensorProto{Name: proto.String("text"), Dims: []int64{n}, DataType: huge.DataType})
 		if err := m.Check(); (err == nil) != sound {
 			t.Errorf("%d texts: %v", n, err)
 		}
 	}
-	if v, err := graph.FloatsOf(&onnxpb.TensorProto{Dims: []int64{0, 5}, DataType: elem(graph.Float32)}); err != nil || len(v) != 0 {
+	if v, err := graph.FloatsOf(&onnxpb.TensorProto{Dims: []int64{0, 5}, DataType: elem(graph.Float32)}); err != nil ||
+		len(v) != 0 {
 		t.Errorf("no values: %v, %v", v, err)
 	}
-	for _, w := range []*onnxpb.TensorProto{{Dims: []int64{1 << 62, 1}}, {Dims: []int64{5}, DataType: elem(graph.Int64), Int64Data: []int64{1}}} {
+	for _, w := range []*onnxpb.TensorProto{{Dims: []int64{1 << 62, 1}},
+		{Dims: []int64{5}, DataType: elem(graph.Int64), Int64Data: []int64{1}}} {
 		if v, err := graph.IntsOf(w); err == nil {
 			t.Errorf("%v: integers %v", w, v)
 		}
@@ -152,13 +158,17 @@ func TestDataFitsItsType(t *testing.T) {
 func TestAttributesRoundTrip(t *testing.T) {
 	n := &onnxpb.NodeProto{Attribute: []graph.Attr{
 		graph.Int("i", -3), graph.Ints("is", 4, 5), graph.Float("f", 0.5), graph.Floats("fs", 1, 2), graph.Str("s", "SAME"),
-		graph.Tensor("t", graph.IntTensor("", nil, []int64{7})), graph.Graph("g", &onnxpb.GraphProto{Name: proto.String("inner")}),
+		graph.Tensor("t", graph.IntTensor("", nil, []int64{7})),
+		graph.Graph("g", &onnxpb.GraphProto{Name: proto.String("inner")}),
 	}}
-	if graph.FindInt(n, "i", 1) != -3 || graph.FindFloat(n, "f", 1) != 0.5 || graph.FindStr(n, "s", "") != "SAME" || !slices.Equal(graph.FindInts(n, "is"), []int64{4, 5}) ||
-		!slices.Equal(graph.Find(n, "fs").Floats, []float32{1, 2}) || graph.Find(n, "t").T.GetDataType() != graph.Int64 || graph.Find(n, "g").G.GetName() != "inner" {
+	if graph.FindInt(n, "i", 1) != -3 || graph.FindFloat(n, "f", 1) != 0.5 || graph.FindStr(n, "s", "") != "SAME" ||
+		!slices.Equal(graph.FindInts(n, "is"), []int64{4, 5}) ||
+		!slices.Equal(graph.Find(n, "fs").Floats, []float32{1, 2}) || graph.Find(n, "t").T.GetDataType() != graph.Int64 ||
+		graph.Find(n, "g").G.GetName() != "inner" {
 		t.Errorf("%v", n)
 	}
-	if graph.FindInt(n, "x", 1) != 1 || graph.FindFloat(n, "x", 2) != 2 || graph.FindStr(n, "x", "d") != "d" || !slices.Equal(graph.FindInts(n, "x", 3, 4), []int64{3, 4}) || graph.Find(n, "x") != nil {
+	if graph.FindInt(n, "x", 1) != 1 || graph.FindFloat(n, "x", 2) != 2 || graph.FindStr(n, "x", "d") != "d" ||
+		!slices.Equal(graph.FindInts(n, "x", 3, 4), []int64{3, 4}) || graph.Find(n, "x") != nil {
 		t.Error("defaults")
 	}
 	if graph.Find(n, "t").T.Name != nil {
@@ -179,7 +189,8 @@ func TestAttributesRoundTrip(t *testing.T) {
 	}
 }
 
-// TestBuilderNames: names that are made up meet none that is there, another domain is imported once, outputs can be left out.
+// TestBuilderNames: names that are made up meet none that is there, another domain is imported once, outputs can be
+// left out.
 func TestBuilderNames(t *testing.T) {
 	b := graph.NewBuilder("names", 17)
 	x := b.Input("Relu_1", graph.Float32, int64(2), "N", 3)

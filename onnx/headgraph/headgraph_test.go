@@ -27,7 +27,9 @@ func seeded(sizes ...int) []headgraph.Layer {
 	var layers []headgraph.Layer
 	for i, out := range sizes[1:] {
 		in := sizes[i]
-		l := headgraph.Layer{Drop: .25, Weight: draws(in * out), Bias: draws(out), Norm: batchnorm.Norm{Gamma: draws(in), Beta: draws(in), Mean: draws(in), Variance: draws(in), Epsilon: batchnorm.Epsilon}}
+		l := headgraph.Layer{Drop: .25, Weight: draws(in * out), Bias: draws(out),
+			Norm: batchnorm.Norm{Gamma: draws(in), Beta: draws(in), Mean: draws(in), Variance: draws(in),
+				Epsilon: batchnorm.Epsilon}}
 		for j := range l.Weight {
 			l.Weight[j] -= .8
 		}
@@ -65,7 +67,8 @@ func run(t *testing.T, m *graph.Model, rows []float32, width int64, output strin
 	return out
 }
 
-// TestBothFormsAgree: what predicts gives the probabilities of what trains, dropout being the identity outside training.
+// TestBothFormsAgree: what predicts gives the probabilities of what trains, dropout being the identity outside
+// training.
 func TestBothFormsAgree(t *testing.T) {
 	onnxtest.Start(t)
 	rows := make([]float32, 3*6)
@@ -91,7 +94,8 @@ func TestBothFormsAgree(t *testing.T) {
 					want = math.Exp(float64(logits[i])) / sum
 				}
 				if math.Abs(float64(p[i])-want) > 1e-5 || math.Abs(float64(logp[i])-math.Log(want)) > 1e-4 {
-					t.Errorf("sizes %v, multi %v: probability %g and its logarithm %g, the logits say %g", sizes, multi, p[i], logp[i], want)
+					t.Errorf("sizes %v, multi %v: probability %g and its logarithm %g, the logits say %g", sizes, multi, p[i], logp[i],
+						want)
 				}
 			}
 		}

@@ -11,7 +11,8 @@ import (
 	"finetune/onnx/graph/onnxpb"
 )
 
-// An operator of another domain is not the one that its name says, nor is one that the model brings along: what would be
+// An operator of another domain is not the one that its name says, nor is one that the model brings along: what would
+// be
 // rewritten around it is refused, and told why.
 func TestOperatorsOfOtherDomains(t *testing.T) {
 	rewrites := map[string]func(m *graph.Model) (*graph.Model, error){
@@ -19,17 +20,20 @@ func TestOperatorsOfOtherDomains(t *testing.T) {
 		"HalfWhole": HalfWhole,
 		"Int8":      func(m *graph.Model) (*graph.Model, error) { return Int8(m, nil) },
 	}
-	for _, op := range []string{"Conv", "BatchNormalization", "Add", "MaxPool", "Relu", "Clip", "Cast", "Resize", "MatMul", "Affine"} {
+	for _, op := range []string{"Conv", "BatchNormalization", "Add", "MaxPool", "Relu", "Clip", "Cast", "Resize", "MatMul",
+		"Affine"} {
 		for name, rewrite := range rewrites {
 			foreign := one(noBias, copied)
 			foreign.Graph.Node[1].OpType, foreign.Graph.Node[1].Domain = proto.String(op), proto.String("another")
-			if _, err := rewrite(foreign); failure.KindOf(err) != failure.UsageKind || !strings.Contains(err.Error(), `operator `+op+` of domain "another"`) {
+			if _, err := rewrite(foreign); failure.KindOf(err) != failure.UsageKind ||
+				!strings.Contains(err.Error(), `operator `+op+` of domain "another"`) {
 				t.Errorf("%s of %s: %v", name, op, err)
 			}
 			local := one(noBias, copied)
 			local.Graph.Node[1].OpType = proto.String(op)
 			local.Functions = []*onnxpb.FunctionProto{{Name: proto.String(op)}}
-			if _, err := rewrite(local); failure.KindOf(err) != failure.UsageKind || !strings.Contains(err.Error(), op+`, a function of the model's own in domain "ai.onnx"`) {
+			if _, err := rewrite(local); failure.KindOf(err) != failure.UsageKind ||
+				!strings.Contains(err.Error(), op+`, a function of the model's own in domain "ai.onnx"`) {
 				t.Errorf("%s of a function %s: %v", name, op, err)
 			}
 		}

@@ -52,12 +52,14 @@ func TestFoldWhereItMay(t *testing.T) {
 		m    *graph.Model
 		left int // BatchNormalization that stay
 	}{
-		"no bias":         {one(noBias, normed), 0},
-		"bias":            {one(bias, normed), 0},
-		"bias left out":   {one(func(*graph.Builder) []string { return []string{""} }, normed), 0},
-		"computed bias":   {one(computed, normed), 1},
-		"read twice":      {one(bias, func(b *graph.Builder, c string) string { return b.Node("Add", "", []string{norm(b, c, 3), c}) }), 1},
-		"behind a Relu":   {one(bias, func(b *graph.Builder, c string) string { return norm(b, b.Node("Relu", "", []string{c}), 3) }), 1},
+		"no bias":       {one(noBias, normed), 0},
+		"bias":          {one(bias, normed), 0},
+		"bias left out": {one(func(*graph.Builder) []string { return []string{""} }, normed), 0},
+		"computed bias": {one(computed, normed), 1},
+		"read twice": {one(bias,
+			func(b *graph.Builder, c string) string { return b.Node("Add", "", []string{norm(b, c, 3), c}) }), 1},
+		"behind a Relu": {one(bias,
+			func(b *graph.Builder, c string) string { return norm(b, b.Node("Relu", "", []string{c}), 3) }), 1},
 		"of one folded":   {one(bias, func(b *graph.Builder, c string) string { return again(b, norm(b, c, 3)) }), 0},
 		"of another":      {one(bias, func(b *graph.Builder, _ string) string { return norm(b, "image", 3) }), 1},
 		"computed scale":  {computing(1), 1},
@@ -66,7 +68,8 @@ func TestFoldWhereItMay(t *testing.T) {
 		"computed spread": {computing(4), 1},
 		"leaves the model": {func() *graph.Model {
 			m := one(bias, normed)
-			m.Graph.Output = append(m.Graph.Output, &onnxpb.ValueInfoProto{Name: proto.String("conv"), Type: m.Graph.Output[0].Type})
+			m.Graph.Output = append(m.Graph.Output,
+				&onnxpb.ValueInfoProto{Name: proto.String("conv"), Type: m.Graph.Output[0].Type})
 			return m
 		}(), 1},
 	} {
@@ -123,8 +126,11 @@ func TestFoldOfBrokenConvolutions(t *testing.T) {
 		"beta":              {shape("beta", 2), true},
 		"mean":              {shape("mean", 4), true},
 		"variance":          {shape("var", 2), true},
-		"from the batch":    {func(m *graph.Model) { m.Graph.Node[1].Attribute = []graph.Attr{graph.Int("training_mode", 1)} }, false},
-		"more outputs":      {func(m *graph.Model) { m.Graph.Node[1].Output = append(m.Graph.Node[1].Output, "a", "b") }, false},
+		"from the batch": {func(m *graph.Model) {
+			m.Graph.Node[1].Attribute = []graph.Attr{graph.Int("training_mode",
+				1)}
+		}, false},
+		"more outputs": {func(m *graph.Model) { m.Graph.Node[1].Output = append(m.Graph.Node[1].Output, "a", "b") }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := one(func(b *graph.Builder) []string { return []string{b.Init("bias", []int64{3}, []float32{1, 2, 3})} },
@@ -135,7 +141,8 @@ func TestFoldOfBrokenConvolutions(t *testing.T) {
 				if err != nil || operators(folded)["BatchNormalization"] != 1 {
 					t.Errorf("not left as it is: %v", err)
 				}
-			} else if failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), `node "norm": its sizes do not fit the 3 channels`) {
+			} else if failure.KindOf(err) != failure.DataKind ||
+				!strings.Contains(err.Error(), `node "norm": its sizes do not fit the 3 channels`) {
 				t.Errorf("%v", err)
 			}
 		})
@@ -148,8 +155,10 @@ func TestRewritingKeepsTheRest(t *testing.T) {
 	m.Path = "network.onnx"
 	m.MetadataProps = []*onnxpb.StringStringEntryProto{{Key: proto.String("classes"), Value: proto.String("ants")}}
 	m.Functions = []*onnxpb.FunctionProto{{Name: proto.String("f"), Domain: proto.String("own")}}
-	m.Graph.Initializer = append(m.Graph.Initializer, graph.FloatTensor("given", nil, []float32{1}), graph.FloatTensor("unread", nil, []float32{1}))
-	m.Graph.Output = append(m.Graph.Output, &onnxpb.ValueInfoProto{Name: proto.String("given"), Type: m.Graph.Output[0].Type})
+	m.Graph.Initializer = append(m.Graph.Initializer, graph.FloatTensor("given", nil, []float32{1}),
+		graph.FloatTensor("unread", nil, []float32{1}))
+	m.Graph.Output = append(m.Graph.Output,
+		&onnxpb.ValueInfoProto{Name: proto.String("given"), Type: m.Graph.Output[0].Type})
 	got, err := Fold(m)
 	if err != nil {
 		t.Fatal(err)
@@ -158,8 +167,10 @@ func TestRewritingKeepsTheRest(t *testing.T) {
 	if inits["given"] == nil || len(inits) != 3 {
 		t.Errorf("initializers %v, want the weight, the bias and the output", inits)
 	}
-	if got.Path != m.Path || got.GetIrVersion() != m.GetIrVersion() || got.Opset() != 17 || got.GetProducerName() != "finetune" ||
-		got.Graph.GetName() != "one" || len(got.Functions) != 1 || len(got.MetadataProps) != 1 || got.MetadataProps[0].GetValue() != "ants" {
+	if got.Path != m.Path || got.GetIrVersion() != m.GetIrVersion() || got.Opset() != 17 ||
+		got.GetProducerName() != "finetune" ||
+		got.Graph.GetName() != "one" || len(got.Functions) != 1 || len(got.MetadataProps) != 1 ||
+		got.MetadataProps[0].GetValue() != "ants" {
 		t.Errorf("%v", got)
 	}
 }

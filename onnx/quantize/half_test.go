@@ -49,7 +49,8 @@ func TestEveryFloat16(t *testing.T) {
 // within is a network of one operator between two float32 ones.
 func within(op func(b *graph.Builder, x string) string) *graph.Model {
 	b := graph.NewBuilder("within", 17)
-	x := b.Node("Mul", "first", []string{b.Input("image", graph.Float32, "N", 3, 16, 16), b.Init("shared", nil, []float32{3})})
+	x := b.Node("Mul", "first",
+		[]string{b.Input("image", graph.Float32, "N", 3, 16, 16), b.Init("shared", nil, []float32{3})})
 	x = b.Node("Mul", "inner", []string{x, "shared"})
 	x = b.Node("Identity", "last", []string{op(b, x)})
 	b.Output(b.Node("Mul", "out", []string{x, "shared"}), graph.Float32, "N", 3, 16, 16)
@@ -126,7 +127,9 @@ func TestHalfLimits(t *testing.T) {
 				return b.Node("Min", "", []string{x, b.Init("large", nil, []float32{tt.value})})
 			},
 			`node "inside"`: func(b *graph.Builder, x string) string {
-				return b.Node("Min", "", []string{x, b.Node("Constant", "inside", nil, graph.Tensor("value", graph.FloatTensor("", nil, []float32{tt.value})))})
+				return b.Node("Min", "",
+					[]string{x, b.Node("Constant", "inside", nil,
+						graph.Tensor("value", graph.FloatTensor("", nil, []float32{tt.value})))})
 			},
 		} {
 			_, err := Half(within(op), "first", "last")
@@ -149,7 +152,8 @@ func TestHalfWholeKeepsItsEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if half.Graph.Input[0].String() != m.Graph.Input[0].String() || half.Graph.Output[0].String() != m.Graph.Output[0].String() {
+	if half.Graph.Input[0].String() != m.Graph.Input[0].String() ||
+		half.Graph.Output[0].String() != m.Graph.Output[0].String() {
 		t.Error("its input or output is another")
 	}
 	b := graph.NewBuilder("two", 17)
@@ -176,7 +180,8 @@ func TestGraphsInsideAreRefused(t *testing.T) {
 	}
 	m := within(func(b *graph.Builder, x string) string {
 		yes := b.InitTensor(bytesTensor("yes", graph.Bool, nil, []byte{1}))
-		y := b.Node("If", "branching", []string{yes}, graph.Graph("then_branch", branch("a")), graph.Graph("else_branch", branch("b")))
+		y := b.Node("If", "branching", []string{yes}, graph.Graph("then_branch", branch("a")),
+			graph.Graph("else_branch", branch("b")))
 		return b.Node("Add", "", []string{x, y})
 	})
 	for name, rewrite := range map[string]func() (*graph.Model, error){

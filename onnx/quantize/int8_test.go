@@ -31,7 +31,8 @@ func given(t *testing.T, m *graph.Model) map[string]Range {
 	if len(Activations(m)) == 0 {
 		return nil
 	}
-	images := Images{1, []int64{1, 3, 16, 16}, func(_ int, x []float32) (bool, error) { copy(x, draws("x", len(x), 0, 1)); return true, nil }}
+	images := Images{1, []int64{1, 3, 16, 16},
+		func(_ int, x []float32) (bool, error) { copy(x, draws("x", len(x), 0, 1)); return true, nil }}
 	ranges, err := Observe(m, images, onnx.Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
@@ -61,26 +62,41 @@ func TestWhatBecomesInteger(t *testing.T) {
 		"Relu that others read too": {one(noBias, func(b *graph.Builder, c string) string {
 			return b.Node("Sub", "", []string{b.Node("Relu", "", []string{c}), c})
 		}), []string{"image", "conv"}},
-		"Clip":                 {one(noBias, clip(func(b *graph.Builder) []string { return []string{scalar(b, "lo", 0), scalar(b, "hi", .25)} })), []string{"image", "y"}},
-		"Clip from below 0":    {one(noBias, clip(func(b *graph.Builder) []string { return []string{scalar(b, "lo", -.125), scalar(b, "hi", .25)} })), []string{"image", "conv"}},
-		"Clip without a top":   {one(noBias, clip(func(b *graph.Builder) []string { return []string{scalar(b, "lo", 0)} })), []string{"image", "conv"}},
-		"Clip without a floor": {one(noBias, clip(func(b *graph.Builder) []string { return []string{"", scalar(b, "hi", .25)} })), []string{"image", "conv"}},
+		"Clip": {one(noBias,
+			clip(func(b *graph.Builder) []string { return []string{scalar(b, "lo", 0), scalar(b, "hi", .25)} })),
+			[]string{"image", "y"}},
+		"Clip from below 0": {one(noBias,
+			clip(func(b *graph.Builder) []string { return []string{scalar(b, "lo", -.125), scalar(b, "hi", .25)} })),
+			[]string{"image", "conv"}},
+		"Clip without a top": {one(noBias, clip(func(b *graph.Builder) []string { return []string{scalar(b, "lo", 0)} })),
+			[]string{"image", "conv"}},
+		"Clip without a floor": {one(noBias,
+			clip(func(b *graph.Builder) []string { return []string{"", scalar(b, "hi", .25)} })), []string{"image", "conv"}},
 		"Clip to a computed top": {one(noBias, clip(func(b *graph.Builder) []string {
 			return []string{scalar(b, "lo", 0), b.Node("Constant", "", nil, graph.Float("value_float", .25))}
 		})), []string{"image", "conv"}},
-		"bias left out": {one(func(*graph.Builder) []string { return []string{""} }, node("Identity")), []string{"image", "conv"}},
-		"bias":          {one(func(b *graph.Builder) []string { return []string{b.Init("b", []int64{3}, []float32{1, -1, 0})} }, node("Identity")), []string{"image", "conv"}},
+		"bias left out": {one(func(*graph.Builder) []string { return []string{""} }, node("Identity")),
+			[]string{"image", "conv"}},
+		"bias": {one(func(b *graph.Builder) []string {
+			return []string{b.Init("b", []int64{3},
+				[]float32{1, -1, 0})}
+		}, node("Identity")), []string{"image", "conv"}},
 		"computed bias": {one(computed, node("Identity")), nil},
 		"pooling":       {one(computed, node("MaxPool")), []string{"conv", "y"}},
-		"pooling, Relu": {one(computed, func(b *graph.Builder, c string) string { return b.Node("Relu", "y", []string{pooled(b, c)}) }), []string{"conv", "pool"}},
+		"pooling, Relu": {one(computed,
+			func(b *graph.Builder, c string) string {
+				return b.Node("Relu", "y",
+					[]string{pooled(b, c)})
+			}), []string{"conv", "pool"}},
 		"sum": {one(computed, func(b *graph.Builder, c string) string {
 			return b.Node("Add", "y", []string{c, b.Node("Sigmoid", "z", []string{c})})
 		}), []string{"conv", "z", "y"}},
 		"sum with Relu": {one(computed, func(b *graph.Builder, c string) string {
 			return b.Node("Relu", "y", []string{b.Node("Add", "", []string{b.Node("Sigmoid", "z", []string{c}), c})})
 		}), []string{"conv", "z", "y"}},
-		"sum with the input":  {one(computed, node("Add", "image")), nil},
-		"sum with a constant": {one(computed, func(b *graph.Builder, c string) string { return b.Node("Add", "y", []string{c, scalar(b, "k", .5)}) }), nil},
+		"sum with the input": {one(computed, node("Add", "image")), nil},
+		"sum with a constant": {one(computed,
+			func(b *graph.Builder, c string) string { return b.Node("Add", "y", []string{c, scalar(b, "k", .5)}) }), nil},
 		"sum with fewer dimensions": {one(computed, func(b *graph.Builder, c string) string {
 			return b.Node("Add", "y", []string{b.Node("Constant", "", nil, graph.Floats("value_floats", .5)), c})
 		}), nil},
@@ -123,9 +139,15 @@ func leaving(m *graph.Model, name string) *graph.Model {
 // Damaged and other nodes of the same names are left alone, and none panics.
 func TestWhatOnlyLooksLikeIt(t *testing.T) {
 	for name, change := range map[string]func(m *graph.Model){
-		"no weights":       func(m *graph.Model) { m.Graph.Node[0].Input = m.Graph.Node[0].Input[:1] },
-		"empty weights":    func(m *graph.Model) { m.Graph.Initializer[0] = graph.FloatTensor("w", []int64{0, 3, 1, 1}, nil) },
-		"of one dimension": func(m *graph.Model) { m.Graph.Initializer[0] = graph.FloatTensor("w", []int64{1, 1, 1}, []float32{1}) },
+		"no weights": func(m *graph.Model) { m.Graph.Node[0].Input = m.Graph.Node[0].Input[:1] },
+		"empty weights": func(m *graph.Model) {
+			m.Graph.Initializer[0] = graph.FloatTensor("w", []int64{0, 3, 1, 1},
+				nil)
+		},
+		"of one dimension": func(m *graph.Model) {
+			m.Graph.Initializer[0] = graph.FloatTensor("w", []int64{1, 1, 1},
+				[]float32{1})
+		},
 		"float16 weights": func(m *graph.Model) {
 			m.Graph.Initializer[0] = bytesTensor("w", graph.Float16, []int64{1, 1, 1, 1}, []byte{0, 0})
 		},
@@ -133,7 +155,10 @@ func TestWhatOnlyLooksLikeIt(t *testing.T) {
 		"sum of one": func(m *graph.Model) {
 			m.Graph.Node[0].OpType, m.Graph.Node[0].Input = proto.String("Add"), []string{"image"}
 		},
-		"pooling of none": func(m *graph.Model) { m.Graph.Node[0].OpType, m.Graph.Node[0].Input = proto.String("MaxPool"), nil },
+		"pooling of none": func(m *graph.Model) {
+			m.Graph.Node[0].OpType, m.Graph.Node[0].Input = proto.String("MaxPool"),
+				nil
+		},
 		"pooling with places": func(m *graph.Model) {
 			m.Graph.Node[0].OpType, m.Graph.Node[0].Input = proto.String("MaxPool"), []string{"image"}
 			m.Graph.Node[0].Output = append(m.Graph.Node[0].Output, "places")
@@ -169,7 +194,8 @@ func TestWeightsAndBiases(t *testing.T) {
 	onnxtest.Start(t)
 	weights := []float32{1, -.5, .25, 0, 0, 0, -3.2, .05, .075}
 	bias := []float32{.5, -5, 7}
-	m := one(func(b *graph.Builder) []string { return []string{b.Init("bias", []int64{3}, bias)} }, func(_ *graph.Builder, c string) string { return c })
+	m := one(func(b *graph.Builder) []string { return []string{b.Init("bias", []int64{3}, bias)} },
+		func(_ *graph.Builder, c string) string { return c })
 	m.Graph.Initializer[0] = graph.FloatTensor("w", []int64{3, 3, 1, 1}, weights)
 	ranges := map[string]Range{"image": {0, 1}, "conv": {-6, 11}}
 	small, err := Int8(m, ranges)
@@ -177,7 +203,8 @@ func TestWeightsAndBiases(t *testing.T) {
 		t.Fatal(err)
 	}
 	inits := small.Initializers()
-	if got, want := integers(inits["conv/int8 weight/values"]), []int{64, -32, 16, 0, 0, 0, -64, 1, 2}; !slices.Equal(got, want) {
+	if got, want := integers(inits["conv/int8 weight/values"]),
+		[]int{64, -32, 16, 0, 0, 0, -64, 1, 2}; !slices.Equal(got, want) {
 		t.Errorf("weights %v, want %v", got, want)
 	}
 	scales, _ := graph.FloatsOf(inits["conv/int8 weight/scale"])
@@ -198,7 +225,8 @@ func TestWeightsAndBiases(t *testing.T) {
 		t.Errorf("differs by %g of the largest value", d)
 	}
 	m.Graph.Initializer[1] = graph.FloatTensor("bias", []int64{2}, bias[:2])
-	if _, err := Int8(m, ranges); failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), `"conv": a bias of 2 values for 3 channels`) {
+	if _, err := Int8(m, ranges); failure.KindOf(err) != failure.DataKind ||
+		!strings.Contains(err.Error(), `"conv": a bias of 2 values for 3 channels`) {
 		t.Errorf("a bias too short: %v", err)
 	}
 }
@@ -213,7 +241,8 @@ func TestStepsBehindActivations(t *testing.T) {
 		"none": {func(b *graph.Builder, c string) string {
 			return b.Node("Identity", "y", []string{b.Node("MaxPool", "p", []string{c})})
 		}, Range{-1, 3}, scale{4. / 255, 64}},
-		"Relu": {func(b *graph.Builder, c string) string { return b.Node("Relu", "p", []string{c}) }, Range{-1, 3}, scale{3. / 255, 0}},
+		"Relu": {func(b *graph.Builder, c string) string { return b.Node("Relu", "p", []string{c}) }, Range{-1, 3},
+			scale{3. / 255, 0}},
 		"Clip": {func(b *graph.Builder, c string) string {
 			return b.Node("Clip", "p", []string{c, b.Init("lo", nil, []float32{0}), b.Init("hi", nil, []float32{6})})
 		}, Range{-1, 9}, scale{6. / 255, 0}},

@@ -51,10 +51,13 @@ func TestObserveOfNothing(t *testing.T) {
 		change func(i *Images)
 		want   string
 	}{
-		"none":            {func(i *Images) { i.Count = 0 }, "no images"},
-		"none readable":   {func(i *Images) { i.Load = func(int, []float32) (bool, error) { return false, nil } }, "no images"},
-		"an error":        {func(i *Images) { i.Load = func(int, []float32) (bool, error) { return true, broken } }, "broken"},
-		"error, left out": {func(i *Images) { i.Load = func(int, []float32) (bool, error) { return false, broken } }, "broken"},
+		"none": {func(i *Images) { i.Count = 0 }, "no images"},
+		"none readable": {func(i *Images) { i.Load = func(int, []float32) (bool, error) { return false, nil } },
+			"no images"},
+		"an error": {func(i *Images) { i.Load = func(int, []float32) (bool, error) { return true, broken } },
+			"broken"},
+		"error, left out": {func(i *Images) { i.Load = func(int, []float32) (bool, error) { return false, broken } },
+			"broken"},
 		"wrong size": {func(i *Images) {
 			i.Shape, i.Load = []int64{1, 3, 8}, func(int, []float32) (bool, error) { return true, nil }
 		}, "image"},
@@ -65,7 +68,8 @@ func TestObserveOfNothing(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := Observe(within(func(_ *graph.Builder, x string) string { return x }), images, onnx.Options{Threads: 1}); failure.KindOf(err) != failure.UsageKind {
+	if _, err := Observe(within(func(_ *graph.Builder, x string) string { return x }), images,
+		onnx.Options{Threads: 1}); failure.KindOf(err) != failure.UsageKind {
 		t.Errorf("a network without convolutions: %v", err)
 	}
 	m.Graph.Node[0].OpType = &[]string{"Unknown"}[0]

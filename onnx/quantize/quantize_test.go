@@ -42,7 +42,8 @@ func residual() *graph.Model {
 	}
 	x = b.Node("Relu", "relu1", []string{conv("c1", x, 8, 3, 3, 1)})
 	x = b.Node("MaxPool", "pool", []string{x}, graph.Ints("kernel_shape", 2, 2), graph.Ints("strides", 2, 2))
-	y := b.Node("Clip", "clip", []string{conv("c2", x, 8, 1, 3, 8), b.Init("zero", nil, []float32{0}), b.Init("six", nil, []float32{6})})
+	y := b.Node("Clip", "clip",
+		[]string{conv("c2", x, 8, 1, 3, 8), b.Init("zero", nil, []float32{0}), b.Init("six", nil, []float32{6})})
 	y = conv("c3", y, 8, 8, 1, 1)
 	x = b.Node("Relu", "relu2", []string{b.Node("Add", "sum", []string{y, x})})
 	x = b.Node("GlobalAveragePool", "mean", []string{x})
@@ -145,7 +146,8 @@ func TestSumsOfOtherThingsStay(t *testing.T) {
 	if got, want := Activations(m), []string{"image", "conv"}; !slices.Equal(got, want) {
 		t.Errorf("observes %v, want %v", got, want)
 	}
-	images := Images{Count: 1, Shape: []int64{1, 3, 16, 16}, Load: func(_ int, x []float32) (bool, error) { copy(x, draws("x", len(x), 0, 1)); return true, nil }}
+	images := Images{Count: 1, Shape: []int64{1, 3, 16, 16},
+		Load: func(_ int, x []float32) (bool, error) { copy(x, draws("x", len(x), 0, 1)); return true, nil }}
 	ranges, err := Observe(m, images, onnx.Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
@@ -237,7 +239,8 @@ func TestHalf(t *testing.T) {
 func TestFloat16(t *testing.T) {
 	for x, want := range map[float32]uint16{
 		0: 0, 1: 0x3c00, -2: 0xc000, 65504: 0x7bff, 65519.996: 0x7bff, 65520: 0x7c00, 1e9: 0x7c00,
-		1. / 3: 0x3555, 1 + 1./2048: 0x3c00, 1 + 3./2048: 0x3c02, 2047.5: 0x6800, 0x1p-14: 0x0400, 0x1p-24: 0x0001, 0x1p-25: 0, 0x1.8p-24: 0x0002, 0x1.ffcp-15: 0x0400,
+		1. / 3: 0x3555, 1 + 1./2048: 0x3c00, 1 + 3./2048: 0x3c02, 2047.5: 0x6800, 0x1p-14: 0x0400, 0x1p-24: 0x0001,
+		0x1p-25: 0, 0x1.8p-24: 0x0002, 0x1.ffcp-15: 0x0400,
 	} {
 		if got := float16(x); got != want {
 			t.Errorf("float16(%v) = %#04x, want %#04x", x, got, want)

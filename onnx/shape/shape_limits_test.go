@@ -26,7 +26,8 @@ func TestShapesOfOneNode(t *testing.T) {
 		{"slice backwards, limits from the end", "Slice", []any{10}, [][]int64{{-2}, {-5}, {0}, {-1}}, nil, []int64{3}},
 		{"slice backwards from beyond", "Slice", []any{10}, [][]int64{{most}, {7}, {0}, {-1}}, nil, []int64{2}},
 		{"slice backwards, the wrong way", "Slice", []any{10}, [][]int64{{2}, {5}, {0}, {-1}}, nil, []int64{0}},
-		{"slice backwards by more than there is", "Slice", []any{10}, [][]int64{{-1}, {least}, {0}, {least + 1}}, nil, []int64{1}},
+		{"slice backwards by more than there is", "Slice", []any{10}, [][]int64{{-1}, {least}, {0}, {least + 1}}, nil,
+			[]int64{1}},
 		{"slice by more than there is", "Slice", []any{10}, [][]int64{{0}, {most}, {0}, {most}}, nil, []int64{1}},
 		{"slice by 3", "Slice", []any{10}, [][]int64{{1}, {8}, {0}, {3}}, nil, []int64{3}},
 		{"slice by 3, one more", "Slice", []any{10}, [][]int64{{1}, {9}, {0}, {3}}, nil, []int64{3}},
@@ -43,17 +44,24 @@ func TestShapesOfOneNode(t *testing.T) {
 		{"flatten behind the end", "Flatten", []any{2, 3, 4}, nil, []graph.Attr{one("axis", 4)}, nil},
 		{"flatten an open batch", "Flatten", []any{"N", 3, 4}, nil, nil, []int64{-1, 12}},
 		{"space to depth", "SpaceToDepth", []any{1, 3, 8, 6}, nil, []graph.Attr{one("blocksize", 2)}, []int64{1, 12, 4, 3}},
-		{"depth to space", "DepthToSpace", []any{"N", 12, 4, "W"}, nil, []graph.Attr{one("blocksize", 2)}, []int64{-1, 3, 8, -1}},
+		{"depth to space", "DepthToSpace", []any{"N", 12, 4, "W"}, nil, []graph.Attr{one("blocksize", 2)},
+			[]int64{-1, 3, 8, -1}},
 		{"blocks of nothing", "SpaceToDepth", []any{1, 3, 8, 6}, nil, nil, nil},
 		{"blocks of one", "SpaceToDepth", []any{1, 3, 8, 6}, nil, []graph.Attr{one("blocksize", 1)}, []int64{1, 3, 8, 6}},
 		{"blocks of three axes", "SpaceToDepth", []any{3, 8, 6}, nil, []graph.Attr{one("blocksize", 2)}, nil},
 		{"pool", "MaxPool", []any{1, 3, 7, 8}, nil, []graph.Attr{window(3, 2), ints("strides", 2, 2)}, []int64{1, 3, 3, 4}},
-		{"pool, ceil", "MaxPool", []any{1, 3, 8, 8}, nil, []graph.Attr{window(3, 3), ints("strides", 2, 2), one("ceil_mode", 1)}, []int64{1, 3, 4, 4}},
+		{"pool, ceil", "MaxPool", []any{1, 3, 8, 8}, nil,
+			[]graph.Attr{window(3, 3), ints("strides", 2, 2), one("ceil_mode", 1)}, []int64{1, 3, 4, 4}},
 		// the last window would start in the padding at the end, so it is left out
-		{"pool, ceil, padded", "MaxPool", []any{1, 3, 3, 3}, nil, []graph.Attr{window(1, 1), ints("strides", 2, 2), ints("pads", 0, 0, 1, 1), one("ceil_mode", 1)}, []int64{1, 3, 2, 2}},
-		{"pool, dilated", "MaxPool", []any{1, 3, 9, 9}, nil, []graph.Attr{window(3, 3), ints("dilations", 2, 3)}, []int64{1, 3, 5, 3}},
-		{"pool, same size", "AveragePool", []any{1, 3, 7, 8}, nil, []graph.Attr{window(3, 3), ints("strides", 2, 2), graph.Str("auto_pad", "SAME_UPPER")}, []int64{1, 3, 4, 4}},
-		{"pool, valid", "AveragePool", []any{1, 3, 7, 8}, nil, []graph.Attr{window(3, 3), ints("strides", 2, 2), graph.Str("auto_pad", "VALID")}, []int64{1, 3, 3, 3}},
+		{"pool, ceil, padded", "MaxPool", []any{1, 3, 3, 3}, nil,
+			[]graph.Attr{window(1, 1), ints("strides", 2, 2), ints("pads", 0, 0, 1, 1), one("ceil_mode", 1)},
+			[]int64{1, 3, 2, 2}},
+		{"pool, dilated", "MaxPool", []any{1, 3, 9, 9}, nil, []graph.Attr{window(3, 3), ints("dilations", 2, 3)},
+			[]int64{1, 3, 5, 3}},
+		{"pool, same size", "AveragePool", []any{1, 3, 7, 8}, nil,
+			[]graph.Attr{window(3, 3), ints("strides", 2, 2), graph.Str("auto_pad", "SAME_UPPER")}, []int64{1, 3, 4, 4}},
+		{"pool, valid", "AveragePool", []any{1, 3, 7, 8}, nil,
+			[]graph.Attr{window(3, 3), ints("strides", 2, 2), graph.Str("auto_pad", "VALID")}, []int64{1, 3, 3, 3}},
 		{"pool of exactly the map", "MaxPool", []any{1, 3, 3, 3}, nil, []graph.Attr{window(3, 3)}, []int64{1, 3, 1, 1}},
 		{"pool of more than the map", "MaxPool", []any{1, 3, 2, 3}, nil, []graph.Attr{window(3, 3)}, []int64{1, 3, -1, 1}},
 		{"pool of an open height", "MaxPool", []any{1, 3, "H", 3}, nil, []graph.Attr{window(2, 2)}, []int64{1, 3, -1, 2}},
@@ -110,7 +118,8 @@ func TestShapesOfOneNode(t *testing.T) {
 func TestSplitIntoEqualParts(t *testing.T) {
 	for size, want := range map[any][]int64{7: {3, 3, 1}, 9: {3, 3, 3}, "N": {-1, -1, -1}} {
 		b := graph.NewBuilder("split", 18)
-		b.NodeN("Split", []string{b.Input("x", graph.Float32, 2, size)}, []string{"a", "b", "c"}, graph.Int("axis", -1), graph.Int("num_outputs", 3))
+		b.NodeN("Split", []string{b.Input("x", graph.Float32, 2, size)}, []string{"a", "b", "c"}, graph.Int("axis", -1),
+			graph.Int("num_outputs", 3))
 		got, err := shape.Shapes(b.Model(), nil)
 		if parts := []int64{got["a"][1], got["b"][1], got["c"][1]}; err != nil || !slices.Equal(parts, want) {
 			t.Errorf("parts of %v: %v, %v; want %v", size, parts, err, want)
@@ -132,13 +141,18 @@ func TestFiltersDecideShapes(t *testing.T) {
 		{"conv of rows", "Conv", []any{2, 3, 8}, []int64{4, 3, 3}, nil, []int64{2, 4, 6}},
 		{"conv of another rank", "Conv", []any{2, 3, 8}, []int64{4, 3, 3, 3}, nil, nil},
 		// (8-1)*2 + 1 + (3-1) + 1 - 1 - 0 and (8-1)*3 + 0 + (2-1) + 1 - 0 - 1
-		{"transposed", "ConvTranspose", []any{1, 3, 8, 8}, []int64{3, 5, 3, 2}, []graph.Attr{pads, strides, graph.Ints("output_padding", 1, 0), graph.Int("group", 3)}, []int64{1, 15, 17, 22}},
-		{"transposed, dilated", "ConvTranspose", []any{1, 3, 4, 4}, []int64{3, 5, 3, 3}, []graph.Attr{graph.Ints("dilations", 2, 1)}, []int64{1, 5, 8, 6}},
-		{"transposed, size given", "ConvTranspose", []any{1, 3, 4, 4}, []int64{3, 5, 3, 3}, []graph.Attr{graph.Ints("output_shape", 9, 11)}, []int64{1, 5, 9, 11}},
+		{"transposed", "ConvTranspose", []any{1, 3, 8, 8}, []int64{3, 5, 3, 2},
+			[]graph.Attr{pads, strides, graph.Ints("output_padding", 1, 0), graph.Int("group", 3)}, []int64{1, 15, 17, 22}},
+		{"transposed, dilated", "ConvTranspose", []any{1, 3, 4, 4}, []int64{3, 5, 3, 3},
+			[]graph.Attr{graph.Ints("dilations", 2, 1)}, []int64{1, 5, 8, 6}},
+		{"transposed, size given", "ConvTranspose", []any{1, 3, 4, 4}, []int64{3, 5, 3, 3},
+			[]graph.Attr{graph.Ints("output_shape", 9, 11)}, []int64{1, 5, 9, 11}},
 		{"transposed, open", "ConvTranspose", []any{1, 3, "H", 4}, []int64{3, 5, 3, 3}, nil, []int64{1, 5, -1, 6}},
-		{"transposed, padded by itself", "ConvTranspose", []any{1, 3, 4, 4}, []int64{3, 5, 3, 3}, []graph.Attr{graph.Str("auto_pad", "SAME_UPPER")}, []int64{1, 5, -1, -1}},
+		{"transposed, padded by itself", "ConvTranspose", []any{1, 3, 4, 4}, []int64{3, 5, 3, 3},
+			[]graph.Attr{graph.Str("auto_pad", "SAME_UPPER")}, []int64{1, 5, -1, -1}},
 		{"gemm", "Gemm", []any{2, 3}, []int64{3, 4}, nil, []int64{2, 4}},
-		{"gemm, both turned", "Gemm", []any{3, 2}, []int64{4, 3}, []graph.Attr{graph.Int("transA", 1), graph.Int("transB", 1)}, []int64{2, 4}},
+		{"gemm, both turned", "Gemm", []any{3, 2}, []int64{4, 3},
+			[]graph.Attr{graph.Int("transA", 1), graph.Int("transB", 1)}, []int64{2, 4}},
 		{"gemm of a stack", "Gemm", []any{1, 2, 3}, []int64{3, 4}, nil, nil},
 		{"matmul of stacks", "MatMul", []any{5, 1, 2, 3}, []int64{6, 3, 4}, nil, []int64{5, 6, 2, 4}},
 		{"matmul of a vector", "MatMul", []any{3}, []int64{3, 4}, nil, nil},
@@ -178,7 +192,8 @@ func TestIntegersFollowFromShapes(t *testing.T) {
 	b.Node("Slice", "cut", []string{"joined", list(1), list(-1), list(0)})
 	b.Node("Cast", "as int", []string{"sides"}, graph.Int("to", int64(graph.Int32)))
 	b.Node("Cast", "as float", []string{"sides"}, graph.Int("to", int64(graph.Float32)))
-	b.Node("ConstantOfShape", "fours", []string{list(2)}, graph.Tensor("value", graph.IntTensor("", []int64{1}, []int64{4})))
+	b.Node("ConstantOfShape", "fours", []string{list(2)},
+		graph.Tensor("value", graph.IntTensor("", []int64{1}, []int64{4})))
 	b.Node("Constant", "single", nil, graph.Int("value_int", 9))
 	b.Node("Constant", "several", nil, graph.Ints("value_ints", 9, 8))
 	shapes, values, err := shape.Infer(b.Model(), nil)
@@ -195,7 +210,8 @@ func TestIntegersFollowFromShapes(t *testing.T) {
 			t.Errorf("%s is %v, want %v", name, got, want)
 		}
 	}
-	for name, rank := range map[string]int{"all": 1, "height": 0, "row": 1, "scalar": 0, "single": 0, "several": 1, "cut": 1} {
+	for name, rank := range map[string]int{"all": 1, "height": 0, "row": 1, "scalar": 0, "single": 0, "several": 1,
+		"cut": 1} {
 		if s, ok := shapes[name]; !ok || len(s) != rank {
 			t.Errorf("%s has shape %v, want rank %d", name, s, rank)
 		}

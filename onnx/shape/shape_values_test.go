@@ -21,7 +21,9 @@ func TestIntegersThatAreNotKnown(t *testing.T) {
 	b.Node("Gather", "one of a sum", []string{b.Node("Add", "", []string{all, ints(1)}), ints(1, 3)})
 	b.Node("Gather", "somewhere", []string{ints(5, 6, 7), at})
 	b.Node("Gather", "of floats", []string{b.Init("floats", []int64{2}, []float32{1, 2}), ints(0)})
-	b.Node("Reshape", "open batch", []string{x, b.Node("Concat", "", []string{b.Node("Gather", "batch", []string{all, ints(0)}), ints(3, 48)}, graph.Int("axis", 0))})
+	b.Node("Reshape", "open batch",
+		[]string{x, b.Node("Concat", "", []string{b.Node("Gather", "batch", []string{all, ints(0)}), ints(3, 48)},
+			graph.Int("axis", 0))})
 	b.Node("Reshape", "open rest", []string{x, b.Node("Concat", "", []string{"batch", ints(-1)}, graph.Int("axis", 0))})
 	b.Node("Reshape", "bare", []string{ints(9), ints()})
 	b.Node("Reshape", "same", []string{ints(9, 8), ints(-1)})
@@ -46,7 +48,8 @@ func TestIntegersThatAreNotKnown(t *testing.T) {
 	b.Node("ConstantOfShape", "zeros", []string{ints(2)})
 	b.Node("ConstantOfShape", "ones", []string{ints(2)}, value(1))
 	b.Node("ConstantOfShape", "square", []string{ints(2, 2)}, four)
-	b.Node("ConstantOfShape", "of two values", []string{ints(2)}, graph.Tensor("value", graph.IntTensor("", []int64{2}, []int64{4, 5})))
+	b.Node("ConstantOfShape", "of two values", []string{ints(2)},
+		graph.Tensor("value", graph.IntTensor("", []int64{2}, []int64{4, 5})))
 	b.Node("ConstantOfShape", "256 fours", []string{ints(256)}, four)
 	b.Node("ConstantOfShape", "257 fours", []string{ints(257)}, four)
 	b.Node("ConstantOfShape", "empty", []string{ints(0)}, four)
@@ -58,12 +61,17 @@ func TestIntegersThatAreNotKnown(t *testing.T) {
 	for name, want := range map[string]struct{ value, shape []int64 }{
 		"one of a sum": {[]int64{4, 7}, []int64{2}}, "somewhere": {nil, []int64{2}}, "of floats": {nil, []int64{1}},
 		"open batch": {nil, []int64{-1, 3, 48}}, "open rest": {nil, []int64{-1, -1}},
-		"bare": {[]int64{9}, []int64{}}, "same": {[]int64{9, 8}, []int64{2}}, "copy": {[]int64{9, 8}, []int64{2}}, "scalars": {[]int64{18}, []int64{}},
-		"largest": {nil, []int64{2}}, "misfit": {nil, []int64{-1}}, "backwards": {nil, []int64{3}}, "none of it": {[]int64{}, []int64{0}},
+		"bare": {[]int64{9}, []int64{}}, "same": {[]int64{9, 8}, []int64{2}}, "copy": {[]int64{9, 8}, []int64{2}},
+		"scalars": {[]int64{18}, []int64{}},
+		"largest": {nil, []int64{2}}, "misfit": {nil, []int64{-1}}, "backwards": {nil, []int64{3}},
+		"none of it":    {[]int64{}, []int64{0}},
 		"empty and one": {nil, []int64{0}}, "one and empty": {nil, []int64{0}},
-		"with unknown": {nil, []int64{3}}, "list of 256": {many, []int64{256}}, "list of 257": {nil, []int64{257}}, "long": {nil, []int64{257}},
-		"matrix": {nil, []int64{1, 2}}, "zeros": {nil, []int64{2}}, "ones": {nil, []int64{2}}, "square": {nil, []int64{2, 2}}, "of two values": {nil, []int64{2}},
-		"256 fours": {many, []int64{256}}, "257 fours": {nil, []int64{257}}, "empty": {[]int64{}, []int64{0}}, "tensor of two": {[]int64{3, 4}, []int64{2}},
+		"with unknown": {nil, []int64{3}}, "list of 256": {many, []int64{256}}, "list of 257": {nil, []int64{257}},
+		"long":   {nil, []int64{257}},
+		"matrix": {nil, []int64{1, 2}}, "zeros": {nil, []int64{2}}, "ones": {nil, []int64{2}}, "square": {nil, []int64{2, 2}},
+		"of two values": {nil, []int64{2}},
+		"256 fours":     {many, []int64{256}}, "257 fours": {nil, []int64{257}}, "empty": {[]int64{}, []int64{0}},
+		"tensor of two": {[]int64{3, 4}, []int64{2}},
 	} {
 		v, known := values[name]
 		if known != (want.value != nil) || !slices.Equal(v, want.value) {
@@ -98,10 +106,13 @@ func TestShapesOfBranches(t *testing.T) {
 	odd := node("Odd", []string{"x"}, []string{"c2"})
 	late := node("Relu", []string{"x"}, []string{"d"})
 	then := branchOf([]*onnxpb.NodeProto{same, bare, late}, "a", "a", "c", "a", "d")
-	last := branchOf([]*onnxpb.NodeProto{wider, deeper, odd, node("Add", []string{"x", "own"}, []string{"e2"})}, "a2", "b2", "c2", "e2")
+	last := branchOf([]*onnxpb.NodeProto{wider, deeper, odd, node("Add", []string{"x", "own"}, []string{"e2"})}, "a2",
+		"b2", "c2", "e2")
 	last.Initializer = []*onnxpb.TensorProto{graph.IntTensor("own", []int64{2, 1}, []int64{1, 2})}
-	b.NodeN("If", []string{yes}, []string{"size", "rank", "unknown", "own too", "one alone"}, graph.Graph("then_branch", then), graph.Graph("else_branch", last))
-	loop := branchOf([]*onnxpb.NodeProto{node("Add", []string{"q", "x"}, []string{"p"}), node("Relu", []string{"p"}, []string{"q"})}, "q")
+	b.NodeN("If", []string{yes}, []string{"size", "rank", "unknown", "own too", "one alone"},
+		graph.Graph("then_branch", then), graph.Graph("else_branch", last))
+	loop := branchOf([]*onnxpb.NodeProto{node("Add", []string{"q", "x"}, []string{"p"}),
+		node("Relu", []string{"p"}, []string{"q"})}, "q")
 	m := b.Model()
 	circle := node("If", []string{"yes"}, []string{"circle"})
 	circle.Attribute = []graph.Attr{graph.Graph("then_branch", loop)}
@@ -110,7 +121,8 @@ func TestShapesOfBranches(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string][]int64{"size": {2, -1}, "rank": nil, "unknown": nil, "own too": {2, 3}, "one alone": nil, "circle": nil} {
+	for name, want := range map[string][]int64{"size": {2, -1}, "rank": nil, "unknown": nil, "own too": {2, 3},
+		"one alone": nil, "circle": nil} {
 		if s, ok := shapes[name]; ok != (want != nil) || !slices.Equal(s, want) {
 			t.Errorf("%s has shape %v, want %v", name, s, want)
 		}
@@ -122,7 +134,8 @@ func TestShapesOfBranches(t *testing.T) {
 	}
 }
 
-// TestRulesGoBeforeHints: a declared shape that a rule contradicts is not believed; a given input can make all of them wrong.
+// TestRulesGoBeforeHints: a declared shape that a rule contradicts is not believed; a given input can make all of them
+// wrong.
 func TestRulesGoBeforeHints(t *testing.T) {
 	b := graph.NewBuilder("hints", 17)
 	x, y := b.Input("x", graph.Float32, 2, 3), b.Input("y", graph.Float32, 2, 3)

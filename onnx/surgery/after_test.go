@@ -14,7 +14,8 @@ func block(t *testing.T) *graph.Model {
 	t.Helper()
 	b := graph.NewBuilder("block", 17)
 	ones := func(n int) []float32 { return slices.Repeat([]float32{1}, n) }
-	x := b.Node("Conv", "stem", []string{b.Input("image", graph.Float32, "N", 3, 8, 8), b.Init("stem.weight", []int64{4, 3, 1, 1}, ones(12))})
+	x := b.Node("Conv", "stem",
+		[]string{b.Input("image", graph.Float32, "N", 3, 8, 8), b.Init("stem.weight", []int64{4, 3, 1, 1}, ones(12))})
 	x = b.Node("Relu", "x", []string{x})
 	y := b.Node("Conv", "inner", []string{x, b.Init("inner.weight", []int64{4, 4, 1, 1}, ones(16))})
 	y = b.Node("Conv", "outer", []string{y, b.Init("outer.weight", []int64{4, 4, 1, 1}, ones(16))})

@@ -13,7 +13,8 @@ import (
 
 func TestNoCutNamesTheFlagAndCandidates(t *testing.T) {
 	_, _, err := surgery.FindCut(read(t, "graph_no_pooling.onnx"))
-	if err == nil || !strings.Contains(err.Error(), "--cut") || !strings.Contains(err.Error(), "patches [1 8 4 4]") || failure.KindOf(err) != failure.DataKind {
+	if err == nil || !strings.Contains(err.Error(), "--cut") || !strings.Contains(err.Error(), "patches [1 8 4 4]") ||
+		failure.KindOf(err) != failure.DataKind {
 		t.Errorf("got %v", err)
 	}
 }
@@ -23,7 +24,8 @@ func TestCutAtUnknownTensor(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "conv [1 4 8 8]") {
 		t.Errorf("got %v", err)
 	}
-	if _, err := surgery.Features(read(t, "graph_resnet_opset17.onnx"), "logits"); err == nil || !strings.Contains(err.Error(), "need [N, C, H, W]") {
+	if _, err := surgery.Features(read(t, "graph_resnet_opset17.onnx"), "logits"); err == nil ||
+		!strings.Contains(err.Error(), "need [N, C, H, W]") {
 		t.Errorf("features of logits: %v", err)
 	}
 }
@@ -117,7 +119,8 @@ func TestFixedBatchStaysWhereTheGraphNeedsIt(t *testing.T) {
 }
 
 func TestFeaturesLeavesItsModelAlone(t *testing.T) {
-	for _, file := range []string{"graph_if_branch.onnx", "graph_shuffle_fixed_opset13.onnx", "graph_functions.onnx", "graph_resnet_inputs_opset9.onnx"} {
+	for _, file := range []string{"graph_if_branch.onnx", "graph_shuffle_fixed_opset13.onnx", "graph_functions.onnx",
+		"graph_resnet_inputs_opset9.onnx"} {
 		m := read(t, file)
 		before, err := m.Digest()
 		if err != nil {

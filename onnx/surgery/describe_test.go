@@ -67,7 +67,8 @@ func TestDescribe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if info.Opsets["ai.onnx"] != 17 || info.Channels != 10 || info.Cut == "" || len(info.Groups) != 2 || len(info.Digest) != 64 ||
+	if info.Opsets["ai.onnx"] != 17 || info.Channels != 10 || info.Cut == "" || len(info.Groups) != 2 ||
+		len(info.Digest) != 64 ||
 		info.Inputs[0].Layout != "NCHW" || info.Outputs[0].Name != "logits" || info.Operators[0].Name != "Conv" {
 		t.Errorf("%+v", info)
 	}

@@ -80,7 +80,8 @@ func (d *divisors) sound(divisor string, known map[string]*onnxpb.TensorProto) b
 }
 
 func isFloat(elem int32) bool {
-	return elem == graph.Float32 || elem == graph.Float64 || elem == graph.Float16 || elem == int32(onnxpb.TensorProto_BFLOAT16)
+	return elem == graph.Float32 || elem == graph.Float64 || elem == graph.Float16 ||
+		elem == int32(onnxpb.TensorProto_BFLOAT16)
 }
 
 // constantTensor is what a Constant node holds, nil if it is no number.

@@ -38,12 +38,14 @@ func TestCheckDivisors(t *testing.T) {
 		{"by a constant node of zero", "Div", whole, func(b *graph.Builder, x string) string {
 			return b.Node("Constant", "", nil, graph.Int("value_int", 0))
 		}, false},
-		{"floats by what is computed", "Div", func(b *graph.Builder, x string) string { return x }, func(b *graph.Builder, x string) string {
-			return b.Node("Sub", "", []string{x, x})
-		}, true},
-		{"floats by a constant zero", "Div", func(b *graph.Builder, x string) string { return x }, func(b *graph.Builder, x string) string {
-			return b.Init("", nil, []float32{0})
-		}, true},
+		{"floats by what is computed", "Div", func(b *graph.Builder, x string) string { return x },
+			func(b *graph.Builder, x string) string {
+				return b.Node("Sub", "", []string{x, x})
+			}, true},
+		{"floats by a constant zero", "Div", func(b *graph.Builder, x string) string { return x },
+			func(b *graph.Builder, x string) string {
+				return b.Init("", nil, []float32{0})
+			}, true},
 		{"another operator", "Mul", whole, ints(0), true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -55,7 +57,8 @@ func TestCheckDivisors(t *testing.T) {
 			if c.sound != (err == nil) {
 				t.Errorf("sound is %v: %v", c.sound, err)
 			}
-			if err != nil && (failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), `"quotient" (`+c.op+`)`)) {
+			if err != nil && (failure.KindOf(err) != failure.DataKind ||
+				!strings.Contains(err.Error(), `"quotient" (`+c.op+`)`)) {
 				t.Errorf("%v: want bad data that names the node", err)
 			}
 		})
@@ -67,7 +70,8 @@ func TestStridesAreNotZero(t *testing.T) {
 	for _, strides := range [][]int64{{0, 1}, {1, 0}, {-1, 1}, {2, 1}} {
 		b := graph.NewBuilder("strides", 17)
 		x := b.Input("x", graph.Float32, "N", 1, 8, 8)
-		b.Output(b.Node("MaxPool", "y", []string{x}, graph.Ints("kernel_shape", 1, 1), graph.Ints("strides", 1, 1)), graph.Float32, "N", 1, "H", "W")
+		b.Output(b.Node("MaxPool", "y", []string{x}, graph.Ints("kernel_shape", 1, 1), graph.Ints("strides", 1, 1)),
+			graph.Float32, "N", 1, "H", "W")
 		m := b.Model()
 		graph.Find(m.Graph.Node[0], "strides").Ints = strides
 		data, err := proto.Marshal(m.ModelProto)
@@ -79,7 +83,8 @@ func TestStridesAreNotZero(t *testing.T) {
 			if err != nil {
 				t.Errorf("%v: %v", strides, err)
 			}
-		} else if failure.KindOf(err) != failure.DataKind || err == nil || !strings.Contains(fmt.Sprint(err), `"y" (MaxPool): a stride of`) {
+		} else if failure.KindOf(err) != failure.DataKind || err == nil ||
+			!strings.Contains(fmt.Sprint(err), `"y" (MaxPool): a stride of`) {
 			t.Errorf("%v: %v, want bad data that names the node", strides, err)
 		}
 	}

@@ -20,10 +20,12 @@ func given(batch any, build func(b *graph.Builder, x string) string) *graph.Mode
 	return b.Model()
 }
 
-// TestWhichBatchesOpen: a batch that the exporter fixed is opened where every Reshape on the way can be written for any batch.
+// TestWhichBatchesOpen: a batch that the exporter fixed is opened where every Reshape on the way can be written for any
+// batch.
 func TestWhichBatchesOpen(t *testing.T) {
 	reshape := func(b *graph.Builder, x, output string, allowZero int64, target ...int64) string {
-		return b.Node("Reshape", output, []string{x, b.Ints("", []int64{int64(len(target))}, target)}, graph.Int("allowzero", allowZero))
+		return b.Node("Reshape", output, []string{x, b.Ints("", []int64{int64(len(target))}, target)},
+			graph.Int("allowzero", allowZero))
 	}
 	for _, c := range []struct {
 		name  string
@@ -32,7 +34,8 @@ func TestWhichBatchesOpen(t *testing.T) {
 		open  bool
 	}{
 		{"of one", 1, func(b *graph.Builder, x string) string { return b.Node("Relu", "map", []string{x}) }, true},
-		{"of none, as old exporters write an open one", 0, func(b *graph.Builder, x string) string { return b.Node("Relu", "map", []string{x}) }, true},
+		{"of none, as old exporters write an open one", 0,
+			func(b *graph.Builder, x string) string { return b.Node("Relu", "map", []string{x}) }, true},
 		{"written into views", 2, func(b *graph.Builder, x string) string {
 			return reshape(b, reshape(b, x, "", 0, 2, 3, -1), "map", 0, 2, 3, 8, 8)
 		}, true},
@@ -42,7 +45,8 @@ func TestWhichBatchesOpen(t *testing.T) {
 		{"written into a view that means 0 and infers", 2, func(b *graph.Builder, x string) string {
 			return reshape(b, reshape(b, x, "", 1, 2, 3, -1), "map", 0, 2, 3, 8, 8)
 		}, false},
-		{"left to the view", 2, func(b *graph.Builder, x string) string { return reshape(b, x, "map", 0, -1, 3, 8, 8) }, true},
+		{"left to the view", 2, func(b *graph.Builder, x string) string { return reshape(b, x, "map", 0, -1, 3, 8, 8) },
+			true},
 		{"mixed with channels", 2, func(b *graph.Builder, x string) string {
 			return reshape(b, reshape(b, x, "", 0, 6, 8, 8), "map", 0, 2, 3, 8, 8)
 		}, false},
@@ -56,7 +60,9 @@ func TestWhichBatchesOpen(t *testing.T) {
 			return b.Node("Expand", "map", []string{x, b.Ints("", []int64{4}, []int64{1, 3, 8, 8})})
 		}, true},
 		{"of which two are looked at", 2, func(b *graph.Builder, x string) string {
-			return b.Node("Slice", "map", []string{x, b.Ints("", []int64{1}, []int64{0}), b.Ints("", []int64{1}, []int64{2}), b.Ints("", []int64{1}, []int64{0})})
+			return b.Node("Slice", "map",
+				[]string{x, b.Ints("", []int64{1}, []int64{0}), b.Ints("", []int64{1}, []int64{2}),
+					b.Ints("", []int64{1}, []int64{0})})
 		}, false},
 		{"in a weight alone", 1, func(b *graph.Builder, x string) string {
 			w := reshape(b, b.Init("flat", []int64{1, 3}, make([]float32, 3)), "w", 0, 1, 3, 1, 1)
@@ -73,7 +79,8 @@ func TestWhichBatchesOpen(t *testing.T) {
 				t.Fatal(err)
 			}
 			in, out := body.Inputs()[0].Shape[0], body.Outputs()[0].Shape
-			if fixed := int64(c.batch.(int)); !c.open && (in != fixed || out[0] != fixed) || c.open && (in != -1 || out[0] != -1) {
+			if fixed := int64(c.batch.(int)); !c.open && (in != fixed || out[0] != fixed) ||
+				c.open && (in != -1 || out[0] != -1) {
 				t.Errorf("batch of %d in, shape %v out; want it open: %v", in, out, c.open)
 			}
 			if !c.open {
@@ -81,12 +88,14 @@ func TestWhichBatchesOpen(t *testing.T) {
 			}
 			for _, n := range []int64{1, 2, 5} { // a batch of any size comes through
 				shapes, err := shape.Shapes(body, map[string][]int64{"image": {n, 3, 8, 8}})
-				if err != nil || !slices.Equal(shapes["map"], append([]int64{n}, shapes["map"][1:]...)) || !slices.Equal(shapes[surgery.FeaturesName], []int64{n, out[1]}) {
+				if err != nil || !slices.Equal(shapes["map"], append([]int64{n}, shapes["map"][1:]...)) ||
+					!slices.Equal(shapes[surgery.FeaturesName], []int64{n, out[1]}) {
 					t.Errorf("batch of %d: map %v, features %v, %v", n, shapes["map"], shapes[surgery.FeaturesName], err)
 				}
 			}
 			for _, w := range body.Graph.Initializer { // no target for the old batch is left behind
-				read := slices.ContainsFunc(body.Graph.Node, func(n *onnxpb.NodeProto) bool { return slices.Contains(n.Input, w.GetName()) })
+				read := slices.ContainsFunc(body.Graph.Node,
+					func(n *onnxpb.NodeProto) bool { return slices.Contains(n.Input, w.GetName()) })
 				if !read {
 					t.Errorf("initializer %q is read by nothing", w.GetName())
 				}
@@ -105,7 +114,8 @@ func TestOpenedBatchesMeetNoName(t *testing.T) {
 	m.Graph.ValueInfo = []*onnxpb.ValueInfoProto{proto.Clone(m.Graph.Input[0]).(*onnxpb.ValueInfoProto)}
 	m.Graph.ValueInfo[0].Name = proto.String("rows")
 	body, err := surgery.Features(m, "map")
-	if err != nil || body.Check() != nil || len(body.Graph.Initializer) != 2 || len(body.Graph.ValueInfo) != 0 || body.Inputs()[0].Batch() != -1 {
+	if err != nil || body.Check() != nil || len(body.Graph.Initializer) != 2 || len(body.Graph.ValueInfo) != 0 ||
+		body.Inputs()[0].Batch() != -1 {
 		t.Errorf("%v, %v", body, err)
 	}
 }
@@ -113,7 +123,8 @@ func TestOpenedBatchesMeetNoName(t *testing.T) {
 // TestHintsThatFixABatch: a map whose shape is only declared may be of the declared batch alone.
 func TestHintsThatFixABatch(t *testing.T) {
 	b := graph.NewBuilder("declared", 17)
-	b.Output(b.Node("org.example.Odd", "map", []string{b.Input("image", graph.Float32, 1, 3, 8, 8)}), graph.Float32, 1, 4, 8, 8)
+	b.Output(b.Node("org.example.Odd", "map", []string{b.Input("image", graph.Float32, 1, 3, 8, 8)}), graph.Float32, 1, 4,
+		8, 8)
 	body, err := surgery.Features(b.Model(), "map")
 	if err != nil || body.Inputs()[0].Batch() != 1 || !slices.Equal(body.Outputs()[0].Shape, []int64{1, 8}) {
 		t.Errorf("%v, %v", body, err)
@@ -138,7 +149,8 @@ func TestFeaturesOfOpenBatches(t *testing.T) {
 	for _, n := range body.Graph.Node {
 		kinds = append(kinds, n.GetOpType())
 	}
-	if got := strings.Join(kinds, " "); got != "Reshape GlobalMaxPool GlobalAveragePool Concat Flatten" || !slices.Equal(body.Graph.Node[0].Input, []string{"image", "target"}) {
+	if got := strings.Join(kinds, " "); got != "Reshape GlobalMaxPool GlobalAveragePool Concat Flatten" ||
+		!slices.Equal(body.Graph.Node[0].Input, []string{"image", "target"}) {
 		t.Errorf("nodes %s, the first reads %v", got, body.Graph.Node[0].Input)
 	}
 }
@@ -147,7 +159,8 @@ func TestFeaturesOfOpenBatches(t *testing.T) {
 func TestFeaturesMeetNoName(t *testing.T) {
 	for _, cut := range []string{"map", surgery.FeaturesName, "features_", "features/max"} {
 		m := given("N", func(b *graph.Builder, x string) string {
-			for _, name := range []string{surgery.FeaturesName, "features_", "features/max", "features/mean", "features/both", "map"} {
+			for _, name := range []string{surgery.FeaturesName, "features_", "features/max", "features/mean", "features/both",
+				"map"} {
 				x = b.Node("Relu", name, []string{x})
 			}
 			return x
@@ -160,7 +173,8 @@ func TestFeaturesMeetNoName(t *testing.T) {
 			t.Errorf("cut at %s: %v", cut, err)
 		}
 		shapes, err := shape.Shapes(body, map[string][]int64{"image": {2, 3, 8, 8}})
-		if err != nil || !slices.Equal(shapes[surgery.FeaturesName], []int64{2, 6}) || len(body.Outputs()) != 1 || body.Outputs()[0].Name != surgery.FeaturesName {
+		if err != nil || !slices.Equal(shapes[surgery.FeaturesName], []int64{2, 6}) || len(body.Outputs()) != 1 ||
+			body.Outputs()[0].Name != surgery.FeaturesName {
 			t.Errorf("cut at %s: features %v, %v", cut, shapes[surgery.FeaturesName], err)
 		}
 	}
@@ -181,7 +195,8 @@ func TestFeaturesNeedOneImage(t *testing.T) {
 	for _, c := range []struct {
 		shapes [][]any
 		want   string
-	}{{[][]any{image, image}, "a body takes one"}, {[][]any{image, row}, "a body takes one"}, {[][]any{row}, "a body takes one"}, {[][]any{{"N", 0, 8, 8}}, "C known"}} {
+	}{{[][]any{image, image}, "a body takes one"}, {[][]any{image, row}, "a body takes one"}, {[][]any{row},
+		"a body takes one"}, {[][]any{{"N", 0, 8, 8}}, "C known"}} {
 		if _, err := surgery.Features(build(c.shapes...), "map"); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("inputs %v: %v", c.shapes, err)
 		}
@@ -204,19 +219,24 @@ func TestFeaturesNeedOneImage(t *testing.T) {
 	}
 }
 
-// TestWhichConstantsBecomeWeights: float32 tensors of ONNX's own Constant; single numbers and integers stay what they are.
+// TestWhichConstantsBecomeWeights: float32 tensors of ONNX's own Constant; single numbers and integers stay what they
+// are.
 func TestWhichConstantsBecomeWeights(t *testing.T) {
 	m := given("N", func(b *graph.Builder, x string) string {
 		for name, w := range map[string]*onnxpb.TensorProto{
-			"weight": graph.FloatTensor("", []int64{1, 1, 1, 2}, []float32{1, 2}), "scalar": graph.FloatTensor("", nil, []float32{1}),
+			"weight":   graph.FloatTensor("", []int64{1, 1, 1, 2}, []float32{1, 2}),
+			"scalar":   graph.FloatTensor("", nil, []float32{1}),
 			"integers": graph.IntTensor("", []int64{1}, []int64{1}),
 		} {
 			b.Node("Constant", name, nil, graph.Tensor("value", w))
 		}
-		b.Node("org.example.Constant", "other", nil, graph.Tensor("value", graph.FloatTensor("", []int64{2}, []float32{1, 2})))
-		return b.Node("org.example.Odd", "map", []string{b.Node("Relu", "", []string{x}), "weight", "scalar", "integers", "other"})
+		b.Node("org.example.Constant", "other", nil,
+			graph.Tensor("value", graph.FloatTensor("", []int64{2}, []float32{1, 2})))
+		return b.Node("org.example.Odd", "map",
+			[]string{b.Node("Relu", "", []string{x}), "weight", "scalar", "integers", "other"})
 	})
-	m.Graph.Output = []*onnxpb.ValueInfoProto{proto.Clone(m.Graph.Input[0]).(*onnxpb.ValueInfoProto)} // of the image's shape
+	// of the image's shape
+	m.Graph.Output = []*onnxpb.ValueInfoProto{proto.Clone(m.Graph.Input[0]).(*onnxpb.ValueInfoProto)}
 	m.Graph.Output[0].Name = proto.String("map")
 	body, err := surgery.Features(m, "map")
 	if err != nil {

@@ -135,7 +135,8 @@ func strideLevels(m *graph.Model, nodes []*onnxpb.NodeProto) []int {
 // ownStride is the factor by which node n shrinks a map.
 func ownStride(m *graph.Model, n *onnxpb.NodeProto) int {
 	switch op := m.Op(n); op {
-	case graph.Op{Name: "Conv"}, graph.Op{Domain: graph.Contrib, Name: "FusedConv"}, graph.Op{Name: "QLinearConv"}, graph.Op{Name: "MaxPool"},
+	case graph.Op{Name: "Conv"}, graph.Op{Domain: graph.Contrib, Name: "FusedConv"}, graph.Op{Name: "QLinearConv"},
+		graph.Op{Name: "MaxPool"},
 		graph.Op{Name: "AveragePool"}, graph.Op{Name: "LpPool"}:
 		if s := graph.FindInts(n, "strides"); len(s) > 0 {
 			return int(min(max(s[0], 1), 1<<20))
@@ -168,7 +169,8 @@ func forward(nodes []*onnxpb.NodeProto, f func(n *onnxpb.NodeProto, before int) 
 var trained = map[graph.Op][]int{}
 
 func init() {
-	graph.OpsNamed(trained, "", []int{1, 2}, "Conv", "ConvTranspose", "Gemm", "BatchNormalization", "InstanceNormalization",
+	graph.OpsNamed(trained, "", []int{1, 2}, "Conv", "ConvTranspose", "Gemm", "BatchNormalization",
+		"InstanceNormalization",
 		"LayerNormalization", "GroupNormalization")
 	graph.OpsNamed(trained, graph.Contrib, []int{1, 2}, "FusedConv")
 	graph.OpsNamed(trained, "", []int{1}, "PRelu")

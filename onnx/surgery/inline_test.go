@@ -25,7 +25,8 @@ func branching() *graph.Model {
 	other := node("LeakyRelu", []string{"x"}, []string{"e"})
 	other.Attribute = []graph.Attr{ref(graph.Float("alpha", 0), "other"), ref(graph.Str("note", ""), "absent")}
 	branch := func(n *onnxpb.NodeProto) *onnxpb.GraphProto {
-		return &onnxpb.GraphProto{Name: n.Name, Node: []*onnxpb.NodeProto{n}, Output: []*onnxpb.ValueInfoProto{{Name: &n.Output[0]}}}
+		return &onnxpb.GraphProto{Name: n.Name, Node: []*onnxpb.NodeProto{n},
+			Output: []*onnxpb.ValueInfoProto{{Name: &n.Output[0]}}}
 	}
 	pick := node("If", []string{"yes"}, []string{"y"})
 	pick.Attribute = []graph.Attr{graph.Graph("then_branch", branch(then)), graph.Graph("else_branch", branch(other))}
@@ -38,7 +39,8 @@ func branching() *graph.Model {
 	m := b.Model()
 	m.Functions = []*onnxpb.FunctionProto{{
 		Name: proto.String("pick"), Domain: proto.String("pkg"), Input: []string{"x", "yes"}, Output: []string{"y", "x"},
-		Attribute: []string{"slope", "absent"}, AttributeProto: []graph.Attr{graph.Float("other", 0.5)}, Node: []*onnxpb.NodeProto{pick},
+		Attribute: []string{"slope", "absent"}, AttributeProto: []graph.Attr{graph.Float("other", 0.5)},
+		Node: []*onnxpb.NodeProto{pick},
 	}}
 	return m
 }
@@ -88,7 +90,8 @@ func TestJoinMergesFunctions(t *testing.T) {
 		t.Errorf("two outputs called map: %v, %v", m, err)
 	}
 	a.Functions[0].Node[0].Name = proto.String("other")
-	if _, err = surgery.Join(a, b, map[string]string{"image": "map"}, "b."); err == nil || !strings.Contains(err.Error(), "define function pkg.pick differently") {
+	if _, err = surgery.Join(a, b, map[string]string{"image": "map"}, "b."); err == nil ||
+		!strings.Contains(err.Error(), "define function pkg.pick differently") {
 		t.Errorf("functions that differ: %v", err)
 	}
 }
@@ -96,7 +99,8 @@ func TestJoinMergesFunctions(t *testing.T) {
 func TestWeightsInConstantsBecomeInitializers(t *testing.T) {
 	b := graph.NewBuilder("old", 13)
 	x := b.Input("image", graph.Float32, "N", 3, 8, 8)
-	w := b.Node("Constant", "w", nil, graph.Tensor("value", graph.FloatTensor("", []int64{4, 3, 1, 1}, make([]float32, 12))))
+	w := b.Node("Constant", "w", nil,
+		graph.Tensor("value", graph.FloatTensor("", []int64{4, 3, 1, 1}, make([]float32, 12))))
 	x = b.Node("Conv", "map", []string{x, b.Node("Identity", "same", []string{w})})
 	b.Output(x, graph.Float32, "N", 4, 8, 8)
 	body, err := surgery.Features(b.Model(), "map")
@@ -104,7 +108,8 @@ func TestWeightsInConstantsBecomeInitializers(t *testing.T) {
 		t.Fatal(err)
 	}
 	groups, err := surgery.Groups(body)
-	if err != nil || len(groups) != 1 || !slices.Equal(groups[0].Parameters, []string{"w"}) || body.Initializers()["w"] == nil {
+	if err != nil || len(groups) != 1 || !slices.Equal(groups[0].Parameters, []string{"w"}) ||
+		body.Initializers()["w"] == nil {
 		t.Errorf("%+v, %v", groups, err)
 	}
 }

@@ -19,7 +19,8 @@ import (
 func named(name string) *onnxpb.TensorProto { return graph.FloatTensor(name, []int64{1}, []float32{1}) }
 
 func sparse(name string) *onnxpb.SparseTensorProto {
-	return &onnxpb.SparseTensorProto{Values: named(name), Indices: graph.IntTensor("", []int64{1}, []int64{0}), Dims: []int64{4}}
+	return &onnxpb.SparseTensorProto{Values: named(name), Indices: graph.IntTensor("", []int64{1}, []int64{0}),
+		Dims: []int64{4}}
 }
 
 func value(name string) *onnxpb.ValueInfoProto { return &onnxpb.ValueInfoProto{Name: &name} }
@@ -60,7 +61,8 @@ func TestNamesInsideNodes(t *testing.T) {
 	m := tiny() // what a branch reads comes before it
 	choice := node("If", []string{"image"}, []string{"choice"})
 	choice.Attribute = []graph.Attr{graph.Graph("then_branch", branchOf(nil, "late"))}
-	m.Graph.Node = append([]*onnxpb.NodeProto{choice}, append(m.Graph.Node, node("Relu", []string{"conv"}, []string{"late"}))...)
+	m.Graph.Node = append([]*onnxpb.NodeProto{choice},
+		append(m.Graph.Node, node("Relu", []string{"conv"}, []string{"late"}))...)
 	nodes, err := m.Sorted()
 	if err != nil || nodes[2].Output[0] != "choice" || nodes[1].Output[0] != "late" {
 		t.Errorf("%v, %v", nodes, err)
@@ -79,10 +81,13 @@ func everything() *graph.Model {
 	m.Graph.Node[0].Name = nil
 	inner := branchOf([]*onnxpb.NodeProto{node("Add", []string{"odd", "own"}, []string{"sum"})}, "sum")
 	inner.Initializer, inner.ValueInfo = []*onnxpb.TensorProto{named("own")}, []*onnxpb.ValueInfoProto{value("sum"), {}}
-	m.Graph.Node[1].Attribute = []graph.Attr{graph.Graph("then_branch", inner), {Name: proto.String("more"), Graphs: []*onnxpb.GraphProto{proto.Clone(inner).(*onnxpb.GraphProto)}}}
+	m.Graph.Node[1].Attribute = []graph.Attr{graph.Graph("then_branch", inner),
+		{Name: proto.String("more"), Graphs: []*onnxpb.GraphProto{proto.Clone(inner).(*onnxpb.GraphProto)}}}
 	for _, name := range []string{"odd", "w", "nobody's"} {
 		scale := &onnxpb.StringStringEntryProto{Key: proto.String("SCALE_TENSOR"), Value: proto.String("w")}
-		m.Graph.QuantizationAnnotation = append(m.Graph.QuantizationAnnotation, &onnxpb.TensorAnnotation{TensorName: proto.String(name), QuantParameterTensorNames: []*onnxpb.StringStringEntryProto{scale}})
+		m.Graph.QuantizationAnnotation = append(m.Graph.QuantizationAnnotation,
+			&onnxpb.TensorAnnotation{TensorName: proto.String(name),
+				QuantParameterTensorNames: []*onnxpb.StringStringEntryProto{scale}})
 	}
 	m.Graph.ValueInfo = []*onnxpb.ValueInfoProto{value("odd")}
 	return m
@@ -101,18 +106,23 @@ func TestJoinRenamesEverything(t *testing.T) {
 	}
 	g := m.Graph
 	odd, choose := g.Node[len(g.Node)-2], g.Node[len(g.Node)-1]
-	if !slices.Equal(odd.Input, []string{"flat", "", "b.w", "b.thin"}) || !slices.Equal(odd.Output, []string{"b.odd", ""}) || odd.GetName() != "" || choose.GetName() != "y" {
+	if !slices.Equal(odd.Input, []string{"flat", "", "b.w", "b.thin"}) ||
+		!slices.Equal(odd.Output, []string{"b.odd", ""}) || odd.GetName() != "" || choose.GetName() != "y" {
 		t.Errorf("%v\n%v", odd, choose)
 	}
 	for i, inner := range []*onnxpb.GraphProto{choose.Attribute[0].G, choose.Attribute[1].Graphs[0]} {
-		if n := inner.Node[0]; !slices.Equal(n.Input, []string{"b.odd", "b.own"}) || inner.Output[0].GetName() != n.Output[0] || n.Output[0] != "b.sum" || inner.Initializer[0].GetName() != "b.own" || inner.ValueInfo[0].GetName() != "b.sum" || inner.ValueInfo[1].Name != nil {
+		if n := inner.Node[0]; !slices.Equal(n.Input, []string{"b.odd", "b.own"}) ||
+			inner.Output[0].GetName() != n.Output[0] || n.Output[0] != "b.sum" || inner.Initializer[0].GetName() != "b.own" ||
+			inner.ValueInfo[0].GetName() != "b.sum" || inner.ValueInfo[1].Name != nil {
 			t.Errorf("branch %d: %v", i, inner)
 		}
 	}
-	if len(g.SparseInitializer) != 2 || g.SparseInitializer[0].Values.GetName() != "b.thin" || len(g.SparseInitializer[0].GetIndices().GetRawData()) != 8 {
+	if len(g.SparseInitializer) != 2 || g.SparseInitializer[0].Values.GetName() != "b.thin" ||
+		len(g.SparseInitializer[0].GetIndices().GetRawData()) != 8 {
 		t.Errorf("sparse %v", g.SparseInitializer)
 	}
-	if q := g.QuantizationAnnotation; len(q) != 3 || q[0].GetTensorName() != "b.odd" || q[0].QuantParameterTensorNames[0].GetValue() != "b.w" {
+	if q := g.QuantizationAnnotation; len(q) != 3 || q[0].GetTensorName() != "b.odd" ||
+		q[0].QuantParameterTensorNames[0].GetValue() != "b.w" {
 		t.Errorf("annotations %v", q)
 	}
 	if in := m.Inputs(); len(in) != 2 || in[0].Name != "image" || in[1].Name != "choice" {
@@ -142,7 +152,8 @@ func TestJoinHeaders(t *testing.T) {
 	a, b := branching(), scaler(17)
 	b.IrVersion, b.Path = proto.Int64(9), "b.onnx"
 	a.SetMeta("classes", "old")
-	b.Functions = []*onnxpb.FunctionProto{proto.Clone(a.Functions[0]).(*onnxpb.FunctionProto), {Name: proto.String("other"), Domain: proto.String("pkg")}}
+	b.Functions = []*onnxpb.FunctionProto{proto.Clone(a.Functions[0]).(*onnxpb.FunctionProto),
+		{Name: proto.String("other"), Domain: proto.String("pkg")}}
 	checked := scaler(17)
 	if err := checked.AddChecksum(); err != nil {
 		t.Fatal(err)
@@ -152,7 +163,8 @@ func TestJoinHeaders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v, _ := m.Meta("classes"); v != "[]" || len(m.MetadataProps) != 1 || m.GetIrVersion() != 9 || m.Path != "b.onnx" || len(m.Functions) != 2 || len(a.Functions) != 1 {
+	if v, _ := m.Meta("classes"); v != "[]" || len(m.MetadataProps) != 1 || m.GetIrVersion() != 9 || m.Path != "b.onnx" ||
+		len(m.Functions) != 2 || len(a.Functions) != 1 {
 		t.Errorf("metadata %v, format %d, path %q, %d functions", m.MetadataProps, m.GetIrVersion(), m.Path, len(m.Functions))
 	}
 	if v, _ := a.Meta("classes"); v != "old" {
@@ -163,7 +175,8 @@ func TestJoinHeaders(t *testing.T) {
 	}
 	b.Graph.Input = append(b.Graph.Input, value("w")) // has a default
 	for _, to := range []string{"y", "w"} {
-		if _, err := surgery.Join(a, b, map[string]string{to: "map"}, "b."); err == nil || !strings.Contains(err.Error(), "no input") {
+		if _, err := surgery.Join(a, b, map[string]string{to: "map"}, "b."); err == nil ||
+			!strings.Contains(err.Error(), "no input") {
 			t.Errorf("connecting %q: %v", to, err)
 		}
 	}
@@ -181,10 +194,12 @@ func TestCutKeepsWhatIsReadAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := body.Graph
-	if len(g.SparseInitializer) != 1 || g.SparseInitializer[0].Values.GetName() != "thin" || len(g.QuantizationAnnotation) != 2 || len(g.Input) != 1 || g.Input[0].GetName() != "x" || len(g.ValueInfo) != 0 {
+	if len(g.SparseInitializer) != 1 || g.SparseInitializer[0].Values.GetName() != "thin" ||
+		len(g.QuantizationAnnotation) != 2 || len(g.Input) != 1 || g.Input[0].GetName() != "x" || len(g.ValueInfo) != 0 {
 		t.Errorf("%v", g)
 	}
-	if string(body.ProtoReflect().GetUnknown()) != string(extra) || string(g.ProtoReflect().GetUnknown()) != string(extra) {
+	if string(body.ProtoReflect().GetUnknown()) != string(extra) ||
+		string(g.ProtoReflect().GetUnknown()) != string(extra) {
 		t.Error("fields of a later ONNX are lost")
 	}
 	for ir, want := range map[int64]int64{3: 4, 4: 4, 8: 8} {
@@ -202,7 +217,9 @@ func TestShapeAtTheCut(t *testing.T) {
 	b.Input("fixed", graph.Float32, 1, 2)
 	x := b.Input("image", graph.Float32, "images", 3, "H", 8)
 	b.Node("Conv", "map", []string{x, b.Init("w", []int64{4, 3, 1, 1}, make([]float32, 12))})
-	b.Node("Slice", "none", []string{x, b.Ints("", []int64{1}, []int64{0}), b.Ints("", []int64{1}, []int64{0}), b.Ints("", []int64{1}, []int64{1})})
+	b.Node("Slice", "none",
+		[]string{x, b.Ints("", []int64{1}, []int64{0}), b.Ints("", []int64{1}, []int64{0}),
+			b.Ints("", []int64{1}, []int64{1})})
 	b.Output(b.Node("org.example.Odd", "odd", []string{x}), graph.Float32)
 	m := b.Model()
 	m.Graph.Output = nil
@@ -245,21 +262,25 @@ func TestDataBesideTheModelIsReadEverywhere(t *testing.T) {
 	}
 	constant := func(name string) *onnxpb.NodeProto {
 		n := node("Constant", nil, []string{name})
-		n.Attribute = []graph.Attr{graph.Tensor("value", outside("")), {Name: proto.String("more"), Tensors: []*onnxpb.TensorProto{outside("")}}}
+		n.Attribute = []graph.Attr{graph.Tensor("value", outside("")),
+			{Name: proto.String("more"), Tensors: []*onnxpb.TensorProto{outside("")}}}
 		return n
 	}
 	m := tiny()
-	inner := &onnxpb.GraphProto{Initializer: []*onnxpb.TensorProto{outside("a")}, Node: []*onnxpb.NodeProto{constant("b")}, SparseInitializer: []*onnxpb.SparseTensorProto{{Values: outside("c"), Indices: outside("d")}, {}}}
+	inner := &onnxpb.GraphProto{Initializer: []*onnxpb.TensorProto{outside("a")}, Node: []*onnxpb.NodeProto{constant("b")},
+		SparseInitializer: []*onnxpb.SparseTensorProto{{Values: outside("c"), Indices: outside("d")}, {}}}
 	choose := node("If", []string{"image"}, []string{"choice"})
 	choose.Attribute = []graph.Attr{graph.Graph("then_branch", inner)}
 	m.Graph.Node = append(m.Graph.Node, choose, constant("e"))
-	m.Functions = []*onnxpb.FunctionProto{{Name: proto.String("f"), Domain: proto.String("pkg"), Node: []*onnxpb.NodeProto{constant("g")}}}
+	m.Functions = []*onnxpb.FunctionProto{{Name: proto.String("f"), Domain: proto.String("pkg"),
+		Node: []*onnxpb.NodeProto{constant("g")}}}
 	back, err := graph.Read(write(t, dir, m.ModelProto))
 	if err != nil {
 		t.Fatal(err)
 	}
 	data, err := back.Bytes()
-	if err != nil || strings.Contains(string(data), "w.bin") || strings.Count(string(data), "\x00\x00\x80\x3f") != len(all) {
+	if err != nil || strings.Contains(string(data), "w.bin") ||
+		strings.Count(string(data), "\x00\x00\x80\x3f") != len(all) {
 		t.Errorf("%d of %d tensors are brought in, %v", strings.Count(string(data), "\x00\x00\x80\x3f"), len(all), err)
 	}
 }
@@ -274,8 +295,10 @@ func TestLimitsOfDataBesideTheModel(t *testing.T) {
 		size           int64
 		want           string
 	}{
-		{[]int64{108}, "0", "432", 432, ""}, {[]int64{108}, "1", "432", 432, "cut short"}, {[]int64{108}, "1", "432", 433, ""},
-		{[]int64{108}, "864", "0", 1296, "do not fit"}, {[]int64{0}, "432", "0", 432, ""}, {[]int64{0}, "432", "", 432, ""}, {[]int64{0}, "433", "", 432, "cut short"},
+		{[]int64{108}, "0", "432", 432, ""}, {[]int64{108}, "1", "432", 432, "cut short"},
+		{[]int64{108}, "1", "432", 433, ""},
+		{[]int64{108}, "864", "0", 1296, "do not fit"}, {[]int64{0}, "432", "0", 432, ""}, {[]int64{0}, "432", "", 432, ""},
+		{[]int64{0}, "433", "", 432, "cut short"},
 		{[]int64{1 << 29}, "0", "2147483648", 1 << 31, "use a smaller model"}, {[]int64{108}, "0", "-", 432, "bad length"},
 	} {
 		if err := os.WriteFile(path, nil, 0o600); err != nil {
@@ -286,7 +309,8 @@ func TestLimitsOfDataBesideTheModel(t *testing.T) {
 		}
 		m := external("w.bin", c.offset, c.length)
 		m.Graph.Initializer[0].Dims = c.dims
-		if _, err := graph.Read(write(t, dir, m)); c.want == "" && err != nil || c.want != "" && !strings.Contains(fmt.Sprint(err), c.want) {
+		if _, err := graph.Read(write(t, dir, m)); c.want == "" && err != nil ||
+			c.want != "" && !strings.Contains(fmt.Sprint(err), c.want) {
 			t.Errorf("%v at %s, %s bytes of %d: %v; want %q", c.dims, c.offset, c.length, c.size, err, c.want)
 		}
 	}

@@ -58,7 +58,8 @@ func Join(a, b *graph.Model, connect map[string]string, prefix string) (*graph.M
 	g.Initializer = slices.Concat(ga.Initializer, added.Initializer)
 	g.SparseInitializer = slices.Concat(ga.SparseInitializer, added.SparseInitializer)
 	g.Input = slices.Concat(ga.Input, graph.Kept(added.Input, func(v *onnxpb.ValueInfoProto) bool { return !isRead(v) }))
-	g.Output = slices.Concat(graph.Kept(ga.Output, func(v *onnxpb.ValueInfoProto) bool { return !isRead(v) }), added.Output)
+	g.Output = slices.Concat(graph.Kept(ga.Output, func(v *onnxpb.ValueInfoProto) bool { return !isRead(v) }),
+		added.Output)
 	hinted := func(v *onnxpb.ValueInfoProto) bool {
 		return slices.ContainsFunc(ga.ValueInfo, func(h *onnxpb.ValueInfoProto) bool { return h.GetName() == v.GetName() })
 	}

@@ -97,12 +97,14 @@ func TestJoinErrors(t *testing.T) {
 		connect    map[string]string
 		prefix     string
 	}{
-		{"other operator set", "imports version 17 of ai.onnx, the model to join version 13", 13, map[string]string{"x": "flat"}, "h."},
+		{"other operator set", "imports version 17 of ai.onnx, the model to join version 13", 13,
+			map[string]string{"x": "flat"}, "h."},
 		{"no such input", `no input "z"`, 17, map[string]string{"z": "flat"}, "h."},
 		{"no such tensor", `no tensor "absent"`, 17, map[string]string{"x": "absent"}, "h."},
 		{"same names", "choose another prefix", 17, map[string]string{"x": "flat"}, ""},
 	} {
-		if _, err := surgery.Join(concatHead(), scaler(tt.opset), tt.connect, tt.prefix); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := surgery.Join(concatHead(), scaler(tt.opset), tt.connect, tt.prefix); err == nil ||
+			!strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %v, want %q", tt.name, err, tt.want)
 		}
 	}

@@ -25,25 +25,35 @@ func TestTrainingModeInEveryStorage(t *testing.T) {
 		wrong       bool
 	}{
 		"raw": {named(""), raw(graph.Bool, 1), true}, "raw, off": {named(""), raw(graph.Bool, 0), false},
-		"field": {named(""), boolField, true}, "field, off": {named(""), &onnxpb.TensorProto{DataType: elem(graph.Bool), Int32Data: []int32{0}}, false},
-		"list of one":        {named(""), &onnxpb.TensorProto{DataType: elem(graph.Bool), Dims: []int64{1}, Int32Data: []int32{0}}, false},
-		"list of two":        {named(""), &onnxpb.TensorProto{DataType: elem(graph.Bool), Dims: []int64{2}, Int32Data: []int32{0, 0}}, true}, // not one truth
-		"raw list of two":    {named(""), &onnxpb.TensorProto{DataType: elem(graph.Bool), Dims: []int64{2}, RawData: []byte{0, 0}}, true},
-		"integers":           {named(""), &onnxpb.TensorProto{DataType: elem(graph.Int64), Int64Data: []int64{1}}, true},
-		"integers, off":      {named(""), &onnxpb.TensorProto{DataType: elem(graph.Int64), Int64Data: []int64{0}}, false},
-		"ratio of no double": {&onnxpb.TensorProto{DataType: elem(graph.Float64), DoubleData: []float64{0}}, boolField, false},
-		"ratio of a double":  {&onnxpb.TensorProto{DataType: elem(graph.Float64), DoubleData: []float64{0.5}}, boolField, true},
-		"ratio of no float":  {&onnxpb.TensorProto{DataType: elem(graph.Float32), FloatData: []float32{0}}, boolField, false},
-		"ratio of a float":   {&onnxpb.TensorProto{DataType: elem(graph.Float32), FloatData: []float32{0.5}}, boolField, true},
+		"field":      {named(""), boolField, true},
+		"field, off": {named(""), &onnxpb.TensorProto{DataType: elem(graph.Bool), Int32Data: []int32{0}}, false},
+		"list of one": {named(""),
+			&onnxpb.TensorProto{DataType: elem(graph.Bool), Dims: []int64{1}, Int32Data: []int32{0}}, false},
+		// not one truth
+		"list of two": {named(""),
+			&onnxpb.TensorProto{DataType: elem(graph.Bool), Dims: []int64{2}, Int32Data: []int32{0, 0}}, true},
+		"raw list of two": {named(""),
+			&onnxpb.TensorProto{DataType: elem(graph.Bool), Dims: []int64{2}, RawData: []byte{0, 0}}, true},
+		"integers":      {named(""), &onnxpb.TensorProto{DataType: elem(graph.Int64), Int64Data: []int64{1}}, true},
+		"integers, off": {named(""), &onnxpb.TensorProto{DataType: elem(graph.Int64), Int64Data: []int64{0}}, false},
+		"ratio of no double": {&onnxpb.TensorProto{DataType: elem(graph.Float64), DoubleData: []float64{0}}, boolField,
+			false},
+		"ratio of a double": {&onnxpb.TensorProto{DataType: elem(graph.Float64), DoubleData: []float64{0.5}}, boolField,
+			true},
+		"ratio of no float": {&onnxpb.TensorProto{DataType: elem(graph.Float32), FloatData: []float32{0}}, boolField, false},
+		"ratio of a float": {&onnxpb.TensorProto{DataType: elem(graph.Float32), FloatData: []float32{0.5}}, boolField,
+			true},
 		"ratio of last byte": {raw(graph.Float32, 0, 0, 0, 63), boolField, true},
 	} {
-		for _, through := range []string{"", "Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Constant", "later", "org.example.Identity", "Relu"} {
+		for _, through := range []string{"", "Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Constant", "later",
+			"org.example.Identity", "Relu"} {
 			ratio, mode := proto.Clone(c.ratio).(*onnxpb.TensorProto), proto.Clone(c.mode).(*onnxpb.TensorProto)
 			ratio.Name, mode.Name = proto.String("ratio"), proto.String("mode")
 			m := around(17, func(b *graph.Builder, x string) string {
 				r, on := "ratio", "mode"
 				if through == "Constant" || through == "later" {
-					r, on = b.Node("Constant", r, nil, graph.Tensor("value", ratio)), b.Node("Constant", on, nil, graph.Tensor("value", mode))
+					r, on = b.Node("Constant", r, nil, graph.Tensor("value", ratio)),
+						b.Node("Constant", on, nil, graph.Tensor("value", mode))
 				} else {
 					b.InitTensor(ratio)
 					b.InitTensor(mode)
@@ -65,9 +75,11 @@ func TestTrainingModeInEveryStorage(t *testing.T) {
 			}
 		}
 	}
-	for attribute, wrong := range map[string]bool{"value_int 0": false, "value_int 1": true, "value_float 0": false, "value_float 0.5": true, "value_ints": true} {
+	for attribute, wrong := range map[string]bool{"value_int 0": false, "value_int 1": true, "value_float 0": false,
+		"value_float 0.5": true, "value_ints": true} {
 		m := around(17, func(b *graph.Builder, x string) string {
-			a := map[string]graph.Attr{"value_int 0": graph.Int("value_int", 0), "value_int 1": graph.Int("value_int", 1), "value_float 0": graph.Float("value_float", 0),
+			a := map[string]graph.Attr{"value_int 0": graph.Int("value_int", 0), "value_int 1": graph.Int("value_int", 1),
+				"value_float 0":   graph.Float("value_float", 0),
 				"value_float 0.5": graph.Float("value_float", 0.5), "value_ints": graph.Ints("value_ints", 0)}[attribute]
 			return b.Node("Dropout", "y", []string{x, b.Node("Constant", "r", nil, a), "on"})
 		})
@@ -77,7 +89,8 @@ func TestTrainingModeInEveryStorage(t *testing.T) {
 	}
 }
 
-// TestTrainingModeIsCounted: one node is named, the others are counted; operator sets decide what their attributes mean.
+// TestTrainingModeIsCounted: one node is named, the others are counted; operator sets decide what their attributes
+// mean.
 func TestTrainingModeIsCounted(t *testing.T) {
 	for n, want := range map[int]string{1: "", 2: ", as are 1 more", 3: ", as are 2 more"} {
 		err := surgery.CheckInference(around(17, func(b *graph.Builder, x string) string {
@@ -102,9 +115,12 @@ func TestTrainingModeIsCounted(t *testing.T) {
 		}
 	}
 	// a function's own operator set counts for its nodes, else the model's
-	for i, imports := range [][]*onnxpb.OperatorSetIdProto{nil, {{Domain: proto.String("org.example"), Version: proto.Int64(6)}}, {{Domain: proto.String("ai.onnx"), Version: proto.Int64(6)}}} {
+	for i, imports := range [][]*onnxpb.OperatorSetIdProto{nil,
+		{{Domain: proto.String("org.example"), Version: proto.Int64(6)}},
+		{{Domain: proto.String("ai.onnx"), Version: proto.Int64(6)}}} {
 		m := around(17, func(b *graph.Builder, x string) string { return b.Node("pkg.drop", "y", []string{x}) })
-		m.Functions = []*onnxpb.FunctionProto{{Name: proto.String("drop"), Domain: proto.String("pkg"), Input: []string{"x"}, Output: []string{"y"}, OpsetImport: imports,
+		m.Functions = []*onnxpb.FunctionProto{{Name: proto.String("drop"), Domain: proto.String("pkg"), Input: []string{"x"},
+			Output: []string{"y"}, OpsetImport: imports,
 			Node: []*onnxpb.NodeProto{node("Dropout", []string{"x"}, []string{"y"})}}}
 		if err := surgery.CheckInference(m); (err != nil) != (i == 2) {
 			t.Errorf("a function that imports %v: %v", imports, err)
@@ -113,13 +129,15 @@ func TestTrainingModeIsCounted(t *testing.T) {
 	// what a branch calls "on" is its own: an input, an initializer, or a node's
 	off := boolean("on", 0)
 	for what, g := range map[string]*onnxpb.GraphProto{
-		"may be in": {Input: []*onnxpb.ValueInfoProto{value("on")}}, "": {Initializer: []*onnxpb.TensorProto{off}}, "may be": {Node: []*onnxpb.NodeProto{node("NonZero", []string{"image"}, []string{"on"})}},
+		"may be in": {Input: []*onnxpb.ValueInfoProto{value("on")}}, "": {Initializer: []*onnxpb.TensorProto{off}},
+		"may be": {Node: []*onnxpb.NodeProto{node("NonZero", []string{"image"}, []string{"on"})}},
 	} {
 		g.Node = append(g.Node, node("Dropout", []string{"image", "half", "on"}, []string{"d"}))
 		m := around(17, func(b *graph.Builder, x string) string {
 			return b.Node("If", "y", []string{"on"}, graph.Graph("then_branch", g))
 		})
-		if err := surgery.CheckInference(m); (err == nil) != (what == "") || err != nil && !strings.Contains(err.Error(), what) {
+		if err := surgery.CheckInference(m); (err == nil) != (what == "") ||
+			err != nil && !strings.Contains(err.Error(), what) {
 			t.Errorf("%q: %v", what, err)
 		}
 	}
@@ -134,8 +152,10 @@ func TestUses(t *testing.T) {
 	other := node("Tanh", []string{"image"}, []string{"t"})
 	other.Domain = proto.String("org.example")
 	m.Graph.Node = append(m.Graph.Node, other)
-	m.Functions = []*onnxpb.FunctionProto{{Name: proto.String("Elu"), Node: []*onnxpb.NodeProto{node("Relu", nil, []string{"r"})}}}
-	for op, want := range map[string]bool{"If": true, "Sigmoid": true, "Relu": true, "Tanh": false, "Elu": false, "Conv": false} {
+	m.Functions = []*onnxpb.FunctionProto{{Name: proto.String("Elu"),
+		Node: []*onnxpb.NodeProto{node("Relu", nil, []string{"r"})}}}
+	for op, want := range map[string]bool{"If": true, "Sigmoid": true, "Relu": true, "Tanh": false, "Elu": false,
+		"Conv": false} {
 		if surgery.Uses(m, op) != want {
 			t.Errorf("uses %s: want %v", op, want)
 		}
@@ -173,15 +193,18 @@ func TestDivisorsInsideNodes(t *testing.T) {
 			inner.Input = []*onnxpb.ValueInfoProto{value("d")}
 		}
 		b.Output(b.Node("If", "y", []string{whole}, graph.Graph("then_branch", inner)), graph.Int64)
-		if err := surgery.CheckDivisors(b.Model()); (err == nil) != c.sound || err != nil && (failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), `"q" (Div)`)) {
+		if err := surgery.CheckDivisors(b.Model()); (err == nil) != c.sound ||
+			err != nil && (failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), `"q" (Div)`)) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
-// TestDivisorsByType: floats may be zero, whatever their width; other domains and types that cannot be read are not judged alike.
+// TestDivisorsByType: floats may be zero, whatever their width; other domains and types that cannot be read are not
+// judged alike.
 func TestDivisorsByType(t *testing.T) {
-	for e, sound := range map[int32]bool{graph.Float32: true, graph.Float64: true, graph.Float16: true, int32(onnxpb.TensorProto_BFLOAT16): true, graph.Int32: false, graph.Int64: false, graph.Uint8: false} {
+	for e, sound := range map[int32]bool{graph.Float32: true, graph.Float64: true, graph.Float16: true,
+		int32(onnxpb.TensorProto_BFLOAT16): true, graph.Int32: false, graph.Int64: false, graph.Uint8: false} {
 		b := graph.NewBuilder("types", 17)
 		x, y := b.Input("x", e, 2), b.Input("y", e, 2)
 		b.Output(b.Node("Div", "q", []string{x, y}), e)
@@ -194,12 +217,16 @@ func TestDivisorsByType(t *testing.T) {
 		attrs []graph.Attr
 		sound bool
 	}{
-		{"Div", []graph.Attr{graph.Float("value_float", 0)}, true}, {"Div", []graph.Attr{graph.Floats("value_floats", 0)}, true}, {"Div", []graph.Attr{graph.Int("value_int", 1)}, true},
-		{"Div", []graph.Attr{graph.Ints("value_ints", 1, 0)}, false}, {"Mod", []graph.Attr{graph.Tensor("value", graph.IntTensor("", nil, []int64{0}))}, false},
-		{"Mod", []graph.Attr{graph.Tensor("value", graph.IntTensor("", nil, []int64{1}))}, true}, {"org.example.Div", []graph.Attr{graph.Int("value_int", 0)}, true},
+		{"Div", []graph.Attr{graph.Float("value_float", 0)}, true},
+		{"Div", []graph.Attr{graph.Floats("value_floats", 0)}, true}, {"Div", []graph.Attr{graph.Int("value_int", 1)}, true},
+		{"Div", []graph.Attr{graph.Ints("value_ints", 1, 0)}, false},
+		{"Mod", []graph.Attr{graph.Tensor("value", graph.IntTensor("", nil, []int64{0}))}, false},
+		{"Mod", []graph.Attr{graph.Tensor("value", graph.IntTensor("", nil, []int64{1}))}, true},
+		{"org.example.Div", []graph.Attr{graph.Int("value_int", 0)}, true},
 	} {
 		b := graph.NewBuilder("constants", 17)
-		b.Output(b.Node(c.op, "q", []string{b.Input("x", graph.Int64, 2), b.Node("Constant", "d", nil, c.attrs...)}), graph.Int64)
+		b.Output(b.Node(c.op, "q", []string{b.Input("x", graph.Int64, 2), b.Node("Constant", "d", nil, c.attrs...)}),
+			graph.Int64)
 		if err := surgery.CheckDivisors(b.Model()); (err == nil) != c.sound {
 			t.Errorf("%d: %v", i, err)
 		}
@@ -237,7 +264,8 @@ func TestLayoutByUse(t *testing.T) {
 			}
 			conv(b, x, w)
 		}, "NCHW"},
-		{[]any{"N", 2, 28, 2}, func(b *graph.Builder, x, w string) { conv(b, b.Node("org.example.Odd", "", []string{x}), w) }, ""},
+		{[]any{"N", 2, 28, 2}, func(b *graph.Builder, x, w string) { conv(b, b.Node("org.example.Odd", "", []string{x}), w) },
+			""},
 		{[]any{"N", 2, 28, 2}, func(b *graph.Builder, x, w string) {
 			b.NodeN("org.example.Odd", []string{x}, nil)
 			turn(b, w, 3, 2, 0, 1)
@@ -266,9 +294,13 @@ func TestCallsOfFunctions(t *testing.T) {
 		n.Name = proto.String("same")
 	}
 	m.Graph.Node[1].Name = nil
-	f := &onnxpb.FunctionProto{Name: proto.String("f"), Domain: proto.String("ai.onnx"), Input: []string{"p", "q"}, Output: []string{"r", "s"},
-		Node:        []*onnxpb.NodeProto{node("Odd", []string{"p", "q"}, []string{"t"}), {OpType: proto.String("Add"), Input: []string{"t", "p"}, Output: []string{"r"}}, node("Relu", []string{"r"}, []string{"s"})},
-		OpsetImport: []*onnxpb.OperatorSetIdProto{{Domain: proto.String("ai.onnx"), Version: proto.Int64(17)}, {Domain: proto.String("org.example"), Version: proto.Int64(3)}}}
+	f := &onnxpb.FunctionProto{Name: proto.String("f"), Domain: proto.String("ai.onnx"), Input: []string{"p", "q"},
+		Output: []string{"r", "s"},
+		Node: []*onnxpb.NodeProto{node("Odd", []string{"p", "q"}, []string{"t"}),
+			{OpType: proto.String("Add"), Input: []string{"t", "p"}, Output: []string{"r"}},
+			node("Relu", []string{"r"}, []string{"s"})},
+		OpsetImport: []*onnxpb.OperatorSetIdProto{{Domain: proto.String("ai.onnx"), Version: proto.Int64(17)},
+			{Domain: proto.String("org.example"), Version: proto.Int64(3)}}}
 	m.Functions = []*onnxpb.FunctionProto{f}
 	flat, err := m.Inline()
 	if err != nil {
@@ -289,7 +321,9 @@ func TestCallsOfFunctions(t *testing.T) {
 		}
 		names[n.GetName()] = true
 	}
-	if len(flat.Graph.Node) != 9 || !seen["a"] || !seen["b"] || !seen["c"] || !slices.Equal(flat.Graph.Node[0].Input, []string{"x", ""}) || !slices.Equal(flat.Graph.Node[3].Input, []string{"a", "x"}) {
+	if len(flat.Graph.Node) != 9 || !seen["a"] || !seen["b"] || !seen["c"] ||
+		!slices.Equal(flat.Graph.Node[0].Input, []string{"x", ""}) ||
+		!slices.Equal(flat.Graph.Node[3].Input, []string{"a", "x"}) {
 		t.Errorf("%v", flat.Graph.Node)
 	}
 	for i := range f.OpsetImport {
@@ -302,7 +336,9 @@ func TestCallsOfFunctions(t *testing.T) {
 	}
 	call := node("f", []string{"x"}, []string{"inner"})
 	for depth := range 3 { // branches keep their calls, and so the functions
-		call = &onnxpb.NodeProto{OpType: proto.String("If"), Input: []string{"x"}, Output: []string{fmt.Sprint("choice", depth)}, Attribute: []graph.Attr{graph.Graph("then_branch", &onnxpb.GraphProto{Node: []*onnxpb.NodeProto{call}})}}
+		call = &onnxpb.NodeProto{OpType: proto.String("If"), Input: []string{"x"},
+			Output:    []string{fmt.Sprint("choice", depth)},
+			Attribute: []graph.Attr{graph.Graph("then_branch", &onnxpb.GraphProto{Node: []*onnxpb.NodeProto{call}})}}
 		with := &graph.Model{ModelProto: proto.Clone(m.ModelProto).(*onnxpb.ModelProto)}
 		with.Graph.Node = append(with.Graph.Node, call)
 		if flat, err := with.Inline(); err != nil || len(flat.Functions) != 1 {

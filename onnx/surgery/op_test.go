@@ -15,11 +15,15 @@ import (
 // stranger is a small classifier of which node op, once in another domain, is not the operator that its name says.
 func stranger() *graph.Model {
 	b := graph.NewBuilder("stranger", 17)
-	x := b.Node("Conv", "conv", []string{b.Input("image", graph.Float32, "N", 3, 16, 16), b.Init("w", []int64{4, 3, 3, 3}, make([]float32, 108))}, graph.Ints("strides", 16, 16), graph.Ints("pads", 1, 1, 1, 1))
-	x = b.Node("Transpose", "back", []string{b.Node("Transpose", "there", []string{x}, graph.Ints("perm", 0, 2, 3, 1))}, graph.Ints("perm", 0, 3, 1, 2))
+	x := b.Node("Conv", "conv",
+		[]string{b.Input("image", graph.Float32, "N", 3, 16, 16), b.Init("w", []int64{4, 3, 3, 3}, make([]float32, 108))},
+		graph.Ints("strides", 16, 16), graph.Ints("pads", 1, 1, 1, 1))
+	x = b.Node("Transpose", "back", []string{b.Node("Transpose", "there", []string{x}, graph.Ints("perm", 0, 2, 3, 1))},
+		graph.Ints("perm", 0, 3, 1, 2))
 	x = b.Node("GlobalAveragePool", "pool", []string{x})
 	x = b.Node("Reshape", "rows", []string{x, b.Ints("shape", []int64{2}, []int64{-1, 4})})
-	x = b.Node("MatMul", "product", []string{x, b.Node("Identity", "same", []string{b.Init("v", []int64{4, 2}, make([]float32, 8))})})
+	x = b.Node("MatMul", "product",
+		[]string{x, b.Node("Identity", "same", []string{b.Init("v", []int64{4, 2}, make([]float32, 8))})})
 	b.Output(x, graph.Float32, "N", 2)
 	return b.Model()
 }
@@ -42,7 +46,8 @@ func changed(tensor string, change func(*graph.Model, *onnxpb.NodeProto)) *graph
 	return m
 }
 
-// TestOperatorsAreToldByDomain: a name means ONNX's operator in ONNX's domain alone, and not if the model brings a function of
+// TestOperatorsAreToldByDomain: a name means ONNX's operator in ONNX's domain alone, and not if the model brings a
+// function of
 // that name along.
 func TestOperatorsAreToldByDomain(t *testing.T) {
 	plain := func(m *graph.Model, n *onnxpb.NodeProto) { n.Domain = proto.String("ai.onnx") }
@@ -64,15 +69,16 @@ func TestOperatorsAreToldByDomain(t *testing.T) {
 		tensor string
 		ours   func(m *graph.Model) bool // the node is taken for ONNX's
 	}{
-		"weights of a product":       {"product", func(m *graph.Model) bool { return slices.Contains(trains(m), "v") }},
-		"weights passed on":          {"same", func(m *graph.Model) bool { return slices.Contains(trains(m), "v") }},
-		"weights of a convolution":   {"conv", func(m *graph.Model) bool { return slices.Contains(trains(m), "w") }},
-		"shape of a convolution":     {"conv", known("conv")},
-		"shape of a product":         {"product", known("product")},
-		"value of a view":            {"rows", known("rows")},
-		"stride of a convolution":    {"conv", func(m *graph.Model) bool { return ownStride(m, m.Graph.Node[0]) == 16 }},
-		"layout by a convolution":    {"conv", func(m *graph.Model) bool { return m.LayoutByUse("image") == "NCHW" }},
-		"an identity of a parameter": {"same", func(m *graph.Model) bool { UnshareInitializers(m); return m.Initializers()["same"] != nil }},
+		"weights of a product":     {"product", func(m *graph.Model) bool { return slices.Contains(trains(m), "v") }},
+		"weights passed on":        {"same", func(m *graph.Model) bool { return slices.Contains(trains(m), "v") }},
+		"weights of a convolution": {"conv", func(m *graph.Model) bool { return slices.Contains(trains(m), "w") }},
+		"shape of a convolution":   {"conv", known("conv")},
+		"shape of a product":       {"product", known("product")},
+		"value of a view":          {"rows", known("rows")},
+		"stride of a convolution":  {"conv", func(m *graph.Model) bool { return ownStride(m, m.Graph.Node[0]) == 16 }},
+		"layout by a convolution":  {"conv", func(m *graph.Model) bool { return m.LayoutByUse("image") == "NCHW" }},
+		"an identity of a parameter": {"same",
+			func(m *graph.Model) bool { UnshareInitializers(m); return m.Initializers()["same"] != nil }},
 		"a cut at a pooling": {"pool", func(m *graph.Model) bool {
 			v, err := survey(m)
 			return err == nil && v.pooled(m.Graph.Node[3]) == "back"
@@ -90,7 +96,8 @@ func TestOperatorsAreToldByDomain(t *testing.T) {
 	}
 }
 
-// TestRaiseOpset: the version rises where that changes nothing; what it changed is named, whichever way its domain is written.
+// TestRaiseOpset: the version rises where that changes nothing; what it changed is named, whichever way its domain is
+// written.
 func TestRaiseOpset(t *testing.T) {
 	m := stranger()
 	if err := m.RaiseOpset(); err != nil || m.Opset() != 18 {

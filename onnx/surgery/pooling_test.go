@@ -92,7 +92,8 @@ func TestWhatPoolsGlobally(t *testing.T) {
 				return x
 			})
 			cut, channels, err := surgery.FindCut(m)
-			if c.cut && (cut != "map" || channels != 6 || err != nil) || !c.cut && (err == nil || failure.KindOf(err) != failure.DataKind) {
+			if c.cut && (cut != "map" || channels != 6 || err != nil) ||
+				!c.cut && (err == nil || failure.KindOf(err) != failure.DataKind) {
 				t.Errorf("cut at %q with %d channels, %v; want a cut: %v", cut, channels, err, c.cut)
 			}
 		})
@@ -103,8 +104,10 @@ func TestWhatPoolsGlobally(t *testing.T) {
 		head          build
 		cut           bool
 	}{
-		{"one row", 1, 5, op("Flatten"), true}, {"one column", 5, 1, op("Flatten"), true}, {"one pixel", 1, 1, op("Flatten"), false},
-		{"one pixel in a window", 1, 1, pool("AveragePool", 1, 1), false}, {"one row, seen whole", 1, 5, pool("AveragePool", 1, 5), true},
+		{"one row", 1, 5, op("Flatten"), true}, {"one column", 5, 1, op("Flatten"), true},
+		{"one pixel", 1, 1, op("Flatten"), false},
+		{"one pixel in a window", 1, 1, pool("AveragePool", 1, 1), false},
+		{"one row, seen whole", 1, 5, pool("AveragePool", 1, 5), true},
 	} {
 		if cut, _, err := surgery.FindCut(onMap(c.height, c.width, c.head)); (cut == "map" && err == nil) != c.cut {
 			t.Errorf("%s: cut at %q, %v; want a cut: %v", c.name, cut, err, c.cut)
@@ -124,7 +127,8 @@ func TestCutsThatCannotBe(t *testing.T) {
 			return pool(b, b.Node("Relu", "map", []string{image(b, "N", 3, 8)}))
 		}, `input "map" is unknown`},
 		"pooled over axes of a map of unknown shape": {func(b *graph.Builder) string {
-			return b.Node("ReduceMean", "mean", []string{b.Node("org.example.Odd", "map", []string{image(b, "N", 3, 8, 8)})}, graph.Ints("axes", 2, 3))
+			return b.Node("ReduceMean", "mean", []string{b.Node("org.example.Odd", "map", []string{image(b, "N", 3, 8, 8)})},
+				graph.Ints("axes", 2, 3))
 		}, `input "map" is unknown`},
 		"pixels that are pooled at once": {func(b *graph.Builder) string { return pool(b, image(b, "N", 3, 8, 8)) }, "--cut"},
 		"no channels": {func(b *graph.Builder) string {
@@ -154,7 +158,8 @@ func TestCutsThatCannotBe(t *testing.T) {
 	}
 }
 
-// TestCutOfManyOutputs: the first output that a pooling is needed for decides; a pooling that none needs does not count.
+// TestCutOfManyOutputs: the first output that a pooling is needed for decides; a pooling that none needs does not
+// count.
 func TestCutOfManyOutputs(t *testing.T) {
 	m := onMap(8, 8, func(b *graph.Builder, x string) string {
 		b.Output(x, graph.Float32)
@@ -201,7 +206,8 @@ func TestSuggestions(t *testing.T) {
 			return x
 		}
 	}
-	if got := said([]any{1, 3, 8, 8}, relus("a", "b", "c", "d", "e", "f")); got != "f [1 3 8 8], e [1 3 8 8], d [1 3 8 8], c [1 3 8 8], b [1 3 8 8]" {
+	if got := said([]any{1, 3, 8, 8},
+		relus("a", "b", "c", "d", "e", "f")); got != "f [1 3 8 8], e [1 3 8 8], d [1 3 8 8], c [1 3 8 8], b [1 3 8 8]" {
 		t.Errorf("six maps: %s", got)
 	}
 	if got := said([]any{"N", "C", "H", "W"}, func(b *graph.Builder, x string) string {

@@ -52,7 +52,8 @@ func TestGroupsByStride(t *testing.T) {
 			x = b.Node("Conv", "b", []string{b.Node(op, "small", []string{x}, attrs...), weight("wb")})
 			b.Output(x, graph.Float32)
 			g, err := surgery.Groups(b.Model())
-			if err != nil || len(g) != groups || !slices.Equal(g[len(g)-1].Parameters[len(g[len(g)-1].Parameters)-1:], []string{"wb"}) {
+			if err != nil || len(g) != groups ||
+				!slices.Equal(g[len(g)-1].Parameters[len(g[len(g)-1].Parameters)-1:], []string{"wb"}) {
 				t.Errorf("%s after a stride of %d: %+v, %v; want %d groups", op, first, g, err, groups)
 			}
 		}
@@ -62,7 +63,8 @@ func TestGroupsByStride(t *testing.T) {
 // TestOneChannel: a map of one channel can be cut at, one of no known number cannot.
 func TestOneChannel(t *testing.T) {
 	b := graph.NewBuilder("single", 17)
-	x := b.Node("Conv", "map", []string{b.Input("image", graph.Float32, "N", 3, 8, 8), b.Init("w", []int64{1, 3, 1, 1}, []float32{1, 2, 3})})
+	x := b.Node("Conv", "map",
+		[]string{b.Input("image", graph.Float32, "N", 3, 8, 8), b.Init("w", []int64{1, 3, 1, 1}, []float32{1, 2, 3})})
 	b.Output(b.Node("GlobalAveragePool", "mean", []string{x}), graph.Float32)
 	m := b.Model()
 	cut, channels, err := surgery.FindCut(m)
@@ -112,7 +114,8 @@ func TestCutKeepsHintsOfWhatStays(t *testing.T) {
 
 // TestIRVersions: https://github.com/onnx/onnx/blob/main/docs/Versioning.md.
 func TestIRVersions(t *testing.T) {
-	for opset, want := range map[int64]int64{7: 4, 9: 4, 10: 5, 11: 6, 12: 7, 14: 7, 15: 8, 18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11, 24: 12, 25: 13} {
+	for opset, want := range map[int64]int64{7: 4, 9: 4, 10: 5, 11: 6, 12: 7, 14: 7, 15: 8, 18: 8, 19: 9, 20: 9, 21: 10,
+		22: 10, 23: 11, 24: 12, 25: 13} {
 		b := graph.NewBuilder("v", opset)
 		if got := b.Model().GetIrVersion(); got != want {
 			t.Errorf("operator set %d is written as format %d, want %d", opset, got, want)

@@ -49,7 +49,8 @@ func TestCheckInference(t *testing.T) {
 	}
 	mode := func(op string, attrs ...graph.Attr) func(*graph.Builder, string) string {
 		return func(b *graph.Builder, x string) string {
-			return b.Node("Dropout", "y", []string{x, "half", b.Node(op, "mode", map[bool][]string{true: {"off"}}[op != "Constant"], attrs...)})
+			return b.Node("Dropout", "y",
+				[]string{x, "half", b.Node(op, "mode", map[bool][]string{true: {"off"}}[op != "Constant"], attrs...)})
 		}
 	}
 	for name, c := range map[string]struct {
@@ -84,12 +85,17 @@ func TestCheckInference(t *testing.T) {
 		"dropout, not off, twice": {17, func(b *graph.Builder, x string) string {
 			return drop("half", b.Node("Not", "", []string{b.Node("Not", "", []string{"off"})}))(b, x)
 		}, ""},
-		"dropout, same as off":        {17, mode("Identity"), ""},
-		"dropout, constant on":        {17, mode("Constant", graph.Tensor("value", boolean("", 1))), "in training mode"},
-		"dropout, constant off":       {17, mode("Constant", graph.Tensor("value", boolean("", 0))), ""},
-		"dropout, computed":           {17, mode("NonZero"), "may be in training mode"},
-		"random":                      {17, func(b *graph.Builder, x string) string { return b.Node("RandomUniformLike", "y", []string{x}) }, "draws random numbers"},
-		"another domain's own matter": {17, func(b *graph.Builder, x string) string { return b.Node("mine.Dropout", "y", []string{x, "half", "on"}) }, ""},
+		"dropout, same as off":  {17, mode("Identity"), ""},
+		"dropout, constant on":  {17, mode("Constant", graph.Tensor("value", boolean("", 1))), "in training mode"},
+		"dropout, constant off": {17, mode("Constant", graph.Tensor("value", boolean("", 0))), ""},
+		"dropout, computed":     {17, mode("NonZero"), "may be in training mode"},
+		"random": {17,
+			func(b *graph.Builder, x string) string {
+				return b.Node("RandomUniformLike", "y",
+					[]string{x})
+			}, "draws random numbers"},
+		"another domain's own matter": {17,
+			func(b *graph.Builder, x string) string { return b.Node("mine.Dropout", "y", []string{x, "half", "on"}) }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := surgery.CheckInference(around(c.opset, c.build))
@@ -106,7 +112,8 @@ func TestCheckInference(t *testing.T) {
 // Nodes inside branches and functions run too; what a caller passes decides.
 func TestCheckInferenceLooksInside(t *testing.T) {
 	inside := node("Dropout", []string{"image", "half", "on"}, []string{"d"})
-	branch := &onnxpb.GraphProto{Name: proto.String("b"), Node: []*onnxpb.NodeProto{inside}, Output: []*onnxpb.ValueInfoProto{{Name: proto.String("d")}}}
+	branch := &onnxpb.GraphProto{Name: proto.String("b"), Node: []*onnxpb.NodeProto{inside},
+		Output: []*onnxpb.ValueInfoProto{{Name: proto.String("d")}}}
 	m := around(17, func(b *graph.Builder, x string) string {
 		return b.Node("If", "y", []string{"on"}, graph.Graph("then_branch", branch), graph.Graph("else_branch", branch))
 	})
@@ -133,8 +140,9 @@ func TestCheckInferenceLooksInside(t *testing.T) {
 		m := around(17, func(b *graph.Builder, x string) string {
 			return b.Node("pkg.norm", "y", []string{x, "scale", "bias", "mean", "var"}, graph.Int("training", value))
 		})
-		m.Functions = []*onnxpb.FunctionProto{{Name: proto.String("norm"), Domain: proto.String("pkg"), Attribute: []string{"training"},
-			Input: []string{"x", "scale", "bias", "mean", "var"}, Output: []string{"y"}, Node: []*onnxpb.NodeProto{norm}}}
+		m.Functions = []*onnxpb.FunctionProto{{Name: proto.String("norm"), Domain: proto.String("pkg"),
+			Attribute: []string{"training"},
+			Input:     []string{"x", "scale", "bias", "mean", "var"}, Output: []string{"y"}, Node: []*onnxpb.NodeProto{norm}}}
 		if err := surgery.CheckInference(m); (err != nil) != wrong {
 			t.Errorf("a function given training=%d: %v", value, err)
 		}

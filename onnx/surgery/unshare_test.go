@@ -23,7 +23,8 @@ func TestUntieVectors(t *testing.T) {
 	if err := m.Check(); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := m.Graph.Node[0].Input[1:], []string{"ones", "zeros", "zeros/norm.3", "ones/norm.4"}; !slices.Equal(got, want) {
+	if got, want := m.Graph.Node[0].Input[1:],
+		[]string{"ones", "zeros", "zeros/norm.3", "ones/norm.4"}; !slices.Equal(got, want) {
 		t.Errorf("reads %v, want %v", got, want)
 	}
 	if got, err := graph.FloatsOf(m.Initializers()["ones/norm.4"]); err != nil || !slices.Equal(got, []float32{1, 1}) {

@@ -15,14 +15,16 @@ import (
 
 // weight adds an initializer of an element type.
 func weight(b *graph.Builder, name string, e int32, dims ...int64) string {
-	n, size := int64(1), map[int32]int64{graph.Float32: 4, graph.Float16: 2, graph.Float64: 8, graph.Int64: 8, graph.Int8: 1}[e]
+	n, size := int64(1), map[int32]int64{graph.Float32: 4, graph.Float16: 2, graph.Float64: 8, graph.Int64: 8,
+		graph.Int8: 1}[e]
 	for _, d := range dims {
 		n *= d
 	}
 	return b.InitTensor(&onnxpb.TensorProto{Name: &name, DataType: &e, Dims: dims, RawData: make([]byte, n*size)})
 }
 
-// TestWhichWeightsTrain: filters, matrices, scales and shifts of any float type; no statistics, integers or single numbers.
+// TestWhichWeightsTrain: filters, matrices, scales and shifts of any float type; no statistics, integers or single
+// numbers.
 func TestWhichWeightsTrain(t *testing.T) {
 	for i, c := range []struct {
 		op   string
@@ -57,13 +59,17 @@ func TestWhichWeightsTrain(t *testing.T) {
 	}
 	b := graph.NewBuilder("first", 17)
 	x := b.Input("x", graph.Float32, 3, 3)
-	turned := b.Node("Transpose", "turned", []string{b.Node("Reshape", "square", []string{weight(b, "w", graph.Float32, 9), b.Ints("s", []int64{2}, []int64{3, 3})})})
+	turned := b.Node("Transpose", "turned",
+		[]string{b.Node("Reshape", "square",
+			[]string{weight(b, "w", graph.Float32, 9), b.Ints("s", []int64{2}, []int64{3, 3})})})
 	x = b.Node("MatMul", "left", []string{turned, x})
-	x = b.Node("MatMul", "right", []string{x, b.Node("Relu", "made", []string{weight(b, "v", graph.Float32, 3, 3)})}) // computed, so no weight of this node
+	// computed, so no weight of this node
+	x = b.Node("MatMul", "right", []string{x, b.Node("Relu", "made", []string{weight(b, "v", graph.Float32, 3, 3)})})
 	b.Output(x, graph.Float32)
 	m := b.Model()
 	m.Graph.Node[2].Name = nil
-	if g, err := surgery.Groups(m); err != nil || len(g) != 1 || !slices.Equal(g[0].Parameters, []string{"w"}) || g[0].First != "left" || g[0].Count != 9 {
+	if g, err := surgery.Groups(m); err != nil || len(g) != 1 || !slices.Equal(g[0].Parameters, []string{"w"}) ||
+		g[0].First != "left" || g[0].Count != 9 {
 		t.Errorf("%+v, %v", g, err)
 	}
 }
@@ -73,13 +79,15 @@ func layers(strides ...[2]int64) *graph.Model {
 	b := graph.NewBuilder("layers", 17)
 	x := b.Input("image", graph.Float32, 1, 3, 64, 64)
 	for i, s := range strides {
-		x = b.Node("Conv", fmt.Sprint("c", i), []string{x, weight(b, fmt.Sprint("w", i), graph.Float32, 3, 3, 1, 1)}, graph.Ints("strides", s[:]...))
+		x = b.Node("Conv", fmt.Sprint("c", i), []string{x, weight(b, fmt.Sprint("w", i), graph.Float32, 3, 3, 1, 1)},
+			graph.Ints("strides", s[:]...))
 	}
 	b.Output(x, graph.Float32)
 	return b.Model()
 }
 
-// TestWhereTheStrideReaches16: there the second group opens, and all behind belongs to it, however far the stride grows.
+// TestWhereTheStrideReaches16: there the second group opens, and all behind belongs to it, however far the stride
+// grows.
 func TestWhereTheStrideReaches16(t *testing.T) {
 	for i, c := range []struct {
 		strides [][2]int64
@@ -109,26 +117,32 @@ func TestWhereTheStrideReaches16(t *testing.T) {
 	}
 	// The larger stride of two ways that meet decides.
 	b := graph.NewBuilder("ways", 17)
-	x := b.Node("Conv", "a", []string{b.Input("image", graph.Float32, 1, 3, 64, 64), weight(b, "wa", graph.Float32, 3, 3, 1, 1)})
+	x := b.Node("Conv", "a",
+		[]string{b.Input("image", graph.Float32, 1, 3, 64, 64), weight(b, "wa", graph.Float32, 3, 3, 1, 1)})
 	long := b.Node("MaxPool", "long", []string{x}, graph.Ints("kernel_shape", 1, 1), graph.Ints("strides", 16, 16))
 	sum := b.Node("Add", "sum", []string{long, b.Node("GlobalAveragePool", "short", []string{x})})
 	b.Output(b.Node("Conv", "b", []string{sum, weight(b, "wb", graph.Float32, 3, 3, 1, 1)}), graph.Float32)
-	if g, err := surgery.Groups(b.Model()); err != nil || len(g) != 2 || !slices.Equal(g[1].Parameters, []string{"wb"}) || g[1].First != "b" {
+	if g, err := surgery.Groups(b.Model()); err != nil || len(g) != 2 || !slices.Equal(g[1].Parameters, []string{"wb"}) ||
+		g[1].First != "b" {
 		t.Errorf("%+v, %v", g, err)
 	}
 }
 
-// TestSplits: by node or tensor; a layer beside the split stays before it, a shared weight belongs to the earlier group.
+// TestSplits: by node or tensor; a layer beside the split stays before it, a shared weight belongs to the earlier
+// group.
 func TestSplits(t *testing.T) {
 	one := [2]int64{1, 1}
 	g, err := surgery.Groups(layers(one, one, one, one), "c1", "c3")
-	if err != nil || len(g) != 3 || g[0].Name != "group1" || g[1].Name != "group2" || g[2].Name != "group3" || !slices.Equal(g[1].Parameters, []string{"w1", "w2"}) || g[1].First != "c1" {
+	if err != nil || len(g) != 3 || g[0].Name != "group1" || g[1].Name != "group2" || g[2].Name != "group3" ||
+		!slices.Equal(g[1].Parameters, []string{"w1", "w2"}) || g[1].First != "c1" {
 		t.Errorf("%+v, %v", g, err)
 	}
-	if g, err = surgery.Groups(layers(one, one), "c1"); err != nil || len(g) != 2 || g[0].Name != "early" || g[1].Name != "middle" {
+	if g, err = surgery.Groups(layers(one, one), "c1"); err != nil || len(g) != 2 || g[0].Name != "early" ||
+		g[1].Name != "middle" {
 		t.Errorf("%+v, %v", g, err)
 	}
-	if _, err = surgery.Groups(layers(one, one), "c0"); err == nil || !strings.Contains(err.Error(), "layer group 1 of 2") {
+	if _, err = surgery.Groups(layers(one, one), "c0"); err == nil ||
+		!strings.Contains(err.Error(), "layer group 1 of 2") {
 		t.Errorf("nothing before the split: %v", err)
 	}
 	m := layers(one, one, one)
@@ -144,7 +158,8 @@ func TestSplits(t *testing.T) {
 	}
 	m = layers(one, one, one)
 	m.Graph.Node[2].Input[1] = "w0"
-	if g, err := surgery.Groups(m, "c1"); err != nil || !slices.Equal(g[0].Parameters, []string{"w0"}) || !slices.Equal(g[1].Parameters, []string{"w1"}) {
+	if g, err := surgery.Groups(m, "c1"); err != nil || !slices.Equal(g[0].Parameters, []string{"w0"}) ||
+		!slices.Equal(g[1].Parameters, []string{"w1"}) {
 		t.Errorf("a shared weight: %+v, %v", g, err)
 	}
 	if _, err := surgery.Groups(m, "c2"); err == nil || !strings.Contains(err.Error(), "layer group 2 of 2") {
@@ -152,7 +167,8 @@ func TestSplits(t *testing.T) {
 	}
 }
 
-// TestUntieLeavesWhatIsMeant: numbers, other types and matrices stay shared, as do Identities of what is computed or of another domain.
+// TestUntieLeavesWhatIsMeant: numbers, other types and matrices stay shared, as do Identities of what is computed or of
+// another domain.
 func TestUntieLeavesWhatIsMeant(t *testing.T) {
 	b := graph.NewBuilder("shared", 17)
 	x := b.Input("x", graph.Float32, "N", 2)
@@ -216,19 +232,25 @@ func TestUpdatesAreWholeOrNothing(t *testing.T) {
 // TestDescribeCounts: operators, most frequent first, then by name; weights of the whole, groups of the body.
 func TestDescribeCounts(t *testing.T) {
 	b := graph.NewBuilder("counts", 17)
-	x := b.Node("Conv", "map", []string{b.Input("image", graph.Float32, "N", 3, 8, 8), weight(b, "w", graph.Float32, 4, 3, 1, 1)})
+	x := b.Node("Conv", "map",
+		[]string{b.Input("image", graph.Float32, "N", 3, 8, 8), weight(b, "w", graph.Float32, 4, 3, 1, 1)})
 	x = b.Node("org.example.Relu", "odd", []string{b.Node("Relu", "", []string{b.Node("Relu", "", []string{x})})})
-	x = b.Node("Flatten", "flat", []string{b.Node("GlobalAveragePool", "mean", []string{b.Node("Dropout", "drop", []string{x, "", b.InitTensor(boolean("on", 1))})})})
+	x = b.Node("Flatten", "flat",
+		[]string{b.Node("GlobalAveragePool", "mean",
+			[]string{b.Node("Dropout", "drop", []string{x, "", b.InitTensor(boolean("on", 1))})})})
 	b.Output(b.Node("Gemm", "logits", []string{x, weight(b, "v", graph.Float32, 4, 5)}), graph.Float32, "N", 5)
 	m := b.Model()
 	m.Graph.ValueInfo = []*onnxpb.ValueInfoProto{proto.Clone(m.Graph.Input[0]).(*onnxpb.ValueInfoProto)}
 	m.Graph.ValueInfo[0].Name = proto.String("odd")
 	info, err := surgery.Describe(m)
-	if err != nil || info.Cut != "drop" || info.Parameters != 12+20 || len(info.Groups) != 1 || info.Groups[0].Count != 12 || info.Nodes != 8 ||
-		info.Opsets["ai.onnx"] != 17 || info.Opsets["org.example"] != 1 || !strings.Contains(info.Training, `"drop" (Dropout)`) {
+	if err != nil || info.Cut != "drop" || info.Parameters != 12+20 || len(info.Groups) != 1 ||
+		info.Groups[0].Count != 12 || info.Nodes != 8 ||
+		info.Opsets["ai.onnx"] != 17 || info.Opsets["org.example"] != 1 ||
+		!strings.Contains(info.Training, `"drop" (Dropout)`) {
 		t.Errorf("%+v, %v", info, err)
 	}
-	if got := fmt.Sprint(info.Operators); got != "[{Relu 2} {Conv 1} {Dropout 1} {Flatten 1} {Gemm 1} {GlobalAveragePool 1} {org.example.Relu 1}]" {
+	if got := fmt.Sprint(info.Operators); got != "[{Relu 2} {Conv 1} {Dropout 1} {Flatten 1} {Gemm 1} "+
+		"{GlobalAveragePool 1} {org.example.Relu 1}]" {
 		t.Errorf("operators %s", got)
 	}
 	if info, err = surgery.Describe(concatHead()); err != nil || info.Training != "" {

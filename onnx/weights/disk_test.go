@@ -86,18 +86,22 @@ func TestReadersReturnTheirErrors(t *testing.T) {
 	if _, err := Read("no/such.pth"); !errors.Is(err, fs.ErrNotExist) || failure.KindOf(err) == failure.DataKind {
 		t.Errorf("a file that is not there: %v", err)
 	}
-	if _, _, err := ReadSafetensors("no/such.safetensors"); !errors.Is(err, fs.ErrNotExist) || failure.KindOf(err) == failure.DataKind {
+	if _, _, err := ReadSafetensors("no/such.safetensors"); !errors.Is(err, fs.ErrNotExist) ||
+		failure.KindOf(err) == failure.DataKind {
 		t.Errorf("a file of safetensors that is not there: %v", err)
 	}
-	if _, err := Read(t.TempDir()); failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), "not a file") {
+	if _, err := Read(t.TempDir()); failure.KindOf(err) != failure.DataKind ||
+		!strings.Contains(err.Error(), "not a file") {
 		t.Errorf("a folder: %v", err)
 	}
-	if _, _, err := ReadSafetensors("weights.go"); failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), "weights.go") {
+	if _, _, err := ReadSafetensors("weights.go"); failure.KindOf(err) != failure.DataKind ||
+		!strings.Contains(err.Error(), "weights.go") {
 		t.Errorf("a Go file as safetensors: %v", err)
 	}
 	damaged := zipped(t, "little")
 	damaged[bytes.Index(damaged, []byte("FloatStorage"))] ^= 1
-	for want, file := range map[string][]byte{"not a state dict": zippedState(t, "little", "\x80\x02K\x01."), "checksum": damaged} {
+	for want, file := range map[string][]byte{"not a state dict": zippedState(t, "little", "\x80\x02K\x01."),
+		"checksum": damaged} {
 		if got, err := parse(bytes.NewReader(file), int64(len(file))); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("an archive gives %v, error %v; want one with %q", got, err, want)
 		}

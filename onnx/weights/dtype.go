@@ -14,10 +14,13 @@ type dtype struct {
 }
 
 var dtypes = []dtype{
-	{"F32", "FloatStorage", 4, floats(4, func(b []byte, o binary.ByteOrder) float32 { return math.Float32frombits(o.Uint32(b)) })},
-	{"F64", "DoubleStorage", 8, floats(8, func(b []byte, o binary.ByteOrder) float32 { return float32(math.Float64frombits(o.Uint64(b))) })},
+	{"F32", "FloatStorage", 4,
+		floats(4, func(b []byte, o binary.ByteOrder) float32 { return math.Float32frombits(o.Uint32(b)) })},
+	{"F64", "DoubleStorage", 8,
+		floats(8, func(b []byte, o binary.ByteOrder) float32 { return float32(math.Float64frombits(o.Uint64(b))) })},
 	{"F16", "HalfStorage", 2, floats(2, func(b []byte, o binary.ByteOrder) float32 { return half(o.Uint16(b)) })},
-	{"BF16", "BFloat16Storage", 2, floats(2, func(b []byte, o binary.ByteOrder) float32 { return math.Float32frombits(uint32(o.Uint16(b)) << 16) })},
+	{"BF16", "BFloat16Storage", 2,
+		floats(2, func(b []byte, o binary.ByteOrder) float32 { return math.Float32frombits(uint32(o.Uint16(b)) << 16) })},
 	{"I64", "LongStorage", 8, ints(8, func(b []byte, o binary.ByteOrder) int64 { return int64(o.Uint64(b)) })},
 	{"I32", "IntStorage", 4, ints(4, func(b []byte, o binary.ByteOrder) int64 { return int64(int32(o.Uint32(b))) })},
 	{"I16", "ShortStorage", 2, ints(2, func(b []byte, o binary.ByteOrder) int64 { return int64(int16(o.Uint16(b))) })},

@@ -13,8 +13,10 @@ import (
 
 // legacy is a file of the format before PyTorch 1.6 with one float32 tensor w = [1, -2]. Its parts may be replaced.
 func legacy(old, now string) []byte {
-	text := "\x80\x02\x8a\x0a" + string(legacyMagic) + ".\x80\x02M\xe9\x03.\x80\x02}U\x0dlittle_endian\x88s.\x80\x02}U\x01w" +
-		"ctorch._utils\n_rebuild_tensor_v2\n((U\x07storagectorch\nFloatStorage\nU\x01aU\x03cpuK\x02NtQK\x00K\x02\x85K\x01\x85\x89NtRs.\x80\x02]U\x01aa."
+	text := "\x80\x02\x8a\x0a" + string(legacyMagic) +
+		".\x80\x02M\xe9\x03.\x80\x02}U\x0dlittle_endian\x88s.\x80\x02}U\x01w" +
+		"ctorch._utils\n_rebuild_tensor_v2\n((U\x07storagectorch\nFloatStorage\n" +
+		"U\x01aU\x03cpuK\x02NtQK\x00K\x02\x85K\x01\x85\x89NtRs.\x80\x02]U\x01aa."
 	return append([]byte(strings.Replace(text, old, now, 1)), 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0)
 }
 
@@ -147,9 +149,12 @@ func TestGather(t *testing.T) {
 		t.Errorf("elements of two bytes from 2: %v", got)
 	}
 	for _, v := range []view{
-		{s, 12, []int64{1}, []int64{1}}, {s, 0, []int64{13}, []int64{1}}, {s, 1, []int64{12}, []int64{1}}, {s, 0, []int64{2, 2}, []int64{11, 1}},
-		{s, 0, []int64{2}, []int64{12}}, {s, 0, []int64{2}, []int64{1, 1}}, {s, -1, []int64{1}, []int64{1}}, {s, 0, []int64{2}, []int64{-1}},
-		{s, math.MaxInt64, []int64{2}, []int64{1}}, {s, 0, []int64{3}, []int64{1 << 62}}, {s, 0, []int64{1}, []int64{maxElements + 1}},
+		{s, 12, []int64{1}, []int64{1}}, {s, 0, []int64{13}, []int64{1}}, {s, 1, []int64{12}, []int64{1}},
+		{s, 0, []int64{2, 2}, []int64{11, 1}},
+		{s, 0, []int64{2}, []int64{12}}, {s, 0, []int64{2}, []int64{1, 1}}, {s, -1, []int64{1}, []int64{1}},
+		{s, 0, []int64{2}, []int64{-1}},
+		{s, math.MaxInt64, []int64{2}, []int64{1}}, {s, 0, []int64{3}, []int64{1 << 62}},
+		{s, 0, []int64{1}, []int64{maxElements + 1}},
 	} {
 		if err := v.check(); err == nil {
 			t.Errorf("%v by %v from %d lies in a storage of 12", v.shape, v.stride, v.offset)
@@ -185,7 +190,8 @@ func TestNoMetadata(t *testing.T) {
 // Numbers in messages are right: a person repairs a file by them.
 func TestSafetensorsMessages(t *testing.T) {
 	f := file(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, 4)
-	if _, _, err := parseSafetensors(bytes.NewReader(f), int64(len(f))); err == nil || !strings.Contains(err.Error(), "3 bytes after the last tensor") {
+	if _, _, err := parseSafetensors(bytes.NewReader(f), int64(len(f))); err == nil ||
+		!strings.Contains(err.Error(), "3 bytes after the last tensor") {
 		t.Errorf("three bytes too many: %v", err)
 	}
 }

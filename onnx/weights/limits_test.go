@@ -18,13 +18,17 @@ func TestOpcodes(t *testing.T) {
 	eight := func(n uint64) string { return string(binary.LittleEndian.AppendUint64(nil, n)) }
 	quarter := string(binary.BigEndian.AppendUint64(nil, math.Float64bits(.25)))
 	for program, want := range map[string]any{
-		"N.": nil, "\x88.": true, "\x89.": false, "K\xff.": int64(255), "M\x00\x02.": int64(512), "J\xfe\xff\xff\xff.": int64(-2), "J\x00\x00\x01\x00.": int64(65536),
+		"N.": nil, "\x88.": true, "\x89.": false, "K\xff.": int64(255), "M\x00\x02.": int64(512),
+		"J\xfe\xff\xff\xff.": int64(-2), "J\x00\x00\x01\x00.": int64(65536),
 		"G" + quarter + ".": .25, "\x95" + eight(1) + "N.": nil,
-		"U\x02ab.": "ab", "C\x02ab.": "ab", "\x8c\x02ab.": "ab", "T\x02\x00\x00\x00ab.": "ab", "B\x02\x00\x00\x00ab.": "ab", "X\x02\x00\x00\x00ab.": "ab",
+		"U\x02ab.": "ab", "C\x02ab.": "ab", "\x8c\x02ab.": "ab", "T\x02\x00\x00\x00ab.": "ab", "B\x02\x00\x00\x00ab.": "ab",
+		"X\x02\x00\x00\x00ab.":    "ab",
 		"\x8d" + eight(2) + "ab.": "ab", "\x8e" + eight(2) + "ab.": "ab",
-		").": tuple(nil), "K\x01\x85.": tuple{int64(1)}, "K\x01K\x02\x86.": tuple{int64(1), int64(2)}, "K\x01K\x02K\x03\x87.": tuple{int64(1), int64(2), int64(3)},
+		").": tuple(nil), "K\x01\x85.": tuple{int64(1)}, "K\x01K\x02\x86.": tuple{int64(1), int64(2)},
+		"K\x01K\x02K\x03\x87.": tuple{int64(1), int64(2), int64(3)},
 		"N(K\x01(K\x02t\x85t.": tuple{int64(1), tuple{tuple{int64(2)}}}, "(t.": tuple(nil),
-		"}K\x01K\x02s(K\x03K\x04K\x05K\x06u.":       &dict{[]any{int64(1), int64(3), int64(5)}, []any{int64(2), int64(4), int64(6)}},
+		"}K\x01K\x02s(K\x03K\x04K\x05K\x06u.": &dict{[]any{int64(1), int64(3), int64(5)},
+			[]any{int64(2), int64(4), int64(6)}},
 		"K\x07q\x05K\x08r\x06\x00\x00\x00h\x05.":    int64(7),
 		"K\x07q\x05K\x08r\x06\x01\x00\x00h\x05.":    int64(7),
 		"K\x08r\x06\x01\x00\x00Nj\x06\x01\x00\x00.": int64(8),
@@ -47,12 +51,14 @@ func TestElementsOfAllTensors(t *testing.T) {
 	for _, tt := range []struct {
 		shapes [][]int64
 		sound  bool
-	}{{nil, true}, {[][]int64{half, half}, true}, {[][]int64{half, {1}, half}, false}, {[][]int64{{maxElements}, {0}}, true}, {[][]int64{{maxElements}, {}}, false}} {
+	}{{nil, true}, {[][]int64{half, half}, true}, {[][]int64{half, {1}, half}, false}, {[][]int64{{maxElements}, {0}},
+		true}, {[][]int64{{maxElements}, {}}, false}} {
 		var d dict
 		var entries []string
 		for i, s := range tt.shapes {
 			d.keys, d.values = append(d.keys, fmt.Sprint(i)), append(d.values, view{shape: s})
-			entries = append(entries, fmt.Sprintf(`"%d":{"dtype":"U8","shape":%s,"data_offsets":[0,1]}`, i, strings.ReplaceAll(fmt.Sprint(s), " ", ",")))
+			entries = append(entries,
+				fmt.Sprintf(`"%d":{"dtype":"U8","shape":%s,"data_offsets":[0,1]}`, i, strings.ReplaceAll(fmt.Sprint(s), " ", ",")))
 		}
 		d.keys, d.values = append(d.keys, "one"), append(d.values, view{shape: []int64{0}})
 		_, pickled := findState(&d, 0)
@@ -98,7 +104,8 @@ func TestLargestHeaderIsReadBack(t *testing.T) {
 		if more > 0 {
 			continue
 		}
-		if got, _, err := parseSafetensors(bytes.NewReader(b.Bytes()), int64(b.Len())); err != nil || got[0].Name != one[0].Name || got[0].Bytes[0] != 5 {
+		if got, _, err := parseSafetensors(bytes.NewReader(b.Bytes()), int64(b.Len())); err != nil ||
+			got[0].Name != one[0].Name || got[0].Bytes[0] != 5 {
 			t.Errorf("the largest header is read back with %v", err)
 		}
 	}
@@ -149,7 +156,8 @@ type member struct {
 // statePickle is the state dict of one tensor w of n elements of a storage class.
 func statePickle(class string, n uint32) string {
 	size := "J" + string(binary.LittleEndian.AppendUint32(nil, n))
-	return "\x80\x02}U\x01wctorch._utils\n_rebuild_tensor_v2\n((U\x07storagectorch\n" + class + "\nU\x010U\x03cpu" + size + "tQK\x00" + size + "\x85K\x01\x85\x89NtRs."
+	return "\x80\x02}U\x01wctorch._utils\n_rebuild_tensor_v2\n((U\x07storagectorch\n" + class + "\nU\x010U\x03cpu" + size +
+		"tQK\x00" + size + "\x85K\x01\x85\x89NtRs."
 }
 
 func TestArchives(t *testing.T) {
@@ -160,24 +168,36 @@ func TestArchives(t *testing.T) {
 		members []member
 		want    string
 	}{
-		"sound":                    {[]member{state, {"a/data/0", two, nil}}, ""},
-		"a folder within":          {[]member{{"b/c/data.pkl", state.content, nil}, {"b/c/data/0", two, nil}}, ""},
-		"no folder":                {[]member{{"data.pkl", state.content, nil}, {"data/0", two, nil}}, ""},
-		"an order of 16 bytes":     {[]member{state, {"a/data/0", two, nil}, {"a/byteorder", "little          ", nil}}, ""},
-		"an order of 17 bytes":     {[]member{state, {"a/data/0", two, nil}, {"a/byteorder", "little           ", nil}}, "a/byteorder says it has 17 bytes"},
-		"TorchScript":              {[]member{state, {"a/constants.pkl", "", nil}}, "TorchScript"},
-		"no state":                 {[]member{{"a/data/0", two, nil}}, "without data.pkl"},
-		"no storage":               {[]member{state, {"a/data/1", two, nil}}, `no storage "0"`},
-		"a storage elsewhere":      {[]member{state, {"b/data/0", two, nil}}, `no storage "0"`},
-		"a short storage":          {[]member{state, {"a/data/0", two[:7], nil}}, `storage "0" has 7 bytes, 2 elements of F32 need 8`},
-		"a long storage":           {[]member{state, {"a/data/0", two + "x", nil}}, `storage "0" has 9 bytes, 2 elements of F32 need 8`},
+		"sound":                {[]member{state, {"a/data/0", two, nil}}, ""},
+		"a folder within":      {[]member{{"b/c/data.pkl", state.content, nil}, {"b/c/data/0", two, nil}}, ""},
+		"no folder":            {[]member{{"data.pkl", state.content, nil}, {"data/0", two, nil}}, ""},
+		"an order of 16 bytes": {[]member{state, {"a/data/0", two, nil}, {"a/byteorder", "little          ", nil}}, ""},
+		"an order of 17 bytes": {[]member{state, {"a/data/0", two, nil}, {"a/byteorder", "little           ", nil}},
+			"a/byteorder says it has 17 bytes"},
+		"TorchScript":         {[]member{state, {"a/constants.pkl", "", nil}}, "TorchScript"},
+		"no state":            {[]member{{"a/data/0", two, nil}}, "without data.pkl"},
+		"no storage":          {[]member{state, {"a/data/1", two, nil}}, `no storage "0"`},
+		"a storage elsewhere": {[]member{state, {"b/data/0", two, nil}}, `no storage "0"`},
+		"a short storage": {[]member{state, {"a/data/0", two[:7], nil}},
+			`storage "0" has 7 bytes, 2 elements of F32 need 8`},
+		"a long storage": {[]member{state, {"a/data/0", two + "x", nil}},
+			`storage "0" has 9 bytes, 2 elements of F32 need 8`},
 		"a pickle that ends early": {[]member{{"a/data.pkl", state.content[:20], nil}, {"a/data/0", two, nil}}, "ends early"},
-		"compressed":               {[]member{state, changed("a/data/0", two, func(h *zip.FileHeader) { h.Method = zip.Deflate })}, "a/data/0 is compressed"},
-		"two sizes":                {[]member{state, changed("a/data/0", two, func(h *zip.FileHeader) { h.UncompressedSize64 = 9 })}, "a/data/0 is compressed"},
-		"larger than the file":     {[]member{state, changed("a/data/0", two, func(h *zip.FileHeader) { h.UncompressedSize64, h.CompressedSize64 = 1<<20, 1<<20 })}, "more than can be"},
-		"as large as the file":     {[]member{state, changed("a/data/0", two, func(h *zip.FileHeader) { h.UncompressedSize64, h.CompressedSize64 = whole, whole })}, "more than can be"},
-		"a byte less":              {[]member{state, changed("a/data/0", two, func(h *zip.FileHeader) { h.UncompressedSize64, h.CompressedSize64 = whole-1, whole-1 })}, "cut short or damaged"},
-		"another checksum":         {[]member{state, changed("a/data/0", two, func(h *zip.FileHeader) { h.CRC32 ^= 1 })}, "a/data/0: zip: checksum"},
+		"compressed": {[]member{state,
+			changed("a/data/0", two, func(h *zip.FileHeader) { h.Method = zip.Deflate })}, "a/data/0 is compressed"},
+		"two sizes": {[]member{state,
+			changed("a/data/0", two, func(h *zip.FileHeader) { h.UncompressedSize64 = 9 })}, "a/data/0 is compressed"},
+		"larger than the file": {[]member{state,
+			changed("a/data/0", two, func(h *zip.FileHeader) { h.UncompressedSize64, h.CompressedSize64 = 1<<20, 1<<20 })},
+			"more than can be"},
+		"as large as the file": {[]member{state,
+			changed("a/data/0", two, func(h *zip.FileHeader) { h.UncompressedSize64, h.CompressedSize64 = whole, whole })},
+			"more than can be"},
+		"a byte less": {[]member{state,
+			changed("a/data/0", two, func(h *zip.FileHeader) { h.UncompressedSize64, h.CompressedSize64 = whole-1, whole-1 })},
+			"cut short or damaged"},
+		"another checksum": {[]member{state, changed("a/data/0", two, func(h *zip.FileHeader) { h.CRC32 ^= 1 })},
+			"a/data/0: zip: checksum"},
 	} {
 		f := archive(t, tt.members...)
 		got, err := parse(bytes.NewReader(f), int64(len(f)))
@@ -194,7 +214,8 @@ func TestArchives(t *testing.T) {
 		t.Errorf("a member without a header gives %v, error %v", got, err)
 	}
 	large := strings.Repeat("x", 33<<20)
-	f = archive(t, member{"a/data.pkl", statePickle("ByteStorage", uint32(len(large))), nil}, member{"a/data/0", large, nil})
+	f = archive(t, member{"a/data.pkl", statePickle("ByteStorage", uint32(len(large))), nil},
+		member{"a/data/0", large, nil})
 	if got, err := parse(bytes.NewReader(f), int64(len(f))); err != nil || string(got[0].Bytes) != large {
 		t.Errorf("a storage of 33 MB: %v", err)
 	}
@@ -207,7 +228,8 @@ func TestWhatIsNoStateDict(t *testing.T) {
 		value any
 		want  string
 	}{
-		{nil, "holds a None,"}, {view{}, "holds a single tensor,"}, {&list{}, "holds a list,"}, {tuple{}, "holds a list,"}, {int64(3), "holds a plain value,"},
+		{nil, "holds a None,"}, {view{}, "holds a single tensor,"}, {&list{}, "holds a list,"}, {tuple{}, "holds a list,"},
+		{int64(3), "holds a plain value,"},
 		{&dict{keys: []any{"epoch"}, values: []any{int64(3)}}, "no tensors at the top or under any of state_dict,"},
 		{&dict{keys: []any{"optimizer"}, values: []any{inner}}, "no tensors at the top"},
 	} {
@@ -216,7 +238,8 @@ func TestWhatIsNoStateDict(t *testing.T) {
 		}
 	}
 	for _, key := range wrappers {
-		if got, err := findState(&dict{keys: []any{"epoch", key}, values: []any{int64(1), inner}}, 0); err != nil || got[0].name != "w" {
+		if got, err := findState(&dict{keys: []any{"epoch", key}, values: []any{int64(1), inner}}, 0); err != nil ||
+			got[0].name != "w" {
 			t.Errorf("under %q: %v, %v", key, got, err)
 		}
 	}
@@ -225,8 +248,10 @@ func TestWhatIsNoStateDict(t *testing.T) {
 // A prefix of wrappers goes where every name has it; what a network calls its own parts stays.
 func TestPrefixes(t *testing.T) {
 	for names, want := range map[string]string{
-		"module.a module.b": "a b", "model.a model.b.c": "a b.c", "model.module.a model.module.b": "a b", "module.a b": "module.a b", "a module.b": "a module.b",
-		"conv.a conv.b": "conv.a conv.b", "w": "w", "": "", "modules.a": "modules.a", "model.a model.b model": "model.a model.b model",
+		"module.a module.b": "a b", "model.a model.b.c": "a b.c", "model.module.a model.module.b": "a b",
+		"module.a b": "module.a b", "a module.b": "a module.b",
+		"conv.a conv.b": "conv.a conv.b", "w": "w", "": "", "modules.a": "modules.a",
+		"model.a model.b model":     "model.a model.b model",
 		"model.model.model.model.a": "a", "module.model.a module.b": "model.a b",
 	} {
 		var list []Tensor
@@ -256,7 +281,8 @@ func (f *flaky) Write(p []byte) (int, error) {
 // Whichever write fails, once, is reported: a hole in a checkpoint is never taken for one.
 func TestWritesThatFailOnce(t *testing.T) {
 	list := []Tensor{{Name: "f", Shape: []int64{40_000}, Data: make([]float32, 40_000)},
-		{Name: "i", Shape: []int64{20_000}, Ints: make([]int64, 20_000)}, {Name: "b", Shape: []int64{3}, Bytes: make([]uint8, 3)}}
+		{Name: "i", Shape: []int64{20_000}, Ints: make([]int64, 20_000)},
+		{Name: "b", Shape: []int64{3}, Bytes: make([]uint8, 3)}}
 	count := &calls{}
 	if err := WriteSafetensors(count, list, nil); err != nil {
 		t.Fatal(err)
@@ -271,7 +297,8 @@ func TestWritesThatFailOnce(t *testing.T) {
 // Data lie by falling size of their elements, then by name, so that each is aligned.
 func TestOrderOfData(t *testing.T) {
 	var b bytes.Buffer
-	list := []Tensor{{Name: "a", Shape: []int64{1}, Bytes: []uint8{1}}, {Name: "c", Shape: []int64{1}, Data: []float32{1}}, {Name: "b", Shape: []int64{1}, Data: []float32{1}},
+	list := []Tensor{{Name: "a", Shape: []int64{1}, Bytes: []uint8{1}}, {Name: "c", Shape: []int64{1}, Data: []float32{1}},
+		{Name: "b", Shape: []int64{1}, Data: []float32{1}},
 		{Name: "z", Shape: []int64{1}, Ints: []int64{1}}}
 	if err := WriteSafetensors(&b, list, map[string]string{"k": "v"}); err != nil {
 		t.Fatal(err)
@@ -284,7 +311,8 @@ func TestOrderOfData(t *testing.T) {
 
 // Files of a few bytes are refused, whatever they begin with.
 func TestTinyFiles(t *testing.T) {
-	for _, start := range []string{"", "\x80", "\x80\x02", "PK\x03\x04", "\x00\x00\x00\x00\x00\x00\x00\x00", "\x01\x00\x00\x00\x00\x00\x00\x00{"} {
+	for _, start := range []string{"", "\x80", "\x80\x02", "PK\x03\x04", "\x00\x00\x00\x00\x00\x00\x00\x00",
+		"\x01\x00\x00\x00\x00\x00\x00\x00{"} {
 		for n := range 12 {
 			data := append([]byte(start), make([]byte, 12)...)[:n]
 			if got, err := parse(bytes.NewReader(data), int64(n)); err == nil {
@@ -293,13 +321,16 @@ func TestTinyFiles(t *testing.T) {
 		}
 	}
 	for n, want := range map[int]string{7: "shorter than", 8: "not a JSON object"} {
-		if _, _, err := parseSafetensors(bytes.NewReader(make([]byte, n)), int64(n)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, _, err := parseSafetensors(bytes.NewReader(make([]byte, n)), int64(n)); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%d bytes: %v", n, err)
 		}
 	}
-	for header, want := range map[string]string{"{x}": "safetensors header: invalid character", `{} ` + "\x00": "", `{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}`: "safetensors header"} {
+	for header, want := range map[string]string{"{x}": "safetensors header: invalid character", `{} ` + "\x00": "",
+		`{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}`: "safetensors header"} {
 		f := file(header, 0)
-		if _, _, err := parseSafetensors(bytes.NewReader(f), int64(len(f))); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+		if _, _, err := parseSafetensors(bytes.NewReader(f), int64(len(f))); (err == nil) != (want == "") ||
+			err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("header %q: %v, want %q", header, err, want)
 		}
 	}

@@ -22,7 +22,8 @@ func TestLongs(t *testing.T) {
 		{"\xff\x00", int64(255)}, {"\x00\x01", int64(256)}, {"\xe8\x03", int64(1000)}, {"\x00\x80", int64(-32768)},
 		{"\xff\xff\xff\x7f", int64(math.MaxInt32)}, {"\x00\x00\x00\x80\x00", int64(1 << 31)},
 		{"\x00\x00\x00\x00\x00\x00\x80", int64(-1 << 55)},
-		{"\xff\xff\xff\xff\xff\xff\xff\x7f", int64(math.MaxInt64)}, {"\x00\x00\x00\x00\x00\x00\x00\x80", int64(math.MinInt64)},
+		{"\xff\xff\xff\xff\xff\xff\xff\x7f", int64(math.MaxInt64)},
+		{"\x00\x00\x00\x00\x00\x00\x00\x80", int64(math.MinInt64)},
 		{"\x00\x00\x00\x00\x00\x00\x00\x80\x00", bigInt("\x00\x00\x00\x00\x00\x00\x00\x80\x00")},
 	} {
 		m := &machine{data: []byte("\x8a" + string(rune(len(tt.bytes))) + tt.bytes + ".")}
@@ -35,8 +36,9 @@ func TestLongs(t *testing.T) {
 // Every number of a pickle whose bytes end early is an error, never a 0.
 func TestNumbersCutShort(t *testing.T) {
 	for program, at := range map[string]int{ // where what is missing begins
-		"K": 1, "M\x01": 1, "J\x01\x02\x03": 1, "\x8a": 1, "\x8a\x02\x01": 2, "G\x01": 1, "U": 1, "U\x02a": 2, "X\x01\x00\x00": 1,
-		"N\x71": 2, "Nr\x00": 2, "h": 1, "cmodule": 1, "cmodule\nname": 8, "\x95\x00": 1,
+		"K": 1, "M\x01": 1, "J\x01\x02\x03": 1, "\x8a": 1, "\x8a\x02\x01": 2, "G\x01": 1, "U": 1, "U\x02a": 2,
+		"X\x01\x00\x00": 1,
+		"N\x71":         2, "Nr\x00": 2, "h": 1, "cmodule": 1, "cmodule\nname": 8, "\x95\x00": 1,
 	} {
 		m := &machine{data: []byte(program), knows: func(global) bool { return true }}
 		if v, err := m.load(); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("byte %d: %v", at, errShort)) {
@@ -84,7 +86,8 @@ func TestCallsWithOtherArguments(t *testing.T) {
 			t.Errorf("a parameter of a %T gives %v without an error", bad, v)
 		}
 	}
-	for _, bad := range []any{"a", int64(1), nil, tuple{}, &list{items: []any{"no pair"}}, &list{items: []any{&list{items: []any{"k"}}}}} {
+	for _, bad := range []any{"a", int64(1), nil, tuple{}, &list{items: []any{"no pair"}},
+		&list{items: []any{&list{items: []any{"k"}}}}} {
 		if v, err := construct(orderedDict, tuple{bad}); err == nil {
 			t.Errorf("a dict of a %T gives %v without an error", bad, v)
 		}
@@ -160,8 +163,9 @@ func TestGlobalsOfTheStack(t *testing.T) {
 // zipped is a .pth of one float32 tensor w = [1, -2], its storage in the given order. order "" leaves the entry out, as
 // PyTorch before 2.1 did.
 func zipped(t *testing.T, order string) []byte {
-	return zippedState(t, order, "\x80\x02}U\x01wctorch._utils\n_rebuild_tensor_v2\n((U\x07storagectorch\nFloatStorage\nU\x010U\x03cpuK\x02tQ"+
-		"K\x00K\x02\x85K\x01\x85\x89NtRs.")
+	return zippedState(t, order,
+		"\x80\x02}U\x01wctorch._utils\n_rebuild_tensor_v2\n((U\x07storagectorch\nFloatStorage\nU\x010U\x03cpuK\x02tQ"+
+			"K\x00K\x02\x85K\x01\x85\x89NtRs.")
 }
 
 func zippedState(t *testing.T, order, pickle string) []byte {
@@ -225,7 +229,8 @@ func TestShapesAtTheLimits(t *testing.T) {
 			t.Errorf("%v has %d elements, %v; want %d", tt.shape, n, err, tt.n)
 		}
 	}
-	for _, shape := range [][]int64{{-1}, {maxElements + 1}, {2, maxElements/2 + 1}, {0, maxElements + 1}, slices.Repeat([]int64{1}, maxDims+1)} {
+	for _, shape := range [][]int64{{-1}, {maxElements + 1}, {2, maxElements/2 + 1}, {0, maxElements + 1},
+		slices.Repeat([]int64{1}, maxDims+1)} {
 		if n, err := elements(shape); err == nil {
 			t.Errorf("%v has %d elements without an error", shape, n)
 		}
@@ -241,7 +246,8 @@ func TestLargeTensors(t *testing.T) {
 	for i := range floats {
 		floats[i] = float32(i) / 3
 	}
-	list := []Tensor{{Name: "floats", Shape: []int64{40_000}, Data: floats}, {Name: "ints", Shape: []int64{20_000}, Ints: ints}}
+	list := []Tensor{{Name: "floats", Shape: []int64{40_000}, Data: floats},
+		{Name: "ints", Shape: []int64{20_000}, Ints: ints}}
 	var b bytes.Buffer
 	if err := WriteSafetensors(&b, list, nil); err != nil {
 		t.Fatal(err)
@@ -284,7 +290,8 @@ func TestHeaderAsLongAsTheFile(t *testing.T) {
 	}
 	for _, n := range []uint64{3, 11, 1 << 40, math.MaxUint64} {
 		binary.LittleEndian.PutUint64(file, n)
-		if _, _, err := parseSafetensors(bytes.NewReader(file), int64(len(file))); err == nil || !strings.Contains(err.Error(), "cut short") {
+		if _, _, err := parseSafetensors(bytes.NewReader(file), int64(len(file))); err == nil ||
+			!strings.Contains(err.Error(), "cut short") {
 			t.Errorf("a header of %d bytes in a file of %d: %v", n, len(file), err)
 		}
 	}
@@ -298,8 +305,10 @@ func rawHeader(name, content string) *zip.FileHeader {
 // Programs that take from an empty stack, or give the wrong kind of value, end with the cause.
 func TestWhatAProgramMayNotDo(t *testing.T) {
 	for _, tt := range []struct{ program, want string }{
-		{"U\x01", "ends early"}, {"q", "ends early"}, {"h", "ends early"}, {"Q.", "stack is empty"}, {"b.", "stack is empty"}, {"Nb.", "stack is empty"}, {"NNb.", "attributes for a <nil>"},
-		{"K\x01}b.", "attributes for a int64"}, {"NK\x01a.", "append to a <nil>"}, {"}K\x01a.", "append to a"}, {"a.", "stack is empty"},
+		{"U\x01", "ends early"}, {"q", "ends early"}, {"h", "ends early"}, {"Q.", "stack is empty"}, {"b.", "stack is empty"},
+		{"Nb.", "stack is empty"}, {"NNb.", "attributes for a <nil>"},
+		{"K\x01}b.", "attributes for a int64"}, {"NK\x01a.", "append to a <nil>"}, {"}K\x01a.", "append to a"},
+		{"a.", "stack is empty"},
 		{"N(K\x01e.", "append to a"}, {"N(K\x01K\x02u.", "2 keys and values for a <nil>"}, {"}(K\x01u.", "1 keys and values"},
 		{"e.", "no mark"}, {"u.", "no mark"}, {"q\x01.", "stack is empty"}, {"\x94.", "stack is empty"},
 	} {
@@ -323,7 +332,8 @@ func TestOneStorageOfTwoTypes(t *testing.T) {
 	for _, tt := range []struct {
 		second any
 		sound  bool
-	}{{id("FloatStorage", 4), true}, {id("FloatStorage", 5), false}, {id("IntStorage", 4), false}, {id("IntStorage", 5), false}} {
+	}{{id("FloatStorage", 4), true}, {id("FloatStorage", 5), false}, {id("IntStorage", 4), false}, {id("IntStorage", 5),
+		false}} {
 		seen := map[string]storage{}
 		if _, err := remember(seen, id("FloatStorage", 4)); err != nil {
 			t.Fatal(err)

@@ -98,7 +98,8 @@ func TestHostileHeaders(t *testing.T) {
 		{"backwards", `{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,-1]}}`, 0, "does not hold"},
 		{"negative size", `{"a":{"dtype":"U8","shape":[-1,-1],"data_offsets":[0,1]}}`, 1, "negative"},
 		{"overflow", `{"a":{"dtype":"U8","shape":[4294967296,4294967296],"data_offsets":[0,0]}}`, 0, "more than"},
-		{"zero after overflow", `{"a":{"dtype":"U8","shape":[4294967296,4294967296,0],"data_offsets":[0,0]}}`, 0, "more than"},
+		{"zero after overflow", `{"a":{"dtype":"U8","shape":[4294967296,4294967296,0],"data_offsets":[0,0]}}`, 0,
+			"more than"},
 		{"type", `{"a":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]}}`, 1, `"F8_E4M3"`},
 		{"torch's type name", `{"a":{"dtype":"ByteStorage","shape":[1],"data_offsets":[0,1]}}`, 1, "not read"},
 		{"name twice", `{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}`, 0, "twice"},
@@ -108,7 +109,8 @@ func TestHostileHeaders(t *testing.T) {
 		{"unfinished", `{"a":`, 0, "header"},
 	} {
 		f := file(tt.header, tt.data)
-		if _, _, err := parseSafetensors(bytes.NewReader(f), int64(len(f))); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, _, err := parseSafetensors(bytes.NewReader(f), int64(len(f))); err == nil ||
+			!strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want an error with %q", tt.name, err, tt.want)
 		}
 	}

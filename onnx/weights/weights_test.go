@@ -60,7 +60,8 @@ func wanted(t *testing.T) map[string]Tensor {
 func compareTensor(t *testing.T, got, want Tensor) {
 	t.Helper()
 	if len(got.Shape) != len(want.Shape) || got.Len() != want.Len() {
-		t.Errorf("%s: shape %v with %d elements, PyTorch has %v with %d", want.Name, got.Shape, got.Len(), want.Shape, want.Len())
+		t.Errorf("%s: shape %v with %d elements, PyTorch has %v with %d", want.Name, got.Shape, got.Len(), want.Shape,
+			want.Len())
 		return
 	}
 	for i := range want.Shape {
@@ -81,7 +82,8 @@ func compareTensor(t *testing.T, got, want Tensor) {
 }
 
 func TestReadReference(t *testing.T) {
-	for _, file := range []string{"weights_zip.pth", "weights_legacy.pth", "weights_wrapped.pth", "weights_files.safetensors"} {
+	for _, file := range []string{"weights_zip.pth", "weights_legacy.pth", "weights_wrapped.pth",
+		"weights_files.safetensors"} {
 		t.Run(file, func(t *testing.T) {
 			want := wanted(t)
 			got, err := Read(reference + file)
@@ -110,7 +112,8 @@ func TestOtherGlobalsAreNamed(t *testing.T) {
 
 // pickled is a legacy file whose state dict is written by body.
 func pickled(body string) []byte {
-	return []byte("\x80\x02\x8a\x0a" + string(legacyMagic) + ".\x80\x02M\xe9\x03.\x80\x02}.\x80\x02" + body + ".\x80\x02].")
+	return []byte("\x80\x02\x8a\x0a" + string(legacyMagic) + ".\x80\x02M\xe9\x03.\x80\x02}.\x80\x02" + body +
+		".\x80\x02].")
 }
 
 func TestHostilePickles(t *testing.T) {
@@ -134,9 +137,12 @@ func TestHostilePickles(t *testing.T) {
 		{"negative stride", "}U\x01w" + rebuild("K\x03", "K\x02\x85", "J\xff\xff\xff\xff\x85") + "s", "leave the storage"},
 		{"negative offset", "}U\x01w" + rebuild("J\xff\xff\xff\xff", "K\x02\x85", "K\x01\x85") + "s", "do not fit"},
 		{"expanded", "}U\x01w" + rebuild("K\x00", "K\x09\x85", "K\x00\x85") + "s", "do not fit"},
-		{"huge shape", "}U\x01w" + rebuild("K\x00", "J\xff\xff\xff\x7fJ\xff\xff\xff\x7f\x86", "K\x01K\x01\x86") + "s", "more than"},
-		{"huge offset, no elements", "}U\x01w" + rebuild("\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f", "K\x00\x85", "K\x01\x85") + "s", "no storage"},
-		{"twice", "}(U\x01w" + rebuild("K\x00", "K\x01\x85", "K\x01\x85") + "U\x01w" + rebuild("K\x00", "K\x01\x85", "K\x01\x85") + "u", "twice"},
+		{"huge shape", "}U\x01w" + rebuild("K\x00", "J\xff\xff\xff\x7fJ\xff\xff\xff\x7f\x86", "K\x01K\x01\x86") + "s",
+			"more than"},
+		{"huge offset, no elements",
+			"}U\x01w" + rebuild("\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f", "K\x00\x85", "K\x01\x85") + "s", "no storage"},
+		{"twice", "}(U\x01w" + rebuild("K\x00", "K\x01\x85", "K\x01\x85") + "U\x01w" +
+			rebuild("K\x00", "K\x01\x85", "K\x01\x85") + "u", "twice"},
 		{"a number", "K\x01", "not a state dict"},
 	} {
 		_, err := parse(bytes.NewReader(pickled(tt.body)), int64(len(pickled(tt.body))))
@@ -148,9 +154,11 @@ func TestHostilePickles(t *testing.T) {
 
 // TestPython2Dict reads the list of pairs that Python 2 gave to OrderedDict.
 func TestPython2Dict(t *testing.T) {
-	body := "ccollections\nOrderedDict\n]](U\x0emodel.module.wctorch._utils\n_rebuild_tensor_v2\n((U\x07storagectorch\nFloatStorage\nU\x01aU\x03cpuK\x02NtQ" +
+	body := "ccollections\nOrderedDict\n]](U\x0emodel.module.wctorch._utils\n_rebuild_tensor_v2\n((U\x07storagectorch\n" +
+		"FloatStorage\nU\x01aU\x03cpuK\x02NtQ" +
 		"K\x00K\x02\x85K\x01\x85\x89NtRea\x85R"
-	file := []byte("\x80\x02\x8a\x0a" + string(legacyMagic) + ".\x80\x02M\xe9\x03.\x80\x02}.\x80\x02" + body + ".\x80\x02]U\x01aa.")
+	file := []byte("\x80\x02\x8a\x0a" + string(legacyMagic) + ".\x80\x02M\xe9\x03.\x80\x02}.\x80\x02" + body +
+		".\x80\x02]U\x01aa.")
 	file = append(file, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0)
 	got, err := parse(bytes.NewReader(file), int64(len(file)))
 	if err != nil {
@@ -185,7 +193,8 @@ func TestZipDamageIsSeen(t *testing.T) {
 		t.Fatal("the storage was not found")
 	}
 	whole[at] ^= 1
-	if _, err := parse(bytes.NewReader(whole), int64(len(whole))); err == nil || !strings.Contains(err.Error(), "checksum") {
+	if _, err := parse(bytes.NewReader(whole), int64(len(whole))); err == nil ||
+		!strings.Contains(err.Error(), "checksum") {
 		t.Errorf("a flipped bit gave: %v", err)
 	}
 }
@@ -207,7 +216,8 @@ func TestHalf(t *testing.T) {
 	for _, tt := range []struct {
 		bits uint16
 		want float32
-	}{{0x3c00, 1}, {0xc000, -2}, {0x0001, 0x1p-24}, {0x83ff, -0x1.ff8p-15}, {0x7bff, 65504}, {0x7c00, float32(math.Inf(1))}} {
+	}{{0x3c00, 1}, {0xc000, -2}, {0x0001, 0x1p-24}, {0x83ff, -0x1.ff8p-15}, {0x7bff, 65504}, {0x7c00,
+		float32(math.Inf(1))}} {
 		if got := half(tt.bits); got != tt.want {
 			t.Errorf("half(%#04x) = %v, IEEE 754 says %v", tt.bits, got, tt.want)
 		}

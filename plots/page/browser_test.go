@@ -143,7 +143,8 @@ func visit(t *testing.T, ctx context.Context, file string, width int64, scheme s
 		t.Errorf("the page is %d px wider than the window; beyond its edge: %q", s.Overflow, s.Outside)
 	}
 	if s.Scripts > 0 || s.Handlers > 0 || s.Title == "owned" || s.Shown != attacked {
-		t.Errorf("file name attack: %d scripts, %d handlers, title %q, name shown as text: %t", s.Scripts, s.Handlers, s.Title, s.Shown)
+		t.Errorf("file name attack: %d scripts, %d handlers, title %q, name shown as text: %t", s.Scripts, s.Handlers,
+			s.Title, s.Shown)
 	}
 	o.mu.Lock()
 	if len(o.messages) > 0 || len(o.requests) != 1 {

@@ -65,7 +65,8 @@ func TestLessonFixture(t *testing.T) {
 	if s.Precision != 0.5 || s.Recall != 0.25 || math.Abs(s.F1-1.0/3) > 1e-15 {
 		t.Errorf("dogs: %+v, want precision 1/2, recall 1/4, F1 1/3", s)
 	}
-	if pairs := plots.Confused(got); pairs[0] != (plots.Pair{True: 1, Predicted: 2, Count: 2, Total: 4}) || len(pairs) != 3 {
+	if pairs := plots.Confused(got); pairs[0] != (plots.Pair{True: 1, Predicted: 2, Count: 2, Total: 4}) ||
+		len(pairs) != 3 {
 		t.Errorf("confused pairs %v", pairs)
 	}
 }
@@ -107,7 +108,8 @@ func TestSuspicion(t *testing.T) {
 		{Label: 0, LogProbs: lp, Neighbours: twin(0)},
 		{Label: 0, LogProbs: lp, Neighbours: near(1, 1)}, // two are too few to tell
 	}}
-	for i, want := range []string{"Look at its label", "", "Exact duplicate of a training photograph with another", "Exact duplicate of a training photograph:", ""} {
+	for i, want := range []string{"Look at its label", "", "Exact duplicate of a training photograph with another",
+		"Exact duplicate of a training photograph:", ""} {
 		got := task.suspicion(i)
 		if want == "" && got != "" || len(got) < len(want) || got[:len(want)] != want {
 			t.Errorf("mistake %d: %q, want %q...", i, got, want)

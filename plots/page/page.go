@@ -146,14 +146,16 @@ func (b *builder) tiles() []tile {
 		}
 		if !b.r.Multi {
 			_, ece := plots.Calibration(b.t.ps)
-			out = append(out, tile{"Calibration error", fmt.Sprintf("%.1f points", 100*ece), "distance of confidence and accuracy"})
+			out = append(out, tile{"Calibration error", fmt.Sprintf("%.1f points", 100*ece),
+				"distance of confidence and accuracy"})
 		}
 	}
 	if t := b.r.TTA; t != nil {
 		out = append(out, tile{"With test-time augmentation", fmt.Sprintf("%.1f %%", 100*t.Accuracy),
 			fmt.Sprintf("log loss %.4f, %d views and the plain one", t.Loss, t.Views)})
 	}
-	photos := tile{"Validation photographs", plots.Count(len(b.t.ps)), fmt.Sprintf("%s classes", plots.Count(len(b.r.Classes)))}
+	photos := tile{"Validation photographs", plots.Count(len(b.t.ps)),
+		fmt.Sprintf("%s classes", plots.Count(len(b.r.Classes)))}
 	if n := plots.Sum(b.r.TrainCount); n > 0 {
 		photos.Note = fmt.Sprintf("%s trained on, %s classes", plots.Count(n), plots.Count(len(b.r.Classes)))
 	}
@@ -224,7 +226,8 @@ func (b *builder) classRows() []classRow {
 	out := make([]classRow, len(order))
 	for i, c := range order {
 		s := b.scores[c]
-		out[i] = classRow{b.r.Classes[c], plots.Count(s.True), plots.Count(s.Right), plots.Count(s.Predicted), plots.Percent(s.Precision), plots.Percent(s.Recall), plots.Percent(s.F1)}
+		out[i] = classRow{b.r.Classes[c], plots.Count(s.True), plots.Count(s.Right), plots.Count(s.Predicted),
+			plots.Percent(s.Precision), plots.Percent(s.Recall), plots.Percent(s.F1)}
 	}
 	return out
 }
@@ -236,7 +239,8 @@ func (b *builder) pairs() []pairRow {
 	var out []pairRow
 	pairs := plots.Confused(plots.Confusions(b.t.ps, len(b.r.Classes)))
 	for _, p := range pairs[:min(shownRows, len(pairs))] {
-		out = append(out, pairRow{b.r.Classes[p.True], b.r.Classes[p.Predicted], fmt.Sprintf("%s of %s", plots.Count(p.Count), plots.Count(p.Total)),
+		out = append(out, pairRow{b.r.Classes[p.True], b.r.Classes[p.Predicted],
+			fmt.Sprintf("%s of %s", plots.Count(p.Count), plots.Count(p.Total)),
 			plots.Percent(float64(p.Count) / float64(p.Total))})
 	}
 	return out
@@ -317,9 +321,11 @@ func (b *builder) mistakeNote() string {
 	case compared == 0:
 		return "No neighbours were computed."
 	case compared > len(b.mistakes):
-		return fmt.Sprintf("%d of %s mistakes: suspicious ones first, then those that gave the truth the least probability.", len(b.mistakes), plots.Count(wrong))
+		return fmt.Sprintf("%d of %s mistakes: suspicious ones first, then those that gave the truth the least probability.",
+			len(b.mistakes), plots.Count(wrong))
 	}
-	return fmt.Sprintf("All %s mistakes with neighbours: suspicious ones first, then those that gave the truth the least probability.", plots.Count(compared))
+	return fmt.Sprintf("All %s mistakes with neighbours: suspicious ones first, then those that gave the truth the "+
+		"least probability.", plots.Count(compared))
 }
 
 // augmented is the augmentation preview, its pictures as JPEG to keep the page
@@ -347,7 +353,8 @@ func jpegURI(im image.Image) template.URL {
 	if im == nil || im.Bounds().Empty() {
 		return ""
 	}
-	if err := jpeg.Encode(&buf, resize.Thumbnail(240, 240, onPaper(im), resize.Bilinear), &jpeg.Options{Quality: 80}); err != nil {
+	if err := jpeg.Encode(&buf, resize.Thumbnail(240, 240, onPaper(im), resize.Bilinear),
+		&jpeg.Options{Quality: 80}); err != nil {
 		return ""
 	}
 	return dataURI("image/jpeg", buf.Bytes())
@@ -356,7 +363,8 @@ func jpegURI(im image.Image) template.URL {
 func (b *builder) epochs() []epochRow {
 	var out []epochRow
 	for _, e := range b.r.History {
-		out = append(out, epochRow{strconv.Itoa(e.Epoch), number(e.TrainLoss), number(e.ValidLoss), plots.Percent(e.Accuracy), plots.Seconds(e.Seconds)})
+		out = append(out, epochRow{strconv.Itoa(e.Epoch), number(e.TrainLoss), number(e.ValidLoss), plots.Percent(e.Accuracy),
+			plots.Seconds(e.Seconds)})
 	}
 	return out
 }

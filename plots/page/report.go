@@ -104,7 +104,8 @@ func WriteReport(dir string, r Report) error {
 		return fmt.Errorf("plots: %w", err)
 	}
 	page := b.page()
-	err := durable.Write(filepath.Join(dir, "index.html"), func(w io.Writer) error { return pageTemplate.Execute(w, page) })
+	err := durable.Write(filepath.Join(dir, "index.html"),
+		func(w io.Writer) error { return pageTemplate.Execute(w, page) })
 	if err != nil {
 		return fmt.Errorf("plots: %w", err)
 	}
@@ -119,7 +120,8 @@ func OwnFile(name string) bool {
 
 // figures are the names of all drawings but the galleries of a class.
 var figures = []string{
-	"confusion", "reliability", "scores", "gains", "loss-by-step", "loss-by-epoch", "accuracy-by-epoch", "learning-rate", "rate-search",
+	"confusion", "reliability", "scores", "gains", "loss-by-step", "loss-by-epoch", "accuracy-by-epoch", "learning-rate",
+	"rate-search",
 	"balance", "augmentation", "correct-at-random", "incorrect-at-random", "most-uncertain",
 }
 
@@ -264,7 +266,8 @@ func (b *builder) plan() {
 		}
 	}
 	some := len(b.t.ps) > 0
-	add(some && !r.Multi, "confusion", plots.Confusion{Classes: r.Classes, Counts: plots.Confusions(b.t.ps, len(r.Classes))})
+	add(some && !r.Multi, "confusion",
+		plots.Confusion{Classes: r.Classes, Counts: plots.Confusions(b.t.ps, len(r.Classes))})
 	add(some && !r.Multi, "reliability", plots.Reliability{Predictions: b.t.ps})
 	add(some, "scores", plots.Scores{Classes: r.Classes, Predictions: b.t.ps, Multi: r.Multi})
 	add(len(r.Gains) > 0, "gains", plots.Gains{Steps: r.Gains})
@@ -280,7 +283,8 @@ func (b *builder) plan() {
 		b.drawings = append(b.drawings, &drawing{name: "augmentation", plot: *r.Augmented, fileOnly: true})
 	}
 	for _, g := range b.allGalleries() {
-		b.drawings = append(b.drawings, &drawing{name: g.name, plot: plots.Gallery{Title: g.title, Items: b.cards(g)}, fileOnly: true})
+		b.drawings = append(b.drawings,
+			&drawing{name: g.name, plot: plots.Gallery{Title: g.title, Items: b.cards(g)}, fileOnly: true})
 	}
 }
 
@@ -288,7 +292,8 @@ func (b *builder) cards(g *gallery) []plots.GalleryItem {
 	out := make([]plots.GalleryItem, len(g.items))
 	for k, i := range g.items {
 		p := b.t.ps[i]
-		out[k] = plots.GalleryItem{Image: b.thumbs[p.Path].card, True: b.t.truth(i), Said: b.t.said(i), Right: b.t.right(i), Probability: b.t.sure(i), Name: baseName(p.Path)}
+		out[k] = plots.GalleryItem{Image: b.thumbs[p.Path].card, True: b.t.truth(i), Said: b.t.said(i), Right: b.t.right(i),
+			Probability: b.t.sure(i), Name: baseName(p.Path)}
 	}
 	return out
 }

@@ -20,18 +20,24 @@ const attack = `valid/ants/"><script>document.title='owned'</script><img src=x o
 // scripts, a file that does not open, a duplicate, a mislabelled photograph.
 func run(classes, n int) Report {
 	r := Report{
-		Title: "ants or bees", Classes: plotstest.ClassNames(classes), Valid: plotstest.Predictions(classes, n), TrainCount: plotstest.Sizes(classes, 124),
-		TTA: &TTA{Views: 4, Loss: 0.1612, Accuracy: 0.941}, History: plotstest.Epochs(7), StepLoss: plotstest.Falling(1.1, 0.18, 420),
-		Groups: []string{"early", "middle", "head"}, Rates: [][]float64{plotstest.Cosine(1e-4, 60, 2, 3), plotstest.Cosine(1e-3, 60, 2, 3), plotstest.Cosine(1e-2, 60, 2, 3)},
-		Gains: plotstest.SomeGains().Steps, Augmented: &plots.Grid{Title: "One photograph, six random versions", Images: plotstest.Pictures(6)},
+		Title: "ants or bees", Classes: plotstest.ClassNames(classes), Valid: plotstest.Predictions(classes, n),
+		TrainCount: plotstest.Sizes(classes, 124),
+		TTA:        &TTA{Views: 4, Loss: 0.1612, Accuracy: 0.941}, History: plotstest.Epochs(7),
+		StepLoss: plotstest.Falling(1.1, 0.18, 420),
+		Groups:   []string{"early", "middle", "head"},
+		Rates: [][]float64{plotstest.Cosine(1e-4, 60, 2, 3), plotstest.Cosine(1e-3, 60, 2, 3),
+			plotstest.Cosine(1e-2, 60, 2, 3)},
+		Gains:     plotstest.SomeGains().Steps,
+		Augmented: &plots.Grid{Title: "One photograph, six random versions", Images: plotstest.Pictures(6)},
 		Skipped: []Skipped{
 			{"train/bees/empty.jpg", "empty", "0 bytes"},
 			{attack, "unreadable", "invalid JPEG format: <b>missing</b> SOI marker"},
 		},
 		Distance: "cosine distance",
 		Command:  `finetune train "my data/ants & bees" --seed 7 --cycles 3 --cycle-mult 2 --unfreeze --lrs 1e-4,1e-3,1e-2`,
-		Body:     Body{"efficientnet-lite0", "sha256:6f0c1e0d6d1fbc0b1f6b7a3cf8e7a9d2f6d1a1d7a2f6b9a65e4b7d5c3a2b1908", "Apache-2.0"},
-		Seed:     7, Versions: []Fact{{"finetune", "1.0.0"}, {"ONNX Runtime", "1.32.0, CPU, 2 threads"}, {"Go", "1.26"}},
+		Body: Body{"efficientnet-lite0", "sha256:6f0c1e0d6d1fbc0b1f6b7a3cf8e7a9d2f6d1a1d7a2f6b9a65e4b7d5c3a2b1908",
+			"Apache-2.0"},
+		Seed: 7, Versions: []Fact{{"finetune", "1.0.0"}, {"ONNX Runtime", "1.32.0, CPU, 2 threads"}, {"Go", "1.26"}},
 		Timings:  []Timing{{"activations", 4.13}, {"training", 2.2}, {"total", 6.9}},
 		Warnings: []string{"valid/ has no photographs of <i>wasps</i>"},
 	}
@@ -78,14 +84,16 @@ func TestReport(t *testing.T) {
 	html := read(t, filepath.Join(dir, "index.html"))
 	for _, want := range []string{
 		"95 % interval", "right by always guessing", "With test-time augmentation", "Look at its label", "Exact duplicate",
-		"finetune train &#34;my data/ants &amp; bees&#34;", "6f0c1e0d6d1f", "invalid JPEG format", "蟻の写真", "cosine distance 0.08",
+		"finetune train &#34;my data/ants &amp; bees&#34;", "6f0c1e0d6d1f", "invalid JPEG format", "蟻の写真",
+		"cosine distance 0.08",
 		"pictures of this page could not be opened", "not available", "&lt;i&gt;wasps",
 	} {
 		if !strings.Contains(html, want) {
 			t.Errorf("the page lacks %q", want)
 		}
 	}
-	if strings.Contains(html, "<script") || strings.Contains(html, "ZgotmplZ") || regexp.MustCompile(`(src|href)="https?:`).MatchString(html) {
+	if strings.Contains(html, "<script") || strings.Contains(html, "ZgotmplZ") ||
+		regexp.MustCompile(`(src|href)="https?:`).MatchString(html) {
 		t.Error("the page holds a script, a refused value or an outside address")
 	}
 	for _, m := range regexp.MustCompile(`href="([^"#][^"]*\.png)"`).FindAllStringSubmatch(html, -1) {
@@ -160,7 +168,8 @@ func TestOwnFiles(t *testing.T) {
 			t.Errorf("%s is not known", f.Name())
 		}
 	}
-	for _, name := range []string{"thesis.txt", "most-correct-of-all.png", "figure.png", "index.html.bak", "confusion.jpg"} {
+	for _, name := range []string{"thesis.txt", "most-correct-of-all.png", "figure.png", "index.html.bak",
+		"confusion.jpg"} {
 		if OwnFile(name) {
 			t.Errorf("%s is taken for one of ours", name)
 		}
@@ -174,7 +183,8 @@ func TestReportWrittenAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, classes := range []int{3, 2} {
-		if err := WriteReport(dir, Report{Classes: plotstest.ClassNames(classes), Valid: plotstest.Predictions(classes, 30)}); err != nil {
+		if err := WriteReport(dir,
+			Report{Classes: plotstest.ClassNames(classes), Valid: plotstest.Predictions(classes, 30)}); err != nil {
 			t.Fatal(err)
 		}
 		for c := range 3 {

@@ -74,7 +74,8 @@ func section(w io.Writer, m licences.Module) (err error) {
 }
 
 // turbojpeg is where systems keep what libjpeg-turbo's licences ask to be said.
-var turbojpeg = []string{"/usr/share/doc/libturbojpeg0-dev/copyright", "/usr/share/licenses/libjpeg-turbo/LICENSE.md", "/opt/homebrew/opt/jpeg-turbo/LICENSE.md"}
+var turbojpeg = []string{"/usr/share/doc/libturbojpeg0-dev/copyright", "/usr/share/licenses/libjpeg-turbo/LICENSE.md",
+	"/opt/homebrew/opt/jpeg-turbo/LICENSE.md"}
 
 // systemTexts are of what is linked in and is no module.
 func systemTexts(tags string) ([]licences.Module, error) {
@@ -87,7 +88,8 @@ func systemTexts(tags string) ([]licences.Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := []licences.Module{{Path: "Go's standard library", Version: version, Files: []licences.File{{Name: "LICENSE", Text: string(text), ID: licences.Name(string(text))}}}}
+	list := []licences.Module{{Path: "Go's standard library", Version: version,
+		Files: []licences.File{{Name: "LICENSE", Text: string(text), ID: licences.Name(string(text))}}}}
 	if !strings.Contains(tags, "turbojpeg") {
 		return list, nil
 	}
@@ -97,5 +99,6 @@ func systemTexts(tags string) ([]licences.Module, error) {
 				{Name: "licence", Text: string(text), ID: "IJG AND BSD-3-Clause AND Zlib"}}}), nil
 		}
 	}
-	return nil, fmt.Errorf("libjpeg-turbo is linked in, and its licence is in none of %s; build with TAGS= or add the place", strings.Join(turbojpeg, ", "))
+	return nil, fmt.Errorf("libjpeg-turbo is linked in, and its licence is in none of %s; build with TAGS= or add the "+
+		"place", strings.Join(turbojpeg, ", "))
 }

@@ -88,7 +88,8 @@ func run(binary, tags, out string) error {
 		return err
 	}
 	b := bom{Format: "CycloneDX", Spec: "1.6", Version: 1}
-	b.Metadata.Component = component{Type: "application", Name: info.Main.Path, Hashes: []hash{{"SHA-256", digest}}, Licenses: licensed("Apache-2.0")}
+	b.Metadata.Component = component{Type: "application", Name: info.Main.Path, Hashes: []hash{{"SHA-256", digest}},
+		Licenses: licensed("Apache-2.0")}
 	known, err := ids(tags)
 	if err != nil {
 		return err
@@ -129,7 +130,8 @@ func licensed(names ...string) []license {
 }
 
 func modules(info *buildinfo.BuildInfo, known map[string][]string) []component {
-	list := []component{{Type: "library", Name: "std", Version: info.GoVersion, PURL: "pkg:golang/std@" + info.GoVersion[2:], Licenses: licensed("BSD-3-Clause")}}
+	list := []component{{Type: "library", Name: "std", Version: info.GoVersion,
+		PURL: "pkg:golang/std@" + info.GoVersion[2:], Licenses: licensed("BSD-3-Clause")}}
 	for _, m := range info.Deps {
 		if m.Replace != nil {
 			m = m.Replace
