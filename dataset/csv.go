@@ -11,6 +11,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"finetune/internal/failure"
+	"finetune/internal/naming"
 )
 
 // openCSV reads a labels file. The reference lists CSV order; here, as
@@ -137,7 +138,7 @@ func (c *csvSet) distinct(rows []row) ([]row, error) {
 		case !again:
 			first[r.path] = r
 			kept = append(kept, r)
-		case !SameName(f.label, r.label) || f.split != r.split:
+		case !naming.SameName(f.label, r.label) || f.split != r.split:
 			return nil, fmt.Errorf("dataset: %s:%d: %s again, with another label or split than in line %d; keep one of them",
 				c.name, r.line, r.path, f.line)
 		}
@@ -169,7 +170,7 @@ func (c *csvSet) build(rows []row) error {
 		c.add(r.split, it)
 	}
 	if len(missing) > 0 {
-		c.set.warn("%d files of %s do not exist: %s", len(missing), filepath.Base(c.name), few(missing, 5))
+		c.set.warn("%d files of %s do not exist: %s", len(missing), filepath.Base(c.name), naming.Few(missing, 5))
 	}
 	sortItems(c.set.Train)
 	sortItems(c.set.Valid)
@@ -210,7 +211,7 @@ func (c *csvSet) classes(rows []row, cells [][]string) {
 	}
 	slices.Sort(c.set.Classes)
 	if slices.Sort(names); len(names) > 0 {
-		c.set.warn("labels of one name in two Unicode forms, taken as one class: %s", few(names, 5))
+		c.set.warn("labels of one name in two Unicode forms, taken as one class: %s", naming.Few(names, 5))
 	}
 }
 
@@ -231,7 +232,7 @@ func (c *csvSet) cell(text string) []string {
 }
 
 func (c *csvSet) item(r row, labels []string) (it Item, found bool, err error) {
-	it = Item{Path: r.path, File: FilePath(c.set.Root, r.path), Label: -1, Class: r.label}
+	it = Item{Path: r.path, File: naming.FilePath(c.set.Root, r.path), Label: -1, Class: r.label}
 	for _, l := range labels {
 		// a test row may carry a label that nothing was trained on: unknown
 		if i, ok := slices.BinarySearch(c.set.Classes, l); ok && c.set.Multi {

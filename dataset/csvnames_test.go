@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"finetune/internal/naming"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -202,10 +203,10 @@ func TestEscapedNames(t *testing.T) {
 		`\x0g`: `\x0g`, `\xE9`: `\xE9`, `\y00`: `\y00`,
 		`x\`: `x\`, "\xff\\x": `\xff\x`, `\\x41`: `\\x5cx41`, "é\xe9é": `é\xe9é`, "\ufffd": "\ufffd",
 	} {
-		if got := EscapePath(name); got != text {
+		if got := naming.EscapePath(name); got != text {
 			t.Errorf("%q became %q, want %q", name, got, text)
 		}
-		if got := FilePath("", text); got != filepath.FromSlash(name) {
+		if got := naming.FilePath("", text); got != filepath.FromSlash(name) {
 			t.Errorf("%q is the file %q, want %q", text, got, name)
 		}
 	}
@@ -214,9 +215,9 @@ func TestEscapedNames(t *testing.T) {
 func TestClassIndex(t *testing.T) {
 	classes := []string{nfc, nfd, "b"}
 	for name, want := range map[string]int{nfc: 0, nfd: 1, "b": 2, "c": -1, "": -1} {
-		equal(t, name, ClassIndex(classes, name), want)
+		equal(t, name, naming.ClassIndex(classes, name), want)
 	}
-	equal(t, "another form", ClassIndex([]string{"b", nfc}, nfd), 1)
+	equal(t, "another form", naming.ClassIndex([]string{"b", nfc}, nfd), 1)
 }
 
 func TestAlike(t *testing.T) {
@@ -234,6 +235,6 @@ func TestAlike(t *testing.T) {
 		nfc + "|" + strings.ToUpper(nfd): `classes "` + nfc + `", "` + strings.ToUpper(nfd) +
 			`" differ in case or blanks alone; give them one name if they are one class`,
 	} {
-		equal(t, names, strings.Join(alike(strings.Split(names, "|")), "\n"), want)
+		equal(t, names, strings.Join(naming.Alike(strings.Split(names, "|")), "\n"), want)
 	}
 }

@@ -3,6 +3,7 @@ package dataset
 import (
 	"cmp"
 	"errors"
+	"finetune/internal/naming"
 	"fmt"
 	"os"
 	"path"
@@ -108,11 +109,11 @@ func (f *finder) one(cell string) (rel string, found bool, err error) {
 		}
 		switch names, how := f.near(p); {
 		case len(names) == 1:
-			p = path.Join(path.Dir(p), EscapePath(names[0]))
+			p = path.Join(path.Dir(p), naming.EscapePath(names[0]))
 			f.note(how, cell, p)
 			return p, true, nil
 		case len(names) > 1:
-			return "", false, fmt.Errorf("path %.80q could be %s; write it out", cell, few(names, 4))
+			return "", false, fmt.Errorf("path %.80q could be %s; write it out", cell, naming.Few(names, 4))
 		}
 	}
 	if rel != "" {
@@ -122,7 +123,7 @@ func (f *finder) one(cell string) (rel string, found bool, err error) {
 }
 
 func (f *finder) exists(rel string) bool {
-	_, err := os.Lstat(FilePath(f.root, rel))
+	_, err := os.Lstat(naming.FilePath(f.root, rel))
 	return err == nil || !errors.Is(err, os.ErrNotExist)
 }
 
@@ -152,12 +153,12 @@ func (f *finder) near(rel string) (names []string, how string) {
 	list, ok := f.lists[dir]
 	if !ok {
 		list = map[string][]string{}
-		entries, _ := os.ReadDir(FilePath(f.root, dir)) // a folder that is not there has no files
+		entries, _ := os.ReadDir(naming.FilePath(f.root, dir)) // a folder that is not there has no files
 		for _, e := range entries {
 			if e.IsDir() || systemFile(e.Name()) {
 				continue
 			}
-			name := spelt(EscapePath(e.Name()))
+			name := spelt(naming.EscapePath(e.Name()))
 			list[name] = append(list[name], e.Name())
 			if ext := path.Ext(name); pictureFiles[ext] {
 				stem := "." + strings.TrimSuffix(name, ext) // no file's own spelling begins with a dot

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"errors"
+	"finetune/internal/naming"
 	"fmt"
 	"io"
 	"os"
@@ -264,7 +265,7 @@ func (c *columns) odd() []string {
 	if len(extra) == 0 {
 		return nil
 	}
-	return []string{"dataset: labels file: columns not used: " + few(extra, 5)}
+	return []string{"dataset: labels file: columns not used: " + naming.Few(extra, 5)}
 }
 
 // syntax puts the line of an encoding/csv error in front.

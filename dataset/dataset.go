@@ -24,6 +24,7 @@ import (
 	"unicode/utf8"
 
 	"finetune/internal/failure"
+	"finetune/internal/naming"
 )
 
 // Item is one photograph.
@@ -121,7 +122,7 @@ func Files(root string) (items []Item, warnings []string, err error) {
 		return nil, nil, failure.Data(fmt.Errorf("dataset: %s: %w; name a folder of photographs", root, reason(err)))
 	}
 	if info.Mode().IsRegular() {
-		return []Item{{Path: EscapePath(filepath.Base(root)), File: root, Label: -1}}, nil, nil
+		return []Item{{Path: naming.EscapePath(filepath.Base(root)), File: root, Label: -1}}, nil, nil
 	}
 	if !info.IsDir() {
 		return nil, nil, failure.Data(fmt.Errorf("dataset: %s: neither a folder nor a file; name a folder of photographs",
@@ -183,12 +184,13 @@ func (s *Set) check() error {
 	if names := classesWhere(counts, func(c Count) bool { return c.Valid == 0 }); len(names) == 1 {
 		s.warn("class %s has no validation photographs: its accuracy stays unknown", names[0])
 	} else if len(names) > 1 {
-		s.warn("%d classes have no validation photographs, their accuracy stays unknown: %s", len(names), few(names, 5))
+		s.warn("%d classes have no validation photographs, their accuracy stays unknown: %s", len(names),
+			naming.Few(names, 5))
 	}
 	if names := classesWhere(counts, func(c Count) bool { return c.Train == 1 }); len(names) > 0 {
-		s.warn("classes with one training photograph, which is hardly enough: %s", few(names, 5))
+		s.warn("classes with one training photograph, which is hardly enough: %s", naming.Few(names, 5))
 	}
-	for _, line := range alike(s.Classes) {
+	for _, line := range naming.Alike(s.Classes) {
 		s.warn("%s", line)
 	}
 	return nil

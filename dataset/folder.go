@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"errors"
+	"finetune/internal/naming"
 	"fmt"
 	"os"
 	"path"
@@ -78,11 +79,11 @@ func (r *folders) trainAndValid(l layout, o Options) (err error) {
 		return err
 	}
 	for i, it := range items {
-		index := ClassIndex(r.set.Classes, it.Class)
+		index := naming.ClassIndex(r.set.Classes, it.Class)
 		if index < 0 {
 			return fmt.Errorf("dataset: %s: class %q is in %s/ but has no photographs in %s/, which has %s; add training "+
 				"photographs or leave the class out",
-				r.root, classes[it.Label], l.valid, l.train, few(r.set.Classes, 5))
+				r.root, classes[it.Label], l.valid, l.train, naming.Few(r.set.Classes, 5))
 		}
 		items[i].Label, items[i].Class = index, r.set.Classes[index]
 	}
@@ -105,7 +106,7 @@ func (r *folders) oneFolder(l layout, o Options) (err error) {
 	if o = o.orFallback(); o.ValidPct == 0 {
 		return fmt.Errorf("dataset: %s: no train/ folder; if its folders (%s) are the classes, add --valid-pct 0.2 to "+
 			"hold some photographs back; otherwise: %s",
-			r.root, few(l.classes, 5), layouts)
+			r.root, naming.Few(l.classes, 5), layouts)
 	}
 	if err := r.tests(l.tests); err != nil {
 		return err
@@ -186,7 +187,7 @@ func (r *folders) checkNested() error {
 		return nil
 	}
 	text := fmt.Sprintf("the classes are the folders %s; each holds the folders %s, whose photographs are taken together",
-		few(r.set.Classes, 3), few(shared, 3))
+		naming.Few(r.set.Classes, 3), naming.Few(shared, 3))
 	if splits {
 		r.set.warn("%s; for splits, turn the levels round: train/CLASS/*", text)
 	} else {
@@ -212,7 +213,7 @@ func (r *folders) classes(split string, names []string) ([]string, []Item, error
 	var kept []string
 	var all []Item
 	for _, name := range names {
-		label, class := ClassIndex(kept, name), name
+		label, class := naming.ClassIndex(kept, name), name
 		if label >= 0 {
 			class = kept[label]
 			r.note("folders of one name in two Unicode forms, taken as one class", path.Join(split, name))
@@ -230,7 +231,7 @@ func (r *folders) classes(split string, names []string) ([]string, []Item, error
 			}
 			continue
 		}
-		if err := checkName(name); err != nil {
+		if err := naming.CheckName(name); err != nil {
 			return nil, nil, fmt.Errorf("dataset: %s: %w", filepath.Join(r.root, split), err)
 		}
 		if all = append(all, items...); label == len(kept) {
@@ -285,7 +286,7 @@ func (r *folders) sayTest(name string, items []Item) {
 	}
 	hint := ""
 	for _, it := range items {
-		if parts := strings.SplitN(it.Path, "/", 3); len(parts) == 3 && ClassIndex(r.set.Classes, parts[1]) >= 0 {
+		if parts := strings.SplitN(it.Path, "/", 3); len(parts) == 3 && naming.ClassIndex(r.set.Classes, parts[1]) >= 0 {
 			hint = fmt.Sprintf("; its folders are not read as labels, `finetune evaluate RUN %s` does that",
 				filepath.Join(r.root, name))
 			break

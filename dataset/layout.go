@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"finetune/internal/naming"
 	"fmt"
 	"os"
 	"path"
@@ -23,13 +24,13 @@ func (b branch) holds() bool { return b.flat || len(b.classes) > 0 }
 func (b branch) describe() string {
 	switch {
 	case b.flat && len(b.classes) > 0:
-		return "photographs and the folders " + few(b.classes, 3)
+		return "photographs and the folders " + naming.Few(b.classes, 3)
 	case b.flat:
 		return "photographs but no class folders"
 	case len(b.classes) == 1:
 		return "the folder " + b.classes[0] + " alone"
 	case len(b.classes) > 0:
-		return "the folders " + few(b.classes, 3)
+		return "the folders " + naming.Few(b.classes, 3)
 	}
 	return "no photographs"
 }
@@ -130,7 +131,7 @@ func (r *folders) choose(names []string) (layout, error) {
 	case train == nil || len(train.classes) == 0 && train.flat && len(others) >= 2 && alone:
 		return r.withoutTrain(list, others)
 	case train.name != "train" && len(others) >= 2 && alone:
-		r.say("%s/ is taken as a class, for %s are beside it", train.name, few(namesOf(others), 3))
+		r.say("%s/ is taken as a class, for %s are beside it", train.name, naming.Few(namesOf(others), 3))
 		return r.classFolders(names)
 	case len(train.classes) == 0 && train.flat:
 		return layout{}, r.noFit(list)
@@ -208,7 +209,8 @@ func (r *folders) withoutTrain(list, others []branch) (layout, error) {
 		case len(others) == 0 || len(b.classes) > 0 && (exact || sharesName(b.classes, others)):
 			return layout{}, r.noTrain(b, list)
 		default:
-			r.say("%s/ is taken as a class: it holds %s, and %s are beside it", b.name, b.describe(), few(namesOf(others), 3))
+			r.say("%s/ is taken as a class: it holds %s, and %s are beside it", b.name, b.describe(),
+				naming.Few(namesOf(others), 3))
 		}
 	}
 	return r.classFolders(namesOf(list))
@@ -230,7 +232,7 @@ func (r *folders) noFit(list []branch) error {
 			seen = append(seen, fmt.Sprintf("%s/ holds %s", b.name, b.describe()))
 		}
 	}
-	return fmt.Errorf("dataset: %s: its folders look like splits, but %s; %s%s", r.root, few(seen, 4), layouts,
+	return fmt.Errorf("dataset: %s: its folders look like splits, but %s; %s%s", r.root, naming.Few(seen, 4), layouts,
 		r.tableHint())
 }
 
@@ -314,7 +316,7 @@ func (r *folders) looseSplits(names []string) error {
 		return nil
 	}
 	return fmt.Errorf("dataset: %s: its folders (%s) look like splits, but which is which cannot be told; %s", r.root,
-		few(held, 5), layouts)
+		naming.Few(held, 5), layouts)
 }
 
 // within looks for class folders that are not directly in rel but in a folder
@@ -332,7 +334,7 @@ func (r *folders) within(rel string) (what, at string) {
 		}
 		switch {
 		case len(list) > 1:
-			return "the folders " + few(namesOf(list), 3) + " are", at
+			return "the folders " + naming.Few(namesOf(list), 3) + " are", at
 		case len(list) == 0:
 			return "", ""
 		}

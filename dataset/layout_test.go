@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"finetune/internal/naming"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -256,7 +257,7 @@ func TestNamesThatAreNotText(t *testing.T) {
 	equal(t, "paths", paths(items),
 		`a/1.jpg=-1 a/caf\x5cxe9.jpg=-1 a/caf\xe8.jpg=-1 a/caf\xe9.jpg=-1 b/1.jpg=-1 b/2.jpg=-1`)
 	for _, it := range items {
-		equal(t, "file", FilePath(root, it.Path), it.File)
+		equal(t, "file", naming.FilePath(root, it.Path), it.File)
 	}
 	if err := os.Rename(filepath.Join(root, "b"), filepath.Join(root, "b\xe9")); err != nil {
 		t.Skip(err)
@@ -278,11 +279,11 @@ func FuzzEscapePath(f *testing.F) {
 		if strings.ContainsRune(name, 0) {
 			return
 		}
-		text := EscapePath(name)
+		text := naming.EscapePath(name)
 		if strings.ToValidUTF8(text, "?") != text {
 			t.Errorf("%q: %q is not text", name, text)
 		}
-		if got, want := FilePath("r", text), filepath.Join("r", filepath.FromSlash(name)); got != want {
+		if got, want := naming.FilePath("r", text), filepath.Join("r", filepath.FromSlash(name)); got != want {
 			t.Errorf("%q became %q", want, got)
 		}
 	})

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"finetune/internal/naming"
 	"fmt"
 	"strings"
 	"testing"
@@ -57,7 +58,7 @@ func TestLongListsAreCut(t *testing.T) {
 		"alike": {nil, nil, 0, ""},
 	} {
 		if name == "alike" {
-			equal(t, name, alike(strings.Split("1|01|001|1.0|1.00|1.000", "|")),
+			equal(t, name, naming.Alike(strings.Split("1|01|001|1.0|1.00|1.000", "|")),
 				`[classes "1", "01", "001", "1.0", "1.00" and 1 more are the same number; give them one name if they are one class]`)
 			continue
 		}

@@ -12,6 +12,7 @@ import (
 
 	"finetune/internal/digest"
 	"finetune/internal/failure"
+	"finetune/internal/naming"
 	"finetune/internal/reading"
 	"finetune/internal/rng"
 )
@@ -50,9 +51,9 @@ func (s *Set) split(o Options) error {
 		}
 	}
 	if len(twice) == 1 {
-		s.warn("one photograph has two labels: %s", few(twice[0], 4))
+		s.warn("one photograph has two labels: %s", naming.Few(twice[0], 4))
 	} else if len(twice) > 1 {
-		s.warn("%d photographs have two labels each, the first is %s", len(twice), few(twice[0], 4))
+		s.warn("%d photographs have two labels each, the first is %s", len(twice), naming.Few(twice[0], 4))
 	}
 	for label, list := range perClass {
 		left := quota[label]

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"finetune/internal/failure"
+	"finetune/internal/naming"
 )
 
 const (
@@ -118,7 +119,7 @@ func (w *walker) entry(items []Item, rel string, e os.DirEntry, above []os.FileI
 	if w.files++; w.files > maxFiles {
 		return nil, fmt.Errorf("dataset: %s: more than %d files", w.root, maxFiles)
 	}
-	return append(items, Item{Path: EscapePath(rel), File: file, Label: -1}), nil
+	return append(items, Item{Path: naming.EscapePath(rel), File: file, Label: -1}), nil
 }
 
 const notFollowed = "link to a folder already listed, not followed"
@@ -173,7 +174,7 @@ func (w *walker) wanted(file, name string) bool {
 	ext := strings.ToLower(path.Ext(name))
 	switch {
 	case systemFile(name):
-		w.ignore(EscapePath(name))
+		w.ignore(naming.EscapePath(name))
 		return false
 	case otherFiles[ext]:
 		w.ignore(ext)
@@ -181,7 +182,7 @@ func (w *walker) wanted(file, name string) bool {
 	case w.keepUnknown || pictureFiles[ext] || looksLikePicture(file):
 		return true
 	}
-	w.ignore(cmp.Or(EscapePath(ext), "no extension"))
+	w.ignore(cmp.Or(naming.EscapePath(ext), "no extension"))
 	return false
 }
 
@@ -196,7 +197,7 @@ func (w *walker) note(what, rel string) {
 	if w.notes == nil {
 		w.notes = map[string][]string{}
 	}
-	w.notes[what] = append(w.notes[what], EscapePath(rel))
+	w.notes[what] = append(w.notes[what], naming.EscapePath(rel))
 }
 
 // leave notes a folder that is left out whole.
@@ -204,7 +205,7 @@ func (w *walker) leave(rel, name string) {
 	if w.left == nil {
 		w.left = map[string]string{}
 	}
-	w.left[rel] = EscapePath(name)
+	w.left[rel] = naming.EscapePath(name)
 }
 
 func (w *walker) leaveRun(rel string) {
@@ -232,18 +233,19 @@ func (w *walker) warnings() []string {
 		}
 		lines = append(lines, fmt.Sprintf("dataset: %s: %s left out (%s)",
 			w.root, plural(w.ignoredFiles(), "file is not a photograph and was", "files are not photographs and were"),
-			few(parts, 8)))
+			naming.Few(parts, 8)))
 	}
 	if len(w.left) > 0 {
 		lines = append(lines, fmt.Sprintf("dataset: %s: %s left out (%s)", w.root,
-			plural(len(w.left), "hidden or system folder was", "hidden or system folders were"), few(tally(w.left), 8)))
+			plural(len(w.left), "hidden or system folder was", "hidden or system folders were"), naming.Few(tally(w.left), 8)))
 	}
 	if len(w.runs) > 0 {
 		lines = append(lines, fmt.Sprintf("dataset: %s: %s left out (%s)", w.root,
-			plural(len(w.runs), "run of finetune was", "runs of finetune were"), few(slices.Sorted(maps.Keys(w.runs)), 5)))
+			plural(len(w.runs), "run of finetune was", "runs of finetune were"),
+			naming.Few(slices.Sorted(maps.Keys(w.runs)), 5)))
 	}
 	for _, what := range slices.Sorted(maps.Keys(w.notes)) {
-		lines = append(lines, fmt.Sprintf("dataset: %s: %s: %s", w.root, what, few(w.notes[what], 5)))
+		lines = append(lines, fmt.Sprintf("dataset: %s: %s: %s", w.root, what, naming.Few(w.notes[what], 5)))
 	}
 	return lines
 }
@@ -267,14 +269,6 @@ func plural(n int, one, many string) string {
 		many = one
 	}
 	return fmt.Sprintf("%d %s", n, many)
-}
-
-// few joins at most n of the words and counts the rest.
-func few(words []string, n int) string {
-	if len(words) <= n {
-		return strings.Join(words, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(words[:n], ", "), len(words)-n)
 }
 
 // systemFile reports whether a file's name says that a desktop or a camera keeps notes in it.

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"finetune/internal/failure"
+	"finetune/internal/naming"
 )
 
 // The first bytes that files of each format have.
@@ -174,7 +175,7 @@ func TestManyFiles(t *testing.T) {
 
 func TestFew(t *testing.T) {
 	for n, want := range map[int]string{0: "", 1: "a", 2: "a, b", 3: "a, b and 1 more", 4: "a, b and 2 more"} {
-		equal(t, "few", few([]string{"a", "b", "c", "d"}[:n], 2), want)
+		equal(t, "few", naming.Few([]string{"a", "b", "c", "d"}[:n], 2), want)
 	}
 }
 

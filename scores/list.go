@@ -11,6 +11,7 @@ import (
 
 	"finetune/dataset"
 	"finetune/internal/failure"
+	"finetune/internal/naming"
 )
 
 // maxList bounds a list of paths that is read from a pipe.
@@ -44,7 +45,7 @@ func list(r io.Reader, limit int64) (items []dataset.Item, warnings []string, er
 			p = strings.TrimSuffix(p, "\r")
 		}
 		if p != "" {
-			items = append(items, dataset.Item{Path: dataset.EscapePath(filepath.ToSlash(p)), File: p, Label: -1})
+			items = append(items, dataset.Item{Path: naming.EscapePath(filepath.ToSlash(p)), File: p, Label: -1})
 		}
 	}
 	if len(items) == 0 {

@@ -19,7 +19,7 @@ var floors = [][]string{
 		"internal/tiff", "internal/uitest", "metrics", "onnx/batchnorm", "onnx/graph/onnxpb",
 		"schedule"},
 	{"internal/faults", "internal/fetch/notices", "internal/golden", "internal/home", "internal/hostile",
-		"internal/modulepath", "internal/photos", "internal/reading", "plots"},
+		"internal/modulepath", "internal/naming", "internal/photos", "internal/reading", "plots"},
 	// photographs and networks as data
 	{"augment", "dataset", "internal/fetch", "internal/plotstest", "onnx/graph", "onnx/weights", "plots/page"},
 	{"onnx/shape"},

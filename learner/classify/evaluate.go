@@ -11,6 +11,7 @@ import (
 	"finetune/activations"
 	"finetune/dataset"
 	"finetune/internal/failure"
+	"finetune/internal/naming"
 	"finetune/learner/features"
 	"finetune/learner/runs"
 	"finetune/metrics"
@@ -164,7 +165,7 @@ func (c *Classifier) OwnData() (*dataset.Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w (the data of %s; name DATA if it has moved)", err, c.Source)
 	}
-	if !slices.EqualFunc(set.Classes, c.Classes, dataset.SameName) {
+	if !slices.EqualFunc(set.Classes, c.Classes, naming.SameName) {
 		return nil, failure.Data(fmt.Errorf("learner: %s: has the classes %s now, %s was trained on %s",
 			c.Trained.Config.Data.Path, strings.Join(set.Classes, ", "), c.Source, strings.Join(c.Classes, ", ")))
 	}
@@ -173,7 +174,7 @@ func (c *Classifier) OwnData() (*dataset.Set, error) {
 
 // fromFolders reads ROOT/valid/CLASS/*, or that of another usual name, or ROOT/CLASS/*.
 func (c *Classifier) fromFolders(root string) ([]dataset.Item, string, []string, error) {
-	if valid := dataset.ValidFolder(root); dataset.ClassIndex(c.Classes, valid) < 0 {
+	if valid := dataset.ValidFolder(root); naming.ClassIndex(c.Classes, valid) < 0 {
 		root = filepath.Join(root, valid)
 	}
 	items, warnings, err := dataset.Files(root)
@@ -182,7 +183,7 @@ func (c *Classifier) fromFolders(root string) ([]dataset.Item, string, []string,
 	}
 	for i, it := range items {
 		class, _, _ := strings.Cut(it.Path, "/")
-		if items[i].Label = dataset.ClassIndex(c.Classes, class); items[i].Label < 0 {
+		if items[i].Label = naming.ClassIndex(c.Classes, class); items[i].Label < 0 {
 			return nil, "", nil, failure.Data(fmt.Errorf("learner: %s: in the folder %q, which is no class of %s (%s); put "+
 				"each photograph into the folder of its class",
 				filepath.Join(root, it.Path), class, c.Source, strings.Join(c.Classes, ", ")))
@@ -212,7 +213,7 @@ func (c *Classifier) fromCSV(data runs.DataConfig) ([]dataset.Item, string, []st
 	items := set.Valid
 	index := make([]int, len(set.Classes))
 	for i, name := range set.Classes {
-		if index[i] = dataset.ClassIndex(c.Classes, name); index[i] < 0 {
+		if index[i] = naming.ClassIndex(c.Classes, name); index[i] < 0 {
 			return nil, "", nil, failure.Data(fmt.Errorf("learner: %s: %q is no class of %s (%s)", data.Labels, name, c.Source,
 				strings.Join(c.Classes, ", ")))
 		}

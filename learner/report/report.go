@@ -14,8 +14,8 @@ import (
 	"strings"
 
 	"finetune/augment"
-	"finetune/dataset"
 	"finetune/internal/failure"
+	"finetune/internal/naming"
 	"finetune/internal/reading"
 	"finetune/learner/runs"
 	"finetune/plots"
@@ -228,13 +228,13 @@ func opener(c runs.Config) func(path string) (image.Image, error) {
 		roots = []string{filepath.Dir(c.Data.Labels), cmp.Or(c.Data.Path, ".")}
 	}
 	return func(path string) (image.Image, error) {
-		if !filepath.IsLocal(dataset.FilePath(".", path)) {
+		if !filepath.IsLocal(naming.FilePath(".", path)) {
 			return nil, fmt.Errorf("learner: %s: not below %s", path, roots[0])
 		}
 		var data []byte
 		var err error
 		for _, root := range roots {
-			if data, err = reading.File(dataset.FilePath(root, path), reading.MaxPhoto); err == nil {
+			if data, err = reading.File(naming.FilePath(root, path), reading.MaxPhoto); err == nil {
 				break
 			}
 		}

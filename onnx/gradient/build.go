@@ -11,6 +11,7 @@ import (
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
 	"finetune/onnx/shape"
+	"finetune/onnx/surgery"
 )
 
 // Options say what Build differentiates and how.
@@ -198,10 +199,10 @@ func (b *build) finish() (*Graph, error) {
 	for _, t := range append(slices.Clip(b.m.Graph.Initializer), b.consts...) {
 		fixed[t.GetName()] = !b.trainable[t.GetName()] && !b.moving[t.GetName()]
 	}
-	b.nodes = withoutDead(b.nodes, g.Output)
+	b.nodes = surgery.WithoutDead(b.nodes, g.Output)
 	lower(b.tape, b.o.Block, g.Output, fixed)
 	g.Node = b.nodes
-	leavesLast(g)
+	surgery.LeavesLast(g)
 	b.keepInitializers(g)
 	b.out.Memory = b.memory(g)
 	b.out.Model = &graph.Model{Path: b.m.Path, ModelProto: &onnxpb.ModelProto{

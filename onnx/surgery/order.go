@@ -1,4 +1,4 @@
-package gradient
+package surgery
 
 import (
 	"slices"
@@ -7,14 +7,14 @@ import (
 	"finetune/onnx/graph/onnxpb"
 )
 
-// leavesLast names the makers of g's outputs directly, where an Identity did,
+// LeavesLast names the makers of g's outputs directly, where an Identity did,
 // and puts them at the end in the order of the outputs.
 //
 // ORT runs a graph depth first from its leaves, the last one first. With the
 // gradients of the last layers behind those of the first, each is computed when
 // the walk passes it; the other way round all of them wait until the walk is
 // over, and keep alive what they need: about twice the memory.
-func leavesLast(g *onnxpb.GraphProto) {
+func LeavesLast(g *onnxpb.GraphProto) {
 	readers, maker := map[string]int{}, map[string]*onnxpb.NodeProto{}
 	for _, n := range g.Node {
 		for _, in := range graph.Reads(n) {

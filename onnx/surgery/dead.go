@@ -1,4 +1,4 @@
-package gradient
+package surgery
 
 import (
 	"slices"
@@ -7,9 +7,9 @@ import (
 	"finetune/onnx/graph/onnxpb"
 )
 
-// withoutDead are the nodes that an output needs. Rules give the derivative of
+// WithoutDead are the nodes that an output needs. Rules give the derivative of
 // every input; those of frozen ones are left out here.
-func withoutDead(nodes []*onnxpb.NodeProto, outputs []*onnxpb.ValueInfoProto) []*onnxpb.NodeProto {
+func WithoutDead(nodes []*onnxpb.NodeProto, outputs []*onnxpb.ValueInfoProto) []*onnxpb.NodeProto {
 	needed := map[string]bool{}
 	for _, out := range outputs {
 		needed[out.GetName()] = true

@@ -1,4 +1,5 @@
-package dataset
+// Package naming compares, shows and checks the names of classes and files.
+package naming
 
 import (
 	"fmt"
@@ -72,17 +73,17 @@ func ClassIndex(classes []string, name string) int {
 	return slices.IndexFunc(classes, func(c string) bool { return SameName(c, name) })
 }
 
-// checkName refuses a class name that a table or a JSON file cannot hold.
-func checkName(name string) error {
+// CheckName refuses a class name that a table or a JSON file cannot hold.
+func CheckName(name string) error {
 	if utf8.ValidString(name) {
 		return nil
 	}
 	return fmt.Errorf("the class name %q is not UTF-8 text (it may come from an old archive); rename the folder", name)
 }
 
-// alike describes classes that may be one by mistake: equal but for case and
+// Alike describes classes that may be one by mistake: equal but for case and
 // blanks, or equal numbers; and such as stand for a missing value.
-func alike(classes []string) []string {
+func Alike(classes []string) []string {
 	groups := map[string][]string{}
 	var keys []string
 	for _, c := range classes {
@@ -102,7 +103,7 @@ func alike(classes []string) []string {
 			if strings.HasPrefix(key, "number ") {
 				how = "are the same number"
 			}
-			lines = append(lines, fmt.Sprintf("classes %s %s; give them one name if they are one class", few(g, 5), how))
+			lines = append(lines, fmt.Sprintf("classes %s %s; give them one name if they are one class", Few(g, 5), how))
 		}
 	}
 	for _, c := range classes {
@@ -112,4 +113,12 @@ func alike(classes []string) []string {
 		}
 	}
 	return lines
+}
+
+// Few joins at most n of the words and counts the rest.
+func Few(words []string, n int) string {
+	if len(words) <= n {
+		return strings.Join(words, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(words[:n], ", "), len(words)-n)
 }
