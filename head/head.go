@@ -2,9 +2,8 @@ package head
 
 import (
 	"fmt"
-	"math"
 
-	"finetune/internal/rng"
+	"finetune/onnx/headgraph"
 )
 
 // Config describes a head.
@@ -26,10 +25,7 @@ const mostWeights = 1 << 28
 // withDefaults fills Drop and checks c.
 func (c Config) withDefaults() (Config, error) {
 	if c.Drop == nil {
-		for range c.Hidden {
-			c.Drop = append(c.Drop, .25)
-		}
-		c.Drop = append(c.Drop, .5)
+		c.Drop = headgraph.UsualDrop(len(c.Hidden))
 	}
 	if c.In < 1 || c.Classes < 1 || !c.Multi && c.Classes < 2 {
 		return c, fmt.Errorf("head: %d features and %d classes; a head needs features and two classes or more", c.In,
@@ -49,10 +45,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("head: hidden widths %v for %d features and %d classes make %.2g weights; at most %.2g are "+
 			"trained, so give narrower layers", c.Hidden, c.In, c.Classes, total, float64(mostWeights))
 	}
-	for _, p := range c.Drop {
-		if !(p >= 0 && p < 1) {
-			return c, fmt.Errorf("head: dropout %v; a probability is at least 0 and below 1", p)
-		}
+	if err := headgraph.CheckDrop(c.Drop); err != nil {
+		return c, fmt.Errorf("head: %w", err)
 	}
 	return c, nil
 }
@@ -87,10 +81,7 @@ func New(c Config) (*Head, error) {
 	in := c.In
 	for i, out := range append(append([]int(nil), c.Hidden...), c.Classes) {
 		b := &block{norm: newBatchNorm(in), drop: Dropout{P: c.Drop[i]}, linear: newLinear(in, out), relu: i < len(c.Hidden)}
-		s, std := rng.New(c.Seed, rng.Text("head.init"), uint64(i)), math.Sqrt(2/float64(in))
-		for j := range b.linear.Weight {
-			b.linear.Weight[j] = float32(std * s.Normal())
-		}
+		headgraph.InitialWeights(b.linear.Weight, in, c.Seed, i)
 		h.blocks = append(h.blocks, b)
 		in = out
 	}

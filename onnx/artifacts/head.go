@@ -2,10 +2,8 @@ package artifacts
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
-	"finetune/internal/rng"
 	"finetune/onnx/batchnorm"
 	"finetune/onnx/headgraph"
 )
@@ -17,7 +15,7 @@ type Head struct {
 	Hidden  []int
 	Drop    []float64 // before each Gemm; nil is .25 for each hidden one, then .5; 0 leaves it out
 	Classes int
-	Seed    uint64 // names the initial weights, those of head.New
+	Seed    uint64 // names the initial weights, as those of head.New
 }
 
 func (h Head) check() error {
@@ -25,26 +23,20 @@ func (h Head) check() error {
 		return fmt.Errorf("artifacts: a head of %d classes with %d dropout rates for %d layers; "+
 			"give one class or more and a rate a layer", h.Classes, len(h.Drop), len(h.Hidden)+1)
 	}
-	for _, p := range h.Drop {
-		if !(p >= 0 && p < 1) {
-			return fmt.Errorf("artifacts: dropout %v; a probability is at least 0 and below 1", p)
-		}
+	if err := headgraph.CheckDrop(h.Drop); err != nil {
+		return fmt.Errorf("artifacts: %w", err)
 	}
 	return nil
 }
 
 func (h Head) withDefaults() Head {
 	if h.Drop == nil {
-		for range h.Hidden {
-			h.Drop = append(h.Drop, .25)
-		}
-		h.Drop = append(h.Drop, .5)
+		h.Drop = headgraph.UsualDrop(len(h.Hidden))
 	}
 	return h
 }
 
-// layers are those of a head on features numbers, with the initial weights of
-// head.New: normal ones of variance 2/inputs.
+// layers are those of a head on features numbers, with initial weights.
 func (h Head) layers(features int64) []headgraph.Layer {
 	var layers []headgraph.Layer
 	in := int(features)
@@ -56,10 +48,7 @@ func (h Head) layers(features int64) []headgraph.Layer {
 			},
 			Drop: h.Drop[i], Weight: make([]float32, out*in), Bias: make([]float32, out),
 		}
-		s, std := rng.New(h.Seed, rng.Text("head.init"), uint64(i)), math.Sqrt(2/float64(in))
-		for j := range l.Weight {
-			l.Weight[j] = float32(std * s.Normal())
-		}
+		headgraph.InitialWeights(l.Weight, in, h.Seed, i)
 		layers = append(layers, l)
 		in = out
 	}
