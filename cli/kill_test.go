@@ -46,7 +46,7 @@ func newKiller(t *testing.T) *killer {
 	}
 	k := &killer{t: t, dir: t.TempDir(), draws: rng.New(uint64(time.Now().UnixNano()))}
 	k.program = filepath.Join(k.dir, "finetune")
-	if out, err := exec.Command("go", "build", "-o", k.program, "finetune").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", k.program, "..").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	t.Setenv("FINETUNE_HOME", filepath.Join(k.dir, "home"))
