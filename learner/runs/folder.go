@@ -167,13 +167,7 @@ func (r *Run) number(dir string) error {
 
 // makeFolder makes the run's own folder, if there is none, and takes its lock.
 func (r *Run) makeFolder(o Options) error {
-	if !there(r.place.run) {
-		if err := os.MkdirAll(r.place.run, 0o777); err != nil {
-			return fmt.Errorf("learner: %w", err)
-		}
-		r.made = true
-	}
-	if err := r.hold(r.place.run, o); err != nil {
+	if err := r.makeAndHold(r.place.run, o); err != nil {
 		return err
 	}
 	return r.place.settle()
@@ -184,10 +178,7 @@ func (r *Run) beside(o Options) error {
 	if err := r.place.replaceable(); err != nil {
 		return failure.Usage(fmt.Errorf("learner: %s: %w; name another --run", r.Name, err))
 	}
-	if err := os.MkdirAll(r.place.fresh, 0o777); err != nil {
-		return fmt.Errorf("learner: %w; the new run is made beside the old one: name another --run", err)
-	}
-	if err := r.hold(r.place.fresh, o); err != nil {
+	if err := r.makeAndHold(r.place.fresh, o); err != nil {
 		return err
 	}
 	r.Dir, r.made = r.place.fresh, true
@@ -213,7 +204,7 @@ func Open(dir string, o Options) (r *Run, c Config, done *Summary, err error) {
 		return r, c, nil, err
 	}
 	if what == aRun {
-		if err := r.hold(r.place.run, o); err != nil {
+		if err := r.hold(r.place.run, o); err != nil && !gone(r.place.run, err) {
 			return r, c, nil, err
 		}
 	}
@@ -268,6 +259,25 @@ func (r *Run) Waiting() string {
 	}
 	return r.place.fresh
 }
+
+// makeAndHold makes a folder, if there is none, and takes its lock. Another process that made it
+// and was refused may remove it in between; then it is made again.
+func (r *Run) makeAndHold(dir string, o Options) error {
+	for {
+		if !there(dir) {
+			if err := os.MkdirAll(dir, 0o777); err != nil {
+				return fmt.Errorf("learner: %w; name another --run", err)
+			}
+			r.made = true
+		}
+		if err := r.hold(dir, o); err == nil || !gone(dir, err) {
+			return err
+		}
+	}
+}
+
+// gone reports whether err came of a folder that another process has removed.
+func gone(dir string, err error) bool { return errors.Is(err, fs.ErrNotExist) && !there(dir) }
 
 // hold takes the lock of a folder and removes what a killed process left half written in it.
 func (r *Run) hold(dir string, o Options) error {

@@ -58,3 +58,46 @@ func TestARunMadeWhileWaitingForTheLockStays(t *testing.T) {
 		t.Errorf("the first run's files are replaced: %v", err)
 	}
 }
+
+// A process that is refused removes the folder that it made. One that waits for the folder's lock makes it again.
+func TestAFolderRemovedWhileWaitingForItsLockIsMadeAgain(t *testing.T) {
+	for name, take := range map[string]func(dir string) (*Run, error){
+		"train":     func(dir string) (*Run, error) { return Create(dir, Options{}, Config{}) },
+		"overwrite": func(dir string) (*Run, error) { return Create(dir, Options{Overwrite: true}, Config{}) },
+		"resume": func(dir string) (*Run, error) {
+			r, _, _, err := Open(dir, Options{Resume: true})
+			return r, err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "run")
+			refused, err := Create(dir, Options{}, Config{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if name != "resume" { // else a run is there, which these do not touch
+				for _, file := range []string{ConfigFile, sumsFile} {
+					if err := os.Remove(filepath.Join(dir, file)); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			end := make(chan error, 1)
+			go func() {
+				second, err := take(dir)
+				if err == nil {
+					err = second.Close()
+				}
+				end <- err
+			}()
+			time.Sleep(300 * time.Millisecond) // it waits for the lock
+			refused.Discard()
+			if err := refused.Close(); err != nil {
+				t.Error(err)
+			}
+			if err := <-end; err != nil {
+				t.Errorf("the second process: %v", err)
+			}
+		})
+	}
+}
