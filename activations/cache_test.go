@@ -249,6 +249,13 @@ func TestWrittenAndReadBack(t *testing.T) {
 			"no room; free some space or choose another folder with --cache"},
 		"damaged": {durable.SyncFolder, func(path string) error { return os.WriteFile(path, []byte("other bytes"), 0o666) },
 			"check the disk"},
+		"a bit": {durable.SyncFolder, func(path string) error {
+			file, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(path, rotten(t, file, keyFile{Format: format, Features: 8, Key: testKey}), 0o666)
+		}, "written and read back: damaged: checksum"},
 		"merged": {durable.SyncFolder, os.Remove, ""},
 	} {
 		cache := open(t, t.TempDir(), 8)

@@ -1,6 +1,9 @@
 package activations
 
 import (
+	"bytes"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -130,6 +133,79 @@ func TestReadsPyarrow(t *testing.T) {
 	}
 	if _, ok := c.Row("00"); ok {
 		t.Error("a short digest finds a row")
+	}
+}
+
+// rotten is a shard's file with one bit of a feature changed, as a disk may do: the table is whole, its value is not.
+func rotten(t *testing.T, file []byte, k keyFile) []byte {
+	t.Helper()
+	sound, err := parseShard(file, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := len(file) - 1; i > 0; i-- {
+		data := bytes.Clone(file)
+		data[i] ^= 1
+		if b, err := parseShard(data, k); err == nil && len(b) == 1 && !slices.Equal(b[0].features, sound[0].features) {
+			return data
+		}
+	}
+	t.Fatal("no bit of the file is a feature's")
+	return nil
+}
+
+// A merge gives its rows a new checksum, so it takes none whose bytes changed:
+// their shard stays for the next Open, which sets it aside.
+func TestCompactionDoesNotSealDamage(t *testing.T) {
+	dir := t.TempDir()
+	c := open(t, dir, 8)
+	for i := range 17 {
+		shardOf(t, c, i, i+1)
+	}
+	name := shardsIn(t, c)[3]
+	path := filepath.Join(c.Dir(), name)
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil { // a new file: the old one is mapped
+		t.Fatal(err)
+	}
+	write(t, path, string(rotten(t, file, c.key)))
+	if e, ok := entry(c.Dir()); !ok || e.Rows != 17 { // which does not read all bytes to count
+		t.Errorf("%d rows are listed", e.Rows)
+	}
+	if err := c.compact(); err != nil {
+		t.Fatal(err)
+	}
+	if names := shardsIn(t, c); len(names) != 2 || !slices.Contains(names, name) {
+		t.Errorf("%v, want the merged one and %s", names, name)
+	}
+	again := open(t, dir, 8)
+	if w := again.Warnings(); len(w) != 1 || !strings.Contains(w[0], name+".damaged") || again.Len() != 16 {
+		t.Errorf("%d rows, warnings %q", again.Len(), w)
+	}
+	for i := range 17 {
+		if row, ok := again.row(numbered(i)); ok && !slices.Equal(row, slices.Repeat([]float32{float32(i)}, 8)) {
+			t.Errorf("row %d is %v", i, row)
+		}
+	}
+}
+
+// What leads out of the file is damage that is told, and gives no rows.
+func TestOffsetsOutOfAShard(t *testing.T) {
+	_, file, err := threeRows().encode(fuzzKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := len(file) - len(magic) - 4 // the length of the footer
+	for _, n := range []uint32{0, 3, uint32(end + 1), 1<<31 - 1, 1<<32 - 1} {
+		data := bytes.Clone(file)
+		binary.LittleEndian.PutUint32(data[end:], n)
+		if batches, err := parseShard(data, fuzzKey); !errors.Is(err, errDamaged) || batches != nil ||
+			!strings.Contains(err.Error(), "not a whole Arrow file") {
+			t.Errorf("a footer of %d bytes: %d batches, %v", n, len(batches), err)
+		}
 	}
 }
 

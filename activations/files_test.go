@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -74,6 +75,56 @@ func TestLargeFileThatChanges(t *testing.T) {
 		reading.Before = before
 		if counts(t, want, r, 1, 0, 0, 1); len(r.Skipped) == 1 && r.Skipped[0].Status+": "+r.Skipped[0].Reason != want {
 			t.Errorf("%+v, want %s", r.Skipped[0], want)
+		}
+	}
+}
+
+// Of the files that wait to be decoded only small ones are in memory: a file of
+// more than 16 MB is read again for it.
+func TestOnlyLargeFilesAreReadTwice(t *testing.T) {
+	for size, want := range map[int64]int64{1: 1, 16 << 20: 1, 16<<20 + 1: 2} {
+		items := photos(t, 1)
+		if err := os.Truncate(items[0].File, size); err != nil { // sparse
+			t.Fatal(err)
+		}
+		var reads atomic.Int64
+		before := reading.Before
+		reading.Before = func(string) error { reads.Add(1); return nil }
+		r := fill(t, open(t, t.TempDir(), 8), items, FillOptions{})
+		reading.Before = before
+		if counts(t, "one file", r, 1, 0, 0, 0); reads.Load() != want {
+			t.Errorf("a file of %d bytes was read %d times, want %d", size, reads.Load(), want)
+		}
+	}
+}
+
+// While the body is stuck, files are read ahead of the decoded images up to a
+// bound that the workers set, whatever the number of items: two a worker and four.
+func TestFilesInMemoryAreBounded(t *testing.T) {
+	items := photos(t, 300)
+	var reads atomic.Int64
+	before := reading.Before
+	reading.Before = func(string) error { reads.Add(1); return nil }
+	defer func() { reading.Before = before }()
+	for _, workers := range []int{1, 6} {
+		reads.Store(0)
+		want := int64(3*4 + 2*workers + 4) // three batches of images, and the files
+		body := &fakeBody{features: 8}
+		body.after = func(run int64) error {
+			for end := time.Now().Add(20 * time.Second); run == 1 && reads.Load() < want && time.Now().Before(end); {
+				time.Sleep(time.Millisecond)
+			}
+			if run == 1 {
+				time.Sleep(30 * time.Millisecond) // for one more than that, if there were one
+				if n := reads.Load(); n != want {
+					t.Errorf("%d workers: %d files were read while the first batch is in the body, want %d", workers, n, want)
+				}
+			}
+			return nil
+		}
+		if _, err := open(t, t.TempDir(), 8).Fill(t.Context(), items, body, fakeLoad,
+			FillOptions{Batch: 4, Workers: workers}); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
