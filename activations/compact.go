@@ -11,6 +11,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"finetune/internal/durable"
+	"finetune/internal/lock"
 )
 
 // manySmall is how many small shards are worth merging: opening one costs about
@@ -26,11 +27,14 @@ func (c *Cache) compact() error {
 	if n, err := c.countSmall(); err != nil || n < manySmall {
 		return err
 	}
-	lock := flock.New(filepath.Join(c.dir, "lock-compact"), flock.SetPermissions(0o666))
-	if got, err := lock.TryLock(); err != nil || !got {
+	l := flock.New(filepath.Join(c.dir, "lock-compact"), flock.SetPermissions(0o666))
+	if lock.Plain(l.Path()) != nil {
+		return nil
+	}
+	if got, err := l.TryLock(); err != nil || !got {
 		return nil // another process is at it, or there are no locks: then never
 	}
-	defer func() { _ = lock.Unlock() }()
+	defer func() { _ = l.Unlock() }()
 	small, err := c.smallShards()
 	defer func() {
 		for _, s := range small {

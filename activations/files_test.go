@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -247,6 +248,35 @@ func TestFillRefuses(t *testing.T) {
 	r := fill(t, c, nil, FillOptions{})
 	if counts(t, "nothing", r, 0, 0, 0, 0); r.Seconds <= 0 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// A lock that is a link is left alone, and so is what it leads to: the rows are
+// computed without it, and nothing is merged.
+func TestLocksThatAreLinks(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("links need a privilege there")
+	}
+	dir, items := t.TempDir(), photos(t, 3)
+	c := sixteen(t, dir)
+	outside := filepath.Join(t.TempDir(), "made")
+	name := ""
+	body := &fakeBody{features: 8, after: func(int64) error { // what its lock is called
+		locks, _ := filepath.Glob(filepath.Join(c.Dir(), "lock-*"))
+		name = strings.Join(locks, " ")
+		return errors.New("enough")
+	}}
+	if _, err := c.Fill(t.Context(), items, body, fakeLoad, FillOptions{}); err == nil || name == "" {
+		t.Fatalf("locks %q, %v", name, err)
+	}
+	for _, link := range []string{name, filepath.Join(c.Dir(), "lock-compact")} {
+		if err := os.Symlink(outside, link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	counts(t, "with links for locks", fill(t, c, items, FillOptions{}), 3, 0, 0, 0)
+	if _, err := os.Lstat(outside); !errors.Is(err, os.ErrNotExist) || len(shardsIn(t, c)) != 17 {
+		t.Errorf("a file where the link leads: %v; %d shards", err, len(shardsIn(t, c)))
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"finetune/internal/durable"
 	"finetune/internal/failure"
+	"finetune/internal/lock"
 	"finetune/internal/reading"
 )
 
@@ -213,7 +214,10 @@ func (f *filler) lock() error {
 	}
 	path := filepath.Join(f.c.dir, "lock-"+hex.EncodeToString(h.Sum(nil)[:8]))
 	l := flock.New(path, flock.SetPermissions(0o666))
-	got, err := l.TryLock()
+	got, err := false, lock.Plain(path)
+	if err == nil {
+		got, err = l.TryLock()
+	}
 	if err == nil && !got {
 		f.warn("another process computes these rows; waiting for it")
 		_, err = l.TryLockContext(f.ctx, 100*time.Millisecond)

@@ -178,6 +178,64 @@ func (h *hanging) Load(dst []float32, data []byte, l augment.Limits) error {
 	return h.fake.Load(dst, data, l)
 }
 
+// waiting is a classifier whose decoder takes long, and ends with its context.
+type waiting struct {
+	fake
+	begun, ended chan struct{}
+}
+
+func (w *waiting) Load(_ []float32, _ []byte, l augment.Limits) error {
+	close(w.begun)
+	var left <-chan struct{}
+	if l.Context != nil {
+		left = l.Context.Done()
+	}
+	select {
+	case <-left:
+		close(w.ended)
+		return l.Context.Err()
+	case <-time.After(20 * time.Second):
+		return errors.New("nobody stopped the decoder")
+	}
+}
+
+// What a client that has left asked for is decoded no further.
+func TestDecodingEndsWhenTheClientLeaves(t *testing.T) {
+	c := &waiting{begun: make(chan struct{}), ended: make(chan struct{})}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	serving, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- New(c, Options{Classes: []string{"dark", "light"}, Timeout: time.Minute}).Serve(serving, l)
+	}()
+	request, leave := context.WithCancel(t.Context())
+	r, err := http.NewRequestWithContext(request, http.MethodPost, "http://"+l.Addr().String()+"/predict",
+		bytes.NewReader(grey(1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "image/png")
+	go func() {
+		if answer, err := http.DefaultClient.Do(r); err == nil {
+			answer.Body.Close()
+		}
+	}()
+	<-c.begun
+	leave()
+	select {
+	case <-c.ended:
+	case <-time.After(5 * time.Second):
+		t.Error("5 s after its client has left, the photograph is still being decoded")
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 // A client has its answer after the time-out, whatever the decoder does; and
 // while all of them hang the server is not ready, but alive.
 func TestHangingDecoder(t *testing.T) {

@@ -63,6 +63,9 @@ func Prepare(ctx context.Context, o Options) (dir string, err error) {
 		return "", fmt.Errorf("demo: %w", err)
 	}
 	l := flock.New(dir+".lock", flock.SetPermissions(0o666))
+	if err := lock.Plain(l.Path()); err != nil {
+		return "", fmt.Errorf("demo: %w", err)
+	}
 	if _, err := l.TryLockContext(ctx, 100*time.Millisecond); err != nil {
 		return "", fmt.Errorf("demo: %w", lock.Explain(err, l.Path(), "the photographs"))
 	}

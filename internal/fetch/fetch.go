@@ -123,6 +123,9 @@ func lock(ctx context.Context, name string, log func(string, ...any)) (unlock fu
 		return nil, fmt.Errorf("fetch: %w", err)
 	}
 	l := flock.New(home.Path("downloads", name+".lock"), flock.SetPermissions(0o666))
+	if err := locks.Plain(l.Path()); err != nil {
+		return nil, fmt.Errorf("fetch: %w", err)
+	}
 	free, err := l.TryLock()
 	if err == nil && !free {
 		log("another process is fetching %s; waiting for it", name)

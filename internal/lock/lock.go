@@ -26,9 +26,8 @@ type Lock struct{ file *flock.Flock }
 //
 // Errors: ErrBusy, or one that names path and says how to go on.
 func Take(path, what string, without bool) (*Lock, error) {
-	// it would be made elsewhere, or wait for ever
-	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("lock %s: it is no plain file; remove it", path)
+	if err := Plain(path); err != nil {
+		return nil, err
 	}
 	for end := time.Now().Add(moment); ; {
 		l := flock.New(path, flock.SetPermissions(0o666))
@@ -47,6 +46,15 @@ func Take(path, what string, without bool) (*Lock, error) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
+}
+
+// Plain refuses to lock what is no plain file: through a link the file would be
+// made elsewhere, and a pipe would be waited for without end. None is fine.
+func Plain(path string) error {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("lock %s: it is no plain file; remove it", path)
+	}
+	return nil
 }
 
 // tryLock is flock's own; tests put a file system without locks in its place.

@@ -65,6 +65,45 @@ func TestTheLockFileIsNotForItsOwnerAlone(t *testing.T) {
 	}
 }
 
+// A lock that is a link would be made where the link leads, and a pipe would be
+// waited for: both are refused, and left as they are.
+func TestOnlyAPlainFileIsLocked(t *testing.T) {
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	if err := errors.Join(os.Symlink(in("absent"), in("dangling")), os.WriteFile(in("file"), nil, 0o666),
+		os.Symlink(in("file"), in("link")), os.Mkdir(in("folder"), 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	refused := func(name string) {
+		t.Helper()
+		l, err := Take(in(name), "it", false)
+		if err == nil || errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), in(name)+": it is no plain file; remove it") {
+			t.Errorf("%s: %v", name, err)
+		}
+		l.Close()
+	}
+	refused("dangling")
+	if _, err := os.Lstat(in("absent")); !errors.Is(err, os.ErrNotExist) {
+		t.Fatalf("a file was made where the link leads: %v", err)
+	}
+	refused("link")
+	refused("folder")
+	if t.Failed() {
+		return // a pipe would be waited for
+	}
+	if err := syscall.Mkfifo(in("pipe"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	refused("pipe")
+	for _, name := range []string{"file", "none"} {
+		l, err := Take(in(name), "it", false)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		l.Close()
+	}
+}
+
 func TestErrorsSayWhatTheLockIsFor(t *testing.T) {
 	for _, cause := range []error{syscall.ENOLCK, syscall.ENOSYS, syscall.EOPNOTSUPP} {
 		err := Explain(&os.PathError{Op: "flock", Path: "r/.lock", Err: cause}, "r/.lock", "a run")

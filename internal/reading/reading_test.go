@@ -26,7 +26,12 @@ func TestFile(t *testing.T) {
 		fails  int // the first tries
 		tries  int // that are made
 		ok     bool
-	}{{0, 0, 1, true}, {syscall.EIO, 2, 3, true}, {syscall.EMFILE, 9, 3, false}, {syscall.EACCES, 1, 1, false}} {
+		advice string
+	}{{0, 0, 1, true, ""}, {syscall.EIO, 2, 3, true, ""},
+		{syscall.EIO, 9, 3, false, "the storage or the machine is to blame, not the file: run the command again"},
+		{syscall.EMFILE, 9, 3, false, "a limit of this machine is to blame, not the file: raise it with `ulimit -n`"},
+		{syscall.ENFILE, 9, 3, false, "a limit of this machine is to blame, not the file: raise it with `ulimit -n`"},
+		{syscall.EACCES, 1, 1, false, ""}} {
 		tries := 0
 		Before = func(string) error {
 			if tries++; tries <= c.fails {
@@ -39,7 +44,7 @@ func TestFile(t *testing.T) {
 			t.Errorf("%v failing %d times: %q, %v after %d tries, want %d", c.number, c.fails, data, err, tries, c.tries)
 		}
 		if failure.System(err) != (err != nil && c.tries > 1) ||
-			c.tries > 1 && err != nil && !strings.Contains(err.Error(), "in each of 3 tries") {
+			c.tries > 1 && err != nil && !strings.Contains(err.Error(), "in each of 3 tries; "+c.advice) {
 			t.Errorf("%v", err)
 		}
 	}
