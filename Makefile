@@ -188,8 +188,7 @@ vuln: # asks the Go vulnerability database, which needs its network address
 	@$(TOOL) golang.org/x/vuln/cmd/govulncheck
 	bin/tools/govulncheck $(PACKAGES)
 
-# macos-arm64 may be named too; whether it links without Apple's frameworks has not been seen.
-DIST ?= linux-x64 linux-arm64 windows-x64
+DIST ?= linux-x64 linux-arm64 windows-x64 macos-arm64
 
 dist: build # dist/finetune-VERSION-PLATFORM: archives for people without Go, make or pip; brings a cross compiler, 100 MB
 	tools/dist.sh '$(VERSION)' '$(LDFLAGS)' $(DIST)

@@ -60,8 +60,7 @@ func Start(path string) (Runtime, error) {
 	os.Setenv("ORT_DISABLE_TELEMETRY", "1")
 	ort.SetSharedLibraryPath(path)
 	if err := ort.InitializeEnvironment(ort.WithLogLevelFatal()); err != nil {
-		return Runtime{}, fmt.Errorf("onnx: %s: cannot be used (%w); "+
-			"ONNX Runtime 1.%d or newer is needed: run `finetune doctor`", path, err, APIVersion)
+		return Runtime{}, startError(path, err)
 	}
 	if err := ort.DisableTelemetry(); err != nil {
 		return Runtime{}, fmt.Errorf("onnx: %s: telemetry cannot be switched off: %w", path, err)

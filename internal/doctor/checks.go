@@ -98,6 +98,10 @@ func loads(path string) Finding {
 		if os.Getenv("ONNXRUNTIME_LIB") != "" {
 			f.Fix = "unset ONNXRUNTIME_LIB (" + path + "), or point it at another library"
 		}
+		var lack *onnx.LackError
+		if errors.As(err, &lack) {
+			f.Detail, f.Fix = fmt.Sprintf("needs %s, which this system lacks", lack.Lack), lack.Mend()
+		}
 		return f
 	}
 	f.Detail += ", provider CPU"

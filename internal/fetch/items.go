@@ -30,6 +30,9 @@ type Item struct {
 // Items is the table of what can be fetched on this system.
 func Items() []Item { return table() }
 
+// ItemsOf is the table of another system, by the name that Platform gives it.
+func ItemsOf(platform string) []Item { return items(platform) }
+
 // The release archive is one version behind the wheel: 1.31.0 is the newest whose
 // digest could be found independently of the address it comes from (in public
 // build files: linux-x64 in three, linux-arm64 in two, macos-arm64 in one).
@@ -48,8 +51,10 @@ var releases = map[string]struct{ name, digest string }{
 
 // Platform names this system as the pins do: linux-x64, linux-arm64,
 // macos-arm64, windows-x64 and so on.
-func Platform() string {
-	os, arch := runtime.GOOS, runtime.GOARCH
+func Platform() string { return PlatformOf(runtime.GOOS, runtime.GOARCH) }
+
+// PlatformOf is the pins' name of the system that Go calls os and arch.
+func PlatformOf(os, arch string) string {
 	if os == "darwin" {
 		os = "macos"
 	}
@@ -59,11 +64,11 @@ func Platform() string {
 	return os + "-" + arch
 }
 
-var table = items // tests put their own in its place
+var table = func() []Item { return items(Platform()) } // tests put their own in its place
 
-func items() []Item {
-	all := []Item{runtimeItem(Platform())}
-	if Platform() == "linux-x64" {
+func items(platform string) []Item {
+	all := []Item{runtimeItem(platform)}
+	if platform == "linux-x64" {
 		all = append(all, Item{
 			Name: "cuda", About: "ONNX Runtime " + cudaRuntime + " for NVIDIA GPUs, with CUDA 13 and cuDNN 9",
 			Licence: "MIT; NVIDIA's own", MB: 2000,
@@ -71,8 +76,8 @@ func items() []Item {
 			keep: cudaLibrary, main: "libonnxruntime.so", discard: true,
 		})
 	}
-	for _, name := range Runtimes() {
-		all = append(all, otherRuntime(strings.TrimPrefix(name, "runtime-"), Platform()))
+	for _, name := range runtimes(platform) {
+		all = append(all, otherRuntime(strings.TrimPrefix(name, "runtime-"), platform))
 	}
 	return append(all,
 		lite("0", "57934424", "8a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", 17),
@@ -107,8 +112,10 @@ func runtimeItem(platform string) Item {
 
 // Runtimes names the items that hold other versions of ONNX Runtime than the
 // default, for tests: the oldest that is accepted and the CUDA build's.
-func Runtimes() []string {
-	if Platform() != "linux-x64" {
+func Runtimes() []string { return runtimes(Platform()) }
+
+func runtimes(platform string) []string {
+	if platform != "linux-x64" {
 		return nil
 	}
 	return []string{"runtime-" + oldestRuntime, "runtime-" + cudaRuntime}

@@ -47,7 +47,7 @@ func calls(t *testing.T, log string) int {
 
 func liteItem(t *testing.T) Item {
 	t.Helper()
-	for _, it := range items() {
+	for _, it := range items(Platform()) {
 		if it.Name == "efficientnet-lite0" {
 			return it
 		}

@@ -4,16 +4,20 @@
 //	go run ./internal/fetch/sbom -o dist/sbom.json bin/finetune
 //
 // Modules are those that the Go linker recorded in the binary, with the hashes
-// of go.sum; downloads are those pinned in package fetch. The same binary gives
-// the same bytes.
+// of go.sum; downloads are those pinned in package fetch for the binary's system.
+// Every other file that goes with the binary is named after it and listed with
+// its digest. The same files give the same bytes.
 package main
 
 import (
 	"debug/buildinfo"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"finetune/internal/digest"
@@ -68,20 +72,24 @@ func main() {
 	out := flag.String("o", "sbom.json", "`FILE` to write")
 	tags := flag.String("tags", "", "build `TAGS` of the binary")
 	flag.Parse()
-	if flag.NArg() != 1 {
-		fmt.Fprintln(os.Stderr, "usage: sbom -o FILE BINARY")
+	if flag.NArg() < 1 {
+		fmt.Fprintln(os.Stderr, "usage: sbom -o FILE BINARY [FILE...]")
 		os.Exit(2)
 	}
-	if err := run(flag.Arg(0), *tags, *out); err != nil {
+	if err := run(flag.Arg(0), flag.Args()[1:], *tags, *out); err != nil {
 		fmt.Fprintf(os.Stderr, "sbom: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run(binary, tags, out string) error {
+func run(binary string, files []string, tags, out string) error {
 	info, err := buildinfo.ReadFile(binary)
 	if err != nil {
 		return err
+	}
+	platform, err := platformOf(info)
+	if err != nil {
+		return fmt.Errorf("%s: %w", binary, err)
 	}
 	digest, err := digest.File(binary)
 	if err != nil {
@@ -94,7 +102,11 @@ func run(binary, tags, out string) error {
 	if err != nil {
 		return err
 	}
-	b.Components = append(modules(info, known), downloads()...)
+	inside, err := enclosed(filepath.Dir(binary), files)
+	if err != nil {
+		return err
+	}
+	b.Components = slices.Concat(modules(info, known), inside, downloads(platform))
 	data, err := json.MarshalIndent(b, "", "  ")
 	if err != nil {
 		return err
@@ -144,9 +156,47 @@ func modules(info *buildinfo.BuildInfo, known map[string][]string) []component {
 	return list
 }
 
-func downloads() []component {
+// platformOf is the system that the binary was built for.
+func platformOf(info *buildinfo.BuildInfo) (string, error) {
+	set := map[string]string{}
+	for _, s := range info.Settings {
+		set[s.Key] = s.Value
+	}
+	if set["GOOS"] == "" || set["GOARCH"] == "" {
+		return "", errors.New("does not say which system it was built for; build it with go build")
+	}
+	return fetch.PlatformOf(set["GOOS"], set["GOARCH"]), nil
+}
+
+// enclosed are the files that go with the binary, named as they lie beside it.
+func enclosed(dir string, files []string) ([]component, error) {
 	var list []component
-	for _, it := range fetch.Items() {
+	for _, f := range files {
+		name, err := filepath.Rel(dir, f)
+		if err != nil {
+			return nil, err
+		}
+		sum, err := digest.File(f)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, component{Type: "file", Name: filepath.ToSlash(name), Scope: "required",
+			Hashes: []hash{{"SHA-256", sum}}, Licenses: licensed(licenceOf(filepath.ToSlash(name))...)})
+	}
+	return list, nil
+}
+
+// licenceOf is that of a file in a release: what is in lib/ is ONNX Runtime's.
+func licenceOf(name string) []string {
+	if strings.HasPrefix(name, "lib/") {
+		return []string{"MIT"}
+	}
+	return []string{"Apache-2.0"}
+}
+
+func downloads(platform string) []component {
+	var list []component
+	for _, it := range fetch.ItemsOf(platform) {
 		for _, p := range it.Pins() {
 			list = append(list, component{
 				Type: "data", Name: p.Name, Version: p.Version, Scope: "optional", Description: it.About + " (" + it.Licence + ")",
