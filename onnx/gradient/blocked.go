@@ -104,8 +104,8 @@ func (l *blocked) convert(n *onnxpb.NodeProto) bool {
 		return l.globalAverage(n)
 	case "Add", "Sub", "Mul", "Div":
 		return l.binary(n)
-	case "Abs", "Clip", "Exp", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Log", "Neg", "Reciprocal", "Relu",
-		"Sigmoid", "Sign", "Softplus", "Sqrt", "Tanh":
+	case "Abs", "Clip", "Elu", "Exp", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Log", "Neg", "Reciprocal",
+		"Relu", "Sigmoid", "Sign", "Softplus", "Sqrt", "Tanh":
 		return l.unaryOp(n)
 	}
 	return false

@@ -46,6 +46,7 @@ var chains = map[string]func(m *maker) string{
 	"conv, clip":                after("Clip", float32(-.7), float32(.8)),
 	"conv, clip from below":     after("Clip", float32(-.2)),
 	"conv, clip from above":     after("Clip", "", float32(.2)),
+	"conv, elu":                 after("Elu"),
 	"conv, exp":                 after("Exp"),
 	"conv, hard sigmoid":        after("HardSigmoid"),
 	"conv, steep hard sigmoid":  after("HardSigmoid", graph.Float("alpha", 1.5), graph.Float("beta", .3)),

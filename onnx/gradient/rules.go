@@ -22,6 +22,7 @@ func init() { // not a literal: rules mention the walk, which mentions rules
 		"Concat":             concatRule,
 		"Conv":               convRule,
 		"Div":                divRule,
+		"Elu":                eluRule,
 		"Erf":                unaryRule(erfGradient),
 		"Exp":                unaryRule(func(b *build, dy, _, y string) string { return b.mul(dy, y) }),
 		"Flatten":            viewRule,
@@ -140,6 +141,14 @@ func leakyReluRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	alpha := graph.FindFloat(n, "alpha", 0.01)
 	slope := b.add(b.mul(b.positive(n.Input[0]), b.scalar(1-alpha)), b.scalar(alpha))
 	return one(b.mul(b.dy(n), slope))
+}
+
+// eluRule: y = x where x > 0, else alpha*(exp(x) - 1); dx = dy where x > 0, else dy*(y + alpha).
+func eluRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
+	x, y, alpha := n.Input[0], n.Output[0], graph.FindFloat(n, "alpha", 1)
+	right := b.positive(x)
+	left := b.mul(b.add(b.unary("Neg", right), b.scalar(1)), b.add(y, b.scalar(alpha)))
+	return one(b.mul(b.dy(n), b.add(right, left)))
 }
 
 // clipRule lets the gradient through strictly between the limits, as PyTorch's

@@ -70,6 +70,7 @@ CASES = {
     "hard sigmoid": ((("x", (2, 16, 7, 6), -5, 5),), (), F.hardsigmoid),
     "hard swish": ((("x", (2, 16, 7, 6), -5, 5),), (), F.hardswish),
     "softplus": ((X,), (), F.softplus),
+    "elu": ((("x", (2, 16, 7, 6), -3, 3),), (), lambda x: F.elu(x, 0.5)),
     "exp": ((X,), (), torch.exp),
     "log": ((("x", (3, 4), .5, 2),), (), torch.log),
     "sqrt": ((("x", (3, 4), .5, 2),), (), torch.sqrt),
