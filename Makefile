@@ -66,7 +66,7 @@ build: # reproducible: the same sources give the same bytes in any folder
 test: fetch verify fmt vet staticcheck
 	@tools/toolchain_test.sh
 	$(GO) test -timeout 30m $(PACKAGES)
-	$(if $(TAGS),$(GO) test -tags '$(TAGS)' ./augment)
+	$(if $(TAGS),$(GO) test -tags '$(TAGS)' ./augment/...)
 	$(GO) test -race -short -timeout 30m $(RACE)
 
 toolchain-check: # make demo without Go and, with OLD=/path/to/go, with that older Go first in PATH; 200 MB each

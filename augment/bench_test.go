@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"finetune/augment/picture"
+	"finetune/internal/picturetest"
 	"finetune/internal/rng"
 )
 
@@ -37,15 +39,15 @@ func rotating(b *testing.B, files [][]byte, f func(data []byte) error) {
 // Columns: the decoder alone, the decoder with nfnt/resize to 256 on the smaller
 // side (the figure of design section 4), and the whole way to a tensor at 224.
 func BenchmarkDecodeResize(b *testing.B) {
-	files := photographs(b, 64)
+	files := picturetest.Photographs(b, 64)
 	p := Preprocess{Size: 224, Mean: ImageNetMean, Std: ImageNetStd}
 	x := make([]float32, p.Len())
 	b.Run("step=decode", func(b *testing.B) {
-		rotating(b, files, func(data []byte) error { _, err := Decode(data, Limits{}); return err })
+		rotating(b, files, func(data []byte) error { _, err := picture.Decode(data, picture.Limits{}); return err })
 	})
 	b.Run("step=decode+library256", func(b *testing.B) {
 		rotating(b, files, func(data []byte) error {
-			im, err := Decode(data, Limits{})
+			im, err := picture.Decode(data, picture.Limits{})
 			if err == nil {
 				w, h := scaledSize(im.Width, im.Height, 256)
 				nfntLibrary(make([]uint8, 3*w*h), im, w, h)
@@ -54,26 +56,26 @@ func BenchmarkDecodeResize(b *testing.B) {
 		})
 	})
 	b.Run("step=load224", func(b *testing.B) {
-		rotating(b, files, func(data []byte) error { return p.Load(x, data, Limits{}) })
+		rotating(b, files, func(data []byte) error { return p.Load(x, data, picture.Limits{}) })
 	})
 	p.Resample = Area
 	b.Run("step=load224area", func(b *testing.B) {
-		rotating(b, files, func(data []byte) error { return p.Load(x, data, Limits{}) })
+		rotating(b, files, func(data []byte) error { return p.Load(x, data, picture.Limits{}) })
 	})
 }
 
 // A 12-megapixel photograph, as telephones make.
 func BenchmarkLargePhotograph(b *testing.B) {
-	files := [][]byte{encodeJPEG(b, noise(4000, 3000, 1))}
+	files := [][]byte{picturetest.EncodeJPEG(b, picturetest.RGBA(4000, 3000, picturetest.Noise(4000, 3000, 1)))}
 	p := Preprocess{Size: 224, Mean: ImageNetMean, Std: ImageNetStd}
 	x := make([]float32, p.Len())
-	rotating(b, files, func(data []byte) error { return p.Load(x, data, Limits{}) })
+	rotating(b, files, func(data []byte) error { return p.Load(x, data, picture.Limits{}) })
 }
 
 func BenchmarkAugmented(b *testing.B) {
 	for _, resample := range []string{NFNT, Area} {
 		b.Run("resample="+resample, func(b *testing.B) {
-			im := mustDecode(b, photographs(b, 1)[0])
+			im := mustDecode(b, picturetest.Photographs(b, 1)[0])
 			p := Preprocess{Size: 224, Mean: ImageNetMean, Std: ImageNetStd, Resample: resample}
 			pol, err := ParsePolicy("side-on", 1.1, 0, "")
 			if err != nil {

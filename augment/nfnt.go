@@ -5,12 +5,14 @@ import (
 	"math"
 
 	"github.com/nfnt/resize"
+
+	"finetune/augment/picture"
 )
 
 // nfntLibrary is bilinear resampling by github.com/nfnt/resize itself: the plain
 // version that packed.resize must equal byte for byte, and the one that serves
 // reductions beyond its reach. dst is RGB [h, w, 3].
-func nfntLibrary(dst []uint8, im *Image, w, h int) {
+func nfntLibrary(dst []uint8, im *picture.Image, w, h int) {
 	rgba := image.NewRGBA(image.Rect(0, 0, im.Width, im.Height))
 	for i, j := 0, 0; i < len(im.Pix); i, j = i+3, j+4 {
 		p := rgba.Pix[j : j+4 : j+4]
@@ -40,7 +42,7 @@ type packed struct {
 
 // Bits of a packed pixel: a lane holds 255 times the sum of the weights.
 const (
-	lane      = 21
+	lane      = picture.Lane
 	laneMask  = 1<<lane - 1
 	maxWeight = laneMask / 255
 	divShift  = 40 // 255·maxWeight² < 2^40 makes the reciprocal exact
@@ -106,9 +108,9 @@ type window struct{ w, h, x0, y0, nx, ny int }
 // resize calls emit with every row of the window, top to bottom, each pixel
 // packed, valid until the next call. It reports false, having done nothing,
 // where the reduction is too large for the packed form.
-func (r *packed) resize(p picture, win window, emit func(y int, row []uint64)) bool {
-	g := p.geometry()
-	if !r.cols.set(g.w, g.x, g.extW, win.w, win.x0, win.nx) || !r.rows.set(g.h, g.y, g.extH, win.h, win.y0, win.ny) {
+func (r *packed) resize(p picture.Source, win window, emit func(y int, row []uint64)) bool {
+	g := p.Geometry()
+	if !r.cols.set(g.W, g.X, g.ExtW, win.w, win.x0, win.nx) || !r.rows.set(g.H, g.Y, g.ExtH, win.h, win.y0, win.ny) {
 		return false
 	}
 	lastCol := win.nx - 1
@@ -124,7 +126,7 @@ func (r *packed) resize(p picture, win window, emit func(y int, row []uint64)) b
 		for ready = max(ready, first); ready < first+count; ready++ {
 			slot := &r.ring[ready%len(r.ring)]
 			*slot = grow(*slot, win.nx)
-			p.pack(line, ready, left)
+			p.Pack(line, ready, left)
 			r.cols.horizontal(*slot, r.line, left)
 		}
 		r.vertical(first, r.rows.weight[y*r.rows.stride:][:count], r.rows.divide[y])

@@ -5,6 +5,7 @@ import (
 	"image"
 	"sync"
 
+	"finetune/augment/picture"
 	"finetune/internal/colour"
 	"finetune/internal/failure"
 	"finetune/internal/rng"
@@ -24,10 +25,10 @@ const (
 type Preprocess struct {
 	Size      int
 	Mean, Std [3]float32
-	Resample  string // NFNT (also "") or Area
-	Crop      string // one of Crops; "", random and googlenet mean center
-	Pad       int    // shows with the crops no and noop only
-	Depth     Depth  // of photographs of more than 8 bits; Load alone looks at it
+	Resample  string        // NFNT (also "") or Area
+	Crop      string        // one of Crops; "", random and googlenet mean center
+	Pad       int           // shows with the crops no and noop only
+	Depth     picture.Depth // of photographs of more than 8 bits; Load alone looks at it
 }
 
 // Len returns the number of values of one image, 3*Size*Size.
@@ -37,8 +38,8 @@ func (p Preprocess) Len() int { return 3 * p.Size * p.Size }
 func (p Preprocess) String() string {
 	p = p.canonical()
 	text := fmt.Sprintf("v1 size=%d mean=%v std=%v resample=%s crop=%s pad=%d jpeg=%s",
-		p.Size, p.Mean, p.Std, p.Resample, p.Crop, p.Pad, Decoder)
-	if p.Depth != (Depth{}) { // else the key is that of earlier versions
+		p.Size, p.Mean, p.Std, p.Resample, p.Crop, p.Pad, picture.Decoder)
+	if p.Depth != (picture.Depth{}) { // else the key is that of earlier versions
 		text += " depth=" + p.Depth.String()
 	}
 	return text
@@ -83,8 +84,8 @@ func (p Preprocess) ready(dst []float32) error {
 	return nil
 }
 
-func (p Preprocess) accepts(im *Image, zoom float64) error {
-	if err := im.check(); err != nil {
+func (p Preprocess) accepts(im *picture.Image, zoom float64) error {
+	if err := im.Check(); err != nil {
 		return err
 	}
 	return fits(im, int(zoom*float64(p.Size)))
@@ -94,29 +95,25 @@ func (p Preprocess) accepts(im *Image, zoom float64) error {
 const maxScaled = 1 << 24
 
 // fits refuses strips: 50,000 × 10 pixels would become 1,120,000 × 224.
-func fits(pic picture, size int) error {
-	g := pic.geometry()
-	if w, h := scaledSize(g.fullW, g.fullH, size); w > maxScaled/h {
-		return &DecodeError{TooLarge, fmt.Sprintf("%d × %d pixels would become %d × %d with the smaller side at %d; crop "+
-			"the strip first",
-			g.fullW, g.fullH, w, h, size)}
+func fits(pic picture.Source, size int) error {
+	g := pic.Geometry()
+	if w, h := scaledSize(g.FullW, g.FullH, size); w > maxScaled/h {
+		return &picture.DecodeError{Status: picture.TooLarge,
+			Reason: fmt.Sprintf("%d × %d pixels would become %d × %d with the smaller side at %d; crop the strip first",
+				g.FullW, g.FullH, w, h, size)}
 	}
 	return nil
 }
 
 // Load decodes data and writes its validation view to dst [3, Size, Size]:
-// Decode and Valid in one, without the pixels that nobody needs.
-// Errors: *DecodeError for the file, others for p and dst.
-func (p Preprocess) Load(dst []float32, data []byte, l Limits) error {
+// picture.Decode and Valid in one, without the pixels that nobody needs.
+// Errors: *picture.DecodeError for the file, others for p and dst.
+func (p Preprocess) Load(dst []float32, data []byte, l picture.Limits) error {
 	if err := p.ready(dst); err != nil {
 		return err
 	}
 	p = p.canonical()
-	l.Depth = p.Depth
-	if l.MinSide = 2 * p.Size; p.Resample == Area { // which is exact on the file's own pixels
-		l.MinSide = 0
-	}
-	pic, done, err := open(data, l)
+	pic, done, err := picture.Open(data, p.limits(l))
 	if err != nil {
 		return err
 	}
@@ -127,8 +124,17 @@ func (p Preprocess) Load(dst []float32, data []byte, l Limits) error {
 	return p.valid(dst, pic)
 }
 
+// limits are those of a decode for p: the file may be shrunk to twice the size that p takes.
+func (p Preprocess) limits(l picture.Limits) picture.Limits {
+	l.Depth = p.Depth
+	if l.MinSide = 2 * p.Size; p.Resample == Area { // which is exact on the file's own pixels
+		l.MinSide = 0
+	}
+	return l
+}
+
 // Valid writes the validation view of im to dst [3, Size, Size].
-func (p Preprocess) Valid(dst []float32, im *Image) error {
+func (p Preprocess) Valid(dst []float32, im *picture.Image) error {
 	if err := p.ready(dst); err != nil {
 		return err
 	}
@@ -141,7 +147,7 @@ func (p Preprocess) Valid(dst []float32, im *Image) error {
 // Augmented writes a training view of im to dst [3, Size, Size], drawn from s:
 // scale (MaxZoom), border, transforms, crop, in that order. The crop "googlenet"
 // has no scale before it.
-func (p Preprocess) Augmented(dst []float32, im *Image, pol Policy, s *rng.Stream) error {
+func (p Preprocess) Augmented(dst []float32, im *picture.Image, pol Policy, s *rng.Stream) error {
 	if err := p.ready(dst); err != nil {
 		return err
 	}
@@ -172,13 +178,13 @@ type worker struct {
 
 var workers = sync.Pool{New: func() any { return new(worker) }}
 
-func (p Preprocess) valid(dst []float32, pic picture) error {
+func (p Preprocess) valid(dst []float32, pic picture.Source) error {
 	w := workers.Get().(*worker)
 	defer workers.Put(w)
 	if p.Crop == "center" && p.Resample == NFNT && p.fused(dst, pic, &w.packed) {
 		return nil
 	}
-	w.scale(pic.image(), p.Size, p.Resample)
+	w.scale(pic.RGB(), p.Size, p.Resample)
 	if p.Pad > 0 {
 		addPadding(p.Pad)(&w.canvas, nil)
 	}
@@ -189,9 +195,9 @@ func (p Preprocess) valid(dst []float32, pic picture) error {
 }
 
 // fused scales, crops, normalises and reorders in one pass over the rows of pic.
-func (p Preprocess) fused(dst []float32, pic picture, r *packed) bool {
-	g := pic.geometry()
-	w, h := scaledSize(g.fullW, g.fullH, p.Size)
+func (p Preprocess) fused(dst []float32, pic picture.Source, r *packed) bool {
+	g := pic.Geometry()
+	w, h := scaledSize(g.FullW, g.FullH, p.Size)
 	win := window{w: w, h: h, x0: centred(w, p.Size), y0: centred(h, p.Size), nx: p.Size, ny: p.Size}
 	table := p.table()
 	plane := p.Size * p.Size
@@ -215,9 +221,9 @@ func (p Preprocess) table() *[3][256]float32 {
 }
 
 // scale leaves im in w.cur, its smaller side t pixels.
-func (w *worker) scale(im *Image, t int, resample string) {
-	g := im.geometry()
-	sw, sh := scaledSize(g.fullW, g.fullH, t)
+func (w *worker) scale(im *picture.Image, t int, resample string) {
+	g := im.Geometry()
+	sw, sh := scaledSize(g.FullW, g.FullH, t)
 	if resample == Area {
 		w.spare.shape(im.Width, 1)
 		area(&w.cur, &imageRows{im, w.spare.pix}, sw, sh)
@@ -233,7 +239,7 @@ func (w *worker) scale(im *Image, t int, resample string) {
 		}
 	})
 	if !done {
-		small := &Image{Width: sw, Height: sh, Pix: make([]uint8, 3*sw*sh)}
+		small := &picture.Image{Width: sw, Height: sh, Pix: make([]uint8, 3*sw*sh)}
 		nfntLibrary(small.Pix, im, sw, sh)
 		w.cur.setImage(small)
 	}

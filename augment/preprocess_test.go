@@ -8,7 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"finetune/augment/picture"
 	"finetune/internal/failure"
+	"finetune/internal/picturetest"
 	"finetune/internal/rng"
 )
 
@@ -24,10 +26,10 @@ func TestPreprocessString(t *testing.T) {
 		"v1 size=8 mean=[0 0 0] std=[1 1 1] resample=nfnt crop=noop pad=2 jpeg=": {Size: 8, Std: plain.Std, Crop: "noop",
 			Pad: 2},
 	} {
-		if got := p.String(); got != want+Decoder {
-			t.Errorf("%s, want %s%s", got, want, Decoder)
+		if got := p.String(); got != want+picture.Decoder {
+			t.Errorf("%s, want %s%s", got, want, picture.Decoder)
 		}
-		if p.Depth = (Depth{Min: 0, Max: 4095}); p.String() != want+Decoder+" depth=0,4095" {
+		if p.Depth = (picture.Depth{Min: 0, Max: 4095}); p.String() != want+picture.Decoder+" depth=0,4095" {
 			t.Errorf("%s", p.String())
 		}
 	}
@@ -72,7 +74,7 @@ func TestPreprocessCheck(t *testing.T) {
 			continue
 		}
 		im, x := noise(9, 9, 1), make([]float32, max(0, c.p.Len()))
-		for _, err := range []error{c.p.Valid(x, im), c.p.Load(x, encodePNG(t, im.rgba()), Limits{}),
+		for _, err := range []error{c.p.Valid(x, im), c.p.Load(x, encoded(t, im), picture.Limits{}),
 			c.p.Augmented(x, im, Policy{Name: "none", Crop: "random"}, rng.New(1))} {
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%s: %v", name, err)
@@ -84,10 +86,10 @@ func TestPreprocessCheck(t *testing.T) {
 // What a caller got wrong is an error, never values from elsewhere.
 func TestArgumentsAreChecked(t *testing.T) {
 	im, pol := noise(9, 9, 1), Policy{Name: "none", Crop: "random"}
-	data := encodePNG(t, im.rgba())
+	data := encoded(t, im)
 	for _, n := range []int{0, plain.Len() - 1, plain.Len() + 1} {
 		x := make([]float32, n)
-		for _, err := range []error{plain.Valid(x, im), plain.Load(x, data, Limits{}),
+		for _, err := range []error{plain.Valid(x, im), plain.Load(x, data, picture.Limits{}),
 			plain.Augmented(x, im, pol, rng.New(1))} {
 			if err == nil || !strings.Contains(err.Error(), "[3, 8, 8] takes 192") {
 				t.Errorf("%d values: %v", n, err)
@@ -95,7 +97,7 @@ func TestArgumentsAreChecked(t *testing.T) {
 		}
 	}
 	x := make([]float32, plain.Len())
-	for name, im := range map[string]*Image{"none": nil, "empty": {}, "flat": {Width: 3}, "thin": {Height: 3},
+	for name, im := range map[string]*picture.Image{"none": nil, "empty": {}, "flat": {Width: 3}, "thin": {Height: 3},
 		"short": {Width: 2, Height: 2, Pix: make([]uint8, 11)},
 		"long":  {Width: 2, Height: 2, Pix: make([]uint8, 13)}, "negative": {Width: -2, Height: -2, Pix: make([]uint8, 12)}} {
 		for _, err := range []error{plain.Valid(x, im), plain.Augmented(x, im, pol, rng.New(1))} {
@@ -125,21 +127,21 @@ func TestStrips(t *testing.T) {
 		{4096, 4096, 4096, true}, {4097, 4096, 4096, false}, {4096, 4097, 4096, false}, {1 << 16, 1 << 8, 1 << 8, true},
 		{1<<16 + 1, 1 << 8, 1 << 8, false}, {1, 1, 4096, true}, {2, 1, 4096, false},
 	} {
-		err := fits(&Image{Width: c.w, Height: c.h}, c.size)
+		err := fits(&picture.Image{Width: c.w, Height: c.h}, c.size)
 		if c.ok != (err == nil) {
 			t.Errorf("%+v: %v", c, err)
 		} else if err != nil {
-			wantStatus(t, "strip", err, TooLarge, fmt.Sprintf("%d × %d pixels", c.w, c.h), "crop the strip")
+			wantTooLarge(t, "strip", err, fmt.Sprintf("%d × %d pixels", c.w, c.h), "crop the strip")
 		}
 	}
 	pol := Policy{Name: "none", MaxZoom: 4, Crop: "random"}
 	p := Preprocess{Size: 64, Std: plain.Std}
 	// 64,000 × 64, and four times that each way
-	x, strip := make([]float32, p.Len()), &Image{Width: 2000, Height: 2, Pix: make([]uint8, 12000)}
+	x, strip := make([]float32, p.Len()), &picture.Image{Width: 2000, Height: 2, Pix: make([]uint8, 12000)}
 	if err := p.Valid(x, strip); err != nil {
 		t.Error(err)
 	}
-	wantStatus(t, "zoomed", p.Augmented(x, strip, pol, rng.New(1)), TooLarge)
+	wantTooLarge(t, "zoomed", p.Augmented(x, strip, pol, rng.New(1)))
 	pol.MaxZoom = 0
 	if err := p.Augmented(x, strip, pol, rng.New(1)); err != nil {
 		t.Error(err)
@@ -161,7 +163,9 @@ func TestTensorAndBack(t *testing.T) {
 				t.Fatalf("%s: value %d of channel %d is %g, want %g", resample, at, c, x[64*c+at], want)
 			}
 		}
-		if got := p.ToImage(x); !slices.Equal(got.Pix, im.rgba().Pix) || got.Rect.Dx() != 8 || got.Rect.Dy() != 8 {
+		if got := p.ToImage(x); !slices.Equal(got.Pix, picturetest.RGBA(im.Width, im.Height, im.Pix).Pix) ||
+			got.Rect.Dx() != 8 ||
+			got.Rect.Dy() != 8 {
 			t.Errorf("%s: the picture differs", resample)
 		}
 	}

@@ -1,5 +1,7 @@
 package augment
 
+import "finetune/augment/picture"
+
 // raster is an image as the transforms see it: float32 [h, w, 3], RGB, 0 to 1.
 type raster struct {
 	w, h int
@@ -24,7 +26,7 @@ type floatRows interface {
 // imageRows converts the rows of an Image as they are asked for: the whole of a
 // large photograph would take 12 bytes a pixel.
 type imageRows struct {
-	im  *Image
+	im  *picture.Image
 	buf []float32 // a row
 }
 
@@ -46,7 +48,7 @@ var unit = func() (t [256]float32) {
 }()
 
 // setImage copies im.
-func (r *raster) setImage(im *Image) {
+func (r *raster) setImage(im *picture.Image) {
 	r.shape(im.Width, im.Height)
 	for i, v := range im.Pix {
 		r.pix[i] = unit[v]

@@ -2,90 +2,18 @@ package augment
 
 import (
 	"bytes"
-	"fmt"
-	"image"
 	"math"
 	"testing"
 
-	"finetune/internal/jpeg"
+	"finetune/augment/picture"
 	"finetune/internal/rng"
 )
-
-// bilinear reads a plane of w × h samples at full resolution, h × v pixels to a
-// sample: between the centres of samples where interpolated, else the sample's own value.
-func bilinear(plane []uint8, stride, w, h int, x, y int, hs, vs int, acrossToo, downToo bool) float64 {
-	at := func(i, j int) float64 { return float64(plane[max(0, min(j, h-1))*stride+max(0, min(i, w-1))]) }
-	part := func(x, s int, between bool) (int, float64) {
-		if !between {
-			return x / s, 0
-		}
-		p := (float64(x)+0.5)/float64(s) - 0.5
-		return int(math.Floor(p)), p - math.Floor(p)
-	}
-	i, fx := part(x, hs, acrossToo)
-	j, fy := part(y, vs, downToo)
-	return (1-fy)*((1-fx)*at(i, j)+fx*at(i+1, j)) + fy*((1-fx)*at(i, j+1)+fx*at(i+1, j+1))
-}
-
-// Chroma comes at full resolution between its samples, as libjpeg's "fancy
-// upsampling" has it for halved planes; other ratios, and planes of two samples
-// across and fewer, repeat.
-func TestChromaAtFullResolution(t *testing.T) {
-	s := rng.New(31)
-	ratios := map[image.YCbCrSubsampleRatio][2]int{
-		image.YCbCrSubsampleRatio444: {1, 1}, image.YCbCrSubsampleRatio422: {2, 1}, image.YCbCrSubsampleRatio420: {2, 2},
-		image.YCbCrSubsampleRatio440: {1, 2}, image.YCbCrSubsampleRatio411: {4, 1}, image.YCbCrSubsampleRatio410: {4, 2},
-	}
-	for ratio, hv := range ratios {
-		for _, size := range [][2]int{{1, 1}, {3, 5}, {4, 4}, {5, 3}, {6, 2}, {13, 8}, {16, 9}} {
-			for _, origin := range []image.Point{{}, {8, 8}} {
-				w, h := size[0], size[1]
-				m := image.NewYCbCr(image.Rect(0, 0, w, h).Add(origin), ratio)
-				copy(m.Cb, drawn(s, len(m.Cb)))
-				copy(m.Cr, drawn(s, len(m.Cr)))
-				p := &planes{YCbCr: m}
-				cw, ch := (w+hv[0]-1)/hv[0], (h+hv[1]-1)/hv[1]
-				own := newSamples([]jpeg.Plane{{Pix: m.Cb, Stride: m.CStride, Width: cw, Height: ch, H: hv[0], V: hv[1]}},
-					&jpeg.Header{Width: w, Height: h})
-				wide := hv[0] == 1 || hv[0] == 2 && (w+1)/2 > 2
-				for y := range h {
-					cb, cr := p.chroma(y)
-					row := own.row(0, y)
-					if len(cb) != w || len(cr) != w || len(row) != w {
-						t.Fatalf("%v: rows of %d, %d and %d", ratio, len(cb), len(cr), len(row))
-					}
-					for x := range w {
-						across, down := hv[0] == 2 && wide, hv[1] == 2 && wide
-						b := bilinear(m.Cb, m.CStride, cw, ch, x, y, hv[0], hv[1], across, down)
-						r := bilinear(m.Cr, m.CStride, cw, ch, x, y, hv[0], hv[1], across, down)
-						if math.Abs(float64(cb[x])-b) > 0.76 || math.Abs(float64(cr[x])-r) > 0.76 || row[x] != cb[x] {
-							t.Fatalf("%v, %d × %d at %d, %d: %d %d and %d; want %.2f %.2f", ratio, w, h, x, y, cb[x], cr[x], row[x], b, r)
-						}
-					}
-				}
-			}
-		}
-	}
-	for _, hv := range [][2]int{{3, 1}, {1, 3}, {2, 3}, {4, 4}, {3, 2}, {1, 4}} { // ratios that image/jpeg does not have
-		const w, h = 13, 11
-		cw, ch := (w+hv[0]-1)/hv[0], (h+hv[1]-1)/hv[1]
-		own := newSamples([]jpeg.Plane{{Pix: drawn(s, 16*ch), Stride: 16, Width: cw, Height: ch, H: hv[0], V: hv[1]}},
-			&jpeg.Header{Width: w, Height: h})
-		for y := range h {
-			for x, v := range own.row(0, y) {
-				if want := own.planes[0].Pix[y/hv[1]*16+x/hv[0]]; v != want {
-					t.Fatalf("%v at %d, %d: %d, want %d", hv, x, y, v, want)
-				}
-			}
-		}
-	}
-}
 
 // A part of a scaled picture is that part of the whole, whatever was scaled before.
 func TestWindowIsAPartOfTheWhole(t *testing.T) {
 	s := rng.New(32)
 	var r packed
-	pixels := func(p picture, win window) []uint8 {
+	pixels := func(p picture.Source, win window) []uint8 {
 		var out []uint8
 		next := 0
 		if !r.resize(p, win, func(y int, row []uint64) {
@@ -120,57 +48,40 @@ func TestWindowIsAPartOfTheWhole(t *testing.T) {
 	}
 }
 
+// placed is a picture that its decoder shrank.
+type placed struct {
+	*picture.Image
+	geometry picture.Geometry
+}
+
+func (p placed) Geometry() picture.Geometry { return p.geometry }
+
 // A picture that its decoder shrank is placed where the file's own would be: on
 // a slope, what comes out is the height at each output's centre.
 func TestShrunkPictureIsPlaced(t *testing.T) {
-	im := &Image{Width: 64, Height: 48, Pix: make([]uint8, 3*64*48)}
+	im := &picture.Image{Width: 64, Height: 48, Pix: make([]uint8, 3*64*48)}
 	for i := range 64 * 48 {
 		im.Pix[3*i], im.Pix[3*i+1] = uint8(3*(i%64)), uint8(4*(i/64))
 	}
-	for _, g := range []geometry{
-		{w: 64, h: 48, fullW: 64, fullH: 48, extW: 64, extH: 48},
-		{w: 64, h: 48, fullW: 510, fullH: 380, x: 0.25, y: 0.5, extW: 63.75, extH: 47.5},
-		{w: 64, h: 48, fullW: 256, fullH: 192, x: 8, y: 4, extW: 40, extH: 30},
+	for _, g := range []picture.Geometry{
+		{W: 64, H: 48, FullW: 64, FullH: 48, ExtW: 64, ExtH: 48},
+		{W: 64, H: 48, FullW: 510, FullH: 380, X: 0.25, Y: 0.5, ExtW: 63.75, ExtH: 47.5},
+		{W: 64, H: 48, FullW: 256, FullH: 192, X: 8, Y: 4, ExtW: 40, ExtH: 30},
 	} {
-		im.shrunk = &g
 		var r packed
 		w, h := 20, 15
-		if !r.resize(im, window{w: w, h: h, x0: 2, y0: 3, nx: 15, ny: 9}, func(y int, row []uint64) {
+		if !r.resize(placed{im, g}, window{w: w, h: h, x0: 2, y0: 3, nx: 15, ny: 9}, func(y int, row []uint64) {
 			for x, v := range row {
-				px := g.extW/float64(w)*(float64(x+2)+0.5) - 0.5 + g.x
-				py := g.extH/float64(h)*(float64(y+3)+0.5) - 0.5 + g.y
-				closeTo(t, fmt.Sprintf("%+v at %d, %d", g, x, y), []uint8{uint8(v), uint8(v >> lane), uint8(v >> (2 * lane))},
-					[3]float64{3 * px, 4 * py, 0}, 2)
+				px := g.ExtW/float64(w)*(float64(x+2)+0.5) - 0.5 + g.X
+				py := g.ExtH/float64(h)*(float64(y+3)+0.5) - 0.5 + g.Y
+				for c, want := range [3]float64{3 * px, 4 * py, 0} {
+					if got := uint8(v >> (c * lane)); math.Abs(float64(got)-max(0, min(want, 255))) > 2 {
+						t.Fatalf("%+v at %d, %d: channel %d is %d, want %.2f", g, x, y, c, got, want)
+					}
+				}
 			}
 		}) {
 			t.Fatal("not done")
-		}
-	}
-}
-
-// The part of a shrunk picture that counts turns with the picture.
-func TestGeometryTurnsWithThePicture(t *testing.T) {
-	const w, h = 7, 6
-	g := geometry{w: w, h: h, fullW: 56, fullH: 40, x: 2, y: 1, extW: 4, extH: 3}
-	for o := range 10 {
-		im := &Image{Width: w, Height: h, Pix: make([]uint8, 3*w*h), shrunk: &g}
-		for y := 1; y < 4; y++ {
-			for x := 2; x < 6; x++ {
-				im.Pix[3*(w*y+x)] = 1
-			}
-		}
-		turned := im.oriented(o)
-		got := turned.geometry()
-		if got.w != turned.Width || got.h != turned.Height || (got.fullW == 56) != (turned.Width == w) ||
-			got.fullW+got.fullH != 96 {
-			t.Errorf("orientation %d: %+v of %d × %d", o, got, turned.Width, turned.Height)
-		}
-		for i := range w * h {
-			x, y := float64(i%turned.Width), float64(i/turned.Width)
-			inside := x >= got.x && x < got.x+got.extW && y >= got.y && y < got.y+got.extH
-			if inside != (turned.Pix[3*i] == 1) {
-				t.Fatalf("orientation %d: %+v does not cover the part at %g, %g", o, got, x, y)
-			}
 		}
 	}
 }

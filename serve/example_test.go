@@ -6,7 +6,7 @@ import (
 	"log"
 	"net"
 
-	"finetune/augment"
+	"finetune/augment/picture"
 	"finetune/serve"
 )
 
@@ -15,7 +15,7 @@ type always struct{}
 
 func (always) Len() int { return 3 * 8 * 8 }
 
-func (always) Load([]float32, []byte, augment.Limits) error { return nil }
+func (always) Load([]float32, []byte, picture.Limits) error { return nil }
 
 func (always) Predict(_ context.Context, _ []float32, n int) ([]float32, error) {
 	logp := make([]float32, 2*n)

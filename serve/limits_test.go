@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"finetune/augment"
+	"finetune/augment/picture"
 )
 
 // dial opens a connection and sends head on it.
@@ -173,7 +173,7 @@ type hanging struct {
 	end chan struct{}
 }
 
-func (h *hanging) Load(dst []float32, data []byte, l augment.Limits) error {
+func (h *hanging) Load(dst []float32, data []byte, l picture.Limits) error {
 	<-h.end
 	return h.fake.Load(dst, data, l)
 }
@@ -184,7 +184,7 @@ type waiting struct {
 	begun, ended chan struct{}
 }
 
-func (w *waiting) Load(_ []float32, _ []byte, l augment.Limits) error {
+func (w *waiting) Load(_ []float32, _ []byte, l picture.Limits) error {
 	close(w.begun)
 	var left <-chan struct{}
 	if l.Context != nil {

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"finetune/augment"
+	"finetune/augment/picture"
 )
 
 // Prediction is the answer for one photograph.
@@ -104,9 +104,9 @@ const failed = "failed"
 
 // codes are the answers to a single photograph that has no prediction.
 var codes = map[string]int{
-	string(augment.Unreadable): http.StatusUnprocessableEntity, string(augment.Empty): http.StatusBadRequest,
-	string(augment.TooLarge):    http.StatusRequestEntityTooLarge,
-	string(augment.Unsupported): http.StatusUnsupportedMediaType,
+	string(picture.Unreadable): http.StatusUnprocessableEntity, string(picture.Empty): http.StatusBadRequest,
+	string(picture.TooLarge):    http.StatusRequestEntityTooLarge,
+	string(picture.Unsupported): http.StatusUnsupportedMediaType,
 	failed:                      http.StatusUnprocessableEntity,
 }
 
@@ -124,7 +124,7 @@ func (s *Server) all(ctx context.Context, q *request, photos []photo) ([]Predict
 func (s *Server) one(ctx context.Context, q *request, p photo) (Prediction, error) {
 	out := Prediction{Name: p.name}
 	logp, err := s.classify(ctx, q, p.data)
-	var bad *augment.DecodeError
+	var bad *picture.DecodeError
 	switch {
 	case errors.As(err, &bad):
 		out.Status, out.Reason = string(bad.Status), bad.Reason
@@ -181,10 +181,10 @@ func acquire(ctx context.Context, places chan struct{}) error {
 func (s *Server) load(ctx context.Context, dst []float32, data []byte) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = &augment.DecodeError{Status: augment.Unreadable, Reason: "the decoder gave up"}
+			err = &picture.DecodeError{Status: picture.Unreadable, Reason: "the decoder gave up"}
 		}
 	}()
-	return s.c.Load(dst, data, augment.Limits{MaxPixels: s.o.MaxPixels, Context: ctx})
+	return s.c.Load(dst, data, picture.Limits{MaxPixels: s.o.MaxPixels, Context: ctx})
 }
 
 func (s *Server) fill(out *Prediction, logp []float32) {

@@ -11,14 +11,14 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"finetune/augment"
+	"finetune/augment/picture"
 )
 
 // Classifier is what is served. Load is called by several goroutines, Predict by
 // one; it gives NaN for an image of which the network makes no numbers.
 type Classifier interface {
 	Len() int // floats of an image
-	Load(dst []float32, data []byte, l augment.Limits) error
+	Load(dst []float32, data []byte, l picture.Limits) error
 	Predict(ctx context.Context, images []float32, n int) (logp []float32, err error)
 }
 
@@ -27,7 +27,7 @@ type Options struct {
 	Classes   []string
 	Multi     bool          // several labels a photograph
 	MaxBody   int64         // bytes of a request; 0: 32 MB
-	MaxPixels int64         // of a photograph; 0: augment.DefaultMaxPixels
+	MaxPixels int64         // of a photograph; 0: picture.DefaultMaxPixels
 	MaxImages int           // of a request; 0: 64
 	Batch     int           // photographs predicted together; 0: 16
 	Delay     time.Duration // longest wait for a batch to fill; 0: 2 ms

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"finetune/augment"
+	"finetune/augment/picture"
 )
 
 // fake is a classifier of brightness: the probability of "light" is the mean of
@@ -39,7 +40,7 @@ var pre = augment.Preprocess{Size: 8, Std: [3]float32{1, 1, 1}}
 
 func (f *fake) Len() int { return pre.Len() }
 
-func (f *fake) Load(dst []float32, data []byte, l augment.Limits) error {
+func (f *fake) Load(dst []float32, data []byte, l picture.Limits) error {
 	return pre.Load(dst, data, l)
 }
 

@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"finetune/augment"
+	"finetune/augment/picture"
 	"finetune/internal/hostile"
 	"finetune/internal/photos"
 )
@@ -113,8 +114,8 @@ func clocked(files []hostile.File) error {
 	dst := make([]float32, p.Len())
 	for i, f := range files {
 		start := processorTime()
-		var d *augment.DecodeError
-		if err := p.Load(dst, f.Data, augment.Limits{}); err != nil && !errors.As(err, &d) {
+		var d *picture.DecodeError
+		if err := p.Load(dst, f.Data, picture.Limits{}); err != nil && !errors.As(err, &d) {
 			return fmt.Errorf("%s: %w", f.Name, err)
 		}
 		laps[i] = lap{f.Name, processorTime() - start}

@@ -26,8 +26,9 @@ import (
 
 // packages are those whose tests are measured where none is named.
 var packages = []string{
-	"./activations", "./augment", "./dataset", "./head", "./internal/durable", "./internal/rng", "./metrics",
-	"./onnx/gradient", "./onnx/graph", "./onnx/quantize", "./onnx/weights", "./schedule", "./scores",
+	"./activations", "./augment", "./augment/picture", "./dataset", "./head", "./internal/durable", "./internal/rng",
+	"./metrics", "./onnx/batchnorm", "./onnx/gradient", "./onnx/graph", "./onnx/headgraph", "./onnx/quantize",
+	"./onnx/shape", "./onnx/surgery", "./onnx/weights", "./schedule", "./scores",
 }
 
 // config is what the flags say.

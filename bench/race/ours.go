@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"finetune/augment"
+	"finetune/augment/picture"
 	"finetune/dataset"
 	"finetune/finetuning"
 	"finetune/head"
@@ -84,14 +85,14 @@ func decodeWork(o options, args []string) (func() error, string, error) {
 				x := make([]float32, pre.Len())
 				for i := next.Add(1) - 1; i < int64(len(items)); i = next.Add(1) - 1 {
 					if data, err := os.ReadFile(items[i].File); err == nil {
-						_ = pre.Load(x, data, augment.Limits{}) // an unreadable one costs what it costs
+						_ = pre.Load(x, data, picture.Limits{}) // an unreadable one costs what it costs
 					}
 				}
 			})
 		}
 		wg.Wait()
 		return nil
-	}, "JPEG decoder: " + augment.Decoder, nil
+	}, "JPEG decoder: " + picture.Decoder, nil
 }
 
 // featureModel is the frozen body with its pooling.

@@ -19,10 +19,10 @@ var floors = [][]string{
 		"internal/tiff", "internal/uitest", "metrics", "onnx/batchnorm", "onnx/graph/onnxpb",
 		"schedule"},
 	{"internal/faults", "internal/fetch/notices", "internal/golden", "internal/home", "internal/hostile",
-		"internal/modulepath", "internal/naming", "internal/photos", "internal/reading", "plots"},
+		"internal/modulepath", "internal/naming", "internal/photos", "internal/picturetest", "internal/reading", "plots"},
 	// photographs and networks as data
-	{"augment", "dataset", "internal/fetch", "internal/plotstest", "onnx/graph", "onnx/weights", "plots/page"},
-	{"onnx/shape"},
+	{"augment/picture", "dataset", "internal/fetch", "internal/plotstest", "onnx/graph", "onnx/weights", "plots/page"},
+	{"augment", "onnx/shape"},
 	{"onnx/surgery"},
 	{"activations", "internal/corpus", "internal/demo", "internal/fetch/sbom", "internal/fetch/setup", "onnx",
 		"onnx/bodies", "onnx/headgraph", "scores", "serve"},

@@ -17,14 +17,14 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"finetune/augment"
+	"finetune/augment/picture"
 )
 
 // Entry is one line of the list.
 type Entry struct {
 	File, Kind string
 	Bound      float64
-	Status     string // "ok", or a augment.Status
+	Status     string // "ok", or a picture.Status
 	Reference  string
 }
 
@@ -35,7 +35,7 @@ type Result struct {
 	Reason string
 	Mean   float64 // difference in levels of 255
 	Worst  int
-	Pixels *augment.Image
+	Pixels *picture.Image
 }
 
 // Right reports whether the file came out as expected.
@@ -70,8 +70,8 @@ func Try(dir string, e Entry) (Result, error) {
 	if err != nil {
 		return r, err
 	}
-	im, err := augment.Decode(data, augment.Limits{})
-	var bad *augment.DecodeError
+	im, err := picture.Decode(data, picture.Limits{})
+	var bad *picture.DecodeError
 	if errors.As(err, &bad) {
 		r.Got, r.Reason = string(bad.Status), bad.Reason
 		return r, nil
@@ -92,7 +92,7 @@ func Try(dir string, e Entry) (Result, error) {
 	return r, nil
 }
 
-func compare(im *augment.Image, want *image.NRGBA) (worst int, mean float64) {
+func compare(im *picture.Image, want *image.NRGBA) (worst int, mean float64) {
 	sum := 0
 	for i, v := range im.Pix {
 		d := int(v) - int(want.Pix[i/3*4+i%3])

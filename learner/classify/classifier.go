@@ -14,6 +14,7 @@ import (
 
 	"finetune/activations"
 	"finetune/augment"
+	"finetune/augment/picture"
 	"finetune/dataset"
 	"finetune/internal/digest"
 	"finetune/internal/failure"
@@ -150,8 +151,8 @@ func (c *Classifier) Close() error {
 func (c *Classifier) Len() int { return c.Preprocess.Len() }
 
 // Load decodes a file's bytes into dst [3, Size, Size]. Errors of the file are
-// *augment.DecodeError. Any number of goroutines.
-func (c *Classifier) Load(dst []float32, data []byte, l augment.Limits) error {
+// *picture.DecodeError. Any number of goroutines.
+func (c *Classifier) Load(dst []float32, data []byte, l picture.Limits) error {
 	return c.Network.load(dst, data, l)
 }
 
@@ -244,7 +245,7 @@ func (c *Classifier) load(ctx context.Context, k int) activations.Load {
 		if k < 0 {
 			return c.Load(dst, data, limits)
 		}
-		im, err := augment.Decode(data, limits)
+		im, err := picture.Decode(data, limits)
 		if err != nil {
 			return err
 		}
@@ -266,7 +267,7 @@ func (c *Classifier) view(k int) string {
 }
 
 // Limits is what decoding a photograph may take, and what ends it.
-func (c *Classifier) Limits(ctx context.Context) augment.Limits {
+func (c *Classifier) Limits(ctx context.Context) picture.Limits {
 	limits := c.Machine.Limits(ctx)
 	limits.Depth = c.Preprocess.Depth
 	return limits

@@ -8,6 +8,7 @@ import (
 
 	"finetune/activations"
 	"finetune/augment"
+	"finetune/augment/picture"
 	"finetune/internal/colour"
 	"finetune/internal/failure"
 	"finetune/learner/features"
@@ -77,7 +78,7 @@ func FromModel(name string, model *graph.Model, m runs.Machine) (*Classifier, er
 	c.Source, c.Machine, c.Preprocess, c.Size, c.closers = name, m, images.Preprocess(), images.Size,
 		[]func() error{s.Close}
 	if c.policy, err = augment.ParsePolicy(images.Augment, images.MaxZoom, images.Pad, images.RandomCrop); err == nil {
-		c.Preprocess.Depth, err = augment.ParseDepth(images.DepthRange)
+		c.Preprocess.Depth, err = picture.ParseDepth(images.DepthRange)
 	}
 	if err == nil {
 		err = c.Preprocess.Check()
@@ -89,8 +90,8 @@ func FromModel(name string, model *graph.Model, m runs.Machine) (*Classifier, er
 		Precision: c.Precision}
 	if images.Whole {
 		c.Network = wholeNetwork{c.Preprocess, s, len(c.Classes), c.Multi}
-		c.key.Preprocess = "v1 in the graph, jpeg=" + augment.Decoder
-		if c.Preprocess.Depth != (augment.Depth{}) {
+		c.key.Preprocess = "v1 in the graph, jpeg=" + picture.Decoder
+		if c.Preprocess.Depth != (picture.Depth{}) {
 			c.key.Preprocess += " depth=" + c.Preprocess.Depth.String()
 		}
 		c.body = wholeBody{classes: len(c.Classes), pixels: c.Preprocess.Len(), multi: c.Multi}

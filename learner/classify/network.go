@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"finetune/augment"
+	"finetune/augment/picture"
 	"finetune/head"
 	"finetune/learner/features"
 	"finetune/onnx"
@@ -13,9 +14,9 @@ import (
 // exported file that scales and crops photographs itself.
 type network interface {
 	// load makes the input [3, size, size] of a photograph's file.
-	load(dst []float32, data []byte, l augment.Limits) error
+	load(dst []float32, data []byte, l picture.Limits) error
 	// Unscaled makes the input of a photograph that has the right size already.
-	Unscaled(dst []float32, im *augment.Image) error
+	Unscaled(dst []float32, im *picture.Image) error
 	// finish turns the body's rows into log-probabilities [len(rows), classes].
 	finish(rows [][]float32) ([]float32, error)
 	// wrong says what is wrong with a row and its log-probabilities, "" for nothing.
@@ -28,11 +29,11 @@ type runNetwork struct {
 	head *head.Head
 }
 
-func (n runNetwork) load(dst []float32, data []byte, l augment.Limits) error {
+func (n runNetwork) load(dst []float32, data []byte, l picture.Limits) error {
 	return n.pre.Load(dst, data, l)
 }
 
-func (n runNetwork) Unscaled(dst []float32, im *augment.Image) error { return n.pre.Valid(dst, im) }
+func (n runNetwork) Unscaled(dst []float32, im *picture.Image) error { return n.pre.Valid(dst, im) }
 
 func (n runNetwork) finish(rows [][]float32) ([]float32, error) { return n.head.Predict(rows) }
 
@@ -50,11 +51,11 @@ type fileNetwork struct {
 	multi bool
 }
 
-func (n fileNetwork) load(dst []float32, data []byte, l augment.Limits) error {
+func (n fileNetwork) load(dst []float32, data []byte, l picture.Limits) error {
 	return n.pre.Load(dst, data, l)
 }
 
-func (n fileNetwork) Unscaled(dst []float32, im *augment.Image) error {
+func (n fileNetwork) Unscaled(dst []float32, im *picture.Image) error {
 	plane := im.Width * im.Height
 	for i, v := range im.Pix {
 		dst[i%3*plane+i/3] = float32(v) / 255
@@ -75,16 +76,16 @@ type wholeNetwork struct {
 	multi   bool
 }
 
-func (n wholeNetwork) load(dst []float32, data []byte, l augment.Limits) error {
+func (n wholeNetwork) load(dst []float32, data []byte, l picture.Limits) error {
 	l.Depth = n.pre.Depth
-	im, err := augment.Decode(data, l)
+	im, err := picture.Decode(data, l)
 	if err != nil {
 		return err
 	}
 	return n.Unscaled(dst, im)
 }
 
-func (n wholeNetwork) Unscaled(dst []float32, im *augment.Image) error {
+func (n wholeNetwork) Unscaled(dst []float32, im *picture.Image) error {
 	x, err := onnx.Uint8(im.Pix, 1, int64(im.Height), int64(im.Width), 3)
 	if err != nil {
 		return err

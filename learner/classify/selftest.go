@@ -3,19 +3,20 @@ package classify
 import (
 	"context"
 	"encoding/json"
-	"finetune/augment"
+	"fmt"
+	"math"
+
+	"finetune/augment/picture"
 	"finetune/internal/failure"
 	"finetune/learner/features"
 	"finetune/learner/runs"
 	"finetune/onnx"
-	"fmt"
-	"math"
 )
 
 // testImage is the input of a seed, as Predict takes it.
 func (c *Classifier) testImage(seed int) ([]float32, error) {
 	x, s := make([]float32, c.Len()), c.Size
-	im := &augment.Image{Width: s, Height: s, Pix: make([]uint8, 3*s*s)}
+	im := &picture.Image{Width: s, Height: s, Pix: make([]uint8, 3*s*s)}
 	for i := range im.Pix {
 		im.Pix[i] = features.PatternByte(seed, i%3, i/3/s, i/3%s)
 	}

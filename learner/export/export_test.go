@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"finetune/augment"
+	"finetune/augment/picture"
 	"finetune/dataset"
 	"finetune/internal/failure"
 	"finetune/internal/learnertest"
@@ -104,10 +104,10 @@ func TestWholePhotographsInTheGraph(t *testing.T) {
 	}
 	x, y := make([]float32, c.Len()), make([]float32, c.Len())
 	for i, size := range [][2]int{{71, 142}, {300, 200}, {64, 64}, {65, 131}, {40, 30}, {1000, 64}} {
-		picture := photos.Draw(i%2, i, size[0], size[1])
-		im := &augment.Image{Width: size[0], Height: size[1]}
+		drawn := photos.Draw(i%2, i, size[0], size[1])
+		im := &picture.Image{Width: size[0], Height: size[1]}
 		for j := range size[0] * size[1] {
-			r, g, b, _ := picture.At(j%size[0], j/size[0]).RGBA()
+			r, g, b, _ := drawn.At(j%size[0], j/size[0]).RGBA()
 			im.Pix = append(im.Pix, uint8(r>>8), uint8(g>>8), uint8(b>>8))
 		}
 		if err := c.Preprocess.Valid(x, im); err != nil {

@@ -4,7 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"finetune/augment"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+
+	"finetune/augment/picture"
 	"finetune/dataset"
 	"finetune/internal/failure"
 	"finetune/internal/reading"
@@ -12,10 +17,6 @@ import (
 	"finetune/learner/features"
 	"finetune/onnx/graph"
 	"finetune/onnx/weights"
-	"fmt"
-	"math"
-	"path/filepath"
-	"slices"
 )
 
 // GoldenFile is where the golden inputs of an exported file are kept, beside it.
@@ -71,7 +72,7 @@ func goldenImage(c *classify.Classifier, x []float32, data []byte, number int) (
 	if !c.TakesPhotographs() {
 		return weights.Tensor{}, c.Load(x, data, c.Limits(context.Background()))
 	}
-	im, err := augment.Decode(data, c.Limits(context.Background()))
+	im, err := picture.Decode(data, c.Limits(context.Background()))
 	if err != nil {
 		return weights.Tensor{}, err
 	}

@@ -5,7 +5,7 @@ import (
 	"math"
 	"sync"
 
-	"finetune/augment"
+	"finetune/augment/picture"
 	"finetune/learner/runs"
 )
 
@@ -39,7 +39,7 @@ func (p *NarrowPhotos) Tell(ui runs.UI) {
 }
 
 // Limits is what decoding a photograph of the data set may take, and how.
-func (s *Setup) Limits(ctx context.Context) augment.Limits {
+func (s *Setup) Limits(ctx context.Context) picture.Limits {
 	limits := s.Config.Machine.Limits(ctx)
 	limits.Depth = s.Preprocess.Depth
 	return limits

@@ -6,7 +6,7 @@ import (
 	"fmt"
 
 	"finetune/activations"
-	"finetune/augment"
+	"finetune/augment/picture"
 	"finetune/dataset"
 	"finetune/internal/failure"
 	"finetune/internal/rng"
@@ -209,7 +209,7 @@ func (s *Setup) loader(ctx context.Context, draw func(digest string) *rng.Stream
 		if draw == nil {
 			return s.Preprocess.Load(dst, data, limits)
 		}
-		im, err := augment.Decode(data, limits)
+		im, err := picture.Decode(data, limits)
 		if err != nil {
 			return err
 		}

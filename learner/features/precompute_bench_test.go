@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"finetune/augment"
+	"finetune/augment/picture"
 	"finetune/dataset"
 	"finetune/internal/onnxtest"
 	"finetune/internal/uitest"
@@ -82,7 +83,7 @@ func (l *Setup) decodeAlone(files [][]byte) float64 {
 	x := make([]float32, l.Preprocess.Len())
 	start := processorSeconds()
 	for _, f := range files {
-		_ = l.Preprocess.Load(x, f, augment.Limits{}) // an unreadable one costs what it costs
+		_ = l.Preprocess.Load(x, f, picture.Limits{}) // an unreadable one costs what it costs
 	}
 	return (processorSeconds() - start) / float64(len(files))
 }
@@ -99,7 +100,7 @@ func (l *Setup) bodyAlone(b *testing.B, files [][]byte) float64 {
 	pixels := l.Preprocess.Len()
 	images := make([]float32, batches*runs.BatchPhotos*pixels)
 	for i := range batches * runs.BatchPhotos {
-		_ = l.Preprocess.Load(images[i*pixels:(i+1)*pixels], files[i%len(files)], augment.Limits{})
+		_ = l.Preprocess.Load(images[i*pixels:(i+1)*pixels], files[i%len(files)], picture.Limits{})
 	}
 	run := func(rounds int) {
 		var g errgroup.Group

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"image"
 
-	"finetune/augment"
+	"finetune/augment/picture"
 	"finetune/dataset"
 	"finetune/internal/failure"
 	"finetune/internal/reading"
@@ -23,7 +23,7 @@ func (s *Setup) Preview(path string, n int) ([]image.Image, dataset.Item, error)
 	if err != nil {
 		return nil, it, failure.Data(fmt.Errorf("learner: %w", err))
 	}
-	photo, err := augment.Decode(data, s.Limits(context.Background()))
+	photo, err := picture.Decode(data, s.Limits(context.Background()))
 	if err != nil {
 		return nil, it, failure.Data(fmt.Errorf("learner: %s: %w", it.File, err))
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"finetune/augment"
+	"finetune/augment/picture"
 	"finetune/dataset"
 	"finetune/internal/failure"
 	"finetune/learner/runs"
@@ -112,7 +113,7 @@ func (s *Setup) complete() (err error) {
 	c.Machine = c.Machine.WithDefaults()
 	s.Preprocess = augment.Preprocess{Size: c.Images.Size, Mean: spec.Mean, Std: spec.Std, Resample: c.Images.Resample,
 		Crop: c.Images.Crop}
-	if s.Preprocess.Depth, err = augment.ParseDepth(c.Images.DepthRange); err != nil {
+	if s.Preprocess.Depth, err = picture.ParseDepth(c.Images.DepthRange); err != nil {
 		return failure.Usage(err)
 	}
 	s.Policy, err = policyOf(c.Images, c.Images.Augment)

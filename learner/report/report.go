@@ -13,7 +13,7 @@ import (
 	"slices"
 	"strings"
 
-	"finetune/augment"
+	"finetune/augment/picture"
 	"finetune/internal/failure"
 	"finetune/internal/naming"
 	"finetune/internal/reading"
@@ -242,17 +242,17 @@ func opener(c runs.Config) func(path string) (image.Image, error) {
 			return nil, err
 		}
 		limits := c.Machine.Limits(context.Background())
-		limits.Depth, _ = augment.ParseDepth(c.Images.DepthRange) // checked when the run began
+		limits.Depth, _ = picture.ParseDepth(c.Images.DepthRange) // checked when the run began
 		limits.MinSide = 200                                      // enough for a gallery's card
-		im, err := augment.Decode(data, limits)
+		im, err := picture.Decode(data, limits)
 		if err != nil {
 			return nil, err
 		}
-		return picture(im), nil
+		return toImage(im), nil
 	}
 }
 
-func picture(im *augment.Image) image.Image {
+func toImage(im *picture.Image) image.Image {
 	out := image.NewNRGBA(image.Rect(0, 0, im.Width, im.Height))
 	for i := range im.Width * im.Height {
 		copy(out.Pix[4*i:], im.Pix[3*i:3*i+3])

@@ -61,7 +61,7 @@ type Images struct {
 	Crop     string  `json:"crop"`
 	Views    int     `json:"views,omitempty"`
 
-	DepthRange string `json:"depth_range,omitempty"` // of samples of more than 8 bits, as augment.ParseDepth reads it
+	DepthRange string `json:"depth_range,omitempty"` // of samples of more than 8 bits, as picture.ParseDepth reads it
 }
 
 // Training says how the head, or with Unfreeze the whole network, learns.

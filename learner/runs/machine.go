@@ -5,7 +5,7 @@ import (
 	"runtime"
 
 	"finetune/activations"
-	"finetune/augment"
+	"finetune/augment/picture"
 	"finetune/internal/home"
 	"finetune/onnx"
 )
@@ -20,7 +20,7 @@ type Machine struct {
 	Runtime string `json:"runtime"` // version of ONNX Runtime
 	NoTF32  bool   `json:"no_tf32,omitempty"`
 
-	MaxPixels int64 `json:"max_pixels,omitempty"` // of a photograph; 0: augment.DefaultMaxPixels
+	MaxPixels int64 `json:"max_pixels,omitempty"` // of a photograph; 0: picture.DefaultMaxPixels
 
 	// OneRun has the body run a batch at a time on all threads, for answers that
 	// somebody waits for, and not several at once on one thread each.
@@ -87,6 +87,6 @@ func (m Machine) Fill() activations.FillOptions {
 }
 
 // Limits is what a decode may take, and what ends it.
-func (m Machine) Limits(ctx context.Context) augment.Limits {
-	return augment.Limits{MaxPixels: m.MaxPixels, Context: ctx}
+func (m Machine) Limits(ctx context.Context) picture.Limits {
+	return picture.Limits{MaxPixels: m.MaxPixels, Context: ctx}
 }

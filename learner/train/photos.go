@@ -7,7 +7,7 @@ import (
 	"sync"
 
 	"finetune/activations"
-	"finetune/augment"
+	"finetune/augment/picture"
 	"finetune/dataset"
 	"finetune/internal/failure"
 	"finetune/internal/reading"
@@ -169,12 +169,12 @@ func (p *photoLoader) centre(ctx context.Context, items []dataset.Item) func() (
 	})
 }
 
-func (p *photoLoader) open(it dataset.Item, limits augment.Limits) (*augment.Image, error) {
+func (p *photoLoader) open(it dataset.Item, limits picture.Limits) (*picture.Image, error) {
 	data, err := reading.File(it.File, reading.MaxPhoto)
 	if err != nil {
 		return nil, features.PhotoChanged(it, err)
 	}
-	im, err := augment.Decode(data, limits)
+	im, err := picture.Decode(data, limits)
 	if err != nil {
 		return nil, features.PhotoChanged(it, err)
 	}
