@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,7 +41,26 @@ func Write(path string, fill func(io.Writer) error) error {
 	return nil
 }
 
+// WriteNew is Write for a name that nobody may have yet: of any number of writers at
+// once, in any processes, one gives the file its name, and the others' errors wrap
+// fs.ErrExist. Where a file system has neither hard links nor a rename that refuses
+// (see claim), two processes at once may both succeed; the file is whole even then.
+func WriteNew(path string, fill func(io.Writer) error) error {
+	if _, err := os.Lstat(path); err == nil { // spares the work
+		return fmt.Errorf("write %s: %w", path, fs.ErrExist)
+	}
+	if err := writeBy(path, fill, claim); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
+
 func write(path string, fill func(io.Writer) error) error {
+	return writeBy(path, fill, func(f pending, _ string) error { return f.CloseAtomicallyReplace() })
+}
+
+// writeBy fills a temporary file, which finish flushes and gives its name.
+func writeBy(path string, fill func(io.Writer) error, finish func(f pending, path string) error) error {
 	if err := allowed(path); err != nil {
 		return err
 	}
@@ -67,7 +87,7 @@ func write(path string, fill func(io.Writer) error) error {
 			return err
 		}
 	}
-	if err := f.CloseAtomicallyReplace(); err != nil {
+	if err := finish(f, path); err != nil {
 		return err
 	}
 	return syncFolder(path)
@@ -76,6 +96,8 @@ func write(path string, fill func(io.Writer) error) error {
 // pending is a temporary file in the folder of the name it is to have.
 type pending interface {
 	io.Writer
+	Name() string // of the temporary file
+	Sync() error
 	// CloseAtomicallyReplace flushes the bytes to disk and gives the file its name.
 	CloseAtomicallyReplace() error
 	// Cleanup removes the file, unless it has its name.

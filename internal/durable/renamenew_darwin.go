@@ -1,0 +1,17 @@
+package durable
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// renameNew is a rename that fails where there is something at b. Errors wrap
+// errors.ErrUnsupported where the file system cannot. Tests replace it.
+var renameNew = func(a, b string) error {
+	err := unix.RenamexNp(a, b, unix.RENAME_EXCL)
+	if unsupported(err) {
+		return errors.Join(errors.ErrUnsupported, err)
+	}
+	return err
+}
