@@ -66,10 +66,14 @@ func texts3(text ...string) arrow.Array {
 func lists(t *testing.T, n int32, of arrow.DataType, null bool) arrow.Array {
 	t.Helper()
 	b := array.NewFixedSizeListBuilder(memory.DefaultAllocator, n, of)
+	value := "1"
+	if of.ID() == arrow.TIMESTAMP {
+		value = "2000-01-01T00:00:00Z"
+	}
 	for i := range 3 {
 		b.Append(!null || i != 1)
 		for range n {
-			if err := b.ValueBuilder().AppendValueFromString("1"); err != nil {
+			if err := b.ValueBuilder().AppendValueFromString(value); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -111,7 +115,9 @@ func TestShardsOfOthersAreRefused(t *testing.T) {
 		"features are a number": {column(3, "features", whole), "column 3"},
 		"double precision":      {column(3, "features", lists(t, 5, double, false)), "not float32"},
 		"half precision":        {column(3, "features", lists(t, 5, half, false)), "not float32"},
-		"whole numbers":         {column(3, "features", lists(t, 5, arrow.PrimitiveTypes.Int32, false)), "not float32"},
+		"times in ms": {column(3, "features", lists(t, 5, arrow.FixedWidthTypes.Timestamp_ms, false)),
+			"not float32"}, // whose unit is written as single precision is
+		"whole numbers": {column(3, "features", lists(t, 5, arrow.PrimitiveTypes.Int32, false)), "not float32"},
 		"a row without values": {column(3, "features", lists(t, 5, single, true)),
 			"column 3: 3 values of 3, 1 of them null"},
 		"a null path":       {column(0, "path", texts3("a", "null", "c")), "column 0: 3 values of 3, 1 of them null"},

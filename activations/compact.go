@@ -86,8 +86,8 @@ func (c *Cache) smallShards() (small []*shard, err error) {
 		}
 		if s.rows() < c.shardRows()/2 {
 			small = append(small, s)
-		} else if err := s.close(); err != nil {
-			return small, err
+		} else {
+			_ = s.close() // read only
 		}
 	}
 	return small, nil

@@ -75,6 +75,9 @@ func TestCompactionIntoThreeShards(t *testing.T) {
 	if len(names) != 3 || each*shards <= 2*c.shardRows() {
 		t.Fatalf("%d shards of %d rows at most", len(names), c.shardRows())
 	}
+	if err := c.refresh(); err != nil || len(c.shards) != shards { // whose rows are those of the new ones
+		t.Errorf("%d shards are in use, %v", len(c.shards), err)
+	}
 	holdsRows(t, "in use", c, each*shards)
 	again := open(t, dir, 8)
 	holdsRows(t, "opened again", again, each*shards)

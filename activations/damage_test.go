@@ -192,6 +192,19 @@ func TestCompactionDoesNotSealDamage(t *testing.T) {
 	}
 }
 
+// A shard that is closed has no rows, which would point nowhere, and may be closed again.
+func TestClosedTwice(t *testing.T) {
+	c := open(t, t.TempDir(), 8)
+	shardOf(t, c, 0, 3)
+	s, err := openShard(filepath.Join(c.Dir(), shardsIn(t, c)[0]), c.key, true)
+	if err != nil || s.rows() != 3 {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.close(), s.close()); err != nil || s.rows() != 0 {
+		t.Errorf("%d rows, %v", s.rows(), err)
+	}
+}
+
 // What leads out of the file is damage that is told, and gives no rows.
 func TestOffsetsOutOfAShard(t *testing.T) {
 	_, file, err := threeRows().encode(fuzzKey)

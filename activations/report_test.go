@@ -3,6 +3,8 @@ package activations
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -31,6 +33,71 @@ func TestDefaults(t *testing.T) {
 		t.Errorf("batches of %d, %d runs at once, %d images, %d shards", largest.Load(), most.Load(), images.Load(),
 			len(shardsIn(t, c)))
 	}
+	if o := newFiller(t.Context(), nil, 4, body, fakeLoad, FillOptions{}).o; o.FlushEvery != 3*time.Second ||
+		o.Workers != runtime.GOMAXPROCS(0) {
+		t.Errorf("%+v", o)
+	}
+}
+
+// atOnce says how many calls of step go on at once, having waited for want of them.
+func atOnce(want int64) (step func(), most *atomic.Int64) {
+	var at atomic.Int64
+	most = new(atomic.Int64)
+	return func() {
+		n := at.Add(1)
+		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+			continue
+		}
+		for end := time.Now().Add(20 * time.Second); most.Load() < want && time.Now().Before(end); {
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(5 * time.Millisecond) // for one more than that, if there were one
+		at.Add(-1)
+	}, most
+}
+
+// Work is shared among the processors that Go may use, unless a number is given.
+func TestWorkersByDefault(t *testing.T) {
+	const cores = 3
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(cores))
+	for n, want := range map[int]int64{1: 1, 2: 2, 12: cores} {
+		step, most := atOnce(want)
+		if parallel(n, func(int) { step() }); most.Load() != want {
+			t.Errorf("%d pieces of work: %d at once, want %d", n, most.Load(), want)
+		}
+	}
+	items := photos(t, 12)
+	for workers, want := range map[int]int64{0: cores, 1: 1, 2: 2} {
+		step, most := atOnce(want)
+		load := func(dst []float32, data []byte, it dataset.Item) error {
+			step()
+			return fakeLoad(dst, data, it)
+		}
+		body := &fakeBody{features: 8, after: func(int64) error { return nil }}
+		r, err := open(t, t.TempDir(), 8).Fill(t.Context(), items, body, load, FillOptions{Workers: workers, Batch: 1, Runs: 8})
+		if err != nil || most.Load() != want {
+			t.Errorf("%d workers: %d at once, want %d; %v", workers, most.Load(), want, err)
+		}
+		if body.runs.Load() != 12 || r.Computed != 12 {
+			t.Errorf("12 images by one are %d runs, %+v", body.runs.Load(), r)
+		}
+	}
+	if n := runtime.GOMAXPROCS(0); n != cores {
+		t.Errorf("Go may use %d processors now", n)
+	}
+}
+
+// The time of the body is that in which it runs, not that in which it waits.
+func TestTimeOfAnIdleBody(t *testing.T) {
+	slow := func(dst []float32, data []byte, it dataset.Item) error {
+		time.Sleep(20 * time.Millisecond)
+		return fakeLoad(dst, data, it)
+	}
+	r, err := open(t, t.TempDir(), 8).Fill(t.Context(), photos(t, 12), &fakeBody{features: 8}, slow,
+		FillOptions{Workers: 1, Batch: 1})
+	if err != nil || r.BodySeconds <= 0 || r.BodySeconds > r.Seconds/3 {
+		t.Errorf("the body ran %g of %g s, %v", r.BodySeconds, r.Seconds, err)
+	}
 }
 
 // A device that names no batch takes that of the options; one that cannot say
@@ -43,6 +110,11 @@ func TestFeedOfADevice(t *testing.T) {
 	if _, err := open(t, t.TempDir(), 8).Fill(t.Context(), items, d, fakeLoad, FillOptions{Batch: 4}); err != nil ||
 		sizes[4] != 2 || sizes[2] != 1 {
 		t.Errorf("batches %v, %v", sizes, err)
+	}
+	d.batch, sizes = 1, map[int]int{}
+	if _, err := open(t, t.TempDir(), 8).Fill(t.Context(), items, d, fakeLoad, FillOptions{Batch: 4}); err != nil ||
+		sizes[1] != 10 {
+		t.Errorf("batches %v of a device that takes one, %v", sizes, err)
 	}
 	lost := errors.New("no such device")
 	if r, err := open(t, t.TempDir(), 8).Fill(t.Context(), items, unfed{d, lost}, fakeLoad, FillOptions{}); err != lost ||
@@ -106,6 +178,10 @@ func TestTimesOfTheReport(t *testing.T) {
 	if least, most := 36/r.Seconds, 4*4/0.02; r.Steady < least || r.Steady > most {
 		t.Errorf("%g images a second, want %g to %g", r.Steady, least, most)
 	}
+	two := FillOptions{Batch: 1, Workers: 1} // of which the second takes what the body sleeps
+	if r, err := open(t, t.TempDir(), 8).Fill(t.Context(), items[:2], body, fakeLoad, two); err != nil || r.Steady > 50 {
+		t.Errorf("%g images a second, which each take 20 ms, %v", r.Steady, err)
+	}
 	if r := fill(t, open(t, t.TempDir(), 8), items, FillOptions{Batch: 40}); r.Steady != 0 {
 		t.Errorf("a rate of %g after one batch", r.Steady)
 	}
@@ -146,10 +222,22 @@ func TestShardsByTime(t *testing.T) {
 			t.Errorf("every %v: %d shards, want %d", every, n, want)
 		}
 	}
-	c := open(t, t.TempDir(), 8)
-	fill(t, c, items, FillOptions{Batch: 8, ShardRows: 16})
-	if n := len(shardsIn(t, c)); n != 2 {
-		t.Errorf("%d shards of 16 rows", n)
+	for rows, want := range map[int]int{1: 4, 8: 4, 9: 2, 16: 2, 32: 1} { // after a batch, once there are as many
+		c := open(t, t.TempDir(), 8)
+		fill(t, c, items, FillOptions{Batch: 8, ShardRows: rows, FlushEvery: time.Hour})
+		if n := len(shardsIn(t, c)); n != want {
+			t.Errorf("%d shards of %d rows and more, want %d", n, rows, want)
+		}
+	}
+	for i := range 8 { // a batch without rows makes no shard, one with a row does
+		write(t, items[i].File, fmt.Sprint("bad ", i))
+	}
+	for batch, want := range map[int]int{8: 1, 1: 8} {
+		c := open(t, t.TempDir(), 8)
+		fill(t, c, items[:16], FillOptions{Batch: batch, FlushEvery: time.Nanosecond})
+		if names := shardsIn(t, c); len(names) != want || len(c.shards) != want {
+			t.Errorf("8 rows after 8 bad files, by %d: %d shards, want %d", batch, len(names), want)
+		}
 	}
 }
 

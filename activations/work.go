@@ -214,7 +214,8 @@ func (f *filler) lock() error {
 	}
 	path := filepath.Join(f.c.dir, "lock-"+hex.EncodeToString(h.Sum(nil)[:8]))
 	l := flock.New(path, flock.SetPermissions(0o666))
-	got, err := false, lock.Plain(path)
+	var got bool
+	err := lock.Plain(path)
 	if err == nil {
 		got, err = l.TryLock()
 	}

@@ -95,7 +95,7 @@ func (c *csvSet) locate(data string, rows []row) ([]row, error) {
 	f := &finder{root: own, csvDir: own}
 	found, err := f.find(rows)
 	c.set.Root = own
-	if data != "" && (err != nil || found < len(rows)) {
+	if data != "" && found < len(rows) { // as after an error, which ends the search
 		other, again := &finder{root: data, csvDir: own}, slices.Clone(rows)
 		if n, e := other.find(again); e == nil && (err != nil || n > found) {
 			f, rows, found, err = other, again, n, nil

@@ -72,6 +72,20 @@ func TestCSVUnclearNames(t *testing.T) {
 	}
 }
 
+// A path of Windows is absolute, wherever the CSV lies, and no folder C: is looked for.
+func TestCSVPathsOfWindows(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("skipped: they are paths there")
+	}
+	for _, cell := range []string{`C:\photos\1.jpg`, "C:/photos/1.jpg", `\\server\photos\1.jpg`} {
+		root := tree(t, map[string]string{"p/1.jpg": "1", "tables/labels.csv": "path,label\np/1.jpg,a\n" + cell + ",b\n"})
+		_, err := Labelled(root, Options{Labels: filepath.Join(root, "tables", "labels.csv")})
+		if err == nil || !strings.Contains(err.Error(), "labels.csv:3: path ") || !strings.Contains(err.Error(), "is absolute") {
+			t.Errorf("%s: %v", cell, err)
+		}
+	}
+}
+
 // Each way in which paths differ is counted apart, with its first path.
 func TestCSVNotesOfPaths(t *testing.T) {
 	if runtime.GOOS == "windows" {

@@ -207,9 +207,7 @@ func (r *folders) classes(split string, names []string) ([]string, []Item, error
 			return nil, nil, err
 		}
 	}
-	if err := r.strays(split); err != nil {
-		return nil, nil, err
-	}
+	r.strays(split)
 	var kept []string
 	var all []Item
 	for _, name := range names {
@@ -246,18 +244,14 @@ func (r *folders) classes(split string, names []string) ([]string, []Item, error
 	return kept, all, nil
 }
 
-// strays mentions plain files that lie beside the class folders.
-func (r *folders) strays(split string) error {
-	entries, err := os.ReadDir(filepath.Join(r.root, split))
-	if err != nil {
-		return fmt.Errorf("dataset: %s: %w", filepath.Join(r.root, split), reason(err))
-	}
+// strays mentions plain files that lie beside the class folders, which were listed before.
+func (r *folders) strays(split string) {
+	entries, _ := os.ReadDir(filepath.Join(r.root, split))
 	for _, e := range entries {
 		if !e.IsDir() && e.Type()&os.ModeSymlink == 0 && !systemFile(e.Name()) {
 			r.note("file beside the class folders, ignored", path.Join(split, e.Name()))
 		}
 	}
-	return nil
 }
 
 // tests reads test folders, nested or flat: no labels.

@@ -127,6 +127,8 @@ func TestLayoutRefusals(t *testing.T) {
 		"labels, no split":  {[]string{"images/1.jpg", "labels/1.txt"}, "form of object detection (YOLO)"},
 		"one wrapped class": {[]string{"data/ants/1.jpg"}, `only one class, "data"; a classifier needs at least two`},
 		"deep wrapper":      {photos("a/b/c/train"), "train/ is in ROOT/a/b/c: name that"},
+		"one of other folders": {[]string{"wrap/train/1.jpg", "wrap/other/1.jpg"},
+			"the folders other, train are in ROOT/wrap: name that"},
 		"one with train": {append(photos("inside/train"), "docs/1.png", "docs/2.png", "more/1.png", "more/2.png"),
 			"train/ is in ROOT/inside: name that"},
 		"empty classes": {[]string{"ants/x.txt", "bees/x.txt"}, "no class folders with photographs; expected"},

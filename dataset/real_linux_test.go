@@ -78,7 +78,17 @@ func TestFoldersThatCannotBeListed(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	err := closed(t, flat(t, "only/1.jpg"), "only",
+	err := closed(t, flat(t, append(photos("train", "valid"), "extra/1.jpg")...), "extra",
+		func() error { _, err := Open(".", Options{}); return err })
+	if !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), "extra: cannot list") {
+		t.Errorf("a folder beside train: %v", err)
+	}
+	err = closed(t, flat(t, "test/deep/1.jpg"), "test/deep",
+		func() error { _, err := Open(".", Options{Fallback: 0.2}); return err })
+	if !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), "test/deep: cannot list") {
+		t.Errorf("no class folders: %v", err)
+	}
+	err = closed(t, flat(t, "only/1.jpg"), "only",
 		func() error { _, err := Open(".", Options{Fallback: 0.2}); return err })
 	if !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), "only: cannot list: permission denied; "+
 		"check its permissions") {
