@@ -138,3 +138,21 @@ func TestFilesThatCannotBeMapped(t *testing.T) {
 		t.Errorf("%d bytes, %v", len(data), err)
 	}
 }
+
+// A disk that fails while a photograph is read is told, whatever the file's size.
+func TestReadsThatFail(t *testing.T) {
+	items := photos(t, 2)
+	if err := os.Truncate(items[1].File, keepBuffer+1); err != nil { // sparse
+		t.Fatal(err)
+	}
+	f := newFiller(t.Context(), items, 4, &fakeBody{features: 8}, fakeLoad, FillOptions{})
+	for _, it := range items {
+		var err error
+		if !faults.Refused(unix.SYS_READ, syscall.EIO, func() { err = f.readOnce(&job{item: it}) }) {
+			t.Skip("skipped: system calls cannot be refused here")
+		}
+		if !errors.Is(err, syscall.EIO) {
+			t.Errorf("%s: %v", it.Path, err)
+		}
+	}
+}
