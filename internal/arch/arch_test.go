@@ -19,7 +19,8 @@ var floors = [][]string{
 		"internal/tiff", "internal/uitest", "metrics", "onnx/batchnorm", "onnx/graph/onnxpb",
 		"schedule"},
 	{"internal/faults", "internal/fetch/notices", "internal/golden", "internal/home", "internal/hostile",
-		"internal/modulepath", "internal/naming", "internal/photos", "internal/picturetest", "internal/reading", "plots"},
+		"internal/modulepath", "internal/naming", "internal/photos", "internal/picturetest", "internal/reading",
+		"internal/tarshard", "plots"},
 	// photographs and networks as data
 	{"augment/picture", "dataset", "internal/fetch", "internal/plotstest", "internal/store", "onnx/graph", "onnx/weights",
 		"plots/page"},
