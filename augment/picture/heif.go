@@ -13,7 +13,7 @@ func openHEIF(data []byte, l Limits) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &file{width: c.Width, height: c.Height, bytes: c.Memory() + 3*c.Coded}
+	f := &file{width: c.CutWidth, height: c.CutHeight, bytes: c.Memory() + 3*c.Coded}
 	if err := f.allowed(l); err != nil {
 		return nil, err
 	}

@@ -8,7 +8,7 @@ func (im *Image) oriented(o int) *Image {
 	}
 	w, h := im.Width, im.Height
 	last := w*h - 1
-	start, across, down := 0, 1, w
+	var start, across, down int
 	switch o {
 	case 2: // mirrored left to right
 		start, across, down = w-1, -1, w

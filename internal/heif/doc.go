@@ -28,7 +28,9 @@ func (f Format) Error() string { return "invalid HEIF: " + string(f) }
 // Container is a file whose description has been read.
 type Container struct {
 	AVIF          bool  // AV1; else HEVC
-	Width, Height int   // of the primary picture, before it is turned
+	Width, Height int   // of the primary picture as it is stored
+	CutWidth      int   // what a HEIC file shows of it, before it is turned: its width
+	CutHeight     int   // and its height
 	Coded         int64 // pixels of all the pictures that make it up
 	Rotate        int   // quarter turns counter-clockwise, to do after decoding where AVIF is true
 	Mirror        Mirror
@@ -138,6 +140,9 @@ func open(data, meta []byte) (*Container, error) {
 	if c.Width == 0 || c.Height == 0 {
 		return nil, Format("no size of the primary picture")
 	}
+	if w, h := c.CutWidth, c.CutHeight; c.AVIF || w <= 0 || h <= 0 || w > c.Width || h > c.Height {
+		c.CutWidth, c.CutHeight = c.Width, c.Height
+	}
 	if n := int64(c.Width) * int64(c.Height); len(it.parts) == 0 || c.Coded < n {
 		c.Coded = max(c.Coded, n)
 	}
@@ -148,6 +153,11 @@ func (c *Container) property(p box) {
 	switch b := p.body; {
 	case p.kind == "ispe":
 		c.Width, c.Height = size(b)
+	case p.kind == "clap" && len(b) >= 16: // two fractions
+		u32 := binary.BigEndian.Uint32
+		if across, down := u32(b[4:]), u32(b[12:]); across > 0 && down > 0 {
+			c.CutWidth, c.CutHeight = int(u32(b)/across), int(u32(b[8:])/down)
+		}
 	case p.kind == "irot" && len(b) >= 1:
 		c.Rotate = int(b[0] & 3)
 	case p.kind == "imir" && len(b) >= 1:
