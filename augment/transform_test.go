@@ -76,6 +76,32 @@ func TestAreaExamples(t *testing.T) {
 	}
 }
 
+// The taps of an output lie in its cell, weigh 1 together, and none is smaller
+// than the overlap that OpenCV leaves out.
+func TestTapsOfShrinking(t *testing.T) {
+	for _, c := range [][2]int{{10, 5}, {9, 3}, {7, 7}, {447, 224}, {1001, 500}, {4001, 2000}, {640, 21}, {5, 1}, {300, 299}} {
+		src, dst := c[0], c[1]
+		scale := float64(src) / float64(dst)
+		a := shrinkAxis(src, dst)
+		if len(a.end) != dst {
+			t.Fatalf("%v: %d outputs", c, len(a.end))
+		}
+		for d := range dst {
+			sum := 0.0
+			for _, p := range a.of(d) {
+				from, to := max(float64(d)*scale, float64(p.at)), min(float64(d+1)*scale, float64(p.at+1))
+				if math.Abs(float64(p.weight)-(to-from)/scale) > 2e-3/scale || float64(p.weight) < 0.99e-3/scale {
+					t.Errorf("%v: output %d takes %g of sample %d, which covers %g of it", c, d, p.weight, p.at, (to-from)/scale)
+				}
+				sum += float64(p.weight)
+			}
+			if math.Abs(sum-1) > 2e-3/scale+1e-6 {
+				t.Errorf("%v: output %d: weights of %g", c, d, sum)
+			}
+		}
+	}
+}
+
 func TestRotateExample(t *testing.T) {
 	v := make([]float32, 25)
 	for i := range v {

@@ -8,6 +8,7 @@ import (
 	"image/jpeg"
 	"image/png"
 	"io"
+	"strings"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -55,6 +56,58 @@ func TestDecodesShareMemory(t *testing.T) {
 	}
 	done()
 	allBack(t, "one that gave up")
+}
+
+// What gets no memory is not decoded.
+func TestNoMemoryNoDecode(t *testing.T) {
+	defer func(c codec) { codecs["png"] = c }(codecs["png"])
+	codecs["png"] = codec{"PNG", func([]byte, Limits) (*file, error) {
+		return &file{width: 1, height: 1, bytes: 99, decode: func(context.Context, Limits) (Source, error) {
+			t.Error("decoded without memory")
+			return noise(1, 1, 1), nil
+		}}, nil
+	}}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, done, err := Open([]byte("\x89PNG\r\n\x1a\n"), Limits{Context: ctx})
+	if done != nil || !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	allBack(t, "one that got none")
+}
+
+// A decode that ends with its context blames no file, whatever its decoder makes of it.
+func TestStopIsNoFaultOfTheFile(t *testing.T) {
+	defer func(c codec) { codecs["gif"] = c }(codecs["gif"])
+	ctx, cancel := context.WithCancel(t.Context())
+	codecs["gif"] = codec{"GIF", func([]byte, Limits) (*file, error) {
+		return &file{width: 1, height: 1, bytes: 99, decode: func(ctx context.Context, _ Limits) (Source, error) {
+			cancel()
+			return nil, fmt.Errorf("gif: reading header: %v", ctx.Err()) // as image/gif does
+		}}, nil
+	}}
+	if _, err := Decode([]byte("GIF89a"), Limits{Context: ctx}); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v (%T)", err, err)
+	}
+	allBack(t, "one that was stopped")
+}
+
+// A decoder that is told to stop says so, in every format.
+func TestDecodersEndWithTheirContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, format := range map[string]string{"420.jpg": "jpeg", "420_progressive.jpg": "jpeg", "cmyk.jpg": "jpeg",
+		"rgb.png": "png", "part.gif": "gif", "rgb.bmp": "bmp", "lzw.tif": "tiff", "grey16.tif": "tiff",
+		"lossy.webp": "webp", "lossless_alpha.webp": "webp", "small.heic": "heic", "small.avif": "avif"} {
+		f, err := codecs[format].open(picturetest.Image(t, name), Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p, err := f.decode(ctx, Limits{pure: true}); p != nil || err == nil ||
+			!strings.Contains(err.Error(), context.Canceled.Error()) {
+			t.Errorf("%s: %v, %v", name, p, err)
+		}
+	}
 }
 
 // Whatever becomes of a file, its memory is given back.

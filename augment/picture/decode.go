@@ -137,6 +137,9 @@ func Open(data []byte, l Limits) (p Source, done func(), err error) {
 		return nil, nil, err
 	}
 	if p, err = f.decode(ctx, l); err != nil {
+		if ctx.Err() != nil { // which some decoders turn into a text
+			return nil, nil, ctx.Err()
+		}
 		return nil, nil, c.failed(err)
 	}
 	if f.orientation > 1 {

@@ -77,7 +77,14 @@ func TestStatuses(t *testing.T) {
 			[]string{"SVG"}},
 		{"AVI", []byte("RIFF\x40\x00\x00\x00AVI LIST"), Unsupported, []string{"video", "ffmpeg"}},
 		{"zeros", make([]byte, 500), Unreadable, []string{"zeros"}},
-		{"arithmetic JPEG", bytes.Replace(photo, []byte{0xff, 0xc0}, []byte{0xff, 0xc9}, 1), Unsupported, nil},
+		{"arithmetic JPEG", bytes.Replace(photo, []byte{0xff, 0xc0}, []byte{0xff, 0xc9}, 1), Unsupported,
+			[]string{"arithmetic-coded JPEG is not read here"}},
+		{"lossless JPEG", bytes.Replace(photo, []byte{0xff, 0xc0}, []byte{0xff, 0xc3}, 1), Unsupported,
+			[]string{"lossless JPEG is not read here"}},
+		{"hierarchical JPEG", bytes.Replace(photo, []byte{0xff, 0xc0}, []byte{0xff, 0xc5}, 1), Unsupported,
+			[]string{"hierarchical JPEG is not read here"}},
+		{"JPEG of 12 bits", bytes.Replace(photo, []byte{0xff, 0xc0, 0, 17, 8}, []byte{0xff, 0xc1, 0, 17, 12}, 1), Unsupported,
+			[]string{"JPEG of 12 bits a sample is not read here"}},
 	} {
 		_, err := Decode(c.data, Limits{})
 		wantStatus(t, c.name, err, c.status, c.words...)

@@ -16,13 +16,16 @@ func TestSignatures(t *testing.T) {
 		{"\xff\xd8\xff\xe0", "jpeg"}, {"\xff\xd8\xff\xdb", "jpeg"}, {"\x89PNG\r\n\x1a\n", "png"}, {"GIF87a", "gif"},
 		{"GIF89a", "gif"}, {"BM", "bmp"},
 		{"II*\x00", "tiff"}, {"MM\x00*", "tiff"}, {"II+\x00", "tiff"}, {"MM\x00+", "tiff"},
-		{"RIFF\x40\x00\x00\x00WEBPVP8 ", "webp"},
+		{"RIFF\x40\x00\x00\x00WEBPVP8 ", "webp"}, {"RIFF\x04\x00\x00\x00WEBP", "webp"},
 		{box("avif\x00\x00\x00\x00mif1"), "avif"}, {box("avis\x00\x00\x00\x00"), "avif"},
 		{box("mif1\x00\x00\x00\x00avifmiaf"), "avif"},
 		{box("heic\x00\x00\x00\x00"), "heic"}, {box("heix\x00\x00\x00\x00"), "heic"}, {box("hevc\x00\x00\x00\x00"), "heic"},
 		{box("msf1\x00\x00\x00\x00"), "heic"},
 		{box("isom\x00\x00\x00\x00heic"), "heic"}, {"\x00\x00\x01\x00ftypheic", ""}, {"RIFF\x40\x00\x00\x00WAVE", ""},
 	} {
+		if got, err := sniff([]byte(c.starts)); got != c.codec {
+			t.Errorf("%q alone: %s, %v; want %s", c.starts, got, err, c.codec)
+		}
 		if got, err := sniff([]byte(c.starts + strings.Repeat("\x00", 20))); got != c.codec && c.codec != "" ||
 			(err == nil) != (got != "") {
 			t.Errorf("%q: %s, %v; want %s", c.starts, got, err, c.codec)

@@ -47,6 +47,12 @@ func TestRefused(t *testing.T) {
 			"only constant axes have a rule"},
 		"conv of rows": {func(m *maker) string { return m.op("Conv", m.p("x", 1, 2, 8), m.p("w", 3, 2, 3)) },
 			"only two-dimensional convolutions"},
+		"conv of unknown padding": {func(m *maker) string {
+			return m.conv(m.images(16, 4, 5), m.w(), graph.Str("auto_pad", "SAME"))
+		}, `auto_pad "SAME" is unknown`},
+		"pool of one stride": {func(m *maker) string {
+			return m.op("AveragePool", m.x(), ints("kernel_shape", 2, 2), ints("strides", 2))
+		}, "strides [2]"},
 		"norm of rows of pixels": {func(m *maker) string { return m.norm(m.p("x", 2, 16, 5)) }, "only [batch, features] and"},
 		"matmul that broadcasts": {func(m *maker) string { return m.op("MatMul", m.p("x", 2, 3, 4), m.p("w", 1, 4, 5)) },
 			"only stacks of equal shape"},
