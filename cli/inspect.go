@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"sort"
 	"strconv"
 	"strings"
@@ -29,6 +31,9 @@ func inspectCommand(s Streams) *cli.Command {
 }
 
 func runInspect(path string, out *console) error {
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return usagef("inspect: %s: there is no such file; name an .onnx file", path)
+	}
 	m, err := graph.Read(path)
 	if err != nil {
 		return err

@@ -61,12 +61,17 @@ type Classifier struct {
 // together are failure.Data.
 func Open(path string, m runs.Machine, ui runs.UI) (*Classifier, error) {
 	info, err := os.Stat(path)
-	if err != nil {
+	missing := errors.Is(err, os.ErrNotExist)
+	if missing && filepath.Ext(path) == ".onnx" {
+		return nil, failure.Usage(fmt.Errorf("learner: %s: there is no such file; name one that `finetune export` wrote, "+
+			"or a RUN", path))
+	}
+	if err != nil && !missing {
 		return nil, failure.Usage(fmt.Errorf("learner: %w; name a RUN folder or an exported .onnx file", err))
 	}
 	m = m.WithDefaults()
 	var c *Classifier
-	if info.IsDir() {
+	if missing || info.IsDir() { // openRun says what is missing of a run
 		c, err = openRun(path, m, ui)
 	} else {
 		c, err = openExported(path, m)

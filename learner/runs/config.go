@@ -2,6 +2,7 @@ package runs
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -139,12 +140,7 @@ func (c Config) WithSlashes() Config {
 func ReadConfig(run string) (Config, error) {
 	path := filepath.Join(run, ConfigFile)
 	if _, err := os.Stat(path); err != nil {
-		if there(run + ".replaced") {
-			return Config{}, failure.Usage(fmt.Errorf("learner: %s: was being replaced when the command was killed; "+
-				"`finetune train --run %s --resume` puts the run in place", run, run))
-		}
-		return Config{}, failure.Usage(fmt.Errorf("learner: %s is not a run (%w); `finetune train DATA --run %s` makes one",
-			run, err, run))
+		return Config{}, failure.Usage(notARun(run, err))
 	}
 	if err := CheckSums(run, ConfigFile); err != nil {
 		return Config{}, err
@@ -154,6 +150,26 @@ func ReadConfig(run string) (Config, error) {
 		return c, err
 	}
 	return c, c.checkNames(path)
+}
+
+// notARun says why no run can be read at run, where err is of looking for its configuration.
+func notARun(run string, err error) error {
+	info, missing := os.Stat(run)
+	switch {
+	case there(run + ".replaced"):
+		return fmt.Errorf("learner: %s: was being replaced when the command was killed; `finetune train --run %s "+
+			"--resume` puts the run in place", run, run)
+	case errors.Is(missing, os.ErrNotExist):
+		return fmt.Errorf("learner: %s: there is no such folder; check the path, or make a run there with `finetune train "+
+			"DATA --run %s`", run, run)
+	case missing != nil:
+		return fmt.Errorf("learner: %w", missing)
+	case !info.IsDir():
+		return fmt.Errorf("learner: %s is not a run but a file; name the folder that `finetune train` made", run)
+	case errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("learner: %s is not a run (it has no %s); name a folder that `finetune train` made", run, ConfigFile)
+	}
+	return fmt.Errorf("learner: %w", err)
 }
 
 // checkNames refuses names that would lead out of the run, as those of a run

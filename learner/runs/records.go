@@ -9,6 +9,7 @@ import (
 	"finetune/internal/failure"
 	"fmt"
 	"os"
+	"path/filepath"
 )
 
 // Epoch is a row of the epoch table and of history.csv.
@@ -89,6 +90,9 @@ func ReadSummary(run string) (Summary, error) {
 	var s Summary
 	path := TableOf(run, SummaryFile)
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		if !there(filepath.Join(run, ConfigFile)) {
+			return s, failure.Usage(notARun(run, err))
+		}
 		return s, failure.Usage(fmt.Errorf("learner: %s: this run is not finished; go on with `finetune train --run %s "+
 			"--resume`", run, run))
 	}
