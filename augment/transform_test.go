@@ -79,7 +79,8 @@ func TestAreaExamples(t *testing.T) {
 // The taps of an output lie in its cell, weigh 1 together, and none is smaller
 // than the overlap that OpenCV leaves out.
 func TestTapsOfShrinking(t *testing.T) {
-	for _, c := range [][2]int{{10, 5}, {9, 3}, {7, 7}, {447, 224}, {1001, 500}, {4001, 2000}, {640, 21}, {5, 1}, {300, 299}} {
+	sizes := [][2]int{{10, 5}, {9, 3}, {7, 7}, {447, 224}, {1001, 500}, {4001, 2000}, {640, 21}, {5, 1}, {300, 299}}
+	for _, c := range sizes {
 		src, dst := c[0], c[1]
 		scale := float64(src) / float64(dst)
 		a := shrinkAxis(src, dst)

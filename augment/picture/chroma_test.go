@@ -1,6 +1,7 @@
 package picture
 
 import (
+	"bytes"
 	"image"
 	"math"
 	"testing"
@@ -75,6 +76,19 @@ func TestChromaAtFullResolution(t *testing.T) {
 					t.Fatalf("%v at %d, %d: %d, want %d", hv, x, y, v, want)
 				}
 			}
+		}
+	}
+}
+
+// Halves are rounded as libjpeg rounds them (jdsample.c): alternately, so that a
+// plane becomes neither darker nor lighter.
+func TestHalvesOfChroma(t *testing.T) {
+	near := []uint8{2, 0, 2, 0}
+	for v, want := range map[int][]uint8{1: {2, 2, 0, 1, 1, 2, 0, 0}, 2: {2, 1, 1, 0, 2, 1, 1, 0}} {
+		got := make([]uint8, 8)
+		upsample(got, near, near, 2, v, 0, make([]int32, 4))
+		if !bytes.Equal(got, want) {
+			t.Errorf("2 × %d: %v, want %v", v, got, want)
 		}
 	}
 }

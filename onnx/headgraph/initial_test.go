@@ -46,7 +46,8 @@ func TestDropout(t *testing.T) {
 	for _, c := range []struct {
 		drop  []float64
 		wrong string
-	}{{nil, ""}, {[]float64{0}, ""}, {[]float64{.999, .5}, ""}, {[]float64{.5, 1}, "dropout 1;"}, {[]float64{-.1}, "dropout -0.1"},
+	}{{nil, ""}, {[]float64{0}, ""}, {[]float64{.999, .5}, ""}, {[]float64{.5, 1}, "dropout 1;"},
+		{[]float64{-.1}, "dropout -0.1"},
 		{[]float64{math.NaN()}, "dropout NaN"}} {
 		if err := headgraph.CheckDrop(c.drop); (err == nil) != (c.wrong == "") ||
 			err != nil && !strings.Contains(err.Error(), c.wrong) {
