@@ -56,6 +56,9 @@ func TestFoldersThatCannotBeListed(t *testing.T) {
 		if e, ok := entry(filepath.Base(list[0].Dir)); ok {
 			return fmt.Errorf("%+v", e)
 		}
+		if c, err := Open(".", testKey, 8); !errors.Is(err, os.ErrPermission) {
+			return fmt.Errorf("opened with %d rows: %w", c.Len(), err)
+		}
 		return nil
 	})
 	if err != nil {

@@ -72,6 +72,21 @@ func TestCSVUnclearNames(t *testing.T) {
 	}
 }
 
+// The CSV's own folder is the root, unless DATA has more of its files.
+func TestCSVRootOfEqualParts(t *testing.T) {
+	for extra, want := range map[string]string{"x.jpg": "tables", "p/2.jpg": ""} {
+		root := flat(t, "p/1.jpg", "tables/p/1.jpg", extra)
+		csv := filepath.Join(root, "tables", "labels.csv")
+		if err := os.WriteFile(csv, []byte("path,label\np/1.jpg,a\np/2.jpg,b\n"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		set, err := Labelled(root, Options{Labels: csv})
+		if err != nil || set.Root != filepath.Join(root, want) {
+			t.Errorf("with %s: %+v, %v", extra, set, err)
+		}
+	}
+}
+
 // A path of Windows is absolute, wherever the CSV lies, and no folder C: is looked for.
 func TestCSVPathsOfWindows(t *testing.T) {
 	if runtime.GOOS == "windows" {

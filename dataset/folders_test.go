@@ -195,6 +195,26 @@ func TestRunsInPlaceOfClasses(t *testing.T) {
 	equal(t, "classes", set.Classes, "[ants bees]")
 }
 
+// Of a list of sums the first megabyte is read; a data set is read by as many processors as before.
+func TestListOfSumsThatIsLong(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(3))
+	line := strings.Repeat("0", 64) + "  " + strings.Repeat("x", 61) + "\n" // 128 bytes
+	for lines, run := range map[int]bool{1<<13 - 1: true, 1 << 13: false} {
+		files := map[string]string{"runs/1/config.json": "{}", "runs/1/1.jpg": "r",
+			"runs/1/SHA256SUMS": strings.Repeat(line, lines) + strings.Repeat("0", 64) + "  config.json\n"}
+		for _, p := range photos(".") {
+			files[p] = p
+		}
+		root := tree(t, files)
+		if set := mustOpen(t, root, Options{Fallback: 0.34}); ownRun(filepath.Join(root, "runs", "1")) != run || !set.Drawn {
+			t.Errorf("after %d lines: a run is %v", lines, !run)
+		}
+	}
+	if n := runtime.GOMAXPROCS(0); n != 3 {
+		t.Errorf("Go may use %d processors now", n)
+	}
+}
+
 // Photographs that cannot be read are drawn each for itself: the decoder will name them.
 func TestUnreadablePhotographsAreDrawn(t *testing.T) {
 	root := t.TempDir()

@@ -183,3 +183,15 @@ func TestFilesAreClosed(t *testing.T) {
 		t.Errorf("%d files are open, %d were", after, before)
 	}
 }
+
+// Where the working directory is gone, no relative path leads anywhere.
+func TestPathsFromNowhere(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	if real, err := realPath("p/1.jpg"); err == nil {
+		t.Errorf("it leads to %q", real)
+	}
+}
