@@ -5,11 +5,12 @@ package runs
 
 import (
 	"errors"
-	"finetune/dataset"
-	"finetune/internal/failure"
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"finetune/dataset"
+	"finetune/internal/failure"
 )
 
 // Epoch is a row of the epoch table and of history.csv.
@@ -89,10 +90,11 @@ type Neighbour struct {
 func ReadSummary(run string) (Summary, error) {
 	var s Summary
 	path := TableOf(run, SummaryFile)
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		if !there(filepath.Join(run, ConfigFile)) {
-			return s, failure.Usage(notARun(run, err))
-		}
+	_, err := os.Stat(path)
+	if err != nil && !there(filepath.Join(run, ConfigFile)) {
+		return s, failure.Usage(notARun(run, err))
+	}
+	if errors.Is(err, os.ErrNotExist) {
 		return s, failure.Usage(fmt.Errorf("learner: %s: this run is not finished; go on with `finetune train --run %s "+
 			"--resume`", run, run))
 	}
