@@ -157,10 +157,10 @@ func (f *filler) readAll(j *job) (data []byte, err error) {
 	return data, err
 }
 
-// openPhoto opens a plain file of a sensible size. It looks before it opens: a
+// openPhoto opens a plain file, or a member of a tar, of a sensible size. It looks before it opens: a
 // pipe would block.
-func openPhoto(name string) (*os.File, int64, error) {
-	info, err := os.Stat(name)
+func openPhoto(name string) (io.ReadCloser, int64, error) {
+	info, err := reading.Stat(name)
 	if err == nil {
 		switch {
 		case !info.Mode().IsRegular():
@@ -171,8 +171,8 @@ func openPhoto(name string) (*os.File, int64, error) {
 			return nil, 0, &badFile{"too_large", fmt.Sprintf("%d MB, more than %d MB", info.Size()>>20, reading.MaxPhoto>>20),
 				nil}
 		}
-		var file *os.File
-		if file, err = os.Open(name); err == nil {
+		var file io.ReadCloser
+		if file, err = reading.Open(name); err == nil {
 			return file, info.Size(), nil
 		}
 	}

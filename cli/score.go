@@ -29,6 +29,7 @@ func scoreCommand(s Streams) *cli.Command {
 	return &cli.Command{
 		Name: "score", Usage: "predict the class of every photograph in FOLDER", ArgsUsage: "RUN|MODEL.onnx FOLDER",
 		Description: "FOLDER may be nested, be a single photograph, or be - for a list of paths on standard input.\n" +
+			"It may be a tar file as webdataset makes them, or a folder of such files: a path is SHARD.tar/member then.\n" +
 			"The table has one row a path, in sorted order, with a status and a reason. A killed run goes on where it stopped.",
 		Flags: join([]cli.Flag{
 			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "table `FILE` to write, .csv, .jsonl or .parquet",

@@ -25,6 +25,7 @@ import (
 
 	"finetune/internal/failure"
 	"finetune/internal/naming"
+	"finetune/internal/tarshard"
 )
 
 // Item is one photograph.
@@ -115,21 +116,30 @@ func (o Options) orFallback() Options {
 // with Label -1. Dot files, system files (Thumbs.db) and files named as
 // something else than a picture (.txt, .csv) are left out and counted in a
 // warning; all others stay, whatever they hold. A root that is a file is its
-// own only item.
+// own only item, but a tar file is its photographs, with the paths
+// SHARD.tar/member; so are the tar files of a folder without photographs.
 func Files(root string) (items []Item, warnings []string, err error) {
 	info, err := os.Stat(root)
 	if err != nil {
 		return nil, nil, failure.Data(fmt.Errorf("dataset: %s: %w; name a folder of photographs", root, reason(err)))
 	}
-	if info.Mode().IsRegular() {
-		return []Item{{Path: naming.EscapePath(filepath.Base(root)), File: root, Label: -1}}, nil, nil
-	}
-	if !info.IsDir() {
-		return nil, nil, failure.Data(fmt.Errorf("dataset: %s: neither a folder nor a file; name a folder of photographs",
-			root))
-	}
 	w := walker{root: root, keepUnknown: true}
-	if items, err = w.walk("", -1, ""); err != nil {
+	switch shard := tarshard.IsShard(root) || tarshard.Compressed(root); {
+	case shard && info.Mode().IsRegular():
+		items, err = w.shard(nil, filepath.Base(root), root)
+		slices.SortFunc(items, func(a, b Item) int { return strings.Compare(a.Path, b.Path) })
+	case info.Mode().IsRegular():
+		return []Item{{Path: naming.EscapePath(filepath.Base(root)), File: root, Label: -1}}, nil, nil
+	case !info.IsDir():
+		err = fmt.Errorf("dataset: %s: neither a folder nor a file; name a folder of photographs", root)
+	default:
+		items, err = w.walk("", -1, "")
+		if err == nil && len(items) == 0 && w.ignored[".tar"] > 0 { // beside photographs a tar is a backup
+			w = walker{root: root, keepUnknown: true, shards: true}
+			items, err = w.walk("", -1, "")
+		}
+	}
+	if err != nil {
 		return nil, nil, failure.Data(err)
 	}
 	if len(items) == 0 {

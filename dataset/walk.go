@@ -14,6 +14,7 @@ import (
 
 	"finetune/internal/failure"
 	"finetune/internal/naming"
+	"finetune/internal/tarshard"
 )
 
 const (
@@ -25,6 +26,7 @@ const (
 type walker struct {
 	root        string
 	keepUnknown bool // keep a file with an unknown extension without looking inside
+	shards      bool // list the photographs within tar files
 	files       int
 	ignored     map[string]int      // extension or name -> files left out
 	top         string              // the folder of this walk
@@ -113,6 +115,8 @@ func (w *walker) entry(items []Item, rel string, e os.DirEntry, above []os.FileI
 	case !mode.IsRegular(): // a pipe would hang the reader
 		w.note("neither a file nor a folder, ignored", rel)
 		return items, nil
+	case w.shards && tarshard.IsShard(e.Name()):
+		return w.shard(items, rel, file)
 	case !w.wanted(file, e.Name()):
 		return items, nil
 	}

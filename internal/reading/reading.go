@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"syscall"
 	"time"
 
@@ -46,10 +45,10 @@ func Steadily(path string, do func() error) error {
 // MaxPhoto is the most bytes a photograph's file may have: larger files are not photographs.
 const MaxPhoto = 256 << 20
 
-// File is a whole file of at most limit bytes.
+// File is a whole file, or a member of a tar (Open), of at most limit bytes.
 func File(path string, limit int64) (data []byte, err error) {
 	err = Steadily(path, func() error {
-		f, err := os.Open(path)
+		f, err := Open(path)
 		if err != nil {
 			return err
 		}

@@ -114,7 +114,7 @@ func (c *Classifier) scoreKey(items []dataset.Item, o ScoreOptions) (any, error)
 	for _, it := range items {
 		fmt.Fprintf(h, "%q", it.Path)
 		var info os.FileInfo
-		err := reading.Steadily(it.File, func() (err error) { info, err = os.Stat(it.File); return err })
+		err := reading.Steadily(it.File, func() (err error) { info, err = reading.Stat(it.File); return err })
 		if failure.System(err) {
 			return nil, fmt.Errorf("learner: %w", err)
 		}
