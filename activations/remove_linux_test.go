@@ -137,7 +137,8 @@ func TestFilesThatCannotBeMapped(t *testing.T) {
 	if info, err := os.Stat(file); err != nil || info.Size() == 0 {
 		t.Skip("skipped: no such file here: ", err)
 	}
-	if data, err := mapFile(file); err == nil || errors.Is(err, errDamaged) || !strings.Contains(err.Error(), "map "+file) {
+	data, err := mapFile(file)
+	if err == nil || errors.Is(err, errDamaged) || !strings.Contains(err.Error(), "map "+file) {
 		t.Errorf("%d bytes, %v", len(data), err)
 	}
 }

@@ -74,7 +74,8 @@ func TestWorkersByDefault(t *testing.T) {
 			return fakeLoad(dst, data, it)
 		}
 		body := &fakeBody{features: 8, after: func(int64) error { return nil }}
-		r, err := open(t, t.TempDir(), 8).Fill(t.Context(), items, body, load, FillOptions{Workers: workers, Batch: 1, Runs: 8})
+		options := FillOptions{Workers: workers, Batch: 1, Runs: 8}
+		r, err := open(t, t.TempDir(), 8).Fill(t.Context(), items, body, load, options)
 		if err != nil || most.Load() != want {
 			t.Errorf("%d workers: %d at once, want %d; %v", workers, most.Load(), want, err)
 		}

@@ -95,7 +95,8 @@ func TestCSVPathsOfWindows(t *testing.T) {
 	for _, cell := range []string{`C:\photos\1.jpg`, "C:/photos/1.jpg", `\\server\photos\1.jpg`} {
 		root := tree(t, map[string]string{"p/1.jpg": "1", "tables/labels.csv": "path,label\np/1.jpg,a\n" + cell + ",b\n"})
 		_, err := Labelled(root, Options{Labels: filepath.Join(root, "tables", "labels.csv")})
-		if err == nil || !strings.Contains(err.Error(), "labels.csv:3: path ") || !strings.Contains(err.Error(), "is absolute") {
+		if err == nil || !strings.Contains(err.Error(), "labels.csv:3: path ") ||
+			!strings.Contains(err.Error(), "is absolute") {
 			t.Errorf("%s: %v", cell, err)
 		}
 	}

@@ -77,7 +77,8 @@ func TestOnlyAPlainFileIsLocked(t *testing.T) {
 	refused := func(name string) {
 		t.Helper()
 		l, err := Take(in(name), "it", false)
-		if err == nil || errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), in(name)+": it is no plain file; remove it") {
+		want := in(name) + ": it is no plain file; remove it"
+		if err == nil || errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", name, err)
 		}
 		l.Close()

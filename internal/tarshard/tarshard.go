@@ -89,7 +89,7 @@ func walk(r io.Reader, at func() int64, visit func(Member, io.Reader) error) err
 		case n == MaxMembers:
 			return failure.Data(fmt.Errorf("tarshard: more than %d members; divide it into smaller shards", MaxMembers))
 		case sparse(h):
-			return failure.Data(fmt.Errorf("tarshard: %q, before byte %d, is a sparse file; make the tar without --sparse",
+			return failure.Data(fmt.Errorf("tarshard: %q, before byte %d, is a sparse file; make the tar without that option",
 				h.Name, at()))
 		case h.Typeflag != tar.TypeReg: // folders, links, devices
 			continue

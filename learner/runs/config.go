@@ -167,7 +167,8 @@ func notARun(run string, err error) error {
 	case !info.IsDir():
 		return fmt.Errorf("learner: %s is not a run but a file; name the folder that `finetune train` made", run)
 	case errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("learner: %s is not a run (it has no %s); name a folder that `finetune train` made", run, ConfigFile)
+		return fmt.Errorf("learner: %s is not a run (it has no %s); name a folder that `finetune train` made",
+			run, ConfigFile)
 	}
 	return fmt.Errorf("learner: %w", err)
 }

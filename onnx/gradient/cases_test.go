@@ -137,9 +137,11 @@ var cases = map[string]func(m *maker) string{
 	"hard sigmoid": func(m *maker) string {
 		return m.op("HardSigmoid", m.within("x", -5, 5, 2, 16, 7, 6), graph.Float("alpha", 1.0/6))
 	},
-	"hard swish":    func(m *maker) string { return m.op("HardSwish", m.within("x", -5, 5, 2, 16, 7, 6)) },
-	"softplus":      func(m *maker) string { return m.op("Softplus", m.x()) },
-	"elu":           func(m *maker) string { return m.op("Elu", m.within("x", -3, 3, 2, 16, 7, 6), graph.Float("alpha", .5)) },
+	"hard swish": func(m *maker) string { return m.op("HardSwish", m.within("x", -5, 5, 2, 16, 7, 6)) },
+	"softplus":   func(m *maker) string { return m.op("Softplus", m.x()) },
+	"elu": func(m *maker) string {
+		return m.op("Elu", m.within("x", -3, 3, 2, 16, 7, 6), graph.Float("alpha", .5))
+	},
 	"exp":           func(m *maker) string { return m.op("Exp", m.x()) },
 	"log":           func(m *maker) string { return m.op("Log", m.within("x", .5, 2, 3, 4)) },
 	"sqrt":          func(m *maker) string { return m.op("Sqrt", m.within("x", .5, 2, 3, 4)) },

@@ -31,10 +31,9 @@ func (t *tape) size(name string) size {
 	n, batch := int64(1), false
 	for _, d := range t.shape[name] {
 		if d < 0 {
-			batch = true
-		} else {
-			n *= d
+			batch, d = true, 1
 		}
+		n *= d
 	}
 	if batch {
 		return size{each: n}

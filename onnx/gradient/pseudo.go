@@ -1,8 +1,6 @@
 package gradient
 
-import (
-	"finetune/onnx/graph/onnxpb"
-)
+import "finetune/onnx/graph/onnxpb"
 
 // kind is an operator that exists only between differentiation and lowering: it
 // says what a gradient is before it is said how that is computed.

@@ -3,6 +3,7 @@ package gradient
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
@@ -196,10 +197,7 @@ func logSoftmaxRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 
 // sumKeep adds over one axis and keeps it with size 1.
 func (b *build) sumKeep(x string, axis int64) string {
-	shape := append([]int64(nil), b.shape[x]...)
-	if axis < 0 {
-		axis += int64(len(shape))
-	}
-	shape[axis] = 1
+	shape := slices.Clone(b.shape[x])
+	shape[b.axis(x, axis)] = 1
 	return b.op("ReduceSum", shape, []string{x, b.ints(axis)}, graph.Int("keepdims", 1))
 }

@@ -29,10 +29,7 @@ func transposeRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 
 func concatRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	dy := b.dy(n)
-	axis := graph.FindInt(n, "axis", 0)
-	if axis < 0 {
-		axis += int64(len(b.shape[dy]))
-	}
+	axis := b.axis(dy, graph.FindInt(n, "axis", 0))
 	at := int64(0)
 	var grads []string
 	for _, in := range n.Input {
@@ -68,9 +65,7 @@ func sliceRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	}
 	pads := make([]int64, 2*len(shape))
 	for i, axis := range axes {
-		if axis < 0 {
-			axis += int64(len(shape))
-		}
+		axis = b.axis(n.Input[0], axis)
 		size := shape[axis]
 		if size < 0 {
 			return nil, fmt.Errorf("cuts an axis whose size is not fixed; only fixed sizes have a rule")
@@ -116,9 +111,7 @@ func padRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 
 // reduceRule is ReduceSum and ReduceMean over constant axes.
 func reduceRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
-	x := n.Input[0]
-	shape := b.shape[x]
-	axes := graph.FindInts(n, "axes")
+	x, axes := n.Input[0], graph.FindInts(n, "axes")
 	if len(n.Input) > 1 && n.Input[1] != "" {
 		if axes = b.constantInts(n.Input[1]); axes == nil {
 			return nil, fmt.Errorf("axes %q are not constant; only constant axes have a rule", n.Input[1])
@@ -126,11 +119,9 @@ func reduceRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	}
 	axes = slices.Clone(axes)
 	for i := range axes {
-		if axes[i] < 0 {
-			axes[i] += int64(len(shape))
-		}
+		axes[i] = b.axis(x, axes[i])
 	}
-	kept := slices.Clone(shape)
+	kept := slices.Clone(b.shape[x])
 	for i := range kept {
 		if axes == nil || slices.Contains(axes, int64(i)) {
 			kept[i] = 1
@@ -145,7 +136,7 @@ func reduceRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	} else {
 		dy = b.reshape(dy, kept...)
 	}
-	return one(b.op("Expand", shape, []string{dy, b.runShape(x)}))
+	return one(b.op("Expand", b.shape[x], []string{dy, b.runShape(x)}))
 }
 
 // ratio is the number of elements of x for one of a tensor of shape small, as

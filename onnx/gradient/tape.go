@@ -32,6 +32,14 @@ func newTape(shapes map[string][]int64) *tape {
 	return t
 }
 
+// axis counts an axis of x from the first, where a model may count it from behind.
+func (t *tape) axis(x string, axis int64) int64 {
+	if axis < 0 {
+		axis += int64(len(t.shape[x]))
+	}
+	return axis
+}
+
 // name makes a tensor name that starts with prefix and is not used yet.
 func (t *tape) name(prefix string) string {
 	for {

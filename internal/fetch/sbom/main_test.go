@@ -17,7 +17,8 @@ func TestDownloadsAreThoseOfTheBinarysSystem(t *testing.T) {
 		{"darwin", "arm64", "macos-arm64", "onnxruntime-osx-arm64-"},
 		{"windows", "amd64", "windows-x64", ""},
 	} {
-		info := &buildinfo.BuildInfo{Settings: []debug.BuildSetting{{Key: "GOOS", Value: tt.os}, {Key: "GOARCH", Value: tt.arch}}}
+		settings := []debug.BuildSetting{{Key: "GOOS", Value: tt.os}, {Key: "GOARCH", Value: tt.arch}}
+		info := &buildinfo.BuildInfo{Settings: settings}
 		platform, err := platformOf(info)
 		if err != nil || platform != tt.platform {
 			t.Fatalf("%s/%s: platform %q, %v; want %s", tt.os, tt.arch, platform, err, tt.platform)
@@ -31,7 +32,8 @@ func TestDownloadsAreThoseOfTheBinarysSystem(t *testing.T) {
 				wheels = append(wheels, c.Hashes[0].Content)
 			}
 		}
-		if got := strings.Join(archives, " "); !strings.Contains(got, tt.wants) || len(archives) > 1 || (tt.wants == "") != (got == "") {
+		got := strings.Join(archives, " ")
+		if !strings.Contains(got, tt.wants) || len(archives) > 1 || (tt.wants == "") != (got == "") {
 			t.Errorf("%s: archives of ONNX Runtime %q, want one with %q", platform, got, tt.wants)
 		}
 		pin, err := os.ReadFile(filepath.Join("..", "pins", "runtime-"+platform+".txt"))
@@ -61,7 +63,9 @@ func TestEnclosedFilesHaveDigests(t *testing.T) {
 		t.Fatal(list, err)
 	}
 	const abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-	if c := list[0]; c.Name != "lib/onnxruntime-1-linux-arm64/libonnxruntime.so.1" || c.Hashes[0].Content != abc || c.Licenses[0].License.ID != "MIT" {
+	c := list[0]
+	if c.Name != "lib/onnxruntime-1-linux-arm64/libonnxruntime.so.1" || c.Hashes[0].Content != abc ||
+		c.Licenses[0].License.ID != "MIT" {
 		t.Errorf("%+v", c)
 	}
 	if _, err := enclosed(dir, []string{filepath.Join(dir, "absent")}); err == nil {
