@@ -96,8 +96,9 @@ func newApp(s Streams) *cli.App {
 	app := &cli.App{
 		Name:  "finetune",
 		Usage: "train an image classifier on folders of photographs",
-		Description: "A frozen ONNX body turns photographs into activations once, a head trains on them in " +
-			"seconds.\nStart with `finetune demo`, or `finetune train FOLDER`.\n\n" + exits,
+		Description: "A pretrained ONNX network, the body, computes the features of each photograph once. A " +
+			"small\nclassifier, the head, trains on the features in seconds.\nStart with `finetune demo`, or " +
+			"`finetune train FOLDER`.\n\n" + exits,
 		Version:                Version,
 		Writer:                 s.Out,
 		ErrWriter:              s.Err,

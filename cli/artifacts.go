@@ -25,26 +25,30 @@ func artifactsCommand(s Streams) *cli.Command {
 	return &cli.Command{
 		Name: "artifacts", ArgsUsage: "BODY",
 		Usage: "write the training graphs of a body: loss and gradients, evaluation, optimiser, checkpoint",
-		Description: "`finetune train --unfreeze` runs such files; any program with any ONNX Runtime can run these.\nBODY " +
-			"is what --body takes: a name or FILE.onnx.",
+		Description: "`finetune train --unfreeze` runs such files. Other programs can run these with any ONNX " +
+			"Runtime.\nBODY is a name or FILE.onnx, as for --body.",
 		Flags: join([]cli.Flag{
-			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "folder `DIR` to write", Required: true,
-				Destination: &o.output},
-			&cli.IntFlag{Name: "classes", Usage: "`N` classes of the head", Required: true, Destination: &o.classes},
-			&cli.BoolFlag{Name: "multi", Usage: "any number of labels a photograph", Destination: &o.multi},
-			&cli.BoolFlag{Name: "native", Usage: "use the kernels of this processor, as training does: faster, for this kind " +
-				"of machine alone", Destination: &o.native},
-			&cli.IntFlag{Name: "freeze-to", Usage: "the first `N` layer groups stay as they are", Destination: &t.FreezeTo},
-			&cli.BoolFlag{Name: "bn-freeze", Usage: "the body's batch statistics stay as they are", Destination: &t.BNFreeze},
-			&cli.StringFlag{Name: "optimiser", Aliases: []string{"optimizer"}, Usage: "`NAME` sgd or adamw", Value: "sgd",
+			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the files to folder `DIR`",
+				Required: true, Destination: &o.output},
+			&cli.IntFlag{Name: "classes", Usage: "number `N` of classes", Required: true, Destination: &o.classes},
+			&cli.BoolFlag{Name: "multi", Usage: "multi-label: a photograph can have any number of labels",
+				Destination: &o.multi},
+			&cli.BoolFlag{Name: "native", Usage: "use the memory layout of this CPU's kernels, as train does: " +
+				"faster, but not portable", Destination: &o.native},
+			&cli.IntFlag{Name: "freeze-to", Usage: "keep the first `N` layer groups frozen", Destination: &t.FreezeTo},
+			&cli.BoolFlag{Name: "bn-freeze", Usage: "keep the body's batch statistics frozen",
+				Destination: &t.BNFreeze},
+			&cli.StringFlag{Name: "optimiser", Aliases: []string{"optimizer"}, Usage: "`NAME` of the optimiser: " +
+				"sgd or adamw", Value: "sgd",
 				Destination: &t.Optimiser},
-			&cli.StringFlag{Name: "hidden", Usage: "`WIDTHS` of the head's hidden layers", Value: defaults.Train.Hidden,
-				Destination: &t.Hidden},
-			&cli.StringFlag{Name: "dropout", Usage: "dropout `SHARES` of the head", Value: defaults.Train.Dropout,
-				Destination: &t.Dropout},
-			&cli.Uint64Flag{Name: "seed", Usage: "`SEED` of the head's weights", Destination: &t.Seed},
-			&cli.IntFlag{Name: "size", Usage: "side in `PIXELS` (default: the body's own)", Destination: &o.config.Images.Size},
-			&cli.StringFlag{Name: "device", Usage: "`DEVICE` the graphs are for: cpu or cuda", Value: "cpu",
+			&cli.StringFlag{Name: "hidden", Usage: "`WIDTHS` of the head's hidden layers, separated by commas",
+				Value: defaults.Train.Hidden, Destination: &t.Hidden},
+			&cli.StringFlag{Name: "dropout", Usage: "dropout `PROBABILITIES` of the head, one per linear layer",
+				Value: defaults.Train.Dropout, Destination: &t.Dropout},
+			&cli.Uint64Flag{Name: "seed", Usage: "`SEED` of the head's initial weights", Destination: &t.Seed},
+			&cli.IntFlag{Name: "size", Usage: "side of the input in `PIXELS` (default: the body's own)",
+				Destination: &o.config.Images.Size},
+			&cli.StringFlag{Name: "device", Usage: "`DEVICE` that will run the graphs: cpu or cuda", Value: "cpu",
 				Destination: &o.config.Machine.Device},
 		}, foreignFlags(&o.config), outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {

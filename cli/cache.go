@@ -17,7 +17,7 @@ func cacheCommand(s Streams) *cli.Command {
 	var dir, keep string
 	var older time.Duration
 	var quiet, json bool
-	where := &cli.PathFlag{Name: "cache", Usage: "`DIR` of cached activations (default: cache in FINETUNE_HOME)",
+	where := &cli.PathFlag{Name: "cache", Usage: "`DIR` of the feature cache (default: cache in FINETUNE_HOME)",
 		Destination: &dir}
 	out := func() *console {
 		if dir == "" {
@@ -26,19 +26,21 @@ func cacheCommand(s Streams) *cli.Command {
 		return &console{Streams: s, quiet: quiet, json: json}
 	}
 	return &cli.Command{
-		Name: "cache", Usage: "list or prune cached activations",
+		Name: "cache", Usage: "list or remove cached features",
 		Subcommands: []*cli.Command{
 			{
-				Name: "ls", Usage: "list what is cached, the longest unused first",
+				Name: "ls", Usage: "list the feature caches, least recently used first",
 				Flags:  append(outputFlags(&quiet, &json), where),
 				Action: func(*cli.Context) error { return runCacheList(out(), dir) },
 			},
 			{
-				Name: "prune", Usage: "remove the longest unused activations",
+				Name: "prune", Usage: "remove the least recently used feature caches",
 				Flags: append(outputFlags(&quiet, &json), where,
-					&cli.StringFlag{Name: "keep", Usage: "largest `SIZE` to keep, such as 500MB or 2GB (0 removes all)",
+					&cli.StringFlag{Name: "keep", Usage: "keep at most this `SIZE`, such as 500MB or 2GB (0 " +
+						"removes all)",
 						Destination: &keep},
-					&cli.DurationFlag{Name: "older-than", Usage: "remove what was not used for `DURATION`, such as 720h",
+					&cli.DurationFlag{Name: "older-than", Usage: "remove what was not used for `DURATION`, such as " +
+						"720h",
 						Destination: &older}),
 				Action: func(c *cli.Context) error { return runCachePrune(out(), dir, keep, older) },
 			},

@@ -13,10 +13,11 @@ func demoCommand(s Streams) *cli.Command {
 	var from string
 	return &cli.Command{
 		Name: "demo", Usage: "train on 2,624 photographs of solar cells: is this cell defective?",
-		Description: "Fetches the photographs once (91 MB, CC BY-NC-SA 4.0) and is then `finetune train` on them, with " +
-			"its flags.",
+		Description: "Downloads the photographs once (91 MB, CC BY-NC-SA 4.0), then runs `finetune train` on them. " +
+			"It takes the flags of train.",
 		Flags: join([]cli.Flag{
-			&cli.PathFlag{Name: "from", Usage: "take the archive in `FILE` instead of fetching it", Destination: &from},
+			&cli.PathFlag{Name: "from", Usage: "read the archive from `FILE` instead of downloading it",
+				Destination: &from},
 		}, runFlags(&o),
 			trainingFlags(&o.config), augmentFlags(&o.config, "none"), dataFlags(&o.config), bodyFlags(&o.config),
 			machineFlags(&o.config),

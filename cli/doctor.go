@@ -10,8 +10,8 @@ import (
 func doctorCommand(s Streams) *cli.Command {
 	var quiet, json bool
 	return &cli.Command{
-		Name: "doctor", Usage: "say what finetune needs, what is missing, and the command that mends it",
-		Description: "Exit code 1 where something needed is missing or broken. --quiet prints only that.",
+		Name: "doctor", Usage: "list what finetune needs, what is missing and how to fix it",
+		Description: "The exit code is 1 if something needed is missing or broken; --quiet prints only that.",
 		Flags:       outputFlags(&quiet, &json),
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 0 {

@@ -23,17 +23,19 @@ type evaluateOptions struct {
 func evaluateCommand(s Streams) *cli.Command {
 	var o evaluateOptions
 	return &cli.Command{
-		Name: "evaluate", Usage: "say how good a RUN or an exported file is on labelled photographs",
-		ArgsUsage:   "RUN|MODEL.onnx [DATA]",
-		Description: "Without DATA a RUN is measured on its own validation photographs. DATA has valid/CLASS/* or CLASS/*.",
+		Name: "evaluate", Usage: "measure the accuracy of a RUN or an exported file on labelled photographs",
+		ArgsUsage: "RUN|MODEL.onnx [DATA]",
+		Description: "Without DATA, a RUN is measured on its own validation photographs. DATA has valid/CLASS/* or " +
+			"CLASS/*.",
 		Flags: join([]cli.Flag{
-			&cli.IntFlag{Name: "tta", Usage: "average over `N` augmented views and the centre view (4 is usual)",
+			&cli.IntFlag{Name: "tta", Usage: "test-time augmentation: average over `N` augmented views and the " +
+				"centre view (4 is usual)",
 				Destination: &o.score.TTA},
-			&cli.StringFlag{Name: "labels", Usage: "labels from a CSV `FILE` with the header path,label[,split]",
+			&cli.StringFlag{Name: "labels", Usage: "read labels from CSV `FILE` with the header path,label[,split]",
 				Destination: &o.data.Labels},
 			&cli.StringFlag{Name: "label-sep", Usage: "`SEPARATOR` between the labels of one photograph",
 				Destination: &o.data.LabelSep},
-			&cli.BoolFlag{Name: "no-cache", Usage: "compute everything and keep nothing", Destination: &o.score.NoCache},
+			&cli.BoolFlag{Name: "no-cache", Usage: "compute all features and keep none", Destination: &o.score.NoCache},
 		}, inferenceFlags(&o.machine), outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {
 			if c.NArg() < 1 || c.NArg() > 2 {

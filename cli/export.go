@@ -23,16 +23,17 @@ type exportOptions struct {
 func exportCommand(s Streams) *cli.Command {
 	var o exportOptions
 	return &cli.Command{
-		Name: "export", Usage: "write a RUN as one ONNX file that needs nothing else", ArgsUsage: "RUN",
+		Name: "export", Usage: "write a RUN as one self-contained ONNX file", ArgsUsage: "RUN",
 		Flags: join([]cli.Flag{
-			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "model `FILE.onnx` to write", Value: "model.onnx",
-				Destination: &o.export.Output},
-			&cli.StringFlag{Name: "precision", Usage: "`TYPE` to compute in: float32, float16 (half the size, for GPUs; slow " +
-				"on processors without its arithmetic) or int8 (calibrated on the training photographs; fast where the " +
-				"processor has VNNI); default: that of the run, float32 or its --body-precision", Destination: &o.export.Precision},
-			&cli.BoolFlag{Name: "uint8", Usage: "take photographs of any size as uint8 [batch, height, width, 3], and scale " +
-				"and crop them in the file", Destination: &o.export.Whole},
-			&cli.IntFlag{Name: "golden", Usage: "also write `N` inputs with their probabilities to golden.safetensors",
+			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the model to `FILE.onnx`",
+				Value: "model.onnx", Destination: &o.export.Output},
+			&cli.StringFlag{Name: "precision", Usage: "number `TYPE` of the model: float32, float16 (half the " +
+				"size, for GPUs; slow on CPUs without float16 arithmetic) or int8 (calibrated on training " +
+				"photographs; fast on CPUs with VNNI) (default: the --body-precision of the run)",
+				Destination: &o.export.Precision},
+			&cli.BoolFlag{Name: "uint8", Usage: "take photographs of any size as uint8 [batch, height, width, 3]; " +
+				"the file itself scales and crops them", Destination: &o.export.Whole},
+			&cli.IntFlag{Name: "golden", Usage: "also write `N` inputs and their probabilities to golden.safetensors",
 				Destination: &o.export.Golden},
 		}, inferenceFlags(&o.machine), outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {

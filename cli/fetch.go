@@ -19,11 +19,12 @@ func fetchCommand(s Streams) *cli.Command {
 	var o fetch.Options
 	var quiet, json bool
 	return &cli.Command{
-		Name: "fetch", Usage: "bring a library, pretrained weights or photographs to this machine once", ArgsUsage: "[NAME]",
-		Description: "NAME is one of " + strings.Join(fetch.Names(), ", ") + "; without it they are listed.\nEverything " +
-			"is pinned by SHA-256 and lands in FINETUNE_HOME; an interrupted download goes on where it stopped.",
+		Name: "fetch", Usage: "download ONNX Runtime, pretrained weights or photographs", ArgsUsage: "[NAME]",
+		Description: "NAME is one of " + strings.Join(fetch.Names(), ", ") + ".\nWithout NAME the command lists them. Every " +
+			"file has a known SHA-256, which is checked, and is stored in FINETUNE_HOME.\nIf a download is interrupted, run " +
+			"the command again to continue.",
 		Flags: join([]cli.Flag{
-			&cli.PathFlag{Name: "from", Usage: "take `FILE` instead of fetching it; it must be the one that is pinned",
+			&cli.PathFlag{Name: "from", Usage: "read `FILE` instead of downloading; its SHA-256 must be the known one",
 				Destination: &o.From},
 		}, outputFlags(&quiet, &json)),
 		Action: func(c *cli.Context) error {

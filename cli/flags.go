@@ -16,7 +16,8 @@ var defaults = learner.Defaults()
 
 func outputFlags(quiet, json *bool) []cli.Flag {
 	return []cli.Flag{
-		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress, only results and errors",
+		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress: print only results, warnings and " +
+			"errors",
 			Destination: quiet},
 		&cli.BoolFlag{Name: "json", Usage: "print one JSON object and nothing else on standard output", Destination: json},
 	}
@@ -24,72 +25,79 @@ func outputFlags(quiet, json *bool) []cli.Flag {
 
 func dataFlags(c *learner.Config) []cli.Flag {
 	return []cli.Flag{
-		&cli.PathFlag{Name: "labels", Category: "Data", Usage: "labels from a CSV `FILE` with the header path,label[,split]",
+		&cli.PathFlag{Name: "labels", Category: "Data", Usage: "read labels from CSV `FILE` with the header " +
+			"path,label[,split]",
 			Destination: &c.Data.Labels},
 		&cli.StringFlag{Name: "label-sep", Category: "Data", Usage: "`SEPARATOR` between the labels of one photograph; " +
 			"makes the task multi-label", Destination: &c.Data.LabelSep},
-		&cli.Float64Flag{Name: "valid-pct", Category: "Data", Usage: "`SHARE` held out for validation where DATA has no " +
-			"valid folder (default: 0.2)", Destination: &c.Data.ValidPct},
-		&cli.Float64Flag{Name: "max-bad", Category: "Data", Usage: "largest `SHARE` of unreadable photographs that is " +
-			"tolerated", Value: defaults.Data.MaxBad, Destination: &c.Data.MaxBad},
+		&cli.Float64Flag{Name: "valid-pct", Category: "Data", Usage: "`SHARE` (0 to 1) held out for validation if " +
+			"DATA has no split `valid` (default: 0.2)", Destination: &c.Data.ValidPct},
+		&cli.Float64Flag{Name: "max-bad", Category: "Data", Usage: "fail if more than this `SHARE` (0 to 1) of the " +
+			"photographs is unreadable", Value: defaults.Data.MaxBad, Destination: &c.Data.MaxBad},
 	}
 }
 
 // bodyFlags say which body, and how it and the photographs meet.
 func bodyFlags(c *learner.Config) []cli.Flag {
-	return append(imageFlags(c), &cli.StringFlag{Name: "body-precision", Category: "Body", Usage: "`TYPE` the frozen " +
-		"body computes in: float32; float16 (for GPUs; slow on processors without its arithmetic); or int8, calibrated on " +
-		"training photographs (faster where the processor has VNNI). train prints what fewer bits cost",
+	return append(imageFlags(c), &cli.StringFlag{Name: "body-precision", Category: "Body", Usage: "number `TYPE` " +
+		"of the frozen body: float32, float16 (for GPUs; slow on CPUs without float16 arithmetic) or int8 " +
+		"(calibrated on training photographs; faster on CPUs with VNNI)",
 		Value: defaults.Body.Precision, Destination: &c.Body.Precision})
 }
 
 // imageFlags are bodyFlags for a command that looks at photographs alone.
 func imageFlags(c *learner.Config) []cli.Flag {
 	return append(foreignFlags(c),
-		&cli.StringFlag{Name: "body", Category: "Body", Usage: "frozen body: a `NAME` (resnet18/34/50, " +
-			"efficientnet-lite0/1/2) or FILE.onnx; default resnet34 where installed, else efficientnet-lite0",
+		&cli.StringFlag{Name: "body", Category: "Body", Usage: "pretrained body: a `NAME` (resnet18/34/50, " +
+			"efficientnet-lite0/1/2) or FILE.onnx (default: resnet34 if installed, else efficientnet-lite0)",
 			Destination: &c.Body.Name},
-		&cli.IntFlag{Name: "size", Category: "Images", Usage: "side in `PIXELS` that photographs are scaled and cropped " +
-			"to (default: the body's own)", Destination: &c.Images.Size},
-		&cli.StringFlag{Name: "resample", Category: "Images", Usage: "`METHOD` of scaling: nfnt (bilinear) or area",
+		&cli.IntFlag{Name: "size", Category: "Images", Usage: "scale and crop photographs to this side in `PIXELS` " +
+			"(default: the body's own)", Destination: &c.Images.Size},
+		&cli.StringFlag{Name: "resample", Category: "Images", Usage: "scaling `METHOD`: nfnt (bilinear) or area",
 			Value: defaults.Images.Resample, Destination: &c.Images.Resample},
-		&cli.StringFlag{Name: "depth-range", Category: "Images", Usage: "samples `MIN,MAX` of photographs of 16 bits that " +
-			"become black and white, or auto: each photograph's own (default: the high byte is kept)",
+		&cli.StringFlag{Name: "depth-range", Category: "Images", Usage: "16-bit photographs: samples `MIN,MAX` " +
+			"that become black and white, or auto for each photograph's own range (default: use the high byte)",
 			Destination: &c.Images.DepthRange},
-		&cli.StringFlag{Name: "crop", Category: "Images", Usage: "`KIND` of crop: random (centre when validating), " +
-			"center, no (squash), googlenet", Value: defaults.Images.Crop, Destination: &c.Images.Crop},
+		&cli.StringFlag{Name: "crop", Category: "Images", Usage: "`KIND` of crop: random (centre in validation), " +
+			"center, no (squash to a square) or googlenet (random area and proportions)",
+			Value: defaults.Images.Crop, Destination: &c.Images.Crop},
 	)
 }
 
 // foreignFlags describe a body that has no description beside it.
 func foreignFlags(c *learner.Config) []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "cut", Category: "Body", Usage: "`TENSOR` of a foreign body to pool (default: what enters " +
-			"the last global pooling)", Destination: &c.Body.Cut},
-		&cli.StringFlag{Name: "mean", Category: "Body", Usage: "channel means `R,G,B` (0 to 1) a foreign body expects",
+		&cli.StringFlag{Name: "cut", Category: "Body", Usage: "`TENSOR` where the head begins (default: from " +
+			"BODY.json, else the input of the last global pooling)", Destination: &c.Body.Cut},
+		&cli.StringFlag{Name: "mean", Category: "Body", Usage: "channel means `R,G,B` (0 to 1) that the body " +
+			"expects (default: from BODY.json)",
 			Destination: &c.Body.Mean},
-		&cli.StringFlag{Name: "std", Category: "Body", Usage: "channel deviations `R,G,B` (0 to 1) a foreign body expects",
+		&cli.StringFlag{Name: "std", Category: "Body", Usage: "channel standard deviations `R,G,B` (0 to 1) that " +
+			"the body expects (default: from BODY.json)",
 			Destination: &c.Body.Std},
-		&cli.StringFlag{Name: "layout", Category: "Body", Usage: "input `LAYOUT` of a foreign body: nchw or nhwc",
+		&cli.StringFlag{Name: "layout", Category: "Body", Usage: "`LAYOUT` of the body's input: nchw or nhwc " +
+			"(default: from BODY.json, else from the graph)",
 			Destination: &c.Body.Layout},
 	}
 }
 
 func machineFlags(c *learner.Config) []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "device", Category: "Machine", Usage: "`DEVICE` for the body: auto, cpu or cuda",
+		&cli.StringFlag{Name: "device", Category: "Machine", Usage: "`DEVICE` to run on: auto, cpu or cuda",
 			Value: defaults.Machine.Device, Destination: &c.Machine.Device},
-		&cli.IntFlag{Name: "threads", Category: "Machine", Usage: "`N` threads for ONNX Runtime (default: one a core)",
+		&cli.IntFlag{Name: "threads", Category: "Machine", Usage: "`N` threads of ONNX Runtime (default: one per core)",
 			Destination: &c.Machine.Threads},
-		&cli.IntFlag{Name: "workers", Category: "Machine", Usage: "`N` photographs decoded at once (default: one a core)",
+		&cli.IntFlag{Name: "workers", Category: "Machine", Usage: "decode `N` photographs at once (default: one " +
+			"per core)",
 			Destination: &c.Machine.Workers},
 		tf32Flag(&c.Machine),
 		pixelsFlag(&c.Machine),
-		&cli.PathFlag{Name: "cache", Category: "Machine", Usage: "`DIR` of cached activations (default: cache in " +
+		&cli.PathFlag{Name: "cache", Category: "Machine", Usage: "`DIR` of the feature cache (default: cache in " +
 			"FINETUNE_HOME)", Destination: &c.Machine.Cache},
 		&cli.IntFlag{Name: "batch-size", Aliases: []string{"bs"}, Category: "Training",
-			Usage: "photographs `N` a training step", Value: defaults.Train.BatchSize, Destination: &c.Train.BatchSize},
-		&cli.Uint64Flag{Name: "seed", Category: "Training", Usage: "`SEED` of every random choice",
+			Usage: "`N` photographs per training step",
+			Value: defaults.Train.BatchSize, Destination: &c.Train.BatchSize},
+		&cli.Uint64Flag{Name: "seed", Category: "Training", Usage: "`SEED` of all random choices",
 			Destination: &c.Train.Seed},
 	}
 }
@@ -97,13 +105,14 @@ func machineFlags(c *learner.Config) []cli.Flag {
 // augmentFlags have the policy that a command starts from.
 func augmentFlags(c *learner.Config, policy string) []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "augment", Category: "Images", Usage: "random changes in training, by `POLICY`: none, " +
+		&cli.StringFlag{Name: "augment", Category: "Images", Usage: "augmentation `POLICY` in training: none, " +
 			"flips, basic, side-on or top-down", Value: policy, Destination: &c.Images.Augment},
-		&cli.Float64Flag{Name: "max-zoom", Category: "Images", Usage: "largest random `ZOOM`", Value: defaults.Images.MaxZoom,
-			Destination: &c.Images.MaxZoom},
-		&cli.IntFlag{Name: "pad", Category: "Images", Usage: "reflected border of `PIXELS` before rotation",
+		&cli.Float64Flag{Name: "max-zoom", Category: "Images", Usage: "largest random `ZOOM` of the augmentation",
+			Value: defaults.Images.MaxZoom, Destination: &c.Images.MaxZoom},
+		&cli.IntFlag{Name: "pad", Category: "Images", Usage: "add a reflected border of `PIXELS` before rotation",
 			Destination: &c.Images.Pad},
-		&cli.IntFlag{Name: "views", Category: "Images", Usage: "`K` cached augmented views of each photograph",
+		&cli.IntFlag{Name: "views", Category: "Images", Usage: "cache `K` augmented views of each photograph; 0 " +
+			"draws new views each epoch",
 			Value: defaults.Images.Views, Destination: &c.Images.Views},
 	}
 }
@@ -112,57 +121,66 @@ func trainingFlags(c *learner.Config) []cli.Flag {
 	t := &c.Train
 	return inCategory("Training",
 		&cli.Float64Flag{Name: "lr", Usage: "learning `RATE`", Value: defaults.Train.LR, Destination: &t.LR},
-		&cli.StringFlag{Name: "schedule", Usage: "`COURSE` of the rate: sgdr, constant, clr, clr-beta or warm-up " +
-			"(default: sgdr, or constant with --epochs)", Destination: &t.Schedule},
-		&cli.IntFlag{Name: "epochs", Usage: "`N` epochs at a constant rate, instead of cycles", Destination: &t.Epochs},
-		&cli.IntFlag{Name: "cycles", Usage: "`N` cycles, for sgdr of cosine annealing with restarts",
+		&cli.StringFlag{Name: "schedule", Usage: "learning-rate `SCHEDULE`: sgdr (cosine with restarts), constant, " +
+			"clr (one cycle), clr-beta (one cycle and a tail) or warm-up (default: sgdr, or constant with --epochs)",
+			Destination: &t.Schedule},
+		&cli.IntFlag{Name: "epochs", Usage: "train for `N` epochs at a constant rate, instead of cycles",
+			Destination: &t.Epochs},
+		&cli.IntFlag{Name: "cycles", Usage: "`N` cycles of the schedule",
 			Value: defaults.Train.Cycles, Destination: &t.Cycles},
 		&cli.IntFlag{Name: "cycle-len", Usage: "`N` epochs in the first cycle", Value: defaults.Train.CycleLen,
 			Destination: &t.CycleLen},
-		&cli.IntFlag{Name: "cycle-mult", Usage: "each cycle of sgdr is `N` times as long as the one before",
+		&cli.IntFlag{Name: "cycle-mult", Usage: "with sgdr, each cycle is `N` times as long as the one before",
 			Value: defaults.Train.CycleMult, Destination: &t.CycleMult},
-		numbersFlag("clr", "`DIV,CUT[,MAX,MIN]` of clr (or DIV,TAIL% of clr-beta) and, when given, the momentum it moves "+
-			"between; default 20,10", &t.CLR),
-		&cli.StringFlag{Name: "optimiser", Aliases: []string{"optimizer"}, Usage: "`NAME` sgd, adam or adamw",
+		numbersFlag("clr", "`DIV,CUT[,MAX,MIN]`: clr starts at rate/DIV and rises in the first 1/CUT of a cycle; momentum "+
+			"falls from MAX to MIN meanwhile; clr-beta takes its tail in percent of a cycle in place of CUT (default: 20,10)",
+			&t.CLR),
+		&cli.StringFlag{Name: "optimiser", Aliases: []string{"optimizer"}, Usage: "`NAME` of the optimiser: sgd, " +
+			"adam or adamw",
 			Value: defaults.Train.Optimiser, Destination: &t.Optimiser},
-		&cli.Float64Flag{Name: "momentum", Usage: "momentum `M` of sgd, first beta of adam", Value: defaults.Train.Momentum,
-			Destination: &t.Momentum},
+		&cli.Float64Flag{Name: "momentum", Usage: "momentum `M` of sgd, beta1 of adam and adamw",
+			Value: defaults.Train.Momentum, Destination: &t.Momentum},
 		&cli.Float64Flag{Name: "wd", Usage: "weight decay `D`", Destination: &t.WeightDecay},
-		&cli.BoolFlag{Name: "decoupled", Usage: "sgd: take the decay off the weights instead of adding it to the gradient",
+		&cli.BoolFlag{Name: "decoupled", Usage: "with sgd, subtract weight decay from the weights instead of " +
+			"adding it to the gradient",
 			Destination: &t.Decoupled},
-		&cli.BoolFlag{Name: "norm-wd", Usage: "divide the decay by the root of the cycle's steps", Destination: &t.NormDecay},
-		&cli.Float64Flag{Name: "clip", Usage: "largest global gradient `NORM`, 0 for none", Destination: &t.Clip},
-		&cli.Float64Flag{Name: "label-smoothing", Usage: "share `S` of the target spread over all classes",
+		&cli.BoolFlag{Name: "norm-wd", Usage: "divide weight decay by sqrt(steps per cycle)",
+			Destination: &t.NormDecay},
+		&cli.Float64Flag{Name: "clip", Usage: "clip gradients to this global `NORM`; 0 for no clipping",
+			Destination: &t.Clip},
+		&cli.Float64Flag{Name: "label-smoothing", Usage: "spread share `S` of each target over all classes",
 			Destination: &t.Smoothing},
-		&cli.StringFlag{Name: "balance", Usage: "`WAY` to treat classes of unequal size: none, weights (of the loss) or " +
-			"sampling", Value: defaults.Train.Balance, Destination: &t.Balance},
-		&cli.BoolFlag{Name: "best", Usage: "keep the weights of the best epoch instead of the last", Destination: &t.Best},
-		&cli.IntFlag{Name: "patience", Usage: "stop after `N` epochs without a better one, and keep the best",
+		&cli.StringFlag{Name: "balance", Usage: "`METHOD` for classes of unequal size: none, weights (in the loss) " +
+			"or sampling (draw all classes equally often)", Value: defaults.Train.Balance, Destination: &t.Balance},
+		&cli.BoolFlag{Name: "best", Usage: "keep the weights of the epoch with the best validation accuracy, not " +
+			"the last", Destination: &t.Best},
+		&cli.IntFlag{Name: "patience", Usage: "stop after `N` epochs without a better one; implies --best",
 			Destination: &t.Patience},
-		&cli.IntFlag{Name: "swa", Usage: "average the weights from epoch `N` on (counted from 1)", Destination: &t.SWA},
-		&cli.BoolFlag{Name: "snapshots", Usage: "save each cycle's weights and score their ensemble",
+		&cli.IntFlag{Name: "swa", Usage: "average the weights of all epochs from epoch `N` on (counted from 1)",
+			Destination: &t.SWA},
+		&cli.BoolFlag{Name: "snapshots", Usage: "save the weights at the end of each cycle and score their ensemble",
 			Destination: &t.Snapshots},
-		&cli.IntFlag{Name: "tta", Usage: "also score the trained head by `N` augmented views of each photograph (4 is usual)",
+		&cli.IntFlag{Name: "tta", Usage: "also score with test-time augmentation over `N` views (4 is usual)",
 			Destination: &t.TTA},
-		&cli.StringFlag{Name: "hidden", Usage: "`WIDTHS` of the head's hidden layers, such as 512",
+		&cli.StringFlag{Name: "hidden", Usage: "`WIDTHS` of the head's hidden layers, separated by commas",
 			Value: defaults.Train.Hidden, Destination: &t.Hidden},
-		&cli.StringFlag{Name: "dropout", Usage: "dropout `SHARES` of the head, one a linear layer",
+		&cli.StringFlag{Name: "dropout", Usage: "dropout `PROBABILITIES` of the head, one per linear layer",
 			Value: defaults.Train.Dropout, Destination: &t.Dropout},
-		&cli.BoolFlag{Name: "unfreeze", Usage: "train the whole network, not the head alone", Destination: &t.Unfreeze},
-		numbersFlag("lrs", "with --unfreeze, `RATES` of the layer groups, first to last, such as 1e-4,1e-3,1e-2 (default: "+
-			"from a hundredth to a tenth of --lr for the body, --lr for the head)", &t.LRs),
-		&cli.IntFlag{Name: "freeze-to", Usage: "with --unfreeze, keep the first `N` layer groups as they are; without " +
+		&cli.BoolFlag{Name: "unfreeze", Usage: "train the whole network, not only the head", Destination: &t.Unfreeze},
+		numbersFlag("lrs", "with --unfreeze, learning `RATES` of the layer groups, first to last, such as 1e-4,1e-3,1e-2 "+
+			"(default: --lr for the head, from 1/100 to 1/10 of it for the groups of the body)", &t.LRs),
+		&cli.IntFlag{Name: "freeze-to", Usage: "with --unfreeze, keep the first `N` layer groups frozen; without " +
 			"augmentation their outputs are cached", Destination: &t.FreezeTo},
-		&cli.BoolFlag{Name: "bn-freeze", Usage: "with --unfreeze, keep the body's batch statistics as they are",
+		&cli.BoolFlag{Name: "bn-freeze", Usage: "with --unfreeze, keep the body's batch statistics frozen",
 			Destination: &t.BNFreeze},
 		&cli.Float64Flag{Name: "bn-momentum",
-			Usage: "with --unfreeze, the `SHARE` of a batch in the running batch statistics", Value: defaults.Train.BNMomentum,
-			Destination: &t.BNMomentum},
-		&cli.IntFlag{Name: "micro-batch", Usage: "with --unfreeze, at most `B` photographs in memory at once; gradients " +
-			"of a batch add up", Destination: &t.MicroBatch},
-		&cli.StringFlag{Name: "load", Usage: "start from the head of a `RUN`, or from a name saved in the current --run",
+			Usage: "with --unfreeze, weight `M` of the newest batch in the running batch statistics",
+			Value: defaults.Train.BNMomentum, Destination: &t.BNMomentum},
+		&cli.IntFlag{Name: "micro-batch", Usage: "with --unfreeze, hold at most `B` photographs in memory; " +
+			"gradients of a larger batch are accumulated", Destination: &t.MicroBatch},
+		&cli.StringFlag{Name: "load", Usage: "start from the head of a `RUN`, or from a name saved in --run",
 			Destination: &t.Load},
-		&cli.StringFlag{Name: "save", Usage: "also keep the trained head as `NAME` in the run, for --load",
+		&cli.StringFlag{Name: "save", Usage: "also save the trained head in the run under `NAME`, for --load",
 			Destination: &t.Save},
 	)
 }

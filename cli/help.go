@@ -33,12 +33,12 @@ func describeFlag(describe cli.FlagStringFunc) cli.FlagStringFunc {
 }
 
 // exits is what Main's results mean.
-const exits = "Exit codes: 0 done, 1 failed, 2 a flag or an argument is wrong, 3 the data is bad, 130 interrupted."
+const exits = "Exit codes: 0 done, 1 failed, 2 a wrong flag or argument, 3 unusable data, 130 interrupted."
 
 // Groups of commands, which the list of commands prints in the order of the alphabet.
 const (
 	begin = "Begin"
-	look  = "Look"
+	look  = "Inspect"
 	learn = "Train"
 	use   = "Use"
 )

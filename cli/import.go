@@ -12,12 +12,13 @@ func importCommand(s Streams) *cli.Command {
 	var weights, body string
 	var quiet, json bool
 	return &cli.Command{
-		Name: "import", Usage: "build a body from trained weights: NAME is one of " + strings.Join(bodies.Names(), ", "),
-		ArgsUsage: "NAME",
+		Name: "import", Usage: "build a body from pretrained weights", ArgsUsage: "NAME",
+		Description: "NAME is one of " + strings.Join(bodies.Names(), ", ") + ".",
 		Flags: join([]cli.Flag{
-			&cli.PathFlag{Name: "weights", Usage: "state dict `FILE`: .pth (zip or legacy) or .safetensors", Required: true,
-				Destination: &weights},
-			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "`BODY.onnx` to write, with BODY.json beside it",
+			&cli.PathFlag{Name: "weights", Usage: "state dict `FILE`: .pth (zip or legacy) or .safetensors",
+				Required: true, Destination: &weights},
+			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the body to `BODY.onnx`, and its " +
+				"description to BODY.json beside it",
 				Required: true, Destination: &body},
 		}, outputFlags(&quiet, &json)),
 		Action: func(c *cli.Context) (err error) {

@@ -18,7 +18,7 @@ import (
 func inspectCommand(s Streams) *cli.Command {
 	var quiet, json bool
 	return &cli.Command{
-		Name: "inspect", Usage: "say what is in an ONNX file: inputs, outputs, cut, layer groups, parameters, digest",
+		Name: "inspect", Usage: "show the inputs, outputs, cut, layer groups, parameters and digest of an ONNX file",
 		ArgsUsage: "FILE.onnx",
 		Flags:     outputFlags(&quiet, &json),
 		Action: func(c *cli.Context) error {

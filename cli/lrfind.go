@@ -21,19 +21,21 @@ type lrFindOptions struct {
 func lrFindCommand(s Streams) *cli.Command {
 	var o lrFindOptions
 	return &cli.Command{
-		Name: "lr-find", Usage: "plot loss against learning rate and suggest one", ArgsUsage: "DATA",
-		Description: "Raises the rate step by step on a fresh head until the loss blows up. Changes nothing: the next run " +
-			"is the same with or without it.",
+		Name: "lr-find", Usage: "plot loss against learning rate and suggest a rate", ArgsUsage: "DATA",
+		Description: "Trains a head while the rate rises at each step, until the loss diverges. Nothing of that " +
+			"training is kept:\nthe next run is the same with or without it.",
 		Flags: join([]cli.Flag{
 			&cli.PathFlag{Name: "output", Aliases: []string{"o"},
-				Usage: "plot `FILE.png` to write, with the numbers in FILE.csv", Value: "lr.png", Destination: &o.output},
-			&cli.Float64Flag{Name: "start", Usage: "first `RATE`", Value: 1e-5, Destination: &o.search.Start},
-			&cli.Float64Flag{Name: "end", Usage: "last `RATE`", Value: 10, Destination: &o.search.End},
-			&cli.IntFlag{Name: "tries", Usage: "`N` rates (default: the batches of an epoch, 150 at least)",
+				Usage: "write the plot to `FILE.png`, and its numbers to FILE.csv",
+				Value: "lr.png", Destination: &o.output},
+			&cli.Float64Flag{Name: "start", Usage: "first learning `RATE`", Value: 1e-5, Destination: &o.search.Start},
+			&cli.Float64Flag{Name: "end", Usage: "last learning `RATE`", Value: 10, Destination: &o.search.End},
+			&cli.IntFlag{Name: "tries", Usage: "try `N` rates (default: the batches of an epoch, at least 150)",
 				Destination: &o.search.Tries},
-			&cli.BoolFlag{Name: "linear", Usage: "raise the rate by equal amounts instead of equal factors",
+			&cli.BoolFlag{Name: "linear", Usage: "raise the rate by equal differences, not by equal factors",
 				Destination: &o.search.Linear},
-			&cli.BoolFlag{Name: "valid", Usage: "also measure validation batches", Destination: &o.search.Valid},
+			&cli.BoolFlag{Name: "valid", Usage: "also measure the loss of a validation batch at each rate",
+				Destination: &o.search.Valid},
 		}, trainingFlags(&o.config), augmentFlags(&o.config, "none"), dataFlags(&o.config), bodyFlags(&o.config),
 			machineFlags(&o.config), outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {

@@ -11,9 +11,11 @@ func mergeCommand(s Streams) *cli.Command {
 	var quiet, json bool
 	return &cli.Command{
 		Name: "merge", Usage: "join the tables that `finetune score --shard` wrote", ArgsUsage: "PART…",
-		Description: "The parts may come in any order; the result is the file that one run over all photographs writes.",
+		Description: "The parts can come in any order. The result has the same bytes as the table of one run over " +
+			"all photographs.",
 		Flags: join([]cli.Flag{
-			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "table `FILE` to write, of the parts' format",
+			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the joined table to `FILE`, in the " +
+				"format of the parts",
 				Destination: &into},
 		}, outputFlags(&quiet, &json)),
 		Action: func(c *cli.Context) (err error) {

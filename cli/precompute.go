@@ -18,12 +18,13 @@ type precomputeOptions struct {
 func precomputeCommand(s Streams) *cli.Command {
 	var o precomputeOptions
 	return &cli.Command{
-		Name: "precompute", Usage: "compute and cache the body's features of every photograph in DATA", ArgsUsage: "DATA",
-		Description: "A killed run resumes where it stopped; a changed photograph is computed anew, nothing else is.",
+		Name: "precompute", Usage: "compute and cache the features of every photograph in DATA", ArgsUsage: "DATA",
+		Description: "Only what the cache lacks is computed. If the command is killed, run it again to continue.",
 		Flags: join([]cli.Flag{
 			&cli.StringFlag{Name: "shard", Usage: "compute part `I/N` only, counted from 0; /N in a job array " +
 				"(SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX)", Destination: &o.shard},
-			&cli.BoolFlag{Name: "recompute", Usage: "forget what is cached for this body and view, and compute it again",
+			&cli.BoolFlag{Name: "recompute", Usage: "discard what is cached for this body and view, and compute it " +
+				"again",
 				Destination: &o.config.Machine.Recompute},
 		}, dataFlags(&o.config), bodyFlags(&o.config), augmentFlags(&o.config, "none"), machineFlags(&o.config),
 			outputFlags(&o.quiet, &o.json)),

@@ -22,11 +22,12 @@ func previewCommand(s Streams) *cli.Command {
 	return &cli.Command{
 		Name: "preview", Usage: "show one photograph as augmented training sees it", ArgsUsage: "DATA",
 		Flags: join([]cli.Flag{
-			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "picture `FILE.png` to write", Value: "preview.png",
-				Destination: &o.output},
-			&cli.StringFlag{Name: "photo", Usage: "`PATH` of the photograph within DATA (default: the second one held out)",
+			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the picture to `FILE.png`",
+				Value: "preview.png", Destination: &o.output},
+			&cli.StringFlag{Name: "photo", Usage: "`PATH` of the photograph within DATA (default: the second " +
+				"validation photograph)",
 				Destination: &o.photo},
-			&cli.IntFlag{Name: "count", Usage: "`N` versions", Value: 6, Destination: &o.count},
+			&cli.IntFlag{Name: "count", Usage: "show `N` views", Value: 6, Destination: &o.count},
 		}, augmentFlags(&o.config, "side-on"), dataFlags(&o.config), imageFlags(&o.config), machineFlags(&o.config),
 			outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {

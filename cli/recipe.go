@@ -11,10 +11,9 @@ func recipeCommand(s Streams) *cli.Command {
 	recipe := &learner.Recipe{}
 	t := &o.config.Train
 	return &cli.Command{
-		Name: "recipe", Usage: "the whole lesson in one command, telling what each step bought", ArgsUsage: "DATA",
-		Description: "Find a learning rate; train the head on cached features; train it with augmentation; unfreeze the " +
-			"network, with a\n" +
-			"rate for each layer group; score with test-time augmentation; keep the best of these; report; export.",
+		Name: "recipe", Usage: "run all stages of fast.ai's first lesson and keep the best result", ArgsUsage: "DATA",
+		Description: "Finds a learning rate, trains the head, trains it with augmentation, then fine-tunes the " +
+			"whole network.\nReports what each stage gained. Keeps the best one, with its report, and exports it.",
 		Flags: join(
 			runFlags(&o),
 			recipeFlags(recipe, t),
@@ -39,16 +38,17 @@ func recipeCommand(s Streams) *cli.Command {
 // recipeFlags are those of a recipe alone.
 func recipeFlags(r *learner.Recipe, t *learner.Training) []cli.Flag {
 	return []cli.Flag{
-		&cli.Float64Flag{Name: "minutes", Usage: "plan within `M` minutes (default: as long as it takes)",
+		&cli.Float64Flag{Name: "minutes", Usage: "plan to finish within `M` minutes (default: no limit)",
 			Destination: &r.Minutes},
-		&cli.IntFlag{Name: "tta", Usage: "`N` augmented views for the final score, 0 for none", Value: 4,
+		&cli.IntFlag{Name: "tta", Usage: "score with test-time augmentation over `N` views, 0 for none", Value: 4,
 			Destination: &r.TTA},
-		&cli.IntFlag{Name: "epochs", Usage: "`N` epochs of the whole network, fewer where --minutes needs it", Value: 8,
+		&cli.IntFlag{Name: "epochs", Usage: "fine-tune for `N` epochs, or fewer if --minutes needs it", Value: 8,
 			Destination: &r.Epochs},
-		&cli.BoolFlag{Name: "lesson", Usage: "train the whole network as the lesson does: SGD, cycles that double, rates " +
-			"of a hundredth, a tenth and the whole of the head's", Destination: &r.Lesson},
-		&cli.BoolFlag{Name: "bn-freeze", Usage: "keep the body's batch statistics as they are", Destination: &t.BNFreeze},
-		&cli.IntFlag{Name: "micro-batch", Usage: "at most `B` photographs in memory at once when everything trains",
+		&cli.BoolFlag{Name: "lesson", Usage: "fine-tune as the lesson does: SGD, cycles that double, rates from " +
+			"1/100 to 1 of the head's", Destination: &r.Lesson},
+		&cli.BoolFlag{Name: "bn-freeze", Usage: "keep the body's batch statistics frozen", Destination: &t.BNFreeze},
+		&cli.IntFlag{Name: "micro-batch", Usage: "in fine-tuning, hold at most `B` photographs in memory; " +
+			"gradients of a larger batch are accumulated",
 			Destination: &t.MicroBatch},
 	}
 }

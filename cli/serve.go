@@ -31,10 +31,10 @@ type serveOptions struct {
 func serveCommand(s Streams) *cli.Command {
 	var o serveOptions
 	return &cli.Command{
-		Name: "serve", Usage: "answer photographs over HTTP: POST /predict, GET /readyz, /livez, /healthz, /metrics",
+		Name: "serve", Usage: "predict over HTTP: POST /predict, GET /readyz, /livez, /healthz, /metrics",
 		ArgsUsage: "MODEL.onnx|RUN",
-		Description: "On an address that others can reach a token is asked for: docs/serving.md has limits, probes and a " +
-			"systemd unit.",
+		Description: "On an address that other machines can reach, clients need a token.\nLimits, probes and a " +
+			"systemd unit: docs/serving.md.",
 		Flags: join(serveFlags(&o), serveLimits(&o.serve), inferenceFlags(&o.machine), outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 1 {
@@ -51,33 +51,39 @@ const tokenVariable = "FINETUNE_TOKEN"
 
 func serveFlags(o *serveOptions) []cli.Flag {
 	return inCategory("Access",
-		&cli.StringFlag{Name: "addr", Usage: "`ADDRESS` to listen on", Value: "127.0.0.1:8080", Destination: &o.addr},
-		&cli.StringFlag{Name: "token-file", Usage: "answer only who sends Authorization: Bearer TOKEN with a line of " +
-			"`FILE` (or of the variable " + tokenVariable + ")", Destination: &o.tokenFile},
-		&cli.BoolFlag{Name: "allow-anonymous", Usage: "answer anybody, without a token, on an address that others can reach",
+		&cli.StringFlag{Name: "addr", Usage: "listen on `ADDRESS`", Value: "127.0.0.1:8080", Destination: &o.addr},
+		&cli.StringFlag{Name: "token-file", Usage: "answer only requests with Authorization: Bearer TOKEN, where TOKEN " +
+			"is a line of `FILE` (or of the variable " + tokenVariable + ")", Destination: &o.tokenFile},
+		&cli.BoolFlag{Name: "allow-anonymous", Usage: "answer without a token, even on an address that other " +
+			"machines can reach",
 			Destination: &o.anonymous},
-		&cli.StringFlag{Name: "allow-host", Usage: "`NAMES` this server is called by, with commas between, besides " +
-			"localhost and addresses; * is any", Destination: &o.hosts},
-		&cli.BoolFlag{Name: "trust-proxy", Usage: "a client is who the last X-Forwarded-For says: only behind a proxy " +
-			"that sets it", Destination: &o.serve.TrustProxy},
-		&cli.StringFlag{Name: "metrics-addr", Usage: "`ADDRESS` of GET /metrics, without a token (default: with the rest)",
+		&cli.StringFlag{Name: "allow-host", Usage: "host `NAMES` of this server, separated by commas, besides " +
+			"localhost and IP addresses; * allows any", Destination: &o.hosts},
+		&cli.BoolFlag{Name: "trust-proxy", Usage: "take a client's address from the last X-Forwarded-For; only " +
+			"behind a proxy that sets it", Destination: &o.serve.TrustProxy},
+		&cli.StringFlag{Name: "metrics-addr", Usage: "answer GET /metrics on `ADDRESS`, without a token (default: " +
+			"on --addr)",
 			Destination: &o.serve.MetricsAddr},
-		&cli.DurationFlag{Name: "drain", Usage: "after SIGTERM, `TIME` during which /readyz says 503 and requests are " +
-			"still answered; Ctrl-C does not wait", Value: 5 * time.Second, Destination: &o.drain},
+		&cli.DurationFlag{Name: "drain", Usage: "after SIGTERM, answer requests for this `TIME` while /readyz says " +
+			"503; Ctrl-C does not wait", Value: 5 * time.Second, Destination: &o.drain},
 	)
 }
 
 func serveLimits(v *serve.Options) []cli.Flag {
 	return inCategory("Limits",
-		&cli.IntFlag{Name: "batch", Usage: "at most `N` photographs predicted together", Value: 16, Destination: &v.Batch},
-		&cli.DurationFlag{Name: "delay", Usage: "longest `WAIT` for a batch to fill", Value: 2e6, Destination: &v.Delay},
+		&cli.IntFlag{Name: "batch", Usage: "predict at most `N` photographs together",
+			Value: 16, Destination: &v.Batch},
+		&cli.DurationFlag{Name: "delay", Usage: "wait at most `TIME` for a batch to fill",
+			Value: 2e6, Destination: &v.Delay},
 		&cli.Int64Flag{Name: "max-body", Usage: "largest request in `BYTES`", Value: 32 << 20, Destination: &v.MaxBody},
-		&cli.IntFlag{Name: "max-images", Usage: "at most `N` photographs in a request", Value: 64, Destination: &v.MaxImages},
-		&cli.Int64Flag{Name: "max-uploads", Usage: "`BYTES` of all requests at once, of which one client may hold half",
+		&cli.IntFlag{Name: "max-images", Usage: "at most `N` photographs per request",
+			Value: 64, Destination: &v.MaxImages},
+		&cli.Int64Flag{Name: "max-uploads", Usage: "largest sum of all open requests in `BYTES`; one client may " +
+			"hold half",
 			Value: 512 << 20, Destination: &v.Uploads},
-		&cli.Int64Flag{Name: "min-rate", Usage: "`BYTES` a second that an upload must have after 5 s", Value: 16 << 10,
-			Destination: &v.MinRate},
-		&cli.DurationFlag{Name: "timeout", Usage: "longest `TIME` for a request, its upload included", Value: 30e9,
+		&cli.Int64Flag{Name: "min-rate", Usage: "least `BYTES` per second of an upload, after its first 5 s",
+			Value: 16 << 10, Destination: &v.MinRate},
+		&cli.DurationFlag{Name: "timeout", Usage: "longest `TIME` of a request, with its upload", Value: 30e9,
 			Destination: &v.Timeout},
 	)
 }

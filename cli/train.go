@@ -24,9 +24,10 @@ type trainOptions struct {
 func trainCommand(s Streams) *cli.Command {
 	var o trainOptions
 	return &cli.Command{
-		Name: "train", Usage: "train a classifier on DATA and say how good it is", ArgsUsage: "DATA",
-		Description: "DATA has train/CLASS/* and valid/CLASS/*, or CLASS/* alone (a fifth is then held out).\nThe frozen " +
-			"body looks at each photograph once; features are cached, so a second run starts at once.",
+		Name: "train", Usage: "train a classifier on DATA and report its accuracy", ArgsUsage: "DATA",
+		Description: "DATA has train/CLASS/* and valid/CLASS/*, or CLASS/* alone; a fifth of each class is then " +
+			"held out for validation.\nThe frozen body runs on each photograph once. Its features are cached, so a " +
+			"second run starts at once.",
 		Flags: join(
 			runFlags(&o),
 			trainingFlags(&o.config), augmentFlags(&o.config, "none"), dataFlags(&o.config), bodyFlags(&o.config),
@@ -46,12 +47,12 @@ func trainCommand(s Streams) *cli.Command {
 func runFlags(o *trainOptions) []cli.Flag {
 	return []cli.Flag{
 		&cli.PathFlag{Name: "run", Usage: "folder `DIR` of the run (default: runs/DATA-TIME)", Destination: &o.run},
-		&cli.BoolFlag{Name: "resume", Usage: "go on with the run in --run; begin it where there is none yet, print its " +
-			"result where it is finished", Destination: &o.how.Resume},
-		&cli.BoolFlag{Name: "overwrite", Usage: "replace the run that is in --run once the new one is finished; with " +
-			"--resume, go on with a replacement that was interrupted", Destination: &o.how.Overwrite},
-		&cli.BoolFlag{Name: "no-lock", Usage: "do without the lock of --run on a file system that has none; see to it " +
-			"that no other process uses that run", Destination: &o.how.NoLock},
+		&cli.BoolFlag{Name: "resume", Usage: "continue the run in --run; start it if there is none; print its " +
+			"result if it is finished", Destination: &o.how.Resume},
+		&cli.BoolFlag{Name: "overwrite", Usage: "replace the run in --run once the new one is finished; with " +
+			"--resume, continue an interrupted replacement", Destination: &o.how.Overwrite},
+		&cli.BoolFlag{Name: "no-lock", Usage: "do not lock --run, for file systems without locks; make sure that " +
+			"no other process uses the run", Destination: &o.how.NoLock},
 		&cli.BoolFlag{Name: "no-report", Usage: "do not write the report", Destination: &o.noReport},
 	}
 }
