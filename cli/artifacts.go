@@ -28,19 +28,17 @@ func artifactsCommand(s Streams) *cli.Command {
 		Description: "`finetune train --unfreeze` runs such files. Other programs can run these with any ONNX " +
 			"Runtime.\nBODY is a name or FILE.onnx, as for --body.",
 		Flags: join([]cli.Flag{
-			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the files to folder `DIR`",
-				Required: true, Destination: &o.output},
+			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the files to folder `DIR`", Required: true,
+				Destination: &o.output},
 			&cli.IntFlag{Name: "classes", Usage: "number `N` of classes", Required: true, Destination: &o.classes},
 			&cli.BoolFlag{Name: "multi", Usage: "multi-label: a photograph can have any number of labels",
 				Destination: &o.multi},
-			&cli.BoolFlag{Name: "native", Usage: "use the memory layout of this CPU's kernels, as train does: " +
-				"faster, but not portable", Destination: &o.native},
+			&cli.BoolFlag{Name: "native", Usage: "use the memory layout of this CPU's kernels, as train does: faster, but not " +
+				"portable", Destination: &o.native},
 			&cli.IntFlag{Name: "freeze-to", Usage: "keep the first `N` layer groups frozen", Destination: &t.FreezeTo},
-			&cli.BoolFlag{Name: "bn-freeze", Usage: "keep the body's batch statistics frozen",
-				Destination: &t.BNFreeze},
-			&cli.StringFlag{Name: "optimiser", Aliases: []string{"optimizer"}, Usage: "`NAME` of the optimiser: " +
-				"sgd or adamw", Value: "sgd",
-				Destination: &t.Optimiser},
+			&cli.BoolFlag{Name: "bn-freeze", Usage: "keep the body's batch statistics frozen", Destination: &t.BNFreeze},
+			&cli.StringFlag{Name: "optimiser", Aliases: []string{"optimizer"}, Usage: "`NAME` of the optimiser: sgd or adamw",
+				Value: "sgd", Destination: &t.Optimiser},
 			&cli.StringFlag{Name: "hidden", Usage: "`WIDTHS` of the head's hidden layers, separated by commas",
 				Value: defaults.Train.Hidden, Destination: &t.Hidden},
 			&cli.StringFlag{Name: "dropout", Usage: "dropout `PROBABILITIES` of the head, one per linear layer",

@@ -36,11 +36,9 @@ func cacheCommand(s Streams) *cli.Command {
 			{
 				Name: "prune", Usage: "remove the least recently used feature caches",
 				Flags: append(outputFlags(&quiet, &json), where,
-					&cli.StringFlag{Name: "keep", Usage: "keep at most this `SIZE`, such as 500MB or 2GB (0 " +
-						"removes all)",
+					&cli.StringFlag{Name: "keep", Usage: "keep at most this `SIZE`, such as 500MB or 2GB (0 removes all)",
 						Destination: &keep},
-					&cli.DurationFlag{Name: "older-than", Usage: "remove what was not used for `DURATION`, such as " +
-						"720h",
+					&cli.DurationFlag{Name: "older-than", Usage: "remove what was not used for `DURATION`, such as 720h",
 						Destination: &older}),
 				Action: func(c *cli.Context) error { return runCachePrune(out(), dir, keep, older) },
 			},

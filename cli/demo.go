@@ -16,8 +16,7 @@ func demoCommand(s Streams) *cli.Command {
 		Description: "Downloads the photographs once (91 MB, CC BY-NC-SA 4.0), then runs `finetune train` on them. " +
 			"It takes the flags of train.",
 		Flags: join([]cli.Flag{
-			&cli.PathFlag{Name: "from", Usage: "read the archive from `FILE` instead of downloading it",
-				Destination: &from},
+			&cli.PathFlag{Name: "from", Usage: "read the archive from `FILE` instead of downloading it", Destination: &from},
 		}, runFlags(&o),
 			trainingFlags(&o.config), augmentFlags(&o.config, "none"), dataFlags(&o.config), bodyFlags(&o.config),
 			machineFlags(&o.config),

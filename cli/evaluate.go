@@ -28,9 +28,8 @@ func evaluateCommand(s Streams) *cli.Command {
 		Description: "Without DATA, a RUN is measured on its own validation photographs. DATA has valid/CLASS/* or " +
 			"CLASS/*.",
 		Flags: join([]cli.Flag{
-			&cli.IntFlag{Name: "tta", Usage: "test-time augmentation: average over `N` augmented views and the " +
-				"centre view (4 is usual)",
-				Destination: &o.score.TTA},
+			&cli.IntFlag{Name: "tta", Usage: "test-time augmentation: average over `N` augmented views and the centre view (4 " +
+				"is usual)", Destination: &o.score.TTA},
 			&cli.StringFlag{Name: "labels", Usage: "read labels from CSV `FILE` with the header path,label[,split]",
 				Destination: &o.data.Labels},
 			&cli.StringFlag{Name: "label-sep", Usage: "`SEPARATOR` between the labels of one photograph",

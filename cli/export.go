@@ -25,14 +25,13 @@ func exportCommand(s Streams) *cli.Command {
 	return &cli.Command{
 		Name: "export", Usage: "write a RUN as one self-contained ONNX file", ArgsUsage: "RUN",
 		Flags: join([]cli.Flag{
-			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the model to `FILE.onnx`",
-				Value: "model.onnx", Destination: &o.export.Output},
-			&cli.StringFlag{Name: "precision", Usage: "number `TYPE` of the model: float32, float16 (half the " +
-				"size, for GPUs; slow on CPUs without float16 arithmetic) or int8 (calibrated on training " +
-				"photographs; fast on CPUs with VNNI) (default: the --body-precision of the run)",
-				Destination: &o.export.Precision},
-			&cli.BoolFlag{Name: "uint8", Usage: "take photographs of any size as uint8 [batch, height, width, 3]; " +
-				"the file itself scales and crops them", Destination: &o.export.Whole},
+			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the model to `FILE.onnx`", Value: "model.onnx",
+				Destination: &o.export.Output},
+			&cli.StringFlag{Name: "precision", Usage: "number `TYPE` of the model: float32, float16 (half the size, for GPUs; " +
+				"slow on CPUs without float16 arithmetic) or int8 (calibrated on training photographs; fast on CPUs with VNNI) " +
+				"(default: the --body-precision of the run)", Destination: &o.export.Precision},
+			&cli.BoolFlag{Name: "uint8", Usage: "take photographs of any size as uint8 [batch, height, width, 3]; the file " +
+				"itself scales and crops them", Destination: &o.export.Whole},
 			&cli.IntFlag{Name: "golden", Usage: "also write `N` inputs and their probabilities to golden.safetensors",
 				Destination: &o.export.Golden},
 		}, inferenceFlags(&o.machine), outputFlags(&o.quiet, &o.json)),

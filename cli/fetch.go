@@ -20,9 +20,8 @@ func fetchCommand(s Streams) *cli.Command {
 	var quiet, json bool
 	return &cli.Command{
 		Name: "fetch", Usage: "download ONNX Runtime, pretrained weights or photographs", ArgsUsage: "[NAME]",
-		Description: "NAME is one of " + strings.Join(fetch.Names(), ", ") + ".\nWithout NAME the command lists them. Every " +
-			"file has a known SHA-256, which is checked, and is stored in FINETUNE_HOME.\nIf a download is interrupted, run " +
-			"the command again to continue.",
+		Description: "NAME is one of " + strings.Join(fetch.Names(), ", ") + ".\nWithout NAME the command lists them. It " +
+			"stores files in FINETUNE_HOME and checks their SHA-256.\nIf a download is interrupted, run it again to continue.",
 		Flags: join([]cli.Flag{
 			&cli.PathFlag{Name: "from", Usage: "read `FILE` instead of downloading; its SHA-256 must be the known one",
 				Destination: &o.From},

@@ -16,8 +16,7 @@ var defaults = learner.Defaults()
 
 func outputFlags(quiet, json *bool) []cli.Flag {
 	return []cli.Flag{
-		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress: print only results, warnings and " +
-			"errors",
+		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress: print only results, warnings and errors",
 			Destination: quiet},
 		&cli.BoolFlag{Name: "json", Usage: "print one JSON object and nothing else on standard output", Destination: json},
 	}
@@ -26,12 +25,11 @@ func outputFlags(quiet, json *bool) []cli.Flag {
 func dataFlags(c *learner.Config) []cli.Flag {
 	return []cli.Flag{
 		&cli.PathFlag{Name: "labels", Category: "Data", Usage: "read labels from CSV `FILE` with the header " +
-			"path,label[,split]",
-			Destination: &c.Data.Labels},
+			"path,label[,split]", Destination: &c.Data.Labels},
 		&cli.StringFlag{Name: "label-sep", Category: "Data", Usage: "`SEPARATOR` between the labels of one photograph; " +
 			"makes the task multi-label", Destination: &c.Data.LabelSep},
-		&cli.Float64Flag{Name: "valid-pct", Category: "Data", Usage: "`SHARE` (0 to 1) held out for validation if " +
-			"DATA has no split `valid` (default: 0.2)", Destination: &c.Data.ValidPct},
+		&cli.Float64Flag{Name: "valid-pct", Category: "Data", Usage: "`SHARE` (0 to 1) held out for validation if DATA has " +
+			"no split `valid` (default: 0.2)", Destination: &c.Data.ValidPct},
 		&cli.Float64Flag{Name: "max-bad", Category: "Data", Usage: "fail if more than this `SHARE` (0 to 1) of the " +
 			"photographs is unreadable", Value: defaults.Data.MaxBad, Destination: &c.Data.MaxBad},
 	}
@@ -39,10 +37,10 @@ func dataFlags(c *learner.Config) []cli.Flag {
 
 // bodyFlags say which body, and how it and the photographs meet.
 func bodyFlags(c *learner.Config) []cli.Flag {
-	return append(imageFlags(c), &cli.StringFlag{Name: "body-precision", Category: "Body", Usage: "number `TYPE` " +
-		"of the frozen body: float32, float16 (for GPUs; slow on CPUs without float16 arithmetic) or int8 " +
-		"(calibrated on training photographs; faster on CPUs with VNNI)",
-		Value: defaults.Body.Precision, Destination: &c.Body.Precision})
+	return append(imageFlags(c), &cli.StringFlag{Name: "body-precision", Category: "Body",
+		Usage: "number `TYPE` of the frozen body: float32, float16 (for GPUs; slow on CPUs without float16 arithmetic) or " +
+			"int8 (calibrated on training photographs; faster on CPUs with VNNI)", Value: defaults.Body.Precision,
+		Destination: &c.Body.Precision})
 }
 
 // imageFlags are bodyFlags for a command that looks at photographs alone.
@@ -55,65 +53,48 @@ func imageFlags(c *learner.Config) []cli.Flag {
 			"(default: the body's own)", Destination: &c.Images.Size},
 		&cli.StringFlag{Name: "resample", Category: "Images", Usage: "scaling `METHOD`: nfnt (bilinear) or area",
 			Value: defaults.Images.Resample, Destination: &c.Images.Resample},
-		&cli.StringFlag{Name: "depth-range", Category: "Images", Usage: "16-bit photographs: samples `MIN,MAX` " +
-			"that become black and white, or auto for each photograph's own range (default: use the high byte)",
+		&cli.StringFlag{Name: "depth-range", Category: "Images", Usage: "16-bit photographs: samples `MIN,MAX` that become " +
+			"black and white, or auto for each photograph's own range (default: use the high byte)",
 			Destination: &c.Images.DepthRange},
-		&cli.StringFlag{Name: "crop", Category: "Images", Usage: "`KIND` of crop: random (centre in validation), " +
-			"center, no (squash to a square) or googlenet (random area and proportions)",
-			Value: defaults.Images.Crop, Destination: &c.Images.Crop},
+		&cli.StringFlag{Name: "crop", Category: "Images", Usage: "`KIND` of crop: random (centre in validation), center, " +
+			"no (squash to a square) or googlenet (random area and proportions)", Value: defaults.Images.Crop,
+			Destination: &c.Images.Crop},
 	)
 }
 
 // foreignFlags describe a body that has no description beside it.
 func foreignFlags(c *learner.Config) []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "cut", Category: "Body", Usage: "`TENSOR` where the head begins (default: from " +
-			"BODY.json, else the input of the last global pooling)", Destination: &c.Body.Cut},
-		&cli.StringFlag{Name: "mean", Category: "Body", Usage: "channel means `R,G,B` (0 to 1) that the body " +
-			"expects (default: from BODY.json)",
-			Destination: &c.Body.Mean},
-		&cli.StringFlag{Name: "std", Category: "Body", Usage: "channel standard deviations `R,G,B` (0 to 1) that " +
-			"the body expects (default: from BODY.json)",
-			Destination: &c.Body.Std},
-		&cli.StringFlag{Name: "layout", Category: "Body", Usage: "`LAYOUT` of the body's input: nchw or nhwc " +
-			"(default: from BODY.json, else from the graph)",
-			Destination: &c.Body.Layout},
+		&cli.StringFlag{Name: "cut", Category: "Body", Usage: "`TENSOR` where the head begins (default: from BODY.json, " +
+			"else the input of the last global pooling)", Destination: &c.Body.Cut},
+		&cli.StringFlag{Name: "mean", Category: "Body", Usage: "channel means `R,G,B` (0 to 1) that the body expects " +
+			"(default: from BODY.json)", Destination: &c.Body.Mean},
+		&cli.StringFlag{Name: "std", Category: "Body", Usage: "channel standard deviations `R,G,B` (0 to 1) that the body " +
+			"expects (default: from BODY.json)", Destination: &c.Body.Std},
+		&cli.StringFlag{Name: "layout", Category: "Body", Usage: "`LAYOUT` of the body's input: nchw or nhwc (default: " +
+			"from BODY.json, else from the graph)", Destination: &c.Body.Layout},
 	}
 }
 
 func machineFlags(c *learner.Config) []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: "device", Category: "Machine", Usage: "`DEVICE` to run on: auto, cpu or cuda",
-			Value: defaults.Machine.Device, Destination: &c.Machine.Device},
-		&cli.IntFlag{Name: "threads", Category: "Machine", Usage: "`N` threads of ONNX Runtime (default: one per core)",
-			Destination: &c.Machine.Threads},
-		&cli.IntFlag{Name: "workers", Category: "Machine", Usage: "decode `N` photographs at once (default: one " +
-			"per core)",
-			Destination: &c.Machine.Workers},
-		tf32Flag(&c.Machine),
-		pixelsFlag(&c.Machine),
-		&cli.PathFlag{Name: "cache", Category: "Machine", Usage: "`DIR` of the feature cache (default: cache in " +
-			"FINETUNE_HOME)", Destination: &c.Machine.Cache},
+	return append(inferenceFlags(&c.Machine),
 		&cli.IntFlag{Name: "batch-size", Aliases: []string{"bs"}, Category: "Training",
-			Usage: "`N` photographs per training step",
-			Value: defaults.Train.BatchSize, Destination: &c.Train.BatchSize},
+			Usage: "`N` photographs per training step", Value: defaults.Train.BatchSize, Destination: &c.Train.BatchSize},
 		&cli.Uint64Flag{Name: "seed", Category: "Training", Usage: "`SEED` of all random choices",
-			Destination: &c.Train.Seed},
-	}
+			Destination: &c.Train.Seed})
 }
 
 // augmentFlags have the policy that a command starts from.
 func augmentFlags(c *learner.Config, policy string) []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "augment", Category: "Images", Usage: "augmentation `POLICY` in training: none, " +
-			"flips, basic, side-on or top-down", Value: policy, Destination: &c.Images.Augment},
+		&cli.StringFlag{Name: "augment", Category: "Images", Usage: "augmentation `POLICY` in training: none, flips, " +
+			"basic, side-on or top-down", Value: policy, Destination: &c.Images.Augment},
 		&cli.Float64Flag{Name: "max-zoom", Category: "Images", Usage: "largest random `ZOOM` of the augmentation",
 			Value: defaults.Images.MaxZoom, Destination: &c.Images.MaxZoom},
 		&cli.IntFlag{Name: "pad", Category: "Images", Usage: "add a reflected border of `PIXELS` before rotation",
 			Destination: &c.Images.Pad},
-		&cli.IntFlag{Name: "views", Category: "Images", Usage: "cache `K` augmented views of each photograph; 0 " +
-			"draws new views each epoch",
-			Value: defaults.Images.Views, Destination: &c.Images.Views},
+		&cli.IntFlag{Name: "views", Category: "Images", Usage: "cache `K` augmented views of each photograph; 0 draws new " +
+			"views each epoch", Value: defaults.Images.Views, Destination: &c.Images.Views},
 	}
 }
 
@@ -121,13 +102,13 @@ func trainingFlags(c *learner.Config) []cli.Flag {
 	t := &c.Train
 	return inCategory("Training",
 		&cli.Float64Flag{Name: "lr", Usage: "learning `RATE`", Value: defaults.Train.LR, Destination: &t.LR},
-		&cli.StringFlag{Name: "schedule", Usage: "learning-rate `SCHEDULE`: sgdr (cosine with restarts), constant, " +
-			"clr (one cycle), clr-beta (one cycle and a tail) or warm-up (default: sgdr, or constant with --epochs)",
+		&cli.StringFlag{Name: "schedule", Usage: "learning-rate `SCHEDULE`: sgdr (cosine with restarts), constant, clr " +
+			"(one cycle), clr-beta (one cycle and a tail) or warm-up (default: sgdr, or constant with --epochs)",
 			Destination: &t.Schedule},
 		&cli.IntFlag{Name: "epochs", Usage: "train for `N` epochs at a constant rate, instead of cycles",
 			Destination: &t.Epochs},
-		&cli.IntFlag{Name: "cycles", Usage: "`N` cycles of the schedule",
-			Value: defaults.Train.Cycles, Destination: &t.Cycles},
+		&cli.IntFlag{Name: "cycles", Usage: "`N` cycles of the schedule", Value: defaults.Train.Cycles,
+			Destination: &t.Cycles},
 		&cli.IntFlag{Name: "cycle-len", Usage: "`N` epochs in the first cycle", Value: defaults.Train.CycleLen,
 			Destination: &t.CycleLen},
 		&cli.IntFlag{Name: "cycle-mult", Usage: "with sgdr, each cycle is `N` times as long as the one before",
@@ -135,25 +116,22 @@ func trainingFlags(c *learner.Config) []cli.Flag {
 		numbersFlag("clr", "`DIV,CUT[,MAX,MIN]`: clr starts at rate/DIV and rises in the first 1/CUT of a cycle; momentum "+
 			"falls from MAX to MIN meanwhile; clr-beta takes its tail in percent of a cycle in place of CUT (default: 20,10)",
 			&t.CLR),
-		&cli.StringFlag{Name: "optimiser", Aliases: []string{"optimizer"}, Usage: "`NAME` of the optimiser: sgd, " +
-			"adam or adamw",
-			Value: defaults.Train.Optimiser, Destination: &t.Optimiser},
+		&cli.StringFlag{Name: "optimiser", Aliases: []string{"optimizer"}, Usage: "`NAME` of the optimiser: sgd, adam or " +
+			"adamw", Value: defaults.Train.Optimiser, Destination: &t.Optimiser},
 		&cli.Float64Flag{Name: "momentum", Usage: "momentum `M` of sgd, beta1 of adam and adamw",
 			Value: defaults.Train.Momentum, Destination: &t.Momentum},
 		&cli.Float64Flag{Name: "wd", Usage: "weight decay `D`", Destination: &t.WeightDecay},
-		&cli.BoolFlag{Name: "decoupled", Usage: "with sgd, subtract weight decay from the weights instead of " +
-			"adding it to the gradient",
-			Destination: &t.Decoupled},
-		&cli.BoolFlag{Name: "norm-wd", Usage: "divide weight decay by sqrt(steps per cycle)",
-			Destination: &t.NormDecay},
+		&cli.BoolFlag{Name: "decoupled", Usage: "with sgd, subtract weight decay from the weights instead of adding it to " +
+			"the gradient", Destination: &t.Decoupled},
+		&cli.BoolFlag{Name: "norm-wd", Usage: "divide weight decay by sqrt(steps per cycle)", Destination: &t.NormDecay},
 		&cli.Float64Flag{Name: "clip", Usage: "clip gradients to this global `NORM`; 0 for no clipping",
 			Destination: &t.Clip},
 		&cli.Float64Flag{Name: "label-smoothing", Usage: "spread share `S` of each target over all classes",
 			Destination: &t.Smoothing},
-		&cli.StringFlag{Name: "balance", Usage: "`METHOD` for classes of unequal size: none, weights (in the loss) " +
-			"or sampling (draw all classes equally often)", Value: defaults.Train.Balance, Destination: &t.Balance},
-		&cli.BoolFlag{Name: "best", Usage: "keep the weights of the epoch with the best validation accuracy, not " +
-			"the last", Destination: &t.Best},
+		&cli.StringFlag{Name: "balance", Usage: "`METHOD` for classes of unequal size: none, weights (in the loss) or " +
+			"sampling (draw all classes equally often)", Value: defaults.Train.Balance, Destination: &t.Balance},
+		&cli.BoolFlag{Name: "best", Usage: "keep the weights of the epoch with the best validation accuracy, not the last",
+			Destination: &t.Best},
 		&cli.IntFlag{Name: "patience", Usage: "stop after `N` epochs without a better one; implies --best",
 			Destination: &t.Patience},
 		&cli.IntFlag{Name: "swa", Usage: "average the weights of all epochs from epoch `N` on (counted from 1)",
@@ -173,11 +151,10 @@ func trainingFlags(c *learner.Config) []cli.Flag {
 			"augmentation their outputs are cached", Destination: &t.FreezeTo},
 		&cli.BoolFlag{Name: "bn-freeze", Usage: "with --unfreeze, keep the body's batch statistics frozen",
 			Destination: &t.BNFreeze},
-		&cli.Float64Flag{Name: "bn-momentum",
-			Usage: "with --unfreeze, weight `M` of the newest batch in the running batch statistics",
-			Value: defaults.Train.BNMomentum, Destination: &t.BNMomentum},
-		&cli.IntFlag{Name: "micro-batch", Usage: "with --unfreeze, hold at most `B` photographs in memory; " +
-			"gradients of a larger batch are accumulated", Destination: &t.MicroBatch},
+		&cli.Float64Flag{Name: "bn-momentum", Usage: "with --unfreeze, weight `M` of the newest batch in the running batch " +
+			"statistics", Value: defaults.Train.BNMomentum, Destination: &t.BNMomentum},
+		&cli.IntFlag{Name: "micro-batch", Usage: "with --unfreeze, hold at most `B` photographs in memory; gradients of a " +
+			"larger batch are accumulated", Destination: &t.MicroBatch},
 		&cli.StringFlag{Name: "load", Usage: "start from the head of a `RUN`, or from a name saved in --run",
 			Destination: &t.Load},
 		&cli.StringFlag{Name: "save", Usage: "also save the trained head in the run under `NAME`, for --load",

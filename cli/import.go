@@ -15,11 +15,10 @@ func importCommand(s Streams) *cli.Command {
 		Name: "import", Usage: "build a body from pretrained weights", ArgsUsage: "NAME",
 		Description: "NAME is one of " + strings.Join(bodies.Names(), ", ") + ".",
 		Flags: join([]cli.Flag{
-			&cli.PathFlag{Name: "weights", Usage: "state dict `FILE`: .pth (zip or legacy) or .safetensors",
-				Required: true, Destination: &weights},
-			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the body to `BODY.onnx`, and its " +
-				"description to BODY.json beside it",
-				Required: true, Destination: &body},
+			&cli.PathFlag{Name: "weights", Usage: "state dict `FILE`: .pth (zip or legacy) or .safetensors", Required: true,
+				Destination: &weights},
+			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the body to `BODY.onnx`, and its description " +
+				"to BODY.json beside it", Required: true, Destination: &body},
 		}, outputFlags(&quiet, &json)),
 		Action: func(c *cli.Context) (err error) {
 			if c.NArg() != 1 {

@@ -25,9 +25,8 @@ func lrFindCommand(s Streams) *cli.Command {
 		Description: "Trains a head while the rate rises at each step, until the loss diverges. Nothing of that " +
 			"training is kept:\nthe next run is the same with or without it.",
 		Flags: join([]cli.Flag{
-			&cli.PathFlag{Name: "output", Aliases: []string{"o"},
-				Usage: "write the plot to `FILE.png`, and its numbers to FILE.csv",
-				Value: "lr.png", Destination: &o.output},
+			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the plot to `FILE.png`, and its numbers to " +
+				"FILE.csv", Value: "lr.png", Destination: &o.output},
 			&cli.Float64Flag{Name: "start", Usage: "first learning `RATE`", Value: 1e-5, Destination: &o.search.Start},
 			&cli.Float64Flag{Name: "end", Usage: "last learning `RATE`", Value: 10, Destination: &o.search.End},
 			&cli.IntFlag{Name: "tries", Usage: "try `N` rates (default: the batches of an epoch, at least 150)",

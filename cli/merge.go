@@ -14,9 +14,8 @@ func mergeCommand(s Streams) *cli.Command {
 		Description: "The parts can come in any order. The result has the same bytes as the table of one run over " +
 			"all photographs.",
 		Flags: join([]cli.Flag{
-			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the joined table to `FILE`, in the " +
-				"format of the parts",
-				Destination: &into},
+			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the joined table to `FILE`, in the format of " +
+				"the parts", Destination: &into},
 		}, outputFlags(&quiet, &json)),
 		Action: func(c *cli.Context) (err error) {
 			if into == "" || c.NArg() == 0 {

@@ -23,8 +23,7 @@ func precomputeCommand(s Streams) *cli.Command {
 		Flags: join([]cli.Flag{
 			&cli.StringFlag{Name: "shard", Usage: "compute part `I/N` only, counted from 0; /N in a job array " +
 				"(SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX)", Destination: &o.shard},
-			&cli.BoolFlag{Name: "recompute", Usage: "discard what is cached for this body and view, and compute it " +
-				"again",
+			&cli.BoolFlag{Name: "recompute", Usage: "discard what is cached for this body and view, and compute it again",
 				Destination: &o.config.Machine.Recompute},
 		}, dataFlags(&o.config), bodyFlags(&o.config), augmentFlags(&o.config, "none"), machineFlags(&o.config),
 			outputFlags(&o.quiet, &o.json)),

@@ -24,9 +24,8 @@ func previewCommand(s Streams) *cli.Command {
 		Flags: join([]cli.Flag{
 			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the picture to `FILE.png`",
 				Value: "preview.png", Destination: &o.output},
-			&cli.StringFlag{Name: "photo", Usage: "`PATH` of the photograph within DATA (default: the second " +
-				"validation photograph)",
-				Destination: &o.photo},
+			&cli.StringFlag{Name: "photo", Usage: "`PATH` of the photograph within DATA (default: the second validation " +
+				"photograph)", Destination: &o.photo},
 			&cli.IntFlag{Name: "count", Usage: "show `N` views", Value: 6, Destination: &o.count},
 		}, augmentFlags(&o.config, "side-on"), dataFlags(&o.config), imageFlags(&o.config), machineFlags(&o.config),
 			outputFlags(&o.quiet, &o.json)),

@@ -44,11 +44,10 @@ func recipeFlags(r *learner.Recipe, t *learner.Training) []cli.Flag {
 			Destination: &r.TTA},
 		&cli.IntFlag{Name: "epochs", Usage: "fine-tune for `N` epochs, or fewer if --minutes needs it", Value: 8,
 			Destination: &r.Epochs},
-		&cli.BoolFlag{Name: "lesson", Usage: "fine-tune as the lesson does: SGD, cycles that double, rates from " +
-			"1/100 to 1 of the head's", Destination: &r.Lesson},
+		&cli.BoolFlag{Name: "lesson", Usage: "fine-tune as the lesson does: SGD, cycles that double, rates from 1/100 to 1 " +
+			"of the head's", Destination: &r.Lesson},
 		&cli.BoolFlag{Name: "bn-freeze", Usage: "keep the body's batch statistics frozen", Destination: &t.BNFreeze},
-		&cli.IntFlag{Name: "micro-batch", Usage: "in fine-tuning, hold at most `B` photographs in memory; " +
-			"gradients of a larger batch are accumulated",
-			Destination: &t.MicroBatch},
+		&cli.IntFlag{Name: "micro-batch", Usage: "in fine-tuning, hold at most `B` photographs in memory; gradients of a " +
+			"larger batch are accumulated", Destination: &t.MicroBatch},
 	}
 }

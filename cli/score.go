@@ -33,28 +33,25 @@ func scoreCommand(s Streams) *cli.Command {
 			"a tar file is SHARD.tar/MEMBER.\nThe table has one row for each path, sorted by path, with a status " +
 			"and a reason.\nIf the command is killed, run it again to continue.",
 		Flags: join([]cli.Flag{
-			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the table to `FILE`: .csv, .jsonl " +
-				"or .parquet",
+			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the table to `FILE`: .csv, .jsonl or .parquet",
 				Destination: &o.score.Output},
-			&cli.IntFlag{Name: "tta", Usage: "test-time augmentation: average over `N` augmented views and the " +
-				"centre view (4 is usual)",
-				Destination: &o.score.TTA},
+			&cli.IntFlag{Name: "tta", Usage: "test-time augmentation: average over `N` augmented views and the centre view (4 " +
+				"is usual)", Destination: &o.score.TTA},
 			&cli.IntFlag{Name: "top", Usage: "write columns for the `K` most probable classes, not for every class",
 				Destination: &t.Top},
-			&cli.Float64Flag{Name: "threshold", Usage: "leave the column predicted empty below probability `P`; " +
-				"with several labels, name all above it (default there: 0.5)", Destination: &t.Threshold},
-			&cli.StringFlag{Name: "kaggle", Usage: "write the columns id,label, where label is the probability of " +
-				"`CLASS`",
+			&cli.Float64Flag{Name: "threshold", Usage: "leave the column predicted empty below probability `P`; with several " +
+				"labels, name all above it (default there: 0.5)", Destination: &t.Threshold},
+			&cli.StringFlag{Name: "kaggle", Usage: "write the columns id,label, where label is the probability of `CLASS`",
 				Destination: &t.Kaggle},
 			&cli.BoolFlag{Name: "strict", Usage: "exit with code 3 if a photograph could not be scored",
 				Destination: &o.strict},
-			&cli.StringFlag{Name: "shard", Usage: "score part `I/N` of the sorted paths, counted from 0; /N in a " +
-				"job array (SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX)", Destination: &o.shard},
+			&cli.StringFlag{Name: "shard", Usage: "score part `I/N` of the sorted paths, counted from 0; /N in a job array " +
+				"(SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX)", Destination: &o.shard},
 			&cli.BoolFlag{Name: "no-cache", Usage: "compute all features and keep none", Destination: &o.score.NoCache},
-			&cli.BoolFlag{Name: "no-lock", Usage: "do not lock the table, for file systems without locks; make " +
-				"sure that no other process writes it", Destination: &o.score.NoLock},
-			&cli.BoolFlag{Name: "escape-formulas", Usage: "CSV: put an apostrophe before text that a spreadsheet " +
-				"would read as a formula", Destination: &o.score.Escape},
+			&cli.BoolFlag{Name: "no-lock", Usage: "do not lock the table, for file systems without locks; make sure that no " +
+				"other process writes it", Destination: &o.score.NoLock},
+			&cli.BoolFlag{Name: "escape-formulas", Usage: "CSV: put an apostrophe before text that a spreadsheet would read " +
+				"as a formula", Destination: &o.score.Escape},
 		}, inferenceFlags(&o.machine), outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 2 {
@@ -66,33 +63,21 @@ func scoreCommand(s Streams) *cli.Command {
 	}
 }
 
-// inferenceFlags are the machine flags of commands that do not train.
+// inferenceFlags say what to run on.
 func inferenceFlags(m *learner.Machine) []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: "device", Category: "Machine", Usage: "`DEVICE` to run on: auto, cpu or cuda",
-			Value: "auto", Destination: &m.Device},
-		&cli.IntFlag{Name: "threads", Category: "Machine", Usage: "`N` threads of ONNX Runtime (default: one per core)",
+	return inCategory("Machine",
+		&cli.StringFlag{Name: "device", Usage: "`DEVICE` to run on: auto, cpu or cuda", Value: defaults.Machine.Device,
+			Destination: &m.Device},
+		&cli.IntFlag{Name: "threads", Usage: "`N` threads of ONNX Runtime (default: one per core)",
 			Destination: &m.Threads},
-		&cli.IntFlag{Name: "workers", Category: "Machine", Usage: "decode `N` photographs at once (default: one " +
-			"per core)",
+		&cli.IntFlag{Name: "workers", Usage: "decode `N` photographs at once (default: one per core)",
 			Destination: &m.Workers},
-		tf32Flag(m),
-		pixelsFlag(m),
+		&cli.BoolFlag{Name: "no-tf32", Usage: "on NVIDIA GPUs, do not use TF32: compute matrix products in full float32",
+			Destination: &m.NoTF32},
+		&cli.Int64Flag{Name: "max-pixels", Usage: "do not decode photographs of more than this many `PIXELS`",
+			DefaultText: "200 million", Destination: &m.MaxPixels},
 		&cli.PathFlag{Name: "cache", Category: "Machine", Usage: "`DIR` of the feature cache (default: cache in " +
-			"FINETUNE_HOME)", Destination: &m.Cache},
-	}
-}
-
-// pixelsFlag goes with every command that decodes.
-func pixelsFlag(m *learner.Machine) cli.Flag {
-	return &cli.Int64Flag{Name: "max-pixels", Category: "Machine",
-		Usage:       "do not decode photographs of more than this many `PIXELS`",
-		DefaultText: "200 million", Destination: &m.MaxPixels}
-}
-
-func tf32Flag(m *learner.Machine) cli.Flag {
-	return &cli.BoolFlag{Name: "no-tf32", Category: "Machine", Usage: "on NVIDIA GPUs, do not use TF32: compute " +
-		"matrix products in full float32", Destination: &m.NoTF32}
+			"FINETUNE_HOME)", Destination: &m.Cache})
 }
 
 func runScore(ctx context.Context, o scoreOptions, out *console) error {

@@ -52,34 +52,29 @@ const tokenVariable = "FINETUNE_TOKEN"
 func serveFlags(o *serveOptions) []cli.Flag {
 	return inCategory("Access",
 		&cli.StringFlag{Name: "addr", Usage: "listen on `ADDRESS`", Value: "127.0.0.1:8080", Destination: &o.addr},
-		&cli.StringFlag{Name: "token-file", Usage: "answer only requests with Authorization: Bearer TOKEN, where TOKEN " +
-			"is a line of `FILE` (or of the variable " + tokenVariable + ")", Destination: &o.tokenFile},
-		&cli.BoolFlag{Name: "allow-anonymous", Usage: "answer without a token, even on an address that other " +
-			"machines can reach",
-			Destination: &o.anonymous},
-		&cli.StringFlag{Name: "allow-host", Usage: "host `NAMES` of this server, separated by commas, besides " +
-			"localhost and IP addresses; * allows any", Destination: &o.hosts},
-		&cli.BoolFlag{Name: "trust-proxy", Usage: "take a client's address from the last X-Forwarded-For; only " +
-			"behind a proxy that sets it", Destination: &o.serve.TrustProxy},
-		&cli.StringFlag{Name: "metrics-addr", Usage: "answer GET /metrics on `ADDRESS`, without a token (default: " +
-			"on --addr)",
-			Destination: &o.serve.MetricsAddr},
-		&cli.DurationFlag{Name: "drain", Usage: "after SIGTERM, answer requests for this `TIME` while /readyz says " +
-			"503; Ctrl-C does not wait", Value: 5 * time.Second, Destination: &o.drain},
+		&cli.StringFlag{Name: "token-file", Usage: "answer only requests with Authorization: Bearer TOKEN, where TOKEN is " +
+			"a line of `FILE` (or of the variable " + tokenVariable + ")", Destination: &o.tokenFile},
+		&cli.BoolFlag{Name: "allow-anonymous", Usage: "answer without a token, even on an address that other machines can " +
+			"reach", Destination: &o.anonymous},
+		&cli.StringFlag{Name: "allow-host", Usage: "host `NAMES` of this server, separated by commas, besides localhost " +
+			"and IP addresses; * allows any", Destination: &o.hosts},
+		&cli.BoolFlag{Name: "trust-proxy", Usage: "take a client's address from the last X-Forwarded-For; only behind a " +
+			"proxy that sets it", Destination: &o.serve.TrustProxy},
+		&cli.StringFlag{Name: "metrics-addr", Usage: "answer GET /metrics on `ADDRESS`, without a token (default: on " +
+			"--addr)", Destination: &o.serve.MetricsAddr},
+		&cli.DurationFlag{Name: "drain", Usage: "after SIGTERM, answer requests for this `TIME` while /readyz says 503; " +
+			"Ctrl-C does not wait", Value: 5 * time.Second, Destination: &o.drain},
 	)
 }
 
 func serveLimits(v *serve.Options) []cli.Flag {
 	return inCategory("Limits",
-		&cli.IntFlag{Name: "batch", Usage: "predict at most `N` photographs together",
-			Value: 16, Destination: &v.Batch},
-		&cli.DurationFlag{Name: "delay", Usage: "wait at most `TIME` for a batch to fill",
-			Value: 2e6, Destination: &v.Delay},
+		&cli.IntFlag{Name: "batch", Usage: "predict at most `N` photographs together", Value: 16, Destination: &v.Batch},
+		&cli.DurationFlag{Name: "delay", Usage: "wait at most `TIME` for a batch to fill", Value: 2e6,
+			Destination: &v.Delay},
 		&cli.Int64Flag{Name: "max-body", Usage: "largest request in `BYTES`", Value: 32 << 20, Destination: &v.MaxBody},
-		&cli.IntFlag{Name: "max-images", Usage: "at most `N` photographs per request",
-			Value: 64, Destination: &v.MaxImages},
-		&cli.Int64Flag{Name: "max-uploads", Usage: "largest sum of all open requests in `BYTES`; one client may " +
-			"hold half",
+		&cli.IntFlag{Name: "max-images", Usage: "at most `N` photographs per request", Value: 64, Destination: &v.MaxImages},
+		&cli.Int64Flag{Name: "max-uploads", Usage: "largest sum of all open requests in `BYTES`; one client may hold half",
 			Value: 512 << 20, Destination: &v.Uploads},
 		&cli.Int64Flag{Name: "min-rate", Usage: "least `BYTES` per second of an upload, after its first 5 s",
 			Value: 16 << 10, Destination: &v.MinRate},

@@ -47,12 +47,12 @@ func trainCommand(s Streams) *cli.Command {
 func runFlags(o *trainOptions) []cli.Flag {
 	return []cli.Flag{
 		&cli.PathFlag{Name: "run", Usage: "folder `DIR` of the run (default: runs/DATA-TIME)", Destination: &o.run},
-		&cli.BoolFlag{Name: "resume", Usage: "continue the run in --run; start it if there is none; print its " +
-			"result if it is finished", Destination: &o.how.Resume},
-		&cli.BoolFlag{Name: "overwrite", Usage: "replace the run in --run once the new one is finished; with " +
-			"--resume, continue an interrupted replacement", Destination: &o.how.Overwrite},
-		&cli.BoolFlag{Name: "no-lock", Usage: "do not lock --run, for file systems without locks; make sure that " +
-			"no other process uses the run", Destination: &o.how.NoLock},
+		&cli.BoolFlag{Name: "resume", Usage: "continue the run in --run; start it if there is none; print its result if it " +
+			"is finished", Destination: &o.how.Resume},
+		&cli.BoolFlag{Name: "overwrite", Usage: "replace the run in --run once the new one is finished; with --resume, " +
+			"continue an interrupted replacement", Destination: &o.how.Overwrite},
+		&cli.BoolFlag{Name: "no-lock", Usage: "do not lock --run, for file systems without locks; make sure that no other " +
+			"process uses the run", Destination: &o.how.NoLock},
 		&cli.BoolFlag{Name: "no-report", Usage: "do not write the report", Destination: &o.noReport},
 	}
 }
