@@ -58,14 +58,12 @@ func TestSmallestPNG(t *testing.T) {
 		image.NewPaletted(image.Rect(0, 0, 4096, 2048), color.Palette{color.Black, color.White}),
 	)
 	for n, short := range map[int]bool{len(data): false, 4096 * 2048 / 8 / 1032: true, 4096*2048/8/1032 + 1: false} {
-		f, err := openPNG(data[:n])
+		f, err := openPNG(data[:n], Limits{})
 		if err != nil || f.short != short {
 			t.Errorf("%d of %d bytes: short %v, %v", n, len(data), f != nil && f.short, err)
 		}
 	}
 }
-
-func openPNG(data []byte) (*file, error) { return codecs["png"].open(data, Limits{}) }
 
 // The smallest files of each format, cut by a byte anywhere near their end, are
 // never taken for whole pictures of another size.

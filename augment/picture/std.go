@@ -3,6 +3,7 @@ package picture
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"image"
 	"image/gif"
 	"image/png"
@@ -15,7 +16,7 @@ import (
 
 var codecs = map[string]codec{
 	"jpeg": {"JPEG", openJPEG},
-	"png":  {"PNG", std("png", png.DecodeConfig, png.Decode)},
+	"png":  {"PNG", openPNG},
 	"gif":  {"GIF", std("gif", gif.DecodeConfig, gif.Decode)},
 	"bmp":  {"BMP", openBMP},
 	"tiff": {"TIFF", openTIFF},
@@ -47,6 +48,36 @@ func std(format string, config func(io.Reader) (image.Config, error),
 		}
 		return f, nil
 	}
+}
+
+// openPNG reads a PNG file, and of an animated one the first frame: the standard
+// library checks the frames behind it too.
+func openPNG(data []byte, l Limits) (*file, error) {
+	f, err := std("png", png.DecodeConfig, png.Decode)(stillPNG(data), l)
+	if f != nil {
+		f.orientation = orientation("png", data)
+	}
+	return f, err
+}
+
+// stillPNG ends an animation behind the chunks of its first frame. Other files stay as they are.
+func stillPNG(data []byte) []byte {
+	animated, pixels, at := false, false, 8
+	for at+8 <= len(data) {
+		n, kind := int(binary.BigEndian.Uint32(data[at:])), string(data[at+4:at+8])
+		if pixels && kind != "IDAT" {
+			break
+		}
+		if n > len(data)-at-12 {
+			return data
+		}
+		animated, pixels = animated || kind == "acTL", kind == "IDAT"
+		at += 12 + n
+	}
+	if !animated || !pixels {
+		return data
+	}
+	return append(data[:at:at], "\x00\x00\x00\x00IEND\xae\x42\x60\x82"...)
 }
 
 // openBMP reads what golang.org/x/image/bmp does not in internal/bmp.
