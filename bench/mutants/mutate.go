@@ -25,7 +25,8 @@ type mutant struct {
 // key names a mutant by what it changes, not by its line, so that a list of equivalent mutants outlives edits
 // elsewhere.
 func (m *mutant) key() string {
-	return fmt.Sprintf("%s | %s | %s => %s", m.file, m.context(), squeeze(string(m.source[m.from:m.to])), squeeze(m.text))
+	key := fmt.Sprintf("%s | %s | %s => %s", m.file, m.context(), squeeze(string(m.source[m.from:m.to])), squeeze(m.text))
+	return strings.TrimRight(key, " ") // of a removed statement, as editors leave it
 }
 
 // place is FILE.go:LINE.

@@ -112,8 +112,7 @@ func coverage(pkg string) (map[string]map[int]bool, error) {
 }
 
 // readEquivalent reads the keys of mutants that change nothing: a line each, as the survivors are printed, and lines
-// that
-// begin with # or blanks, which say why.
+// that begin with #, which say why.
 func readEquivalent(name string) (map[string]bool, error) {
 	text, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -124,7 +123,7 @@ func readEquivalent(name string) (map[string]bool, error) {
 	}
 	known := map[string]bool{}
 	for line := range strings.Lines(string(text)) {
-		if line = strings.TrimRight(line, "\n"); line != "" && line[0] != '#' {
+		if line = strings.TrimRight(line, " \n"); line != "" && line[0] != '#' {
 			known[line] = true
 		}
 	}
