@@ -3,8 +3,10 @@ package picture
 import (
 	"image"
 	"image/color"
+	"slices"
 	"testing"
 
+	"finetune/internal/heif"
 	"finetune/internal/picturetest"
 )
 
@@ -58,5 +60,33 @@ func TestDepthRange(t *testing.T) {
 		if d, err := ParseDepth(text); err == nil {
 			t.Errorf("%q is %v", text, d)
 		}
+	}
+}
+
+// Every format of more than 8 bits a sample is told of and mapped: half the range becomes all of it.
+func TestEveryDeepFormatIsMapped(t *testing.T) {
+	for _, name := range []string{"grey16.png", "grey16.tif"} {
+		data, told := picturetest.Image(t, name), 0
+		plain := mustDecode(t, data)
+		half := Limits{Depth: Depth{Max: 65535. / 2}}
+		im, err := Decode(data, half)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, v := range plain.Pix {
+			if want := min(2*int(v), 255); int(im.Pix[i])-want < -1 || int(im.Pix[i])-want > 1 {
+				t.Fatalf("%s: sample %d of %d is %d, want %d", name, i, v, im.Pix[i], want)
+			}
+		}
+		narrow := Limits{Narrow: func(lo, hi float64) { told++ }}
+		if _, err := Decode(data, narrow); err != nil || (told > 0) != (slices.Max(plain.Pix)-slices.Min(plain.Pix) < 16) {
+			t.Errorf("%s: told %d times, %v", name, told, err)
+		}
+	}
+	p := &heif.Picture{Width: 2, Height: 1, RowBytes: 16, Wide: []uint8{0, 16, 0, 32, 0, 64, 255, 255,
+		255, 127, 0, 128, 0, 255, 255, 255}} // low byte first
+	im, err := fromHEIF(t.Context(), &heif.Container{}, p, Limits{Depth: Depth{Max: 65535. / 2}})
+	if err != nil || !slices.Equal(im.RGB().Pix, []uint8{32, 64, 128, 255, 255, 255}) {
+		t.Errorf("HEIF: %v, %v", im, err)
 	}
 }

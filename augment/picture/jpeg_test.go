@@ -140,6 +140,9 @@ func TestOwnDecoderAgrees(t *testing.T) {
 		if worst, mean := bytesDiffer(own.RGB().Pix, im.Pix); worst > 6 || mean > 0.5 {
 			t.Errorf("%s: worst %d, mean %.2f", name, worst, mean)
 		}
+		if own, err = ownJPEG(t.Context(), data[:len(data)*2/3], h); err == nil || own != nil {
+			t.Errorf("%s, cut: %v, %v", name, own, err)
+		}
 	}
 }
 

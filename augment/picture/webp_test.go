@@ -89,6 +89,16 @@ func TestFirstFrameIsPlaced(t *testing.T) {
 	}
 }
 
+// Sizes and places have three bytes each.
+func TestCanvasOfThreeBytes(t *testing.T) {
+	still := picturetest.Image(t, "lossy.webp")
+	size := mustDecode(t, still)
+	f, err := openWebP(animated(still, image.Pt(size.Width, size.Height), image.Rect(0, 0, 0x123457, 0x89abce)), Limits{})
+	if err != nil || f.width != 0x123457 || f.height != 0x89abce {
+		t.Errorf("%+v, %v", f, err)
+	}
+}
+
 // Animations that hold no frame, or a part of one.
 func TestAnimationsThatAreCut(t *testing.T) {
 	head := chunkOf("VP8X", append([]byte{2, 0, 0, 0}, make([]byte, 6)...))

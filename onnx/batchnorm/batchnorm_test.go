@@ -6,7 +6,7 @@ import (
 )
 
 var norm = Norm{Gamma: []float32{2, -.5}, Beta: []float32{1, 3}, Mean: []float32{.25, -4}, Variance: []float32{4, 1e-6},
-	Epsilon: Epsilon}
+	Epsilon: .125}
 
 // normed is what n makes of a value of channel c.
 func normed(n Norm, c int, x float64) float64 {
@@ -45,6 +45,13 @@ func TestIntoNext(t *testing.T) {
 			after += float64(w[o*2+c]) * v
 		}
 		check(t, "before", after, before)
+	}
+}
+
+// The default of ONNX's BatchNormalization and of PyTorch's BatchNorm2d.
+func TestEpsilon(t *testing.T) {
+	if Epsilon != 1e-5 {
+		t.Error(Epsilon)
 	}
 }
 

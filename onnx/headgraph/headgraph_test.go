@@ -29,7 +29,7 @@ func seeded(sizes ...int) []headgraph.Layer {
 		in := sizes[i]
 		l := headgraph.Layer{Drop: .25, Weight: draws(in * out), Bias: draws(out),
 			Norm: batchnorm.Norm{Gamma: draws(in), Beta: draws(in), Mean: draws(in), Variance: draws(in),
-				Epsilon: batchnorm.Epsilon}}
+				Epsilon: .125}}
 		for j := range l.Weight {
 			l.Weight[j] -= .8
 		}
@@ -115,6 +115,12 @@ func TestTrainableNames(t *testing.T) {
 	for _, name := range append(names, "0.running_mean", "4.running_var", "1.rate") {
 		if inits[name] == nil {
 			t.Errorf("no tensor %s", name)
+		}
+	}
+	for _, n := range m.Graph.Node { // 0.9 of what was: a tenth of each batch, as in PyTorch
+		if n.GetOpType() == "BatchNormalization" && (graph.FindFloat(n, "momentum", 0) != .9 ||
+			graph.FindFloat(n, "epsilon", 0) != .125) {
+			t.Errorf("attributes %v", n.Attribute)
 		}
 	}
 	if got := fmt.Sprint(inits["2.weight"].Dims, inits["5.weight"].Dims); got != "[5 6] [3 5]" {

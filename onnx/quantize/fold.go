@@ -91,16 +91,13 @@ func (e *editor) isOutput(name string) bool {
 	return slices.ContainsFunc(e.g.Output, func(o *onnxpb.ValueInfoProto) bool { return o.GetName() == name })
 }
 
-// floats reads an initializer, nil if name is none.
+// floats reads an initializer, nil if name is none, or none of floats.
 func (e *editor) floats(name string) []float32 {
 	t := e.inits[name]
 	if t == nil {
 		return nil
 	}
-	v, err := graph.FloatsOf(t)
-	if err != nil {
-		return nil
-	}
+	v, _ := graph.FloatsOf(t)
 	return v
 }
 

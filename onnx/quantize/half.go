@@ -151,33 +151,30 @@ func (e *editor) narrow(n *onnxpb.NodeProto) error {
 			n.Attribute = slices.Clone(n.Attribute)
 			n.Attribute[i] = graph.Int("to", int64(graph.Float16))
 		case e.tensorOf(n, a).GetDataType() == graph.Float32:
-			h, err := halves(a.GetT().GetName(), e.tensorOf(n, a))
+			h, err := halves("", e.tensorOf(n, a))
 			if err != nil {
 				return failure.Usage(fmt.Errorf("quantize: %s: node %q: %w", e.model.Path, n.GetName(), err))
 			}
 			n.Attribute = slices.Clone(n.Attribute)
-			name := a.GetName()
-			if a.GetT() == nil {
-				name = "value"
-			}
-			n.Attribute[i] = graph.Tensor(name, h)
+			n.Attribute[i] = graph.Tensor("value", h)
 		}
 	}
 	return nil
 }
 
-// tensorOf is the tensor that an attribute holds, nil if it is something else.
+// tensorOf is the value that an attribute gives its node, nil if it gives something else.
 // A Constant may hold one or more plain numbers, which are float32.
 func (e *editor) tensorOf(n *onnxpb.NodeProto, a graph.Attr) *onnxpb.TensorProto {
-	if e.operator(n) == "Constant" {
-		switch a.GetName() {
-		case "value_float":
-			return graph.FloatTensor("", nil, []float32{a.GetF()})
-		case "value_floats":
-			return graph.FloatTensor("", []int64{int64(len(a.GetFloats()))}, a.GetFloats())
-		}
+	op := e.operator(n)
+	switch name := a.GetName(); {
+	case op == "Constant" && name == "value_float":
+		return graph.FloatTensor("", nil, []float32{a.GetF()})
+	case op == "Constant" && name == "value_floats":
+		return graph.FloatTensor("", []int64{int64(len(a.GetFloats()))}, a.GetFloats())
+	case (op == "Constant" || op == "ConstantOfShape") && name == "value":
+		return a.GetT()
 	}
-	return a.GetT()
+	return nil
 }
 
 func halves(name string, t *onnxpb.TensorProto) (*onnxpb.TensorProto, error) {

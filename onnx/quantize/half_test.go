@@ -86,6 +86,10 @@ func TestHalfConstants(t *testing.T) {
 			whole := b.Node("Cast", "", []string{x}, graph.Int("to", int64(graph.Int32)))
 			return b.Node("Mul", "", []string{x, b.Node("Cast", "", []string{whole}, graph.Int("to", int64(graph.Float32)))})
 		},
+		"attributes of others": func(b *graph.Builder, x string) string {
+			y := b.Node("Mul", "", []string{x, b.Node("Identity", "", []string{b.Init("", nil, []float32{1. / 3})})})
+			return b.Node("LeakyRelu", "", []string{y}, graph.Float("alpha", .5))
+		},
 		"Resize": func(b *graph.Builder, x string) string {
 			return b.Node("Resize", "", []string{x, "", b.Init("", []int64{4}, []float32{1, 1, 1, 1})})
 		},

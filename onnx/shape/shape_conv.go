@@ -81,11 +81,7 @@ func convTransposeRule(s *Inferer, n *onnxpb.NodeProto) {
 	if err != nil || len(w.Kernel) != r || len(extra) != r {
 		return
 	}
-	channels := int64(-1)
-	if f[1] > 0 {
-		channels = f[1] * w.Group
-	}
-	out := []int64{x[0], channels}
+	out := []int64{x[0], f[1] * w.Group} // below 0, and so unknown, where f[1] is
 	want := graph.FindInts(n, "output_shape")
 	for i, d := range x[2:] {
 		size := int64(-1)

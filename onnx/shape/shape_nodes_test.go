@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"finetune/onnx/graph"
@@ -216,6 +217,7 @@ func TestShapesOfOneNodeOfAnyInput(t *testing.T) {
 		{"Slice", in{tensor{9, 8}, list{1, 2}, list{8, 8}, list{1, 0}, list{-1, 2}}, nil, extent{3, 0}},
 		{"Slice", in{tensor{9, 8}, list{0, 0}, list{9, 8}, list{0, 1}, list{2}}, nil, extent{5, -1}},
 		{"Slice", in{nothing, list{1}, list{8}}, nil, nil},
+		{"Slice", in{tensor{9, 8}}, attrs{ints("starts"), ints("ends")}, extent{9, 8}},
 		{"Shape", in{image}, attrs{one("start", 3), one("end", 1)}, extent{0}},
 		{"Shape", in{nothing}, nil, nil},
 		{"Constant", nil, attrs{graph.Float("value_float", 1)}, extent{}},
@@ -230,6 +232,24 @@ func TestShapesOfOneNodeOfAnyInput(t *testing.T) {
 				t.Errorf("%v %v: shape %v, %v; want %v", c.in, c.attrs, s, err, c.want)
 			}
 		})
+	}
+}
+
+// TestNodesThatLackInputsOrOutputs: any operator may, in a damaged model; none of them panics.
+func TestNodesThatLackInputsOrOutputs(t *testing.T) {
+	inputs := []any{tensor{1, 4, 6, 8}, list{1, 2, 3, 0}, list{2, 3, 4, 1}, list{0, 1, 2, 3}}
+	for _, op := range strings.Fields(`Add BatchNormalization Cast Concat Constant ConstantOfShape Conv ConvTranspose
+		DepthToSpace Expand Flatten Gather Gemm GlobalMaxPool Identity If MatMul MaxPool Pad ReduceMean Relu Reshape
+		Shape Slice SpaceToDepth Split Squeeze Sum Transpose Unsqueeze Where com.microsoft.FusedConv`) {
+		for n := range len(inputs) + 1 {
+			for outputs := range 3 {
+				m := single(op, inputs[:n], outputs, graph.Int("axis", 1), graph.Ints("kernel_shape", 2, 2),
+					graph.Int("blocksize", 2), graph.Int("value_int", 1))
+				if _, err := shape.Shapes(m, nil); err != nil {
+					t.Errorf("%s of %d inputs and %d outputs: %v", op, n, outputs, err)
+				}
+			}
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package shape_test
 import (
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"finetune/onnx/graph"
@@ -64,6 +65,15 @@ func TestShapesFollowTheGivenInput(t *testing.T) {
 	}
 	if _, err = shape.Shapes(m, map[string][]int64{"pixels": {1}}); err == nil {
 		t.Error("an unknown input was accepted")
+	}
+}
+
+// A graph in which nodes wait for each other has no shapes, and is told.
+func TestShapesOfACircle(t *testing.T) {
+	m := tiny()
+	m.Graph.Node[0].Input[0] = m.Graph.Node[1].Output[0]
+	if got, err := shape.Shapes(m, nil); err == nil || !strings.Contains(err.Error(), "its own output") || got != nil {
+		t.Errorf("%v, %v", got, err)
 	}
 }
 
