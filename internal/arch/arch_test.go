@@ -27,7 +27,7 @@ var floors = [][]string{
 	{"augment", "onnx/shape"},
 	{"onnx/surgery"},
 	{"activations", "internal/corpus", "internal/demo", "internal/fetch/sbom", "internal/fetch/setup", "onnx",
-		"onnx/bodies", "onnx/headgraph", "scores", "serve"},
+		"onnx/bodies", "logistic", "onnx/headgraph", "scores", "serve"},
 	// networks that run and learn
 	{"head", "internal/doctor", "internal/onnxtest", "onnx/gradient", "onnx/quantize"},
 	{"onnx/artifacts"},

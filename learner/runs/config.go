@@ -98,6 +98,7 @@ type Training struct {
 	BNMomentum float64 `json:"bn_momentum,omitempty"` // share of a batch in the running statistics
 	MicroBatch int     `json:"micro_batch,omitempty"`
 
+	Head    string `json:"head,omitempty"` // mlp (also ""), linear or auto
 	Hidden  string `json:"hidden"`
 	Dropout string `json:"dropout"`
 	Load    string `json:"load,omitempty"`

@@ -1,8 +1,10 @@
 package runs
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"finetune/internal/failure"
@@ -39,6 +41,16 @@ func (t Training) Completed() Training {
 	return t
 }
 
+// Kinds of head.
+const (
+	HeadMLP    = "mlp"    // the lesson's: hidden layers, trained with SGDR
+	HeadLinear = "linear" // logistic regression, trained until it converges
+	HeadAuto   = "auto"   // whichever predicts training photographs better that it has not seen
+)
+
+// HeadKind is the kind of head to train.
+func (t Training) HeadKind() string { return cmp.Or(t.Head, HeadMLP) }
+
 // mostEpochs keeps a course that doubles itself within what can be counted.
 const mostEpochs = 1_000_000
 
@@ -56,6 +68,7 @@ func (t Training) epochs() float64 {
 
 // Check refuses what no network can be trained by. Errors name the flags.
 func (t Training) Check() error {
+	other := t.HeadKind() != HeadMLP
 	cycles, clr := t.Schedule != "constant", strings.HasPrefix(t.Schedule, "clr")
 	for _, c := range []struct {
 		wrong bool
@@ -70,6 +83,11 @@ func (t Training) Check() error {
 			"--cycles, --cycle-len and --cycle-mult are 1 or more, and --epochs is for --schedule constant"},
 		{clr && (t.CycleMult != 1 || len(t.CLR) != 2 && len(t.CLR) != 4),
 			fmt.Sprintf("--schedule %s takes --clr with two or four numbers, and no --cycle-mult", t.Schedule)},
+		{!slices.Contains([]string{HeadMLP, HeadLinear, HeadAuto}, t.HeadKind()), fmt.Sprintf("--head %s: use mlp, linear "+
+			"or auto", t.Head)},
+		{other && (t.Unfreeze || t.Load != "" || t.SWA > 0 || t.Snapshots || t.Smoothing > 0 || t.Balance == "sampling"),
+			fmt.Sprintf("--head %s cannot be combined with --unfreeze, --load, --swa, --snapshots, --label-smoothing or "+
+				"--balance sampling", t.Head)},
 		{t.FreezeTo < 0 || t.MicroBatch < 0 || t.MicroBatch == 1, "--freeze-to is 0 or more, --micro-batch 2 or more"},
 		{!(t.BNMomentum >= 0 && t.BNMomentum <= 1), fmt.Sprintf("--bn-momentum %g: a share of 1 at most", t.BNMomentum)},
 	} {

@@ -69,7 +69,22 @@ type Summary struct {
 	Seconds     Seconds  `json:"seconds"`
 
 	Counts   []dataset.Count `json:"counts,omitempty"`   // readable photographs of each class
+	Head     *HeadChoice     `json:"head,omitempty"`     // where --head asked for another than mlp
 	Majority *Majority       `json:"majority,omitempty"` // what the accuracy has to be compared with
+}
+
+// HeadChoice is the kind of head that was trained.
+type HeadChoice struct {
+	Kind      string     `json:"kind"`                  // mlp or linear
+	C         float64    `json:"c,omitempty"`           // inverse strength of a linear head's penalty
+	OutOfFold *OutOfFold `json:"out_of_fold,omitempty"` // what --head auto compared
+}
+
+// OutOfFold are log losses on training photographs by heads trained without them.
+type OutOfFold struct {
+	Folds  int     `json:"folds"`
+	MLP    float64 `json:"mlp"`
+	Linear float64 `json:"linear"`
 }
 
 // Skipped is a photograph that could not be used.

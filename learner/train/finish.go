@@ -13,7 +13,8 @@ import (
 )
 
 // finish writes everything a run leaves once the head is trained, the summary and the checksums last.
-func (tr *training) finish(ctx context.Context, t *fit.Fit, m *headModel, took time.Duration) (*runs.Summary, error) {
+func (tr *training) finish(ctx context.Context, t *fit.Fit, m *headModel, choice *runs.HeadChoice,
+	took time.Duration) (*runs.Summary, error) {
 	r, f := tr.run, tr.features
 	if err := tr.checkpoint(t); err != nil {
 		return nil, err
@@ -37,7 +38,7 @@ func (tr *training) finish(ctx context.Context, t *fit.Fit, m *headModel, took t
 		Run: filepath.ToSlash(r.Name), Body: tr.Config.Body.Name, Classes: tr.Set.Classes,
 		TrainImages: len(f.Train.Items), ValidImages: len(f.Valid.Items), Skipped: len(f.Skipped),
 		Valid: runs.Measure(logp, f.Valid.Items, len(tr.Set.Classes), tr.Set.Multi), Counts: f.Counts(tr.Set.Classes),
-		Majority: runs.MajorityOf(f.Valid.Items, tr.Set.Classes, tr.Set.Multi),
+		Head: choice, Majority: runs.MajorityOf(f.Valid.Items, tr.Set.Classes, tr.Set.Multi),
 	}
 	if t.Cycles > 0 {
 		e := runs.Measure(t.Ensemble(), f.Valid.Items, len(tr.Set.Classes), tr.Set.Multi)
@@ -118,12 +119,8 @@ func (tr *training) trainAndScore(ctx context.Context, s *features.Setup) (*runs
 	if err != nil {
 		return nil, err
 	}
-	other := &training{s, tr.run, f, tr.started}
-	t, m, err := other.startFit(ctx)
+	_, m, _, err := (&training{Setup: s, run: tr.run, features: f, started: tr.started}).trained(ctx, false)
 	if err != nil {
-		return nil, err
-	}
-	if err := t.Run(ctx); err != nil {
 		return nil, err
 	}
 	logp, err := m.Predict(ctx)

@@ -261,7 +261,7 @@ func (tr *training) checkFull(m *fullModel) error {
 // state in the folder it goes on from there.
 func Network(ctx context.Context, s *features.Setup, r *runs.Run, f *features.Features,
 	started time.Time) (*runs.Summary, error) {
-	tr, begin := &training{s, r, f, started}, time.Now()
+	tr, begin := &training{Setup: s, run: r, features: f, started: started}, time.Now()
 	_, err := os.Stat(r.Path(runs.StateFile))
 	t, m, err := tr.newFullFit(ctx, r.Path(runs.ArtifactsDir), err != nil)
 	if err != nil {

@@ -23,24 +23,19 @@ type training struct {
 	run      *runs.Run // nil for a fit of which nothing is kept
 	features *features.Features
 	started  time.Time
+	kind     string // of the head: linear, or as the flags for its layers say
 }
 
 // Head trains a head on the features into the run's folder and returns what
 // came of it. With a saved state in the folder it goes on from there.
 func Head(ctx context.Context, s *features.Setup, r *runs.Run, f *features.Features,
 	started time.Time) (*runs.Summary, error) {
-	tr, begin := &training{s, r, f, started}, time.Now()
-	t, m, err := tr.startFit(ctx)
+	tr, begin := &training{Setup: s, run: r, features: f, started: started}, time.Now()
+	t, m, choice, err := tr.trained(ctx, true)
 	if err != nil {
 		return nil, err
 	}
-	if err := tr.resume(t); err != nil {
-		return nil, err
-	}
-	if err := tr.runFit(ctx, t, func(path string) error { return tr.saveHead(path, m.head) }); err != nil {
-		return nil, err
-	}
-	return tr.finish(ctx, t, m, time.Since(begin))
+	return tr.finish(ctx, t, m, choice, time.Since(begin))
 }
 
 // startFit prepares a fit of a new head or, where the configuration names one, of a loaded head.
@@ -130,6 +125,10 @@ func headConfig(s *features.Setup, classes int, multi bool) (head.Config, error)
 }
 
 func (tr *training) headConfig() (head.Config, error) {
+	if tr.kind == runs.HeadLinear {
+		return head.Config{In: tr.Body.Spec.Features(), Drop: []float64{0}, Classes: len(tr.Set.Classes),
+			Multi: tr.Set.Multi}, nil
+	}
 	return headConfig(tr.Setup, len(tr.Set.Classes), tr.Set.Multi)
 }
 

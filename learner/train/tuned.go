@@ -62,7 +62,7 @@ func (tr *training) finishFull(ctx context.Context, t *fit.Fit, m *fullModel,
 	}
 	after.Skipped, after.Seconds = tr.features.Skipped, tr.features.Seconds
 	frozen := &headModel{head: h, valid: after.Valid, classes: m.classes, multi: m.multi}
-	return (&training{tuned, r, after, tr.started}).finish(ctx, t, frozen, took)
+	return (&training{Setup: tuned, run: r, features: after, started: tr.started}).finish(ctx, t, frozen, nil, took)
 }
 
 // writeBody writes the body with the trained parameters and statistics.
