@@ -84,6 +84,7 @@ var choices = map[string][]string{
 	"body-precision": {"float32", "float16", "int8"},
 	"precision":      {"float32", "float16", "int8"},
 	"device":         {"auto", "cpu", "cuda"},
+	"head":           {"mlp", "linear", "auto"},
 	"layout":         {"nchw", "nhwc"},
 	"optimiser":      {"sgd", "adam", "adamw"},
 	"schedule":       {"sgdr", "constant", "clr", "clr-beta", "warm-up"},

@@ -140,6 +140,9 @@ func trainingFlags(c *learner.Config) []cli.Flag {
 			Destination: &t.Snapshots},
 		&cli.IntFlag{Name: "tta", Usage: "also score with test-time augmentation over `N` views (4 is usual)",
 			Destination: &t.TTA},
+		&cli.StringFlag{Name: "head", Usage: "`KIND` of head: mlp (hidden layers, trained in cycles), linear (logistic " +
+			"regression, trained until it converges) or auto (the one with the lower log loss on training photographs left " +
+			"out)", Value: defaults.Train.HeadKind(), Destination: &t.Head},
 		&cli.StringFlag{Name: "hidden", Usage: "`WIDTHS` of the head's hidden layers, separated by commas",
 			Value: defaults.Train.Hidden, Destination: &t.Hidden},
 		&cli.StringFlag{Name: "dropout", Usage: "dropout `PROBABILITIES` of the head, one per linear layer",

@@ -60,6 +60,10 @@ func runRecipe(ctx context.Context, s *features.Setup, r *runs.Run, f *features.
 		func(*runs.Images, *runs.Training) {}); err != nil {
 		return nil, err
 	}
+	if err := c.step(ctx, runs.StepLinear, "a linear head on cached features", train.Head,
+		func(_ *runs.Images, t *runs.Training) { t.Head = runs.HeadLinear }); err != nil {
+		return nil, err
+	}
 	from, err := c.augmented(ctx)
 	if err != nil {
 		return nil, err

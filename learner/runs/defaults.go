@@ -35,6 +35,9 @@ func (t Training) Completed() Training {
 	default:
 		t.Schedule = "sgdr"
 	}
+	if t.Head == HeadMLP {
+		t.Head = "" // as earlier versions wrote it
+	}
 	if len(t.CLR) == 0 && strings.HasPrefix(t.Schedule, "clr") {
 		t.CLR = []float64{20, 10}
 	}

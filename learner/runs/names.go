@@ -39,6 +39,7 @@ const (
 	ModelFile     = "model.onnx" // the one file to deploy
 	StepsDir      = "steps"
 	StepHead      = "head"
+	StepLinear    = "linear"
 	StepAugmented = "augmented"
 	StepUnfrozen  = "unfrozen"
 )

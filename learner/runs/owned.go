@@ -69,7 +69,7 @@ var ownFolders = map[string]func(name string) bool{
 	SavedDir:     func(string) bool { return false }, // kept for --load until another run saves under that name
 }
 
-var stepNames = []string{StepHead, StepAugmented, StepUnfrozen}
+var stepNames = []string{StepHead, StepLinear, StepAugmented, StepUnfrozen}
 
 // owned lists the plain files below dir, a run or what is left of one, that
 // finetune made, by paths relative to dir.

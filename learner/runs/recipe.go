@@ -23,7 +23,7 @@ func (o Recipe) StepConfig(c Config) Config {
 	t, d := &c.Train, Defaults().Train
 	t.Schedule, t.Cycles, t.CycleLen, t.CycleMult, t.CLR = d.Schedule, d.Cycles, d.CycleLen, d.CycleMult, nil
 	t.Optimiser, t.WeightDecay, t.Smoothing, t.FreezeTo = d.Optimiser, 0, 0, 0
-	t.Load, t.Unfreeze, t.TTA, t.LRs, t.Epochs, t.BatchSize = "", false, o.TTA, nil, 0, o.Batch
+	t.Head, t.Load, t.Unfreeze, t.TTA, t.LRs, t.Epochs, t.BatchSize = "", "", false, o.TTA, nil, 0, o.Batch
 	return c
 }
 
