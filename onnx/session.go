@@ -101,7 +101,7 @@ func open(name string, in, out []string, read func() (*graph.Model, error), o Op
 		err = whyNot(environment.runtime.Path, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("onnx: %s: ONNX Runtime %s cannot load it: %w", name, environment.runtime.Version, err)
+		return nil, cannotLoad(name, environment.runtime.Version, err)
 	}
 	opened := &Session{name: name, s: s, finish: o.Finish, Provider: provider}
 	if o.Resident {

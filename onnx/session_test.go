@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"finetune/internal/failure"
 	"finetune/internal/onnxtest"
 	"finetune/onnx"
 	"finetune/onnx/graph/onnxpb"
@@ -79,6 +80,30 @@ func TestErrorsSayWhat(t *testing.T) {
 	}
 	if _, err := onnx.Float32(make([]float32, 5), 2, 3); err == nil {
 		t.Error("5 values made a tensor of 2×3")
+	}
+}
+
+// A model of a later ONNX is bad data with a way out, whichever number is too high.
+func TestModelsFromTheFuture(t *testing.T) {
+	onnxtest.Start(t)
+	for name, change := range map[string]func(*onnxpb.ModelProto){
+		"ir.onnx":    func(m *onnxpb.ModelProto) { m.IrVersion = proto.Int64(99) },
+		"opset.onnx": func(m *onnxpb.ModelProto) { m.OpsetImport[0].Version = proto.Int64(99) },
+	} {
+		var m onnxpb.ModelProto
+		if err := proto.Unmarshal(addModel(t), &m); err != nil {
+			t.Fatal(err)
+		}
+		change(&m)
+		data, err := proto.Marshal(&m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = onnx.OpenBytes(name, data, []string{"a", "b"}, []string{"y"}, onnx.Options{Threads: 1})
+		if err == nil || failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), name) ||
+			!strings.Contains(err.Error(), "opset_version") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package onnx
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"finetune/internal/failure"
 	"finetune/onnx/graph"
@@ -37,4 +38,16 @@ func withstands(name, version string, read func() (*graph.Model, error)) error {
 		}
 	}
 	return nil
+}
+
+// cannotLoad is err, with which ONNX Runtime refused the model called name. Of a model
+// from the future, whose text says so, it is of kind failure.Data and has a way out.
+func cannotLoad(name, version string, err error) error {
+	text := err.Error()
+	err = fmt.Errorf("onnx: %s: ONNX Runtime %s cannot load it: %w", name, version, err)
+	if strings.Contains(text, "Unsupported model IR version") || strings.Contains(text, "is till opset") {
+		err = failure.Data(fmt.Errorf("%w; export the network again for an older operator set "+
+			"(torch.onnx.export: opset_version), or use a newer ONNX Runtime", err))
+	}
+	return err
 }

@@ -11,15 +11,30 @@ func TestOther(t *testing.T) {
 		"\ufeff\n<!DOCTYPE html><title>404</title>":                           "download it again",
 		"<HTML lang=en>":           "download it again",
 		"\x18\x00\x00\x00ORTM\x00": ".onnx that it was made from",
+		"\x89HDF\r\n\x1a\n\x00":    "tf2onnx",
+		"\x1c\x00\x00\x00TFL3\x14": "tf2onnx",
+		"\x1f\x8b\x08\x00":         "unpack it",
+		"":                         "copy it again",
 	} {
 		if got := Other([]byte(data)); !strings.HasSuffix(got, want) {
 			t.Errorf("%q: %q", data, got)
 		}
 	}
-	for _, data := range []string{"", "ORTM", "\x08\x07\x12\x07pytorch", "PK\x03\x04", "a version https://git-lfs",
-		"x<html"} {
+	for _, data := range []string{"ORTM", "aTFL3", "\x1f", "\x89HDF", "\x08\x07\x12\x07pytorch", "PK\x03\x04",
+		"a version https://git-lfs", "x<html"} {
 		if got := Other([]byte(data)); got != "" {
 			t.Errorf("%q: %q", data, got)
+		}
+	}
+}
+
+func TestWeights(t *testing.T) {
+	for data, want := range map[string]bool{
+		"PK\x03\x04\x14": true, "\x80\x02\x8a": true, "\x10\x00\x00\x00\x00\x00\x00\x00{\"a": true,
+		"PK\x05\x06": false, "\x08\x07\x12\x07pytorch": false, "{\"a\":1}": false, "": false,
+	} {
+		if Weights([]byte(data)) != want {
+			t.Errorf("%q: %v", data, !want)
 		}
 	}
 }

@@ -96,7 +96,9 @@ func TestBrokenModelsSayWhatAndWhere(t *testing.T) {
 func TestNotAModel(t *testing.T) {
 	dir := t.TempDir()
 	for name, data := range map[string]string{"empty.onnx": "",
-		"text.onnx": "version https://git-lfs.github.com/spec/v1"} {
+		"text.onnx": "version https://git-lfs.github.com/spec/v1", "zip.onnx": "PK\x03\x04\x14",
+		"pickle.onnx": "\x80\x02\x8a\x0a", "tensors.onnx": "\x10\x00\x00\x00\x00\x00\x00\x00{\"a\": 1}",
+		"other.onnx": "\x89PNG\r\n"} {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, []byte(data), 0o600); err != nil {
 			t.Fatal(err)
@@ -105,6 +107,9 @@ func TestNotAModel(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		} else if name == "text.onnx" && !strings.Contains(err.Error(), "git lfs pull") {
 			t.Errorf("a pointer: %v", err)
+		} else if weights := strings.Contains("zip.onnx pickle.onnx tensors.onnx", name); weights !=
+			strings.Contains(err.Error(), "finetune import") {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 	if _, err := graph.Read(filepath.Join(dir, "absent.onnx")); !errors.Is(err, fs.ErrNotExist) {

@@ -69,10 +69,14 @@ func decode(data []byte, path string) (*Model, error) {
 	if what := reading.Other(data); what != "" {
 		return nil, m.Badf("not an ONNX model but %s", what)
 	}
-	if err := proto.Unmarshal(data, m.ModelProto); err != nil {
+	err := proto.Unmarshal(data, m.ModelProto)
+	switch {
+	case (err != nil || m.Graph == nil) && reading.Weights(data):
+		return nil, m.Badf("not an ONNX model but weights without a network, as torch.save and safetensors write; " +
+			"`finetune import NAME --weights FILE` makes a body of them, or export the network with torch.onnx.export")
+	case err != nil:
 		return nil, m.Badf("not an ONNX model (%w); check that the file is whole", err)
-	}
-	if m.Graph == nil {
+	case m.Graph == nil:
 		return nil, m.Badf("no graph inside, so not an ONNX model; check that the file is the right one")
 	}
 	return m, m.verifyChecksum(data)

@@ -48,25 +48,17 @@ func FindCut(m *graph.Model) (tensor string, channels int64, err error) {
 		}
 		return c.tensor, shape[1], nil
 	}
-	if v.attends() {
+	switch {
+	case v.attends():
 		return "", 0, m.Badf("a transformer: it ends in tokens, not in a map of the picture; " +
 			"such networks are not supported, so use a convolutional one")
+	case v.counts():
+		return "", 0, m.Badf("its operators compute in integers (QLinearConv and the like), " +
+			"so it has no map of numbers; give the float32 network, which --body-precision int8 quantises here, " +
+			"or quantise it with QuantizeLinear and DequantizeLinear (QDQ)")
 	}
 	return "", 0, m.Badf("no global pooling that all data passes through; "+
 		"name the tensor to cut at with --cut, one of: %s", strings.Join(v.suggestions(), ", "))
-}
-
-// attends reports whether the graph computes attention: a product with a softmax.
-func (v *view) attends() bool {
-	return slices.ContainsFunc(v.Nodes, func(n *onnxpb.NodeProto) bool {
-		switch op := v.Model.Op(n); op {
-		case graph.Op{Name: "Attention"}, graph.Op{Domain: graph.Contrib, Name: "Attention"},
-			graph.Op{Domain: graph.Contrib, Name: "MultiHeadAttention"}:
-			return true
-		default:
-			return op.Standard() == "MatMul" && v.made(graph.FirstInput(n)) == "Softmax"
-		}
-	})
 }
 
 // view is a graph with its shapes and the maker of each tensor at hand.

@@ -140,6 +140,13 @@ func TestCutsThatCannotBe(t *testing.T) {
 		"attention of many heads": {func(b *graph.Builder) string {
 			return b.Node("com.microsoft.MultiHeadAttention", "tokens", []string{image(b, "N", 3, 8, 8)})
 		}, "transformer"},
+		"convolutions of integers": {func(b *graph.Builder) string {
+			return b.Node("com.microsoft.QLinearGlobalAveragePool", "map", []string{b.Node("QLinearConv", "integers",
+				[]string{image(b, "N", 3, 8, 8)})})
+		}, "--body-precision int8"},
+		"the name of one alone": {func(b *graph.Builder) string {
+			return b.Node("org.example.QLinearConv", "map", []string{b.Node("Relu", "last", []string{image(b, "N", 3, 8, 8)})})
+		}, "--cut"},
 		"a product without a softmax": {func(b *graph.Builder) string {
 			x := b.Node("Relu", "map", []string{image(b, "N", 3, 8, 8)})
 			return b.Node("MatMul", "product", []string{x, x})

@@ -56,6 +56,8 @@ func TestLegacyParts(t *testing.T) {
 			want = `cut short before storage "a"`
 		case n > 1:
 			want = "the pickle ends early"
+		case n == 0:
+			want = "an empty file"
 		}
 		if _, err := parse(bytes.NewReader(short[:n]), int64(n)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%d of %d bytes: %v; want %q", n, len(short), err, want)
