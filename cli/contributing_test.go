@@ -50,7 +50,29 @@ func TestContributingNamesWhatThereIs(t *testing.T) {
 	}
 }
 
-// testFunctions are the names of all tests of the module.
+// Tests that the table of mended faults names, as PACKAGE.TestName or as a script of cli's, exist.
+func TestFaultsNamesWhatThereIs(t *testing.T) {
+	tests := testFunctions(t)
+	text, err := os.ReadFile(filepath.Join("..", "docs", "lab", "faults.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`\b([a-z0-9]+\.Test[A-Z]\w*)(?:/(\w+))?`).FindAllStringSubmatch(string(text), -1)
+	for _, m := range found {
+		if !tests[m[1]] {
+			t.Errorf("there is no test %s", m[1])
+		}
+		if _, err := os.Stat(filepath.Join("testdata", m[2]+".txtar")); m[2] != "" && err != nil {
+			t.Error(err)
+		}
+	}
+	if len(found) < 150 {
+		t.Errorf("only %d tests are named", len(found))
+	}
+}
+
+// testFunctions are the names of all tests of the module, alone and behind that of their folder, which is main for the
+// module's own.
 func testFunctions(t *testing.T) map[string]bool {
 	t.Helper()
 	out, named := map[string]bool{}, regexp.MustCompile(`(?m)^func (Test\w+)\(`)
@@ -62,8 +84,12 @@ func testFunctions(t *testing.T) map[string]bool {
 			return nil
 		}
 		text, err := os.ReadFile(path)
+		folder := filepath.Base(filepath.Dir(path))
+		if folder == ".." {
+			folder = "main"
+		}
 		for _, m := range named.FindAllStringSubmatch(string(text), -1) {
-			out[m[1]] = true
+			out[m[1]], out[folder+"."+m[1]] = true, true
 		}
 		return err
 	})
