@@ -44,11 +44,10 @@ func (w window) unit() bool { return w.Strides[0] == 1 && w.Strides[1] == 1 }
 // positive is the window with no negative padding: what an operator accepts
 // where the rest was cut, or is not read.
 func (w window) positive() window {
-	pads := slices.Clone(w.Pads)
-	for i, p := range pads {
-		pads[i] = max(p, 0)
+	w.Pads = slices.Clone(w.Pads)
+	for i, p := range w.Pads {
+		w.Pads[i] = max(p, 0)
 	}
-	w.Pads = pads
 	return w
 }
 

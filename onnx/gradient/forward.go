@@ -82,11 +82,7 @@ func (b *build) foldable(nodes []*onnxpb.NodeProto) map[string]*onnxpb.NodeProto
 		case "Conv":
 			conv[n.Output[0]] = n
 		case "BatchNormalization":
-			c := conv[n.Input[0]]
-			if c == nil || b.uses[n.Input[0]] != 1 {
-				continue
-			}
-			if b.batchStats(n) || b.trainable[c.Input[1]] {
+			if c := conv[n.Input[0]]; c != nil && b.uses[n.Input[0]] == 1 && (b.batchStats(n) || b.trainable[c.Input[1]]) {
 				folds[c.Output[0]] = c
 			}
 		}
@@ -110,8 +106,7 @@ func (b *build) dropout(n *onnxpb.NodeProto) {
 		return
 	}
 	mask := "mask." + y
-	b.used[mask] = true
-	b.shape[mask] = b.shape[x]
+	b.used[mask], b.shape[mask] = true, b.shape[x]
 	b.out.Masks = append(b.out.Masks, Mask{Name: mask, Rate: rate, Shape: b.shape[x]})
 	b.step(&onnxpb.NodeProto{OpType: proto.String("Mul"), Name: n.Name, Input: []string{x, mask}, Output: []string{y}},
 		nil)

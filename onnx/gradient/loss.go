@@ -90,9 +90,7 @@ func newLoss(m *graph.Model, logits string) (*lossBuild, error) {
 }
 
 func (l *lossBuild) input(name string, elem int32, shape ...int64) {
-	if shape == nil {
-		shape = []int64{}
-	}
+	shape = append([]int64{}, shape...) // a scalar's is empty, not nil
 	l.shape[name], l.used[name] = shape, true
 	l.m.Graph.Input = append(l.m.Graph.Input, graph.ValueInfo(name, elem, shape))
 }

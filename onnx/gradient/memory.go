@@ -1,6 +1,8 @@
 package gradient
 
 import (
+	"cmp"
+
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
 )
@@ -28,17 +30,14 @@ func (s size) of(images int64) int64 { return s.fixed + images*s.each }
 
 // size of a tensor; a shape with an unknown dimension grows with the batch.
 func (t *tape) size(name string) size {
-	n, batch := int64(1), false
+	s := size{fixed: 1}
 	for _, d := range t.shape[name] {
 		if d < 0 {
-			batch, d = true, 1
+			s, d = size{each: s.fixed + s.each}, 1
 		}
-		n *= d
+		s.fixed, s.each = d*s.fixed, d*s.each
 	}
-	if batch {
-		return size{each: n}
-	}
-	return size{fixed: n}
+	return s
 }
 
 // memory estimates a run of g: what stays throughout, and the peak of what its
@@ -61,26 +60,24 @@ func (t *tape) memory(g *onnxpb.GraphProto) Memory {
 // peak follows the nodes of g and returns the most that is alive at a time. For
 // that a batch of 8 decides.
 func (t *tape) peak(g *onnxpb.GraphProto, sizes map[string]size) size {
-	last := lastUses(g)
+	last, memory := lastUses(g)
 	alive := map[string]bool{}
 	now, peak := size{}, size{}
 	for i, n := range g.Node {
 		source := t.viewed(n)
 		for _, out := range n.Output {
-			sizes[out] = t.size(out)
-			if source != "" { // as many elements, where the tape cannot tell how many of them each image has
+			if sizes[out] = t.size(out); source != "" { // as many elements, where their share of an image is not known
 				sizes[out] = sizes[source]
 			}
-			if graph.OpOf(n).Standard() != "Reshape" { // which shares its input's memory
+			if alive[out] = memory.of(out) == out; alive[out] {
 				now = now.plus(sizes[out])
-				alive[out] = true
 			}
 		}
 		if now.of(8) > peak.of(8) {
 			peak = now
 		}
 		for _, in := range graph.Reads(n) {
-			if last[in] == i && alive[in] {
+			if in = memory.of(in); last[in] == i && alive[in] {
 				now = now.minus(sizes[in])
 				delete(alive, in)
 			}
@@ -89,18 +86,30 @@ func (t *tape) peak(g *onnxpb.GraphProto, sizes map[string]size) size {
 	return peak
 }
 
-// lastUses is the index of the last node that reads a tensor; outputs are read at the end.
-func lastUses(g *onnxpb.GraphProto) map[string]int {
-	last := map[string]int{}
-	for i, n := range g.Node {
-		for _, in := range graph.Reads(n) {
-			last[in] = i
-		}
-	}
+// owners names the tensor whose memory a tensor shares.
+type owners map[string]string
+
+func (o owners) of(name string) string { return cmp.Or(o[name], name) }
+
+// shares are the operators whose output ORT leaves in the memory of their input.
+var shares = map[string]bool{"Reshape": true, "Flatten": true, "Squeeze": true, "Unsqueeze": true, "Identity": true}
+
+// lastUses is the index of the last node that reads a tensor's memory, and whose memory that is. Outputs of the graph
+// have memory of their own and are read at the end.
+func lastUses(g *onnxpb.GraphProto) (last map[string]int, memory owners) {
+	last, memory = map[string]int{}, owners{}
 	for _, out := range g.Output {
 		last[out.GetName()] = len(g.Node)
 	}
-	return last
+	for i, n := range g.Node {
+		if _, read := last[n.Output[0]]; !read && shares[graph.OpOf(n).Standard()] {
+			memory[n.Output[0]] = memory.of(n.Input[0])
+		}
+		for _, in := range graph.Reads(n) {
+			last[memory.of(in)] = max(last[memory.of(in)], i)
+		}
+	}
+	return last, memory
 }
 
 // viewed is the tensor of which node n gives all elements, "" if it is no such

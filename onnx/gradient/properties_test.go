@@ -244,6 +244,48 @@ func TestMemoryOfLayers(t *testing.T) {
 	}
 }
 
+// TestMemoryOfViews: a tensor lives as long as what was reshaped from it, and no longer.
+func TestMemoryOfViews(t *testing.T) {
+	views := map[string]func(m *maker, x string) string{
+		"none":     func(m *maker, x string) string { return x },
+		"Reshape":  func(m *maker, x string) string { return m.op("Reshape", x, m.ints(-1, 10, 10)) },
+		"Identity": func(m *maker, x string) string { return m.op("Identity", x) },
+		"Flatten":  func(m *maker, x string) string { return m.op("Flatten", x) },
+		"a chain": func(m *maker, x string) string {
+			x = m.op("Unsqueeze", m.op("Reshape", x, m.ints(-1, 10, 10)), m.ints(1))
+			return m.op("Identity", m.op("Squeeze", x, m.ints(1)))
+		},
+	}
+	for name, view := range views {
+		g, err := differentiate(17, gradient.Options{}, func(m *maker) string {
+			x := view(m, m.op("Exp", m.batch("rows", 100)))
+			return m.op("Exp", m.op("Mul", x, m.p("s", 1)))
+		})
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		// Of each image, when the second exp is differentiated: rows, the first exp, which s's gradient needs, the second,
+		// and the derivatives of its output and input.
+		if got := g.Memory.PerImage; got != 4*500 {
+			t.Errorf("%s: %d bytes an image, want %d", name, got, 4*500)
+		}
+		// What is differentiated through a view is freed when the view is, unless it waits to be asked for its shape.
+		g, err = differentiate(17, gradient.Options{}, func(m *maker) string {
+			return m.op("Exp", m.op("Exp", view(m, m.op("Mul", m.batch("rows", 100), m.p("s", 1)))))
+		})
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		want := int64(4 * 500)
+		if name != "none" && name != "Identity" {
+			want += 4 * 100
+		}
+		if got := g.Memory.PerImage; got != want {
+			t.Errorf("%s, differentiated: %d bytes an image, want %d", name, got, want)
+		}
+	}
+}
+
 // TestInputsAndOutputsInOrder: as the caller asked for them.
 func TestInputsAndOutputsInOrder(t *testing.T) {
 	g, err := differentiate(17, gradient.Options{Trainable: []string{"b", "a"}}, func(m *maker) string {

@@ -18,11 +18,10 @@ func transposeRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	perm := graph.FindInts(n, "perm")
 	inverse := make([]int64, rank)
 	for i := range inverse {
-		if perm == nil {
-			inverse[i] = int64(rank - 1 - i)
-		} else {
-			inverse[perm[i]] = int64(i)
-		}
+		inverse[i] = int64(rank - 1 - i) // without perm
+	}
+	for i, p := range perm {
+		inverse[p] = int64(i)
 	}
 	return one(b.transpose(b.dy(n), inverse...))
 }
