@@ -104,6 +104,9 @@ func FindLibrary(device string) (string, error) {
 		if _, err := os.Stat(p); err != nil {
 			return "", fmt.Errorf("onnx: ONNXRUNTIME_LIB: %w: %w", ErrNoLibrary, err)
 		}
+		if other := foreign(p); other != "" {
+			return "", fmt.Errorf("onnx: ONNXRUNTIME_LIB: %s; name one for %s", other, runtime.GOARCH)
+		}
 		// a bare name would be looked for elsewhere: Windows has an older library of the same name
 		return filepath.Abs(p)
 	}
@@ -126,8 +129,8 @@ func FindLibrary(device string) (string, error) {
 		return "", fmt.Errorf("onnx: %w with the CUDA provider (%s) in %s; "+
 			"run `finetune fetch cuda`, or set ONNXRUNTIME_LIB", ErrNoLibrary, cudaProvider, dir)
 	}
-	return "", fmt.Errorf("onnx: %w in %s or the system's library folders; "+
-		"run `finetune fetch runtime`, `make fetch`, or set ONNXRUNTIME_LIB", ErrNoLibrary, dir)
+	return "", fmt.Errorf("onnx: %w in %s or the system's library folders%s; "+
+		"run `finetune fetch runtime`, `make fetch`, or set ONNXRUNTIME_LIB", ErrNoLibrary, dir, passedOver(folders))
 }
 
 var systemFolders = map[bool][]string{
@@ -184,25 +187,36 @@ func NVIDIADriver() bool {
 
 // newest returns the library with the highest version among the folders that
 // have the CUDA provider, or those that have not; "" if there is none, and an
-// error if one of them could not be listed.
+// error if one of them could not be listed. Libraries for other processors,
+// which a shared home may hold too, are passed over.
 func newest(folders []string, cuda bool) (best string, err error) {
 	for _, f := range folders {
 		if hasCUDA(f) != cuda {
 			continue
 		}
-		entries, listed := os.ReadDir(f)
-		if listed != nil {
-			err = errors.Join(err, fmt.Errorf("onnx: %w", listed))
-		}
-		for _, e := range entries {
-			lib := filepath.Join(f, e.Name())
-			ok, _ := filepath.Match(libraryPattern(), e.Name()) // the pattern is sound
-			if ok && (best == "" || slices.Compare(version(best), version(lib)) < 0) {
+		list, listed := libraries(f)
+		err = errors.Join(err, listed)
+		for _, lib := range list {
+			if (best == "" || slices.Compare(version(best), version(lib)) < 0) && foreign(lib) == "" {
 				best = lib
 			}
 		}
 	}
 	return best, err
+}
+
+// libraries are the paths in a folder that are called as ONNX Runtime is.
+func libraries(folder string) (list []string, err error) {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		err = fmt.Errorf("onnx: %w", err)
+	}
+	for _, e := range entries {
+		if ok, _ := filepath.Match(libraryPattern(), e.Name()); ok { // the pattern is sound
+			list = append(list, filepath.Join(folder, e.Name()))
+		}
+	}
+	return list, err
 }
 
 // cudaProvider is the file that makes a build of ONNX Runtime one for NVIDIA GPUs.
