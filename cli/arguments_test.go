@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"finetune/cli/shell"
 )
 
 func TestFlagsMayStandAfterArguments(t *testing.T) {
@@ -22,7 +24,7 @@ func TestFlagsMayStandAfterArguments(t *testing.T) {
 		{"finetune train --seed -- data", "finetune train --seed"},
 		{"finetune train data --bogus", "finetune train --bogus -- data"},
 	} {
-		if got := arrange(app, strings.Fields(tt.args)); !slices.Equal(got, strings.Fields(tt.want)) {
+		if got := shell.Arrange(app, strings.Fields(tt.args)); !slices.Equal(got, strings.Fields(tt.want)) {
 			t.Errorf("%s\n became %s\n    want %s", tt.args, strings.Join(got, " "), tt.want)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"finetune/cli/shell"
+	"finetune/cli/term"
 	"finetune/learner"
 	"finetune/onnx/artifacts"
 )
@@ -27,7 +29,7 @@ func artifactsCommand(s Streams) *cli.Command {
 		Usage: "write the training graphs of a body: loss and gradients, evaluation, optimiser, checkpoint",
 		Description: "`finetune train --unfreeze` runs such files. Other programs can run these with any ONNX " +
 			"Runtime.\nBODY is a name or FILE.onnx, as for --body.",
-		Flags: join([]cli.Flag{
+		Flags: shell.Join([]cli.Flag{
 			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the files to folder `DIR`", Required: true,
 				Destination: &o.output},
 			&cli.IntFlag{Name: "classes", Usage: "number `N` of classes", Required: true, Destination: &o.classes},
@@ -54,7 +56,7 @@ func artifactsCommand(s Streams) *cli.Command {
 				return usagef("artifacts takes one BODY, a name or FILE.onnx")
 			}
 			o.config.Body.Name = c.Args().First()
-			return runArtifacts(o, &console{Streams: s, quiet: o.quiet, json: o.json})
+			return runArtifacts(o, term.New(s, o.quiet, o.json))
 		},
 	}
 }
@@ -64,7 +66,7 @@ func artifactsCommand(s Streams) *cli.Command {
 func onlyArtifacts(dir string) error {
 	for _, name := range []string{artifacts.TrainingFile, artifacts.EvalFile, artifacts.OptimizerFile,
 		artifacts.CheckpointFile} {
-		if err := beside(filepath.Join(dir, name),
+		if err := shell.Beside(filepath.Join(dir, name),
 			func(string) error { _, err := artifacts.ReadManifest(dir); return err }); err != nil {
 			return err
 		}
@@ -72,7 +74,7 @@ func onlyArtifacts(dir string) error {
 	return nil
 }
 
-func runArtifacts(o artifactsOptions, out *console) error {
+func runArtifacts(o artifactsOptions, out *term.Console) error {
 	if err := onlyArtifacts(o.output); err != nil {
 		return err
 	}
@@ -84,9 +86,9 @@ func runArtifacts(o artifactsOptions, out *console) error {
 	for i, g := range m.Groups {
 		names[i] = g.Name
 	}
-	out.print("%s: %s, %s, %s, %s", o.output, artifacts.TrainingFile, artifacts.EvalFile, artifacts.OptimizerFile,
+	out.Print("%s: %s, %s, %s, %s", o.output, artifacts.TrainingFile, artifacts.EvalFile, artifacts.OptimizerFile,
 		artifacts.CheckpointFile)
-	out.print("groups     %s (%d tensors train); about %.2f GB and %.3f GB a photograph", strings.Join(names, ", "),
+	out.Print("groups     %s (%d tensors train); about %.2f GB and %.3f GB a photograph", strings.Join(names, ", "),
 		len(m.Params), float64(m.Memory.Fixed)/1e9, float64(m.Memory.PerImage)/1e9)
-	return out.object(m)
+	return out.Object(m)
 }

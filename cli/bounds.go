@@ -4,78 +4,67 @@ import (
 	"fmt"
 	"math"
 	"reflect"
-	"slices"
-	"strconv"
 	"strings"
-	"time"
 
-	"github.com/urfave/cli/v2"
-
+	"finetune/cli/shell"
 	"finetune/internal/failure"
 	"finetune/learner"
 )
-
-// bound is what the numbers of a flag lie between, both included.
-type bound struct {
-	least, most float64
-	above       bool // least itself is too small
-	list        bool // of a text: numbers with commas between
-}
 
 // bounds holds every flag that takes numbers, by its name; a flag that means
 // something else for one command goes as "command flag". Durations count in
 // seconds. The upper bounds are far beyond use: they keep a slip of the finger
 // from ending in a machine without memory.
-var bounds = map[string]bound{
-	"batch":           {1, 1024, false, false},
-	"batch-size":      {1, 1 << 20, false, false},
-	"bn-momentum":     {0, 1, false, false},
-	"classes":         {1, 1 << 16, false, false},
-	"clip":            {0, math.MaxFloat32, false, false},
-	"clr":             {0, 1e6, false, false},
-	"count":           {1, 100, false, false},
-	"cycle-len":       {1, 1e6, false, false},
-	"cycle-mult":      {1, 1000, false, false},
-	"cycles":          {1, 1e6, false, false},
-	"delay":           {0, 60, false, false},
-	"drain":           {0, 86400, false, false},
-	"dropout":         {0, 0.999, false, true},
-	"end":             {0, math.MaxFloat32, true, false},
-	"epochs":          {0, 1e6, false, false},
-	"recipe epochs":   {1, 1e4, false, false},
-	"freeze-to":       {0, 1e4, false, false},
-	"golden":          {0, 1000, false, false},
-	"hidden":          {1, 1 << 14, false, true},
-	"label-smoothing": {0, 0.999, false, false},
-	"lr":              {0, math.MaxFloat32, true, false},
-	"lrs":             {0, math.MaxFloat32, false, false},
-	"max-bad":         {0, 1, false, false},
-	"max-body":        {1, 1 << 40, false, false},
-	"max-images":      {1, 1 << 16, false, false},
-	"max-pixels":      {1, 1 << 31, false, false},
-	"max-uploads":     {1, 1 << 40, false, false},
-	"max-zoom":        {0, 4, false, false},
-	"micro-batch":     {0, 1 << 20, false, false},
-	"min-rate":        {1, 1 << 40, false, false},
-	"minutes":         {0, 1e6, false, false},
-	"momentum":        {0, 0.99999, false, false},
-	"older-than":      {0, 1e10, false, false},
-	"pad":             {0, 1024, false, false},
-	"patience":        {0, 1e6, false, false},
-	"seed":            {0, math.MaxUint64, false, false},
-	"size":            {0, 4096, false, false},
-	"start":           {0, math.MaxFloat32, true, false},
-	"swa":             {0, 1e6, false, false},
-	"threads":         {0, 1024, false, false},
-	"threshold":       {0, 1, false, false},
-	"timeout":         {0.001, 86400, false, false},
-	"top":             {0, 1 << 16, false, false},
-	"tries":           {0, 1e6, false, false},
-	"tta":             {0, 1000, false, false},
-	"valid-pct":       {0, 0.999, false, false},
-	"views":           {0, 1000, false, false},
-	"wd":              {0, math.MaxFloat32, false, false},
-	"workers":         {0, 1024, false, false},
+var bounds = map[string]shell.Bound{
+	"batch":           {Least: 1, Most: 1024},
+	"batch-size":      {Least: 1, Most: 1 << 20},
+	"bn-momentum":     {Least: 0, Most: 1},
+	"classes":         {Least: 1, Most: 1 << 16},
+	"clip":            {Least: 0, Most: math.MaxFloat32},
+	"clr":             {Least: 0, Most: 1e6},
+	"count":           {Least: 1, Most: 100},
+	"cycle-len":       {Least: 1, Most: 1e6},
+	"cycle-mult":      {Least: 1, Most: 1000},
+	"cycles":          {Least: 1, Most: 1e6},
+	"delay":           {Least: 0, Most: 60},
+	"drain":           {Least: 0, Most: 86400},
+	"dropout":         {Least: 0, Most: 0.999, List: true},
+	"end":             {Least: 0, Most: math.MaxFloat32, Above: true},
+	"epochs":          {Least: 0, Most: 1e6},
+	"recipe epochs":   {Least: 1, Most: 1e4},
+	"freeze-to":       {Least: 0, Most: 1e4},
+	"golden":          {Least: 0, Most: 1000},
+	"hidden":          {Least: 1, Most: 1 << 14, List: true},
+	"label-smoothing": {Least: 0, Most: 0.999},
+	"lr":              {Least: 0, Most: math.MaxFloat32, Above: true},
+	"lrs":             {Least: 0, Most: math.MaxFloat32},
+	"max-bad":         {Least: 0, Most: 1},
+	"max-body":        {Least: 1, Most: 1 << 40},
+	"max-images":      {Least: 1, Most: 1 << 16},
+	"max-pixels":      {Least: 1, Most: 1 << 31},
+	"max-uploads":     {Least: 1, Most: 1 << 40},
+	"max-zoom":        {Least: 0, Most: 4},
+	"micro-batch":     {Least: 0, Most: 1 << 20},
+	"min-rate":        {Least: 1, Most: 1 << 40},
+	"minutes":         {Least: 0, Most: 1e6},
+	"momentum":        {Least: 0, Most: 0.99999},
+	"older-than":      {Least: 0, Most: 1e10},
+	"pad":             {Least: 0, Most: 1024},
+	"patience":        {Least: 0, Most: 1e6},
+	"seed":            {Least: 0, Most: math.MaxUint64},
+	"size":            {Least: 0, Most: 4096},
+	"start":           {Least: 0, Most: math.MaxFloat32, Above: true},
+	"swa":             {Least: 0, Most: 1e6},
+	"threads":         {Least: 0, Most: 1024},
+	"threshold":       {Least: 0, Most: 1},
+	"timeout":         {Least: 0.001, Most: 86400},
+	"top":             {Least: 0, Most: 1 << 16},
+	"tries":           {Least: 0, Most: 1e6},
+	"tta":             {Least: 0, Most: 1000},
+	"valid-pct":       {Least: 0, Most: 0.999},
+	"views":           {Least: 0, Most: 1000},
+	"wd":              {Least: 0, Most: math.MaxFloat32},
+	"workers":         {Least: 0, Most: 1024},
 }
 
 // choices holds the flags that take one of a few words.
@@ -94,100 +83,8 @@ var choices = map[string][]string{
 // flag is mostly a variable that a script did not set.
 var mayBeEmpty = []string{"hidden", "dropout", "shard", "label-sep"}
 
-func (b bound) fits(v float64) bool {
-	return v <= b.most && (v > b.least || v == b.least && !b.above)
-}
-
-func (b bound) String() string {
-	from := fmt.Sprintf("from %.10g", b.least)
-	if b.above {
-		from = fmt.Sprintf("above %.10g", b.least)
-	}
-	return fmt.Sprintf("%s to %.10g", from, b.most)
-}
-
-// checkFlags looks at every flag that was given before the command does anything.
-func checkFlags(c *cli.Context) error {
-	for _, f := range c.Command.Flags {
-		name := f.Names()[0]
-		if !c.IsSet(name) {
-			continue
-		}
-		if err := checkFlag(c.Command.Name, name, c.Value(name)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func checkFlag(command, name string, value any) error {
-	text, isText := value.(string)
-	switch words := choices[name]; {
-	case isText && text == "" && !slices.Contains(mayBeEmpty, name):
-		return usagef("--%s is empty; give a value, or leave the flag out", name)
-	case words != nil && !slices.Contains(words, text) &&
-		(name != "layout" || !slices.Contains(words, strings.ToLower(text))):
-		last := len(words) - 1
-		return usagef("--%s %s: use %s or %s", name, text, strings.Join(words[:last], ", "), words[last])
-	}
-	b, ok := bounds[command+" "+name]
-	if !ok {
-		if b, ok = bounds[name]; !ok {
-			return nil
-		}
-	}
-	numbers, err := numbersIn(value, b.list)
-	if err != nil {
-		return usagef("--%s %v: %w", name, value, err)
-	}
-	for _, v := range numbers {
-		if !b.fits(v) {
-			return usagef("--%s %v: it lies %s", name, value, b)
-		}
-	}
-	return nil
-}
-
-// numbersIn are the numbers of a flag's value.
-func numbersIn(value any, list bool) ([]float64, error) {
-	switch v := value.(type) {
-	case int:
-		return []float64{float64(v)}, nil
-	case int64:
-		return []float64{float64(v)}, nil
-	case uint64:
-		return []float64{float64(v)}, nil
-	case float64:
-		return []float64{v}, nil
-	case []float64:
-		return v, nil
-	case time.Duration:
-		return []float64{v.Seconds()}, nil
-	case string:
-		if !list {
-			return nil, nil
-		}
-		return numberList(v)
-	}
-	return nil, nil
-}
-
-func numberList(text string) ([]float64, error) {
-	const most = 16 // layers
-	parts := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
-	if len(parts) > most {
-		return nil, fmt.Errorf("%d numbers; at most %d", len(parts), most)
-	}
-	var out []float64
-	for _, p := range parts {
-		v, err := strconv.ParseFloat(p, 64)
-		if err != nil {
-			return nil, fmt.Errorf("%q is not a number", p)
-		}
-		out = append(out, v)
-	}
-	return out, nil
-}
+// limits are what the flags of every command may say.
+var limits = shell.Limits{Bounds: bounds, Choices: choices, MayBeEmpty: mayBeEmpty}
 
 // checkConfig holds a run's config.json to the bounds of the flags that wrote it:
 // it may come from somebody else.
@@ -211,9 +108,9 @@ func checkConfig(run string, c learner.Config) error {
 			if !ok {
 				continue
 			}
-			numbers, err := numbersIn(v.Field(i).Interface(), b.list)
+			numbers, err := shell.NumbersIn(v.Field(i).Interface(), b.List)
 			for _, n := range numbers {
-				if n != 0 && !b.fits(n) { // 0: left out
+				if n != 0 && !b.Fits(n) { // 0: left out
 					err = fmt.Errorf("it lies %s", b)
 				}
 			}

@@ -41,7 +41,7 @@ func takesNumbers(f cli.Flag) bool {
 	case *cli.IntFlag, *cli.Int64Flag, *cli.Uint64Flag, *cli.Float64Flag, *cli.DurationFlag, *cli.GenericFlag:
 		return true
 	}
-	return bounds[f.Names()[0]].list
+	return bounds[f.Names()[0]].List
 }
 
 func TestEveryNumberHasBounds(t *testing.T) {
@@ -90,7 +90,7 @@ func TestHostileFlags(t *testing.T) {
 			default:
 				args = append(args, absent)
 			}
-			fits := value == "0" || value == "4611686018427387904" && bounds[name].most > 1<<62
+			fits := value == "0" || value == "4611686018427387904" && bounds[name].Most > 1<<62
 			fits = fits || value == "" && (name == "hidden" || name == "dropout")
 			if command[0] == "demo" && (fits || !takesNumbers(f)) {
 				continue // it would fetch

@@ -2,14 +2,13 @@ package cli
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"finetune/activations"
+	"finetune/cli/term"
 	"finetune/internal/home"
 )
 
@@ -19,11 +18,11 @@ func cacheCommand(s Streams) *cli.Command {
 	var quiet, json bool
 	where := &cli.PathFlag{Name: "cache", Usage: "`DIR` of the feature cache (default: cache in FINETUNE_HOME)",
 		Destination: &dir}
-	out := func() *console {
+	out := func() *term.Console {
 		if dir == "" {
 			dir = home.Path("cache")
 		}
-		return &console{Streams: s, quiet: quiet, json: json}
+		return term.New(s, quiet, json)
 	}
 	return &cli.Command{
 		Name: "cache", Usage: "list or remove cached features",
@@ -46,32 +45,32 @@ func cacheCommand(s Streams) *cli.Command {
 	}
 }
 
-func runCacheList(out *console, dir string) error {
+func runCacheList(out *term.Console, dir string) error {
 	list, err := activations.List(dir)
 	if err != nil {
 		return err
 	}
-	if !out.json {
+	if !out.JSON {
 		w := tabwriter.NewWriter(out.Out, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(w, "last used\trows\tsize\tpixels\tbody\tview")
 		for _, e := range list {
-			fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%.12s\t%s\n", e.LastUsed.Format(time.DateTime), e.Rows, size(e.Bytes), e.Key.Size,
-				e.Key.Body, e.Key.View)
+			fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%.12s\t%s\n", e.LastUsed.Format(time.DateTime), e.Rows, term.Size(e.Bytes),
+				e.Key.Size, e.Key.Body, e.Key.View)
 		}
 		w.Flush()
 	}
-	return out.object(list)
+	return out.Object(list)
 }
 
-func runCachePrune(out *console, dir, keep string, older time.Duration) error {
+func runCachePrune(out *term.Console, dir, keep string, older time.Duration) error {
 	if keep == "" && older == 0 {
 		return usagef("cache prune needs --keep SIZE or --older-than DURATION")
 	}
 	o := activations.PruneOptions{OlderThan: older}
 	if keep != "" {
-		n, err := parseSize(keep)
+		n, err := term.ParseSize(keep)
 		if err != nil {
-			return err
+			return usagef("--keep %w", err)
 		}
 		if o.KeepBytes = n; n == 0 {
 			o.OlderThan = 1 // nanosecond: everything is older
@@ -85,34 +84,6 @@ func runCachePrune(out *console, dir, keep string, older time.Duration) error {
 	for _, e := range removed {
 		total += e.Bytes
 	}
-	out.print("removed %d of the caches in %s, %s", len(removed), dir, size(total))
-	return out.object(removed)
-}
-
-func size(n int64) string {
-	for _, u := range []struct {
-		name  string
-		bytes int64
-	}{{"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3}} {
-		if n >= u.bytes {
-			return fmt.Sprintf("%.1f %s", float64(n)/float64(u.bytes), u.name)
-		}
-	}
-	return fmt.Sprintf("%d B", n)
-}
-
-func parseSize(text string) (int64, error) {
-	units := []struct {
-		suffix string
-		bytes  float64
-	}{{"GB", 1e9}, {"MB", 1e6}, {"KB", 1e3}, {"B", 1}, {"", 1}}
-	upper := strings.ToUpper(strings.ReplaceAll(text, " ", ""))
-	for _, u := range units {
-		if number, ok := strings.CutSuffix(upper, u.suffix); ok {
-			if v, err := strconv.ParseFloat(number, 64); err == nil && v >= 0 {
-				return int64(v * u.bytes), nil
-			}
-		}
-	}
-	return 0, usagef("--keep %s: write a size such as 500MB or 2GB", text)
+	out.Print("removed %d of the caches in %s, %s", len(removed), dir, term.Size(total))
+	return out.Object(removed)
 }

@@ -1,11 +1,10 @@
 package cli
 
 import (
-	"fmt"
-	"strings"
-
 	"github.com/urfave/cli/v2"
 
+	"finetune/cli/term"
+	"finetune/internal/failure"
 	"finetune/learner"
 )
 
@@ -19,38 +18,9 @@ func commands(s Streams) []*cli.Command {
 }
 
 // The console is the learner's UI.
-var _ learner.UI = (*console)(nil)
+var _ learner.UI = (*term.Console)(nil)
 
-// Say implements learner.UI.
-func (c *console) Say(format string, args ...any) { c.say(format, args...) }
+// Streams are where a command reads and writes; tests pass buffers.
+type Streams = term.Streams
 
-// Warn implements learner.UI.
-func (c *console) Warn(format string, args ...any) { c.warn(format, args...) }
-
-// Progress implements learner.UI.
-func (c *console) Progress(what, unit string) (func(done, total int), func()) {
-	return c.progress(what, unit)
-}
-
-// Header implements learner.UI: cells left-aligned to 10, then a space.
-func (c *console) Header(names ...string) {
-	var b strings.Builder
-	for _, n := range names {
-		fmt.Fprintf(&b, "%-10s ", n)
-	}
-	c.print("%s", b.String())
-}
-
-// Row implements learner.UI: the first cell centred in 10, the others left-aligned.
-func (c *console) Row(values ...string) {
-	var b strings.Builder
-	for i, v := range values {
-		if i == 0 {
-			left := (10 - len(v)) / 2
-			fmt.Fprintf(&b, "%s%s%s ", strings.Repeat(" ", left), v, strings.Repeat(" ", max(0, 10-len(v)-left)))
-			continue
-		}
-		fmt.Fprintf(&b, "%-10s ", v)
-	}
-	c.print("%s", strings.TrimSuffix(b.String(), ""))
-}
+func usagef(format string, args ...any) error { return failure.Usagef(format, args...) }

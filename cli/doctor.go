@@ -3,6 +3,8 @@ package cli
 import (
 	"github.com/urfave/cli/v2"
 
+	"finetune/cli/shell"
+	"finetune/cli/term"
 	"finetune/internal/doctor"
 	"finetune/internal/failure"
 )
@@ -17,15 +19,15 @@ func doctorCommand(s Streams) *cli.Command {
 			if c.NArg() > 0 {
 				return usagef("doctor takes no argument, got %q", c.Args().First())
 			}
-			return runDoctor(&console{Streams: s, quiet: quiet, json: json})
+			return runDoctor(term.New(s, quiet, json))
 		},
 	}
 }
 
-func runDoctor(out *console) error {
+func runDoctor(out *term.Console) error {
 	found := doctor.Check()
 	shown := found
-	if out.quiet {
+	if out.Quiet {
 		shown = nil
 		for _, f := range found {
 			if f.Status >= doctor.Missing {
@@ -33,14 +35,14 @@ func runDoctor(out *console) error {
 			}
 		}
 	}
-	if !out.json {
+	if !out.JSON {
 		doctor.Print(out.Out, shown)
 	}
-	if err := out.object(found); err != nil {
+	if err := out.Object(found); err != nil {
 		return err
 	}
 	if doctor.Worst(found) >= doctor.Missing {
-		return exitCode(failure.Other)
+		return shell.ExitCode(failure.Other)
 	}
 	return nil
 }

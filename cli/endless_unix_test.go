@@ -13,6 +13,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"finetune/cli/shell"
 	"finetune/internal/photos"
 	"finetune/onnx"
 	"finetune/onnx/bodies"
@@ -81,7 +82,7 @@ func TestOneSignalEndsANetworkThatLoops(t *testing.T) {
 		if code := c.ProcessState.ExitCode(); code != 130 {
 			t.Errorf("exit code %d: %s", code, text.Bytes())
 		}
-	case <-time.After(patience + 20*time.Second):
+	case <-time.After(shell.Patience + 20*time.Second):
 		_ = c.Process.Kill()
 		t.Fatalf("it goes on: %s", text.Bytes())
 	}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"finetune/cli/shell"
+	"finetune/cli/term"
 	"finetune/learner"
 )
 
@@ -27,7 +29,7 @@ func evaluateCommand(s Streams) *cli.Command {
 		ArgsUsage: "RUN|MODEL.onnx [DATA]",
 		Description: "Without DATA, a RUN is measured on its own validation photographs. DATA has valid/CLASS/* or " +
 			"CLASS/*.",
-		Flags: join([]cli.Flag{
+		Flags: shell.Join([]cli.Flag{
 			&cli.IntFlag{Name: "tta", Usage: "test-time augmentation: average over `N` augmented views and the centre view (4 " +
 				"is usual)", Destination: &o.score.TTA},
 			&cli.StringFlag{Name: "labels", Usage: "read labels from CSV `FILE` with the header path,label[,split]",
@@ -41,12 +43,12 @@ func evaluateCommand(s Streams) *cli.Command {
 				return usagef("evaluate takes a RUN or MODEL.onnx, and DATA if it is not the run's own")
 			}
 			o.model, o.data.Path = c.Args().Get(0), c.Args().Get(1)
-			return runEvaluate(c.Context, o, &console{Streams: s, quiet: o.quiet, json: o.json})
+			return runEvaluate(c.Context, o, term.New(s, o.quiet, o.json))
 		},
 	}
 }
 
-func runEvaluate(ctx context.Context, o evaluateOptions, out *console) error {
+func runEvaluate(ctx context.Context, o evaluateOptions, out *term.Console) error {
 	start := time.Now()
 	c, err := learner.OpenClassifier(o.model, o.machine, out)
 	if err != nil {
@@ -58,42 +60,42 @@ func runEvaluate(ctx context.Context, o evaluateOptions, out *console) error {
 		return err
 	}
 	e.Seconds = time.Since(start).Seconds()
-	out.evaluation(e)
-	return out.object(e)
+	printEvaluation(out, e)
+	return out.Object(e)
 }
 
-// evaluation prints the numbers, the classes and, where it fits, the confusions.
-func (c *console) evaluation(e *learner.Evaluation) {
-	c.print("accuracy   %.2f %% of %d photographs (95 %% interval %.1f to %.1f)", 100*e.Accuracy, e.Images,
+// printEvaluation prints the numbers, the classes and, where it fits, the confusions.
+func printEvaluation(out *term.Console, e *learner.Evaluation) {
+	out.Print("accuracy   %.2f %% of %d photographs (95 %% interval %.1f to %.1f)", 100*e.Accuracy, e.Images,
 		100*e.Interval[0], 100*e.Interval[1])
-	c.print("log loss   %.4f", e.Loss)
+	out.Print("log loss   %.4f", e.Loss)
 	if e.Top5 != nil {
-		c.print("top 5      %.2f %%", 100**e.Top5)
+		out.Print("top 5      %.2f %%", 100**e.Top5)
 	}
 	if e.AUC != nil {
-		c.print("ROC AUC    %.4f for %s", *e.AUC, e.Classes[1])
+		out.Print("ROC AUC    %.4f for %s", *e.AUC, e.Classes[1])
 	}
 	if e.ECE != nil {
-		c.print("ECE        %.4f", *e.ECE)
+		out.Print("ECE        %.4f", *e.ECE)
 	}
-	c.majority(e.Majority, e.Accuracy, e.Interval)
-	if e.PerClass == nil || c.json {
+	warnMajority(out, e.Majority, e.Accuracy, e.Interval)
+	if e.PerClass == nil || out.JSON {
 		return
 	}
 	const widest = 12 // classes of a confusion matrix that still fits a screen
-	w := tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(out.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\nclass\tprecision\trecall\tF1\tphotographs")
 	for _, name := range e.Classes {
 		s := e.PerClass[name]
-		fmt.Fprintf(w, "%s\t%.4f\t%.4f\t%.4f\t%d\n", plain(name), s.Precision, s.Recall, s.F1, s.Support)
+		fmt.Fprintf(w, "%s\t%.4f\t%.4f\t%.4f\t%d\n", term.Plain(name), s.Precision, s.Recall, s.F1, s.Support)
 	}
 	w.Flush()
 	if len(e.Classes) > widest {
 		return
 	}
-	fmt.Fprintf(w, "\ntrue \\ called\t%s\n", plain(strings.Join(e.Classes, "\t")))
+	fmt.Fprintf(w, "\ntrue \\ called\t%s\n", term.Plain(strings.Join(e.Classes, "\t")))
 	for i, row := range e.Confusion {
-		fmt.Fprint(w, plain(e.Classes[i]))
+		fmt.Fprint(w, term.Plain(e.Classes[i]))
 		for _, n := range row {
 			fmt.Fprintf(w, "\t%d", n)
 		}

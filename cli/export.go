@@ -9,6 +9,8 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/cpu"
 
+	"finetune/cli/shell"
+	"finetune/cli/term"
 	"finetune/learner"
 	"finetune/onnx/weights"
 )
@@ -24,7 +26,7 @@ func exportCommand(s Streams) *cli.Command {
 	var o exportOptions
 	return &cli.Command{
 		Name: "export", Usage: "write a RUN as one self-contained ONNX file", ArgsUsage: "RUN",
-		Flags: join([]cli.Flag{
+		Flags: shell.Join([]cli.Flag{
 			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the model to `FILE.onnx`", Value: "model.onnx",
 				Destination: &o.export.Output},
 			&cli.StringFlag{Name: "precision", Usage: "number `TYPE` of the model: float32, float16 (half the size, for GPUs; " +
@@ -40,7 +42,7 @@ func exportCommand(s Streams) *cli.Command {
 				return usagef("export takes one RUN, a folder that `finetune train` made")
 			}
 			o.run = c.Args().First()
-			return runExport(c.Context, o, &console{Streams: s, quiet: o.quiet, json: o.json})
+			return runExport(c.Context, o, term.New(s, o.quiet, o.json))
 		},
 	}
 }
@@ -54,16 +56,16 @@ func isGolden(path string) error {
 	return err
 }
 
-func runExport(ctx context.Context, o exportOptions, out *console) error {
+func runExport(ctx context.Context, o exportOptions, out *term.Console) error {
 	if filepath.Ext(o.export.Output) != ".onnx" {
 		return usagef("export: %s: the name must end in .onnx", o.export.Output)
 	}
 	var err error
-	if o.export.Output, err = output(o.export.Output); err != nil {
+	if o.export.Output, err = shell.Output(o.export.Output); err != nil {
 		return err
 	}
 	if golden := learner.GoldenFile(o.export.Output); o.export.Golden > 0 {
-		if err := beside(golden, isGolden); err != nil {
+		if err := shell.Beside(golden, isGolden); err != nil {
 			return err
 		}
 	}
@@ -71,20 +73,20 @@ func runExport(ctx context.Context, o exportOptions, out *console) error {
 	if err != nil {
 		return err
 	}
-	out.print("file       %s, %s, %s, digest %.12s", r.Output, r.Precision, size(r.Bytes), r.Digest)
-	out.print("proof      %d validation photographs: largest difference of a probability %.2g, mean %.2g, %d labels flip",
+	out.Print("file       %s, %s, %s, digest %.12s", r.Output, r.Precision, term.Size(r.Bytes), r.Digest)
+	out.Print("proof      %d validation photographs: largest difference of a probability %.2g, mean %.2g, %d labels flip",
 		r.Photographs, r.Largest, r.Mean, r.Flips)
-	out.print("accuracy   run %.2f %%, file %.2f %%", 100*r.Accuracy.Run, 100*r.Accuracy.File)
+	out.Print("accuracy   run %.2f %%, file %.2f %%", 100*r.Accuracy.Run, 100*r.Accuracy.File)
 	if r.Speed.File > 0 {
-		out.print("speed      run %.1f images/s, file %.1f images/s (%.2f times)", r.Speed.Run, r.Speed.File,
+		out.Print("speed      run %.1f images/s, file %.1f images/s (%.2f times)", r.Speed.Run, r.Speed.File,
 			r.Speed.File/r.Speed.Run)
 	}
 	if r.Precision == "int8" && runtime.GOARCH == "amd64" && !cpu.X86.HasAVX512VNNI && !cpu.X86.HasAVXVNNI {
-		out.say("this processor has no VNNI instructions: int8 is smaller here, but hardly faster; it is on processors " +
+		out.Say("this processor has no VNNI instructions: int8 is smaller here, but hardly faster; it is on processors " +
 			"that have them")
 	}
 	if r.Golden != "" {
-		out.print("golden     %s", r.Golden)
+		out.Print("golden     %s", r.Golden)
 	}
-	return out.object(r)
+	return out.Object(r)
 }

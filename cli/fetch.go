@@ -11,6 +11,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"finetune/cli/shell"
+	"finetune/cli/term"
 	"finetune/internal/fetch"
 	"finetune/onnx/bodies"
 )
@@ -22,12 +24,12 @@ func fetchCommand(s Streams) *cli.Command {
 		Name: "fetch", Usage: "download ONNX Runtime, pretrained weights or photographs", ArgsUsage: "[NAME]",
 		Description: "NAME is one of " + strings.Join(fetch.Names(), ", ") + ".\nWithout NAME the command lists them. It " +
 			"stores files in FINETUNE_HOME and checks their SHA-256.\nIf a download is interrupted, run it again to continue.",
-		Flags: join([]cli.Flag{
+		Flags: shell.Join([]cli.Flag{
 			&cli.PathFlag{Name: "from", Usage: "read `FILE` instead of downloading; its SHA-256 must be the known one",
 				Destination: &o.From},
 		}, outputFlags(&quiet, &json)),
 		Action: func(c *cli.Context) error {
-			out := &console{Streams: s, quiet: quiet, json: json}
+			out := term.New(s, quiet, json)
 			switch {
 			case c.NArg() > 1, c.NArg() == 0 && o.From != "":
 				return usagef("fetch takes one NAME: %s", strings.Join(fetch.Names(), ", "))
@@ -46,9 +48,9 @@ type fetchResult struct {
 	Fetched bool   `json:"fetched"` // false: it was there and intact
 }
 
-func runFetch(ctx context.Context, name string, o fetch.Options, out *console) error {
-	report, done := out.progress("fetching "+name, "MB")
-	o.Log = out.say
+func runFetch(ctx context.Context, name string, o fetch.Options, out *term.Console) error {
+	report, done := out.Progress("fetching "+name, "MB")
+	o.Log = out.Say
 	o.Progress = func(n, total int64) { report(int(n>>20), int(max(total, n)>>20)) }
 	got, err := fetch.Get(ctx, name, o)
 	done()
@@ -59,15 +61,15 @@ func runFetch(ctx context.Context, name string, o fetch.Options, out *console) e
 	if got.Fetched {
 		state = "fetched"
 	}
-	out.print("%s  sha256 %s  %s", got.Path, got.SHA256, state)
+	out.Print("%s  sha256 %s  %s", got.Path, got.SHA256, state)
 	if slices.Contains(bodies.Names(), name) { // built now, so that the folder may only be read afterwards
 		body, err := bodies.Resolve(name, bodies.Override{})
 		if err != nil {
 			return err
 		}
-		out.say("body built from it: %s", body.Path)
+		out.Say("body built from it: %s", body.Path)
 	}
-	return out.object(fetchResult(got))
+	return out.Object(fetchResult(got))
 }
 
 type fetchable struct {
@@ -78,7 +80,7 @@ type fetchable struct {
 	State   string `json:"state"` // installed, absent or damaged
 }
 
-func runFetchList(out *console) error {
+func runFetchList(out *term.Console) error {
 	var list []fetchable
 	for _, it := range fetch.Items() {
 		f := fetchable{it.Name, it.About, it.Licence, it.MB, "installed"}
@@ -88,11 +90,11 @@ func runFetchList(out *console) error {
 			f.State = "absent"
 		case err != nil:
 			f.State = "damaged"
-			out.warn("%v", err)
+			out.Warn("%v", err)
 		}
 		list = append(list, f)
 	}
-	if !out.json {
+	if !out.JSON {
 		w := tabwriter.NewWriter(out.Out, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(w, "name\tstate\tto fetch\tlicence\twhat it is")
 		for _, f := range list {
@@ -100,5 +102,5 @@ func runFetchList(out *console) error {
 		}
 		w.Flush()
 	}
-	return out.object(list)
+	return out.Object(list)
 }

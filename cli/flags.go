@@ -1,12 +1,9 @@
 package cli
 
 import (
-	"fmt"
-	"strconv"
-	"strings"
-
 	"github.com/urfave/cli/v2"
 
+	"finetune/cli/shell"
 	"finetune/learner"
 )
 
@@ -100,7 +97,7 @@ func augmentFlags(c *learner.Config, policy string) []cli.Flag {
 
 func trainingFlags(c *learner.Config) []cli.Flag {
 	t := &c.Train
-	return inCategory("Training",
+	return shell.InCategory("Training",
 		&cli.Float64Flag{Name: "lr", Usage: "learning `RATE`", Value: defaults.Train.LR, Destination: &t.LR},
 		&cli.StringFlag{Name: "schedule", Usage: "learning-rate `SCHEDULE`: sgdr (cosine with restarts), constant, clr " +
 			"(one cycle), clr-beta (one cycle and a tail) or warm-up (default: sgdr, or constant with --epochs)",
@@ -113,8 +110,9 @@ func trainingFlags(c *learner.Config) []cli.Flag {
 			Destination: &t.CycleLen},
 		&cli.IntFlag{Name: "cycle-mult", Usage: "with sgdr, each cycle is `N` times as long as the one before",
 			Value: defaults.Train.CycleMult, Destination: &t.CycleMult},
-		numbersFlag("clr", "`DIV,CUT[,MAX,MIN]`: clr starts at rate/DIV and rises in the first 1/CUT of a cycle; momentum "+
-			"falls from MAX to MIN meanwhile; clr-beta takes its tail in percent of a cycle in place of CUT (default: 20,10)",
+		shell.NumbersFlag("clr", "`DIV,CUT[,MAX,MIN]`: clr starts at rate/DIV and rises in the first 1/CUT of a cycle; "+
+			"momentum falls from MAX to MIN meanwhile; clr-beta takes its tail in percent of a cycle in "+
+			"place of CUT (default: 20,10)",
 			&t.CLR),
 		&cli.StringFlag{Name: "optimiser", Aliases: []string{"optimizer"}, Usage: "`NAME` of the optimiser: sgd, adam or " +
 			"adamw", Value: defaults.Train.Optimiser, Destination: &t.Optimiser},
@@ -148,8 +146,8 @@ func trainingFlags(c *learner.Config) []cli.Flag {
 		&cli.StringFlag{Name: "dropout", Usage: "dropout `PROBABILITIES` of the head, one per linear layer",
 			Value: defaults.Train.Dropout, Destination: &t.Dropout},
 		&cli.BoolFlag{Name: "unfreeze", Usage: "train the whole network, not only the head", Destination: &t.Unfreeze},
-		numbersFlag("lrs", "with --unfreeze, learning `RATES` of the layer groups, first to last, such as 1e-4,1e-3,1e-2 "+
-			"(default: --lr for the head, from 1/100 to 1/10 of it for the groups of the body)", &t.LRs),
+		shell.NumbersFlag("lrs", "with --unfreeze, learning `RATES` of the layer groups, first to last, such as "+
+			"1e-4,1e-3,1e-2 (default: --lr for the head, from 1/100 to 1/10 of it for the groups of the body)", &t.LRs),
 		&cli.IntFlag{Name: "freeze-to", Usage: "with --unfreeze, keep the first `N` layer groups frozen; without " +
 			"augmentation their outputs are cached", Destination: &t.FreezeTo},
 		&cli.BoolFlag{Name: "bn-freeze", Usage: "with --unfreeze, keep the body's batch statistics frozen",
@@ -163,54 +161,4 @@ func trainingFlags(c *learner.Config) []cli.Flag {
 		&cli.StringFlag{Name: "save", Usage: "also save the trained head in the run under `NAME`, for --load",
 			Destination: &t.Save},
 	)
-}
-
-// inCategory heads flags in the help text.
-func inCategory(name string, flags ...cli.Flag) []cli.Flag {
-	for _, f := range flags {
-		switch f := f.(type) {
-		case *cli.BoolFlag:
-			f.Category = name
-		case *cli.IntFlag:
-			f.Category = name
-		case *cli.Float64Flag:
-			f.Category = name
-		case *cli.StringFlag:
-			f.Category = name
-		case *cli.GenericFlag:
-			f.Category = name
-		case *cli.Int64Flag:
-			f.Category = name
-		case *cli.DurationFlag:
-			f.Category = name
-		}
-	}
-	return flags
-}
-
-// numbers is a flag of numbers with commas between.
-type numbers struct{ into *[]float64 }
-
-// Set implements flag.Value.
-func (n numbers) Set(text string) error {
-	var out []float64
-	for _, part := range strings.Split(text, ",") {
-		v, err := strconv.ParseFloat(strings.TrimSpace(part), 64)
-		if err != nil {
-			return fmt.Errorf("%q is not a number", part)
-		}
-		out = append(out, v)
-	}
-	*n.into = out
-	return nil
-}
-
-// Get implements flag.Getter.
-func (n numbers) Get() any { return *n.into }
-
-// String implements flag.Value.
-func (n numbers) String() string { return "" }
-
-func numbersFlag(name, usage string, into *[]float64) cli.Flag {
-	return &cli.GenericFlag{Name: name, Usage: usage, Value: numbers{into}}
 }

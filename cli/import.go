@@ -5,6 +5,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"finetune/cli/shell"
+	"finetune/cli/term"
 	"finetune/onnx/bodies"
 )
 
@@ -14,7 +16,7 @@ func importCommand(s Streams) *cli.Command {
 	return &cli.Command{
 		Name: "import", Usage: "build a body from pretrained weights", ArgsUsage: "NAME",
 		Description: "NAME is one of " + strings.Join(bodies.Names(), ", ") + ".",
-		Flags: join([]cli.Flag{
+		Flags: shell.Join([]cli.Flag{
 			&cli.PathFlag{Name: "weights", Usage: "state dict `FILE`: .pth (zip or legacy) or .safetensors", Required: true,
 				Destination: &weights},
 			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the body to `BODY.onnx`, and its description " +
@@ -24,11 +26,11 @@ func importCommand(s Streams) *cli.Command {
 			if c.NArg() != 1 {
 				return usagef("import takes one NAME: %s", strings.Join(bodies.Names(), ", "))
 			}
-			out := &console{Streams: s, quiet: quiet, json: json}
-			if body, err = output(body); err != nil {
+			out := term.New(s, quiet, json)
+			if body, err = shell.Output(body); err != nil {
 				return err
 			}
-			if err := beside(bodies.SpecPath(body),
+			if err := shell.Beside(bodies.SpecPath(body),
 				func(path string) error { _, err := bodies.ReadSpec(path); return err }); err != nil {
 				return err
 			}
@@ -36,9 +38,9 @@ func importCommand(s Streams) *cli.Command {
 			if err != nil {
 				return err
 			}
-			out.print("%s: %s, digest %s, %d features at %d px; use it with --body %s", body, spec.Name, spec.Digest,
+			out.Print("%s: %s, digest %s, %d features at %d px; use it with --body %s", body, spec.Name, spec.Digest,
 				spec.Features(), spec.Size, body)
-			return out.object(spec)
+			return out.Object(spec)
 		},
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"finetune/cli/term"
 	"finetune/onnx/bodies"
 	"finetune/onnx/graph"
 	"finetune/onnx/surgery"
@@ -25,12 +26,12 @@ func inspectCommand(s Streams) *cli.Command {
 			if c.NArg() != 1 {
 				return usagef("inspect takes one FILE.onnx")
 			}
-			return runInspect(c.Args().First(), &console{Streams: s, quiet: quiet, json: json})
+			return runInspect(c.Args().First(), term.New(s, quiet, json))
 		},
 	}
 }
 
-func runInspect(path string, out *console) error {
+func runInspect(path string, out *term.Console) error {
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		return usagef("inspect: %s: there is no such file; name an .onnx file", path)
 	}
@@ -42,7 +43,7 @@ func runInspect(path string, out *console) error {
 	if err != nil {
 		return err
 	}
-	line := func(name, format string, args ...any) { out.print("%-11s %s", name, fmt.Sprintf(format, args...)) }
+	line := func(name, format string, args ...any) { out.Print("%-11s %s", name, fmt.Sprintf(format, args...)) }
 	line("file", "%s", info.Path)
 	line("digest", "%s", info.Digest)
 	line("made by", "%s, IR version %d, operator sets %s", orDash(info.Producer), info.IRVersion, opsets(info.Opsets))
@@ -69,7 +70,7 @@ func runInspect(path string, out *console) error {
 		line("sidecar", "%s, %d px, mean %v, std %v, %s, licence %s", spec.Name, spec.Size, spec.Mean, spec.Std, spec.Layout,
 			orDash(spec.Licence))
 	}
-	return out.object(info)
+	return out.Object(info)
 }
 
 // tensor shows a name, an element type and a shape, "?" where it is open.

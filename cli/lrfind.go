@@ -7,6 +7,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"finetune/cli/shell"
+	"finetune/cli/term"
 	"finetune/learner"
 	"finetune/plots"
 )
@@ -24,7 +26,7 @@ func lrFindCommand(s Streams) *cli.Command {
 		Name: "lr-find", Usage: "plot loss against learning rate and suggest a rate", ArgsUsage: "DATA",
 		Description: "Trains a head while the rate rises at each step, until the loss diverges. Nothing of that " +
 			"training is kept:\nthe next run is the same with or without it.",
-		Flags: join([]cli.Flag{
+		Flags: shell.Join([]cli.Flag{
 			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the plot to `FILE.png`, and its numbers to " +
 				"FILE.csv", Value: "lr.png", Destination: &o.output},
 			&cli.Float64Flag{Name: "start", Usage: "first learning `RATE`", Value: 1e-5, Destination: &o.search.Start},
@@ -42,20 +44,20 @@ func lrFindCommand(s Streams) *cli.Command {
 				return usagef("lr-find takes one DATA, a folder of photographs")
 			}
 			o.config.Data.Path = c.Args().First()
-			return runLRFind(c.Context, o, &console{Streams: s, quiet: o.quiet, json: o.json})
+			return runLRFind(c.Context, o, term.New(s, o.quiet, o.json))
 		},
 	}
 }
 
-func runLRFind(ctx context.Context, o lrFindOptions, out *console) (err error) {
+func runLRFind(ctx context.Context, o lrFindOptions, out *term.Console) (err error) {
 	table := strings.TrimSuffix(o.output, filepath.Ext(o.output)) + ".csv"
-	if o.output, err = output(o.output); err != nil {
+	if o.output, err = shell.Output(o.output); err != nil {
 		return err
 	}
-	if table, err = output(table); err != nil {
+	if table, err = shell.Output(table); err != nil {
 		return err
 	}
-	if err := beside(table, startsWith("step,lr,loss")); err != nil {
+	if err := shell.Beside(table, shell.StartsWith("step,lr,loss")); err != nil {
 		return err
 	}
 	if err := checkTraining(&o.config.Train); err != nil {
@@ -91,8 +93,8 @@ func runLRFind(ctx context.Context, o lrFindOptions, out *console) (err error) {
 	case curve.Suggestion <= curve.Rates[0]*(1+1e-9):
 		out.Warn("the loss rises from the first rates on; begin lower with --start (it was %g)", o.search.Start)
 	}
-	out.print("suggestion %.2g (%s)", curve.Suggestion, curve.Rule)
-	out.print("curve      %s and %s, %d rates from %.2g to %.2g", o.output, table, len(curve.Rates), o.search.Start,
+	out.Print("suggestion %.2g (%s)", curve.Suggestion, curve.Rule)
+	out.Print("curve      %s and %s, %d rates from %.2g to %.2g", o.output, table, len(curve.Rates), o.search.Start,
 		curve.Rates[len(curve.Rates)-1])
-	return out.object(curve)
+	return out.Object(curve)
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"finetune/cli/term"
 	"finetune/learner"
 )
 
@@ -30,7 +31,7 @@ func TestMajorityIsTold(t *testing.T) {
 		"rare, well beyond": {&learner.Majority{Class: "b", Share: 0.9}, 0.97, [2]float64{0.95, 0.99}, ""},
 	} {
 		var text bytes.Buffer
-		(&console{Streams: Streams{Err: &text}}).majority(c.m, c.accuracy, c.interval)
+		warnMajority(term.New(Streams{Err: &text}, false, false), c.m, c.accuracy, c.interval)
 		if got := text.String(); c.want == "" && got != "" || !strings.Contains(got, c.want) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}

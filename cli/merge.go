@@ -3,6 +3,8 @@ package cli
 import (
 	"github.com/urfave/cli/v2"
 
+	"finetune/cli/shell"
+	"finetune/cli/term"
 	"finetune/scores"
 )
 
@@ -13,7 +15,7 @@ func mergeCommand(s Streams) *cli.Command {
 		Name: "merge", Usage: "join the tables that `finetune score --shard` wrote", ArgsUsage: "PART…",
 		Description: "The parts can come in any order. The result has the same bytes as the table of one run over " +
 			"all photographs.",
-		Flags: join([]cli.Flag{
+		Flags: shell.Join([]cli.Flag{
 			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the joined table to `FILE`, in the format of " +
 				"the parts", Destination: &into},
 		}, outputFlags(&quiet, &json)),
@@ -21,16 +23,16 @@ func mergeCommand(s Streams) *cli.Command {
 			if into == "" || c.NArg() == 0 {
 				return usagef("merge takes the parts and -o FILE, as in `finetune merge part-*.csv -o all.csv`")
 			}
-			out := &console{Streams: s, quiet: quiet, json: json}
-			if into, err = output(into); err != nil {
+			out := term.New(s, quiet, json)
+			if into, err = shell.Output(into); err != nil {
 				return err
 			}
 			rows, err := scores.Merge(into, c.Args().Slice())
 			if err != nil {
 				return err
 			}
-			out.say("%s: %d rows of %d parts", into, rows, c.NArg())
-			return out.object(map[string]any{"output": into, "rows": rows, "parts": c.NArg()})
+			out.Say("%s: %d rows of %d parts", into, rows, c.NArg())
+			return out.Object(map[string]any{"output": into, "rows": rows, "parts": c.NArg()})
 		},
 	}
 }

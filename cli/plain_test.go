@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"finetune/cli/shell"
+	"finetune/cli/term"
 	"finetune/learner"
 	"finetune/metrics"
 )
@@ -14,12 +16,12 @@ import (
 func TestNamesCannotSteerTheTerminal(t *testing.T) {
 	const name, shown = "a\x1b[2J\x07\r\u009b31m\x7fé", `a\x1b[2J\x07\x0d\u009b31m\x7fé`
 	var out, text bytes.Buffer
-	c := &console{Streams: Streams{Out: &out, Err: &text}}
-	c.say("data       %s", name)
-	c.warn("%s: unreadable", name)
-	c.print("run        %s", name)
-	finish(&text, errors.New(name+": gone\nand a second line"))
-	c.evaluation(&learner.Evaluation{Classes: []string{name, "b"}, PerClass: map[string]metrics.Score{},
+	c := term.New(Streams{Out: &out, Err: &text}, false, false)
+	c.Say("data       %s", name)
+	c.Warn("%s: unreadable", name)
+	c.Print("run        %s", name)
+	shell.Finish(&text, errors.New(name+": gone\nand a second line"))
+	printEvaluation(c, &learner.Evaluation{Classes: []string{name, "b"}, PerClass: map[string]metrics.Score{},
 		Confusion: [][]int{{1, 0}, {0, 1}}})
 	for i, want := range []string{"data       " + shown, "warning: " + shown + ": unreadable",
 		"finetune: " + shown + ": gone", "and a second line"} {

@@ -6,6 +6,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"finetune/cli/shell"
+	"finetune/cli/term"
 	"finetune/learner"
 )
 
@@ -20,7 +22,7 @@ func precomputeCommand(s Streams) *cli.Command {
 	return &cli.Command{
 		Name: "precompute", Usage: "compute and cache the features of every photograph in DATA", ArgsUsage: "DATA",
 		Description: "Only what the cache lacks is computed. If the command is killed, run it again to continue.",
-		Flags: join([]cli.Flag{
+		Flags: shell.Join([]cli.Flag{
 			&cli.StringFlag{Name: "shard", Usage: "compute part `I/N` only, counted from 0; /N in a job array " +
 				"(SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX)", Destination: &o.shard},
 			&cli.BoolFlag{Name: "recompute", Usage: "discard what is cached for this body and view, and compute it again",
@@ -32,13 +34,13 @@ func precomputeCommand(s Streams) *cli.Command {
 				return usagef("precompute takes one DATA, a folder of photographs")
 			}
 			o.config.Data.Path = c.Args().First()
-			return runPrecompute(c.Context, o, &console{Streams: s, quiet: o.quiet, json: o.json})
+			return runPrecompute(c.Context, o, term.New(s, o.quiet, o.json))
 		},
 	}
 }
 
-func runPrecompute(ctx context.Context, o precomputeOptions, out *console) error {
-	part, err := parseShard(o.shard, os.Getenv)
+func runPrecompute(ctx context.Context, o precomputeOptions, out *term.Console) error {
+	part, err := shell.ParseShard(o.shard, os.Getenv)
 	if err != nil {
 		return err
 	}
@@ -48,7 +50,7 @@ func runPrecompute(ctx context.Context, o precomputeOptions, out *console) error
 	}
 	defer l.Close()
 	if part.Count > 1 {
-		l = l.Part(part.bounds)
+		l = l.Part(part.Bounds)
 	}
 	f, err := l.Precompute(ctx)
 	if err != nil {
@@ -57,10 +59,10 @@ func runPrecompute(ctx context.Context, o precomputeOptions, out *console) error
 	if err := l.PrecomputeViews(ctx, f); err != nil {
 		return err
 	}
-	out.print("features of %d train, %d valid and %d test photographs are in %s", f.Train.Len(), f.Valid.Len(),
+	out.Print("features of %d train, %d valid and %d test photographs are in %s", f.Train.Len(), f.Valid.Len(),
 		f.Test.Len(), l.Config.Machine.Cache)
 	batch, rates := l.Fed()
-	return out.object(map[string]any{"counts": l.Set.Counts(), "train": f.Train.Len(), "valid": f.Valid.Len(),
+	return out.Object(map[string]any{"counts": l.Set.Counts(), "train": f.Train.Len(), "valid": f.Valid.Len(),
 		"test": f.Test.Len(), "skipped": len(f.Skipped), "computed": f.Computed, "seconds": f.Seconds,
 		"decode_seconds": f.Decode, "steady_images_per_second": f.Steady, "body_batch": batch, "body_rates": rates})
 }

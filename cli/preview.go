@@ -6,6 +6,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"finetune/cli/shell"
+	"finetune/cli/term"
 	"finetune/learner"
 	"finetune/plots"
 )
@@ -21,7 +23,7 @@ func previewCommand(s Streams) *cli.Command {
 	var o previewOptions
 	return &cli.Command{
 		Name: "preview", Usage: "show one photograph as augmented training sees it", ArgsUsage: "DATA",
-		Flags: join([]cli.Flag{
+		Flags: shell.Join([]cli.Flag{
 			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the picture to `FILE.png`",
 				Value: "preview.png", Destination: &o.output},
 			&cli.StringFlag{Name: "photo", Usage: "`PATH` of the photograph within DATA (default: the second validation " +
@@ -37,13 +39,13 @@ func previewCommand(s Streams) *cli.Command {
 				return usagef("--count %d: between 1 and 100 versions", o.count)
 			}
 			o.config.Data.Path = c.Args().First()
-			return runPreview(c.Context, o, &console{Streams: s, quiet: o.quiet, json: o.json})
+			return runPreview(c.Context, o, term.New(s, o.quiet, o.json))
 		},
 	}
 }
 
-func runPreview(ctx context.Context, o previewOptions, out *console) (err error) {
-	if o.output, err = output(o.output); err != nil {
+func runPreview(ctx context.Context, o previewOptions, out *term.Console) (err error) {
+	if o.output, err = shell.Output(o.output); err != nil {
 		return err
 	}
 	l, err := learner.Open(ctx, o.config, out)
@@ -63,7 +65,7 @@ func runPreview(ctx context.Context, o previewOptions, out *console) (err error)
 	if err := figure.Write(o.output); err != nil {
 		return err
 	}
-	out.print("%s: %s", o.output, title)
-	return out.object(map[string]any{"picture": o.output, "photo": it.Path, "count": o.count,
+	out.Print("%s: %s", o.output, title)
+	return out.Object(map[string]any{"picture": o.output, "photo": it.Path, "count": o.count,
 		"augment": o.config.Images.Augment})
 }

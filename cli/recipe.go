@@ -3,6 +3,8 @@ package cli
 import (
 	"github.com/urfave/cli/v2"
 
+	"finetune/cli/shell"
+	"finetune/cli/term"
 	"finetune/learner"
 )
 
@@ -14,7 +16,7 @@ func recipeCommand(s Streams) *cli.Command {
 		Name: "recipe", Usage: "run all stages of fast.ai's first lesson and keep the best result", ArgsUsage: "DATA",
 		Description: "Finds a learning rate, trains the head, trains it with augmentation, then fine-tunes the " +
 			"whole network.\nReports what each stage gained. Keeps the best one, with its report, and exports it.",
-		Flags: join(
+		Flags: shell.Join(
 			runFlags(&o),
 			recipeFlags(recipe, t),
 			augmentFlags(&o.config, "side-on"), dataFlags(&o.config), bodyFlags(&o.config), machineFlags(&o.config),
@@ -30,7 +32,7 @@ func recipeCommand(s Streams) *cli.Command {
 			t.Unfreeze = true // at last; the recipe sets what each step needs
 			recipe.Augment, recipe.Views, recipe.Batch = o.config.Images.Augment, o.config.Images.Views, t.BatchSize
 			o.config.Recipe = recipe
-			return runTrain(c.Context, o, &console{Streams: s, quiet: o.quiet, json: o.json})
+			return runTrain(c.Context, o, term.New(s, o.quiet, o.json))
 		},
 	}
 }

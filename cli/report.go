@@ -3,6 +3,7 @@ package cli
 import (
 	"github.com/urfave/cli/v2"
 
+	"finetune/cli/term"
 	"finetune/learner"
 )
 
@@ -15,13 +16,13 @@ func reportCommand(s Streams) *cli.Command {
 			if c.NArg() != 1 {
 				return usagef("report takes one RUN, a folder that `finetune train` made")
 			}
-			out := &console{Streams: s, quiet: quiet, json: json}
+			out := term.New(s, quiet, json)
 			page, err := learner.WriteReport(c.Args().First())
 			if err != nil {
 				return err
 			}
-			out.print("%s", page)
-			return out.object(map[string]string{"report": page})
+			out.Print("%s", page)
+			return out.Object(map[string]string{"report": page})
 		},
 	}
 }

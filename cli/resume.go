@@ -8,12 +8,14 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"finetune/activations"
+	"finetune/cli/shell"
+	"finetune/cli/term"
 	"finetune/learner"
 )
 
 // reopen takes the run that --resume names, or nil where there is none yet, and
 // with it the stored configuration. The summary is that of a finished run.
-func (o *trainOptions) reopen(out *console) (*learner.Run, *learner.Summary, error) {
+func (o *trainOptions) reopen(out *term.Console) (*learner.Run, *learner.Summary, error) {
 	if !o.how.Resume {
 		return nil, nil, nil
 	}
@@ -22,11 +24,11 @@ func (o *trainOptions) reopen(out *console) (*learner.Run, *learner.Summary, err
 		return nil, nil, err
 	}
 	if run == nil {
-		out.say("run        %s does not exist yet and is begun", o.run)
+		out.Say("run        %s does not exist yet and is begun", o.run)
 		return nil, nil, nil
 	}
 	if waiting := run.Waiting(); waiting != "" {
-		out.warn("%s is not finished; it is to take the place of this run: `--resume --overwrite` goes on with it", waiting)
+		out.Warn("%s is not finished; it is to take the place of this run: `--resume --overwrite` goes on with it", waiting)
 	}
 	if err = checkConfig(o.run, config); err == nil {
 		err = o.sameRun(config)
@@ -52,7 +54,7 @@ func (o *trainOptions) sameRun(stored learner.Config) error {
 	was := stored.Given()
 	given, kept := o.settings(&o.config), o.settings(&was)
 	for i, f := range given {
-		a, b := destination(f), destination(kept[i])
+		a, b := shell.Destination(f), shell.Destination(kept[i])
 		if slices.ContainsFunc(f.Names(), o.set) && !reflect.DeepEqual(a, b) && !samePath(a, b) {
 			return usagef("--%s cannot change a run that is resumed: %s began with %v, not with %v; leave it out, or name "+
 				"another --run", f.Names()[0], o.run, b, a)
@@ -63,7 +65,7 @@ func (o *trainOptions) sameRun(stored learner.Config) error {
 
 // settings are the flags that a run's results depend on, as they write into c.
 func (o *trainOptions) settings(c *learner.Config) []cli.Flag {
-	flags := join(augmentFlags(c, "none"), dataFlags(c), bodyFlags(c), machineFlags(c))
+	flags := shell.Join(augmentFlags(c, "none"), dataFlags(c), bodyFlags(c), machineFlags(c))
 	if o.config.Recipe == nil {
 		flags = append(flags, trainingFlags(c)...)
 	} else {
@@ -74,14 +76,6 @@ func (o *trainOptions) settings(c *learner.Config) []cli.Flag {
 
 // placeFlags say where and with how much of a machine a run goes on.
 var placeFlags = []string{"device", "threads", "workers", "max-pixels", "cache"}
-
-// destination is the value that a flag writes to.
-func destination(f cli.Flag) any {
-	if g, ok := f.(*cli.GenericFlag); ok {
-		return *g.Value.(numbers).into
-	}
-	return reflect.ValueOf(f).Elem().FieldByName("Destination").Elem().Interface()
-}
 
 // samePath reports whether two texts name one file or folder.
 func samePath(a, b any) bool {
@@ -98,7 +92,7 @@ func sameFolder(a, b string) bool {
 
 // onThisMachine is the stored configuration with the machine that flags ask for.
 // A cache that is not one here, as that of a run from elsewhere, is not written to.
-func (o *trainOptions) onThisMachine(stored learner.Config, out *console) learner.Config {
+func (o *trainOptions) onThisMachine(stored learner.Config, out *term.Console) learner.Config {
 	m, here := &stored.Machine, o.config.Machine
 	if o.set("device") {
 		m.Device = here.Device
@@ -116,7 +110,7 @@ func (o *trainOptions) onThisMachine(stored learner.Config, out *console) learne
 	case o.set("cache"):
 		m.Cache = here.Cache
 	case m.Cache != "" && m.Cache != learner.DefaultCache() && !activations.Holds(m.Cache):
-		out.say("cache      %s, which the run began with, holds no features here; %s is used", m.Cache,
+		out.Say("cache      %s, which the run began with, holds no features here; %s is used", m.Cache,
 			learner.DefaultCache())
 		m.Cache = ""
 	}
@@ -124,9 +118,9 @@ func (o *trainOptions) onThisMachine(stored learner.Config, out *console) learne
 }
 
 // finished tells again what a finished run came to.
-func (o *trainOptions) finished(run *learner.Run, sum *learner.Summary, out *console) error {
+func (o *trainOptions) finished(run *learner.Run, sum *learner.Summary, out *term.Console) error {
 	defer run.Close()
-	out.say("run        %s is finished", o.run)
+	out.Say("run        %s is finished", o.run)
 	if !o.noReport && !run.Reported() {
 		if _, err := learner.WriteReport(run.Dir); err != nil {
 			return err
@@ -135,6 +129,6 @@ func (o *trainOptions) finished(run *learner.Run, sum *learner.Summary, out *con
 	if err := run.Install(); err != nil {
 		return err
 	}
-	out.summary(sum)
-	return out.object(sum)
+	printSummary(out, sum)
+	return out.Object(sum)
 }

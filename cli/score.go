@@ -8,6 +8,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"finetune/cli/shell"
+	"finetune/cli/term"
 	"finetune/dataset"
 	"finetune/internal/failure"
 	"finetune/learner"
@@ -32,7 +34,7 @@ func scoreCommand(s Streams) *cli.Command {
 			"of tar files (as\nwebdataset makes them), or - to read a list of paths from standard input. A path in " +
 			"a tar file is SHARD.tar/MEMBER.\nThe table has one row for each path, sorted by path, with a status " +
 			"and a reason.\nIf the command is killed, run it again to continue.",
-		Flags: join([]cli.Flag{
+		Flags: shell.Join([]cli.Flag{
 			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the table to `FILE`: .csv, .jsonl or .parquet",
 				Destination: &o.score.Output},
 			&cli.IntFlag{Name: "tta", Usage: "test-time augmentation: average over `N` augmented views and the centre view (4 " +
@@ -58,14 +60,14 @@ func scoreCommand(s Streams) *cli.Command {
 				return usagef("score takes a RUN or MODEL.onnx and a FOLDER of photographs")
 			}
 			o.model, o.folder = c.Args().Get(0), c.Args().Get(1)
-			return runScore(c.Context, o, &console{Streams: s, quiet: o.quiet, json: o.json})
+			return runScore(c.Context, o, term.New(s, o.quiet, o.json))
 		},
 	}
 }
 
 // inferenceFlags say what to run on.
 func inferenceFlags(m *learner.Machine) []cli.Flag {
-	return inCategory("Machine",
+	return shell.InCategory("Machine",
 		&cli.StringFlag{Name: "device", Usage: "`DEVICE` to run on: auto, cpu or cuda", Value: defaults.Machine.Device,
 			Destination: &m.Device},
 		&cli.IntFlag{Name: "threads", Usage: "`N` threads of ONNX Runtime (default: one per core)",
@@ -80,18 +82,18 @@ func inferenceFlags(m *learner.Machine) []cli.Flag {
 			"FINETUNE_HOME)", Destination: &m.Cache})
 }
 
-func runScore(ctx context.Context, o scoreOptions, out *console) error {
+func runScore(ctx context.Context, o scoreOptions, out *term.Console) error {
 	if o.score.Output == "" {
 		return usagef("score needs -o FILE, which ends in .csv, .jsonl or .parquet")
 	}
 	var err error
-	if o.score.Output, err = output(o.score.Output); err != nil {
+	if o.score.Output, err = shell.Output(o.score.Output); err != nil {
 		return err
 	}
 	if _, err := scores.FormatOf(o.score.Output); err != nil {
 		return err
 	}
-	part, err := parseShard(o.shard, os.Getenv)
+	part, err := shell.ParseShard(o.shard, os.Getenv)
 	if err != nil {
 		return err
 	}
@@ -108,24 +110,22 @@ func runScore(ctx context.Context, o scoreOptions, out *console) error {
 	if err != nil {
 		return err
 	}
-	if out.quiet && report.Bad() == 0 {
-		return out.object(report)
+	if out.Quiet && report.Bad() == 0 {
+		return out.Object(report)
 	}
-	out.mu.Lock()
-	fmt.Fprintf(out.Err, "%s: %d rows: %s; %.1f s, %s\n", report.Output, report.Rows, totals(report), report.Seconds,
-		perSecond(float64(report.Rows-report.Resumed)/report.Seconds, "images"))
-	out.mu.Unlock()
-	if err := out.object(report); err != nil {
+	out.Tell("%s: %d rows: %s; %.1f s, %s", report.Output, report.Rows, totals(report), report.Seconds,
+		term.PerSecond(float64(report.Rows-report.Resumed)/report.Seconds, "images"))
+	if err := out.Object(report); err != nil {
 		return err
 	}
 	if o.strict && report.Bad() > 0 {
-		return exitCode(failure.DataKind)
+		return shell.ExitCode(failure.DataKind)
 	}
 	return nil
 }
 
 // items lists what to score: the shard's part.
-func (o scoreOptions) items(part shard, out *console) ([]dataset.Item, error) {
+func (o scoreOptions) items(part shell.Shard, out *term.Console) ([]dataset.Item, error) {
 	var items []dataset.Item
 	var warnings []string
 	var err error
@@ -145,7 +145,7 @@ func (o scoreOptions) items(part shard, out *console) ([]dataset.Item, error) {
 			return nil, err
 		}
 	}
-	lo, hi := part.bounds(len(items))
+	lo, hi := part.Bounds(len(items))
 	return items[lo:hi], nil
 }
 

@@ -12,6 +12,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"finetune/cli/shell"
+	"finetune/cli/term"
 	"finetune/internal/reading"
 	"finetune/learner"
 	"finetune/serve"
@@ -35,13 +37,13 @@ func serveCommand(s Streams) *cli.Command {
 		ArgsUsage: "MODEL.onnx|RUN",
 		Description: "On an address that other machines can reach, clients need a token.\nLimits, probes and a " +
 			"systemd unit: docs/serving.md.",
-		Flags: join(serveFlags(&o), serveLimits(&o.serve), inferenceFlags(&o.machine), outputFlags(&o.quiet, &o.json)),
+		Flags: shell.Join(serveFlags(&o), serveLimits(&o.serve), inferenceFlags(&o.machine), outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 1 {
 				return usagef("serve takes one MODEL.onnx that `finetune export` wrote, or a RUN")
 			}
 			o.model = c.Args().First()
-			return runServe(c.Context, o, &console{Streams: s, quiet: o.quiet, json: o.json})
+			return runServe(c.Context, o, term.New(s, o.quiet, o.json))
 		},
 	}
 }
@@ -50,7 +52,7 @@ func serveCommand(s Streams) *cli.Command {
 const tokenVariable = "FINETUNE_TOKEN"
 
 func serveFlags(o *serveOptions) []cli.Flag {
-	return inCategory("Access",
+	return shell.InCategory("Access",
 		&cli.StringFlag{Name: "addr", Usage: "listen on `ADDRESS`", Value: "127.0.0.1:8080", Destination: &o.addr},
 		&cli.StringFlag{Name: "token-file", Usage: "answer only requests with Authorization: Bearer TOKEN, where TOKEN is " +
 			"a line of `FILE` (or of the variable " + tokenVariable + ")", Destination: &o.tokenFile},
@@ -68,7 +70,7 @@ func serveFlags(o *serveOptions) []cli.Flag {
 }
 
 func serveLimits(v *serve.Options) []cli.Flag {
-	return inCategory("Limits",
+	return shell.InCategory("Limits",
 		&cli.IntFlag{Name: "batch", Usage: "predict at most `N` photographs together", Value: 16, Destination: &v.Batch},
 		&cli.DurationFlag{Name: "delay", Usage: "wait at most `TIME` for a batch to fill", Value: 2e6,
 			Destination: &v.Delay},
@@ -86,8 +88,8 @@ func serveLimits(v *serve.Options) []cli.Flag {
 // check refuses limits that are none, and an open door.
 func (o *serveOptions) check() error {
 	v := o.serve
-	if err := errors.Join(checkFlag("serve", "batch", v.Batch), checkFlag("serve", "max-body", v.MaxBody),
-		checkFlag("serve", "drain", o.drain)); err != nil {
+	if err := errors.Join(limits.CheckFlag("serve", "batch", v.Batch), limits.CheckFlag("serve", "max-body", v.MaxBody),
+		limits.CheckFlag("serve", "drain", o.drain)); err != nil {
 		return err
 	}
 	if v.Uploads < 2*v.MaxBody {
@@ -139,7 +141,7 @@ func tokens(file, variable string) ([]string, error) {
 	return list, nil
 }
 
-func runServe(ctx context.Context, o serveOptions, out *console) (err error) {
+func runServe(ctx context.Context, o serveOptions, out *term.Console) (err error) {
 	if o.serve.Tokens, err = tokens(o.tokenFile, os.Getenv(tokenVariable)); err != nil {
 		return err
 	}
@@ -164,9 +166,9 @@ func runServe(ctx context.Context, o serveOptions, out *console) (err error) {
 	}
 	v.Drain = func() time.Duration { return o.patience(ctx) }
 	return serve.New(c, *v).ListenAndServe(ctx, o.addr, func(a, metrics net.Addr) {
-		out.print("serving %s on http://%s", o.model, a)
+		out.Print("serving %s on http://%s", o.model, a)
 		if metrics != nil {
-			out.print("metrics on http://%s/metrics", metrics)
+			out.Print("metrics on http://%s/metrics", metrics)
 		}
 	})
 }
@@ -174,7 +176,7 @@ func runServe(ctx context.Context, o serveOptions, out *console) (err error) {
 // patience is how long a server that is told to end still listens: a person at
 // the keyboard does not wait.
 func (o *serveOptions) patience(ctx context.Context) time.Duration {
-	var by signalled
+	var by shell.Signalled
 	if errors.As(context.Cause(ctx), &by) && by.Signal == os.Interrupt {
 		return 0
 	}

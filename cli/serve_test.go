@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"finetune/cli/shell"
 	"finetune/internal/failure"
 	"finetune/serve"
 )
@@ -80,7 +81,7 @@ func TestPatience(t *testing.T) {
 	o := serveOptions{drain: time.Second}
 	for s, want := range map[os.Signal]time.Duration{os.Interrupt: 0, syscall.SIGTERM: time.Second} {
 		ctx, cancel := context.WithCancelCause(t.Context())
-		cancel(signalled{s})
+		cancel(shell.Signalled{Signal: s})
 		if got := o.patience(ctx); got != want {
 			t.Errorf("%v: %v, want %v", s, got, want)
 		}

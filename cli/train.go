@@ -9,6 +9,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"finetune/cli/shell"
+	"finetune/cli/term"
 	"finetune/learner"
 )
 
@@ -28,7 +30,7 @@ func trainCommand(s Streams) *cli.Command {
 		Description: "DATA has train/CLASS/* and valid/CLASS/*, or CLASS/* alone; a fifth of each class is then " +
 			"held out for validation.\nThe frozen body runs on each photograph once. Its features are cached, so a " +
 			"second run starts at once.",
-		Flags: join(
+		Flags: shell.Join(
 			runFlags(&o),
 			trainingFlags(&o.config), augmentFlags(&o.config, "none"), dataFlags(&o.config), bodyFlags(&o.config),
 			machineFlags(&o.config),
@@ -39,7 +41,7 @@ func trainCommand(s Streams) *cli.Command {
 				return usagef("train takes one DATA, got %s", strings.Join(c.Args().Slice(), " "))
 			}
 			o.set = c.IsSet
-			return runTrain(c.Context, o, &console{Streams: s, quiet: o.quiet, json: o.json})
+			return runTrain(c.Context, o, term.New(s, o.quiet, o.json))
 		},
 	}
 }
@@ -57,15 +59,7 @@ func runFlags(o *trainOptions) []cli.Flag {
 	}
 }
 
-func join(lists ...[]cli.Flag) []cli.Flag {
-	var all []cli.Flag
-	for _, l := range lists {
-		all = append(all, l...)
-	}
-	return all
-}
-
-func runTrain(ctx context.Context, o trainOptions, out *console) error {
+func runTrain(ctx context.Context, o trainOptions, out *term.Console) error {
 	started := time.Now()
 	if err := o.check(); err != nil {
 		return err
@@ -89,10 +83,10 @@ func runTrain(ctx context.Context, o trainOptions, out *console) error {
 		return err
 	}
 	if !o.noReport {
-		defer out.print("report     %s", filepath.Join(filepath.FromSlash(summary.Run), "report", "index.html"))
+		defer out.Print("report     %s", filepath.Join(filepath.FromSlash(summary.Run), "report", "index.html"))
 	}
-	out.summary(summary)
-	return out.object(summary)
+	printSummary(out, summary)
+	return out.Object(summary)
 }
 
 // check looks at the flags that say what to do with a run that is there.
@@ -131,39 +125,40 @@ func checkTraining(t *learner.Training) error {
 	return nil
 }
 
-func (c *console) summary(s *learner.Summary) {
-	c.print("")
-	c.print("accuracy   %.2f %% of %d validation photographs (95 %% interval %.1f to %.1f), loss %.4f",
+func printSummary(out *term.Console, s *learner.Summary) {
+	out.Print("")
+	out.Print("accuracy   %.2f %% of %d validation photographs (95 %% interval %.1f to %.1f), loss %.4f",
 		100*s.Valid.Accuracy, s.ValidImages, 100*s.Valid.Interval[0], 100*s.Valid.Interval[1], s.Valid.Loss)
 	if s.Float32 != nil {
-		c.print("float32    %.2f %% (%.1f to %.1f), loss %.4f: the same training on float32 features; --body-precision "+
+		out.Print("float32    %.2f %% (%.1f to %.1f), loss %.4f: the same training on float32 features; --body-precision "+
 			"changes accuracy by %+.2f points", 100*s.Float32.Accuracy, 100*s.Float32.Interval[0], 100*s.Float32.Interval[1],
 			s.Float32.Loss, 100*(s.Valid.Accuracy-s.Float32.Accuracy))
 	}
 	if s.TTA != nil {
-		c.print("with TTA   %.2f %% (%.1f to %.1f), loss %.4f", 100*s.TTA.Accuracy, 100*s.TTA.Interval[0],
+		out.Print("with TTA   %.2f %% (%.1f to %.1f), loss %.4f", 100*s.TTA.Accuracy, 100*s.TTA.Interval[0],
 			100*s.TTA.Interval[1], s.TTA.Loss)
 	}
 	if s.Ensemble != nil {
-		c.print("ensemble   %.2f %% (%.1f to %.1f), loss %.4f: the mean of the cycles' probabilities",
+		out.Print("ensemble   %.2f %% (%.1f to %.1f), loss %.4f: the mean of the cycles' probabilities",
 			100*s.Ensemble.Accuracy, 100*s.Ensemble.Interval[0], 100*s.Ensemble.Interval[1], s.Ensemble.Loss)
 	}
-	c.majority(s.Majority, s.Valid.Accuracy, s.Valid.Interval)
-	c.print("time       %.1f s: %.1f s features, %.1f s training", s.Seconds.Total, s.Seconds.Precompute, s.Seconds.Train)
-	c.print("run        %s", s.Run)
+	warnMajority(out, s.Majority, s.Valid.Accuracy, s.Valid.Interval)
+	out.Print("time       %.1f s: %.1f s features, %.1f s training", s.Seconds.Total, s.Seconds.Precompute,
+		s.Seconds.Train)
+	out.Print("run        %s", s.Run)
 }
 
 // mostlyOne is the share of one class from which an accuracy alone says little.
 const mostlyOne = 0.8
 
-// majority warns where a classifier is no better than one that always gives the same answer.
-func (c *console) majority(m *learner.Majority, accuracy float64, interval [2]float64) {
+// warnMajority warns where a classifier is no better than one that always gives the same answer.
+func warnMajority(out *term.Console, m *learner.Majority, accuracy float64, interval [2]float64) {
 	than := "no better"
 	switch {
 	case m == nil:
 		return
 	case m.Share == 1:
-		c.warn("all of these photographs are of the class %q: the accuracy tells nothing about other classes", m.Class)
+		out.Warn("all of these photographs are of the class %q: the accuracy tells nothing about other classes", m.Class)
 		return
 	case accuracy <= m.Share:
 	case m.Share >= mostlyOne && interval[0] <= m.Share:
@@ -175,6 +170,6 @@ func (c *console) majority(m *learner.Majority, accuracy float64, interval [2]fl
 	if m.Share >= mostlyOne {
 		hint = "; `finetune evaluate RUN` shows each class, and train --balance weights helps rare ones"
 	}
-	c.warn("always answering %q would be right for %.2f %% of these photographs, and %.2f %% is %s%s", m.Class,
+	out.Warn("always answering %q would be right for %.2f %% of these photographs, and %.2f %% is %s%s", m.Class,
 		100*m.Share, 100*accuracy, than, hint)
 }

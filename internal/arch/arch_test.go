@@ -18,7 +18,7 @@ var floors = [][]string{
 		"internal/failure", "internal/heif", "internal/jpeg", "internal/licences", "internal/lock", "internal/rng",
 		"internal/tiff", "internal/uitest", "metrics", "onnx/batchnorm", "onnx/graph/onnxpb",
 		"schedule"},
-	{"audit", "internal/tarshard"},
+	{"audit", "cli/term", "internal/tarshard"},
 	{"internal/faults", "internal/fetch/notices", "internal/golden", "internal/home", "internal/hostile",
 		"internal/modulepath", "internal/naming", "internal/photos", "internal/picturetest", "internal/reading", "plots"},
 	// photographs and networks as data
@@ -37,7 +37,7 @@ var floors = [][]string{
 	{"learner/features", "learner/fit", "learner/report"},
 	{"learner/classify", "learner/train"},
 	{"internal/learnertest", "learner/export"},
-	{"learner"},
+	{"learner", "cli/shell"},
 	{"cli"},
 	{""}, // main
 }

@@ -6,6 +6,7 @@ package failure
 import (
 	"context"
 	"errors"
+	"fmt"
 )
 
 // Kind says what an error means to the person at the command line.
@@ -29,6 +30,9 @@ func (m *marked) Unwrap() error { return m.err }
 
 // Usage marks err as a wrong flag or argument. Usage(nil) is nil.
 func Usage(err error) error { return mark(UsageKind, err) }
+
+// Usagef is a wrong flag or argument, said as fmt.Errorf does.
+func Usagef(format string, args ...any) error { return Usage(fmt.Errorf(format, args...)) }
 
 // Data marks err as bad user data. Data(nil) is nil, and an error of the machine
 // (System) stays one: the data may be fine.

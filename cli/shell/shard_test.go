@@ -1,4 +1,4 @@
-package cli
+package shell
 
 import "testing"
 
@@ -8,23 +8,23 @@ func TestParseShard(t *testing.T) {
 	for _, tt := range []struct {
 		text string
 		env  map[string]string
-		want shard
+		want Shard
 		ok   bool
 	}{
-		{"", slurm, shard{0, 1}, true},
-		{"2/4", nil, shard{2, 4}, true},
-		{"/4", slurm, shard{2, 4}, true},
-		{"auto", slurm, shard{2, 4}, true},
-		{"/8", kubernetes, shard{5, 8}, true},
-		{"auto", kubernetes, shard{}, false},
-		{"4/4", nil, shard{}, false},
-		{"-1/4", nil, shard{}, false},
-		{"1", nil, shard{}, false},
-		{"/4", nil, shard{}, false},
+		{"", slurm, Shard{0, 1}, true},
+		{"2/4", nil, Shard{2, 4}, true},
+		{"/4", slurm, Shard{2, 4}, true},
+		{"auto", slurm, Shard{2, 4}, true},
+		{"/8", kubernetes, Shard{5, 8}, true},
+		{"auto", kubernetes, Shard{}, false},
+		{"4/4", nil, Shard{}, false},
+		{"-1/4", nil, Shard{}, false},
+		{"1", nil, Shard{}, false},
+		{"/4", nil, Shard{}, false},
 	} {
-		got, err := parseShard(tt.text, func(name string) string { return tt.env[name] })
+		got, err := ParseShard(tt.text, func(name string) string { return tt.env[name] })
 		if got != tt.want || (err == nil) != tt.ok {
-			t.Errorf("parseShard(%q, %v) = %v, %v; want %v", tt.text, tt.env, got, err, tt.want)
+			t.Errorf("ParseShard(%q, %v) = %v, %v; want %v", tt.text, tt.env, got, err, tt.want)
 		}
 	}
 }
@@ -33,7 +33,7 @@ func TestShardsMakeTheWhole(t *testing.T) {
 	for _, n := range []int{0, 1, 7, 100} {
 		at := 0
 		for i := range 8 {
-			lo, hi := shard{i, 8}.bounds(n)
+			lo, hi := Shard{i, 8}.Bounds(n)
 			if lo != at || hi < lo {
 				t.Fatalf("part %d of %d items is [%d, %d), the one before ended at %d", i, n, lo, hi, at)
 			}

@@ -1,4 +1,4 @@
-package cli
+package shell
 
 import (
 	"bytes"
@@ -11,16 +11,16 @@ import (
 	"finetune/internal/failure"
 )
 
-// output is the file that -o names, looked at before any work is done: the one
+// Output is the file that -o names, looked at before any work is done: the one
 // that a symbolic link leads to. Folders, pipes and devices are refused.
-func output(path string) (string, error) {
+func Output(path string) (string, error) {
 	to, err := durable.Target(path)
 	return to, failure.Usage(err)
 }
 
-// beside refuses to replace a file that a command writes beside the one that -o
+// Beside refuses to replace a file that a command writes beside the one that -o
 // names, and whose name nobody gave, unless ours knows it as one of its own.
-func beside(path string, ours func(path string) error) error {
+func Beside(path string, ours func(path string) error) error {
 	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -31,8 +31,8 @@ func beside(path string, ours func(path string) error) error {
 	return nil
 }
 
-// startsWith knows a file by its first bytes.
-func startsWith(text string) func(path string) error {
+// StartsWith knows a file by its first bytes.
+func StartsWith(text string) func(path string) error {
 	return func(path string) error {
 		f, err := os.Open(path)
 		if err != nil {

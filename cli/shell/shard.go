@@ -1,20 +1,22 @@
-package cli
+package shell
 
 import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"finetune/internal/failure"
 )
 
-// shard is part Index of Count equal parts, counted from 0.
-type shard struct{ Index, Count int }
+// Shard is part Index of Count equal parts, counted from 0.
+type Shard struct{ Index, Count int }
 
-// parseShard reads I/N. Without I ("/N"), or as "auto", the place in a job
+// ParseShard reads I/N. Without I ("/N"), or as "auto", the place in a job
 // array is used: SLURM_ARRAY_TASK_ID (with _MIN and _COUNT) or Kubernetes'
 // JOB_COMPLETION_INDEX. An empty text is the whole.
-func parseShard(text string, getenv func(string) string) (shard, error) {
+func ParseShard(text string, getenv func(string) string) (Shard, error) {
 	if text == "" {
-		return shard{0, 1}, nil
+		return Shard{0, 1}, nil
 	}
 	i, n, _ := strings.Cut(text, "/")
 	if text == "auto" {
@@ -26,10 +28,10 @@ func parseShard(text string, getenv func(string) string) (shard, error) {
 	index, errI := strconv.Atoi(i)
 	count, errN := strconv.Atoi(n)
 	if errI != nil || errN != nil || index < 0 || count < 1 || index >= count {
-		return shard{}, usagef("--shard %s: write I/N with 0 <= I < N, or /N in a job array (SLURM_ARRAY_TASK_ID or "+
+		return Shard{}, failure.Usagef("--shard %s: write I/N with 0 <= I < N, or /N in a job array (SLURM_ARRAY_TASK_ID or "+
 			"JOB_COMPLETION_INDEX), or auto under Slurm", text)
 	}
-	return shard{index, count}, nil
+	return Shard{index, count}, nil
 }
 
 func arrayIndex(getenv func(string) string) string {
@@ -45,10 +47,10 @@ func arrayIndex(getenv func(string) string) string {
 	return strconv.Itoa(n - first)
 }
 
-// bounds are the items [lo, hi) of n that belong to the part: contiguous ranges
+// Bounds are the items [lo, hi) of n that belong to the part: contiguous ranges
 // that make the whole.
-func (s shard) bounds(n int) (lo, hi int) {
+func (s Shard) Bounds(n int) (lo, hi int) {
 	return s.Index * n / s.Count, (s.Index + 1) * n / s.Count
 }
 
-func (s shard) String() string { return fmt.Sprintf("%d/%d", s.Index, s.Count) }
+func (s Shard) String() string { return fmt.Sprintf("%d/%d", s.Index, s.Count) }

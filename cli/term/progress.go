@@ -1,4 +1,4 @@
-package cli
+package term
 
 import (
 	"fmt"
@@ -7,11 +7,11 @@ import (
 	"github.com/schollz/progressbar/v3"
 )
 
-// progress returns a function that shows how far a job of `total` units is: a
+// Progress returns a function that shows how far a job of `total` units is: a
 // bar with rate and time left on a terminal, a line every five seconds
 // elsewhere, nothing when quiet. Call done at the end.
-func (c *console) progress(what, unit string) (report func(done, total int), done func()) {
-	if c.quiet {
+func (c *Console) Progress(what, unit string) (report func(done, total int), done func()) {
+	if c.Quiet {
 		return func(int, int) {}, func() {}
 	}
 	if terminal(c.Err) {
@@ -20,7 +20,7 @@ func (c *console) progress(what, unit string) (report func(done, total int), don
 	return c.lines(what, unit)
 }
 
-func (c *console) bar(what, unit string) (func(int, int), func()) {
+func (c *Console) bar(what, unit string) (func(int, int), func()) {
 	var bar *progressbar.ProgressBar
 	report := func(n, total int) {
 		if bar == nil {
@@ -44,7 +44,7 @@ func (c *console) bar(what, unit string) (func(int, int), func()) {
 // lineEvery is how often a job that is not on a terminal says how far it is.
 const lineEvery = 5 * time.Second
 
-func (c *console) lines(what, unit string) (func(int, int), func()) {
+func (c *Console) lines(what, unit string) (func(int, int), func()) {
 	start, last := time.Now(), time.Now()
 	report := func(n, total int) {
 		if time.Since(last) < lineEvery || n < total/20 {
@@ -53,12 +53,13 @@ func (c *console) lines(what, unit string) (func(int, int), func()) {
 		last = time.Now()
 		rate := float64(n) / time.Since(start).Seconds()
 		left := time.Duration(float64(total-n) / rate * float64(time.Second)).Round(time.Second)
-		c.say("%s %d/%d, %s, %s left", what, n, total, perSecond(rate, unit), left)
+		c.Say("%s %d/%d, %s, %s left", what, n, total, PerSecond(rate, unit), left)
 	}
 	return report, func() {}
 }
 
-func perSecond(rate float64, unit string) string {
+// PerSecond shows a rate, in units a second.
+func PerSecond(rate float64, unit string) string {
 	if rate < 10 {
 		return fmt.Sprintf("%.1f %s/s", rate, unit)
 	}

@@ -1,4 +1,4 @@
-package cli
+package shell
 
 import (
 	"strings"
@@ -6,10 +6,10 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// arrange moves a command's flags before its positional arguments, because
+// Arrange moves a command's flags before its positional arguments, because
 // urfave/cli v2 stops at the first positional one and people write
 // `finetune train DATA --seed 1`. Everything after `--` stays positional.
-func arrange(app *cli.App, args []string) []string {
+func Arrange(app *cli.App, args []string) []string {
 	if len(args) < 2 {
 		return args
 	}
