@@ -10,6 +10,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 )
@@ -41,6 +42,11 @@ func openParquet(name string) (opened part, err error) {
 		}
 	}()
 	defer gaveUp(name, &err)
+	return readParquet(in, name)
+}
+
+// readParquet reads the footer; name is for messages. It may panic (gaveUp).
+func readParquet(in parquet.ReaderAtSeeker, name string) (*parquetPart, error) {
 	f, err := file.NewParquetReader(in)
 	if err != nil {
 		return nil, damaged(name, err)

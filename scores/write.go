@@ -50,16 +50,7 @@ func Write(path string, columns []Column, each func(yield func(Row) error) error
 	if err != nil {
 		return err
 	}
-	return durable.Write(path, func(out io.Writer) error {
-		w, err := newWriter(out, format, columns, escape)
-		if err != nil {
-			return err
-		}
-		if err := each(w.write); err != nil {
-			return err
-		}
-		return w.close()
-	})
+	return durable.Write(path, func(out io.Writer) error { return WriteTo(out, format, columns, each, escape) })
 }
 
 func newWriter(out io.Writer, format Format, columns []Column, escape bool) (writer, error) {

@@ -29,7 +29,7 @@ var floors = [][]string{
 	{"activations", "internal/corpus", "internal/demo", "internal/fetch/sbom", "internal/fetch/setup", "onnx",
 		"onnx/bodies", "logistic", "onnx/headgraph", "scores", "serve"},
 	// networks that run and learn
-	{"head", "internal/doctor", "internal/onnxtest", "onnx/gradient", "onnx/quantize"},
+	{"head", "internal/doctor", "internal/onnxtest", "job", "onnx/gradient", "onnx/quantize"},
 	{"onnx/artifacts"},
 	{"finetuning"},
 	// the rooms behind the front door
