@@ -80,8 +80,12 @@ func (d Data) Without(of []int, fold int) (rest, fellow Data) {
 
 func (d Data) empty() Data { return Data{Classes: d.Classes, Multi: d.Multi, Weights: d.Weights} }
 
-// Strengths are the values of C that Choose tries, the strongest penalty first.
+// Strengths are the values of C that are tried, the strongest penalty first.
 var Strengths = []float64{0.001, 0.01, 0.1, 1}
+
+// Usual is the index of 0.01, which did best on photographs of ants and bees and of
+// solar cells with the features of EfficientNet-Lite0.
+const Usual = 1
 
 // OutOfFold are, for each C, the log-probabilities [n, classes] of each row by the
 // model that was fitted to the other folds' rows. of is the fold of each row.
@@ -133,25 +137,22 @@ func (d Data) Losses(logp []float32) []float64 {
 	return loss
 }
 
-// Choose is the index of the strongest penalty whose losses are, by one standard
-// error of their difference, no worse than those of the best: what chance may have
-// decided is decided for the simpler model (Breiman et al. 1984). losses are one
-// list for each C, the strongest penalty first.
-func Choose(losses [][]float64) int {
+// Choose is the index of the C with the lowest losses, but of the usual one where
+// that is worse by no more than one standard error of the difference, which chance
+// may have decided. losses are one list of rows for each C.
+func Choose(losses [][]float64, usual int) int {
 	best := 0
 	for i := range losses {
 		if mean(losses[i]) < mean(losses[best]) {
 			best = i
 		}
 	}
-	for i := range best {
-		difference := make([]float64, len(losses[i]))
-		for k := range difference {
-			difference[k] = losses[i][k] - losses[best][k]
-		}
-		if m := mean(difference); m <= standardError(difference, m) {
-			return i
-		}
+	difference := make([]float64, len(losses[usual]))
+	for k := range difference {
+		difference[k] = losses[usual][k] - losses[best][k]
+	}
+	if m := mean(difference); m <= standardError(difference, m) {
+		return usual
 	}
 	return best
 }

@@ -98,7 +98,7 @@ func (tr *training) linearOutOfFold(ctx context.Context, d logistic.Data) ([]flo
 	for i := range logp {
 		losses[i] = d.Losses(logp[i])
 	}
-	best := logistic.Choose(losses)
+	best := logistic.Choose(losses, logistic.Usual)
 	return logp[best], logistic.Strengths[best], nil
 }
 
