@@ -30,12 +30,16 @@ type Copy struct {
 
 // leastAlike is the correlation from which two pictures are one: photographs of one scene
 // by one photographer reach .43, copies .71.
-const leastAlike = .6
+const (
+	leastAlike  = .6
+	leastAgreed = .85 // of the grey values: different pictures reach .83, copies .94
+)
 
 // Copies finds photographs that are there twice: by the SHA-256 of their files, "" where
 // it is not known, and among those with similar features by their pixels. Two pictures are
 // compared less the mean of their surroundings of 5×5, in eight orientations, and with up to
-// a fifth cut off the borders of either. The surest first, then by row.
+// a fifth cut off the borders of either. Then the pictures themselves must agree, at .85 or more:
+// outlines alone, as of two fruits on white, do not make a copy. The surest first, then by row.
 func Copies(digests []string, rows [][]float32, pictures []Picture, p Product) ([]Copy, error) {
 	var out []Copy
 	firstOf, same := map[string]int{}, make([]int, len(digests)) // same: the first row of equal files
@@ -93,19 +97,30 @@ var orientations = []string{"", "mirrored", "upside down", "rotated by 180°", "
 	"rotated by 90°", "rotated by 270°", "mirrored along the other diagonal"}
 
 // alike is the largest correlation of two pictures' fine structure, and what was done to
-// one of them to make the other. Full pictures decide where they are alike.
+// one of them to make the other; 0 where the pictures themselves do not agree.
 func alike(a, b Picture) (best float64, how string) {
+	best, how, agree := finely(a, b)
+	if best < leastAlike || agree() < leastAgreed {
+		return min(best, 0), ""
+	}
+	return best, how
+}
+
+// finely is alike by fine structure alone, and how much the pictures agree where it is best.
+func finely(a, b Picture) (best float64, how string, agree func() float64) {
 	whole := [2][]float32{detail(a, 1), detail(b, 1)}
 	if whole[0] == nil || whole[1] == nil {
-		return 0, ""
+		return 0, "", nil
 	}
 	best, at := oriented(whole[0], whole[1])
-	if how = orientations[at]; best >= leastAlike {
-		return best, how
+	how = orientations[at]
+	agree = func() float64 { return plainly(a, b, 1, at) }
+	if best >= leastAlike {
+		return best, how, agree
 	}
 	for _, share := range windows[1:] {
-		for k, picture := range [2]Picture{a, b} {
-			view := detail(picture, share)
+		for k, pair := range [2][2]Picture{{a, b}, {b, a}} {
+			view := detail(pair[0], share)
 			if view == nil {
 				continue
 			}
@@ -115,53 +130,70 @@ func alike(a, b Picture) (best float64, how string) {
 					how += ", "
 				}
 				how += fmt.Sprintf("cropped to %.0f %%", 100*share)
+				agree = func() float64 { return plainly(pair[0], pair[1], share, at) }
 			}
 		}
 	}
-	return best, how
+	return best, how, agree
+}
+
+// plainly is the correlation of grey values of the middle of a with b in an orientation.
+func plainly(a, b Picture, share float64, orientation int) float64 {
+	x, y := normalised(view(a, share)), normalised(view(b, 1))
+	if x == nil || y == nil {
+		return 0
+	}
+	return correlation(x, y, orientation)
 }
 
 // oriented is the largest correlation of a with b in any orientation, and which.
 func oriented(a, b []float32) (best float64, at int) {
 	best = -1
-	const n, last = viewSide, viewSide - 1
 	for k := range orientations {
-		start, right, down := 0, 1, n // of b as a is read row by row
-		switch k {
-		case 1:
-			start, right = last, -1
-		case 2:
-			start, down = last*n, -n
-		case 3:
-			start, right, down = n*n-1, -1, -n
-		case 4:
-			right, down = n, 1
-		case 5:
-			start, right, down = last, n, -1
-		case 6:
-			start, right, down = last*n, -n, 1
-		case 7:
-			start, right, down = n*n-1, -n, -1
-		}
-		sum := 0.0
-		for y := range n {
-			row, from, part := a[y*n:(y+1)*n], start+y*down, float32(0)
-			for _, v := range row {
-				part += v * b[from]
-				from += right
-			}
-			sum += float64(part)
-		}
-		if sum > best+1e-9 {
+		if sum := correlation(a, b, k); sum > best+1e-9 {
 			best, at = sum, k
 		}
 	}
 	return best, at
 }
 
+// correlation is the product of a with b in an orientation.
+func correlation(a, b []float32, orientation int) (sum float64) {
+	const n, last = viewSide, viewSide - 1
+	start, right, down := 0, 1, n // of b as a is read row by row
+	switch orientation {
+	case 1:
+		start, right = last, -1
+	case 2:
+		start, down = last*n, -n
+	case 3:
+		start, right, down = n*n-1, -1, -n
+	case 4:
+		right, down = n, 1
+	case 5:
+		start, right, down = last, n, -1
+	case 6:
+		start, right, down = last*n, -n, 1
+	case 7:
+		start, right, down = n*n-1, -n, -1
+	}
+	for y := range n {
+		row, from, part := a[y*n:(y+1)*n], start+y*down, float32(0)
+		for _, v := range row {
+			part += v * b[from]
+			from += right
+		}
+		sum += float64(part)
+	}
+	return sum
+}
+
 // detail is the middle of a picture, a share of its sides, as viewSide×viewSide values
 // less the mean of the 5×5 around each, of length 1; nil of a picture of one colour.
-func detail(p Picture, share float64) []float32 {
+func detail(p Picture, share float64) []float32 { return normalised(lessSurroundings(view(p, share))) }
+
+// view is the middle of a picture, a share of its sides, as [viewSide][viewSide] values.
+func view(p Picture, share float64) []float32 {
 	const n = viewSide
 	w := weights[share]
 	var across [PictureSide * n]float32
@@ -174,16 +206,16 @@ func detail(p Picture, share float64) []float32 {
 			across[y*n+x] = sum
 		}
 	}
-	var view [n * n]float32
+	out := make([]float32, n*n)
 	for y, span := range w {
 		for k, weight := range span.weight {
 			row := across[(span.from+k)*n:]
 			for x := range n {
-				view[y*n+x] += weight * row[x]
+				out[y*n+x] += weight * row[x]
 			}
 		}
 	}
-	return normalised(lessSurroundings(view[:]))
+	return out
 }
 
 // lessSurroundings takes the mean of the surroundings of 5×5, as far as they lie within, off each value.

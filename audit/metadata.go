@@ -20,7 +20,7 @@ type Leak struct {
 	AUC      float64 // on validation: the chance that a photograph of the class stands above another
 	Low      float64 // the lower end of its 95 % interval, over all classes and facts together
 	Noted    bool    // Low > .6
-	Flagged  bool    // Noted, and AUC of .85 or more
+	Flagged  bool    // Noted, AUC of .85 or more, and not the colour, which is what a picture shows
 	Examples []int   // rows of facts that stand out most for the class, at most 6
 }
 
@@ -40,6 +40,7 @@ func Metadata(facts []Facts, labels []int, valid []bool, classes int) []Leak {
 	for _, c := range columnsOf(facts) {
 		if leak, ok := leakOf(c.values, labels, valid, classes); ok {
 			leak.What = c.what
+			leak.Flagged = leak.Flagged && !c.content
 			out = append(out, leak)
 		}
 	}
@@ -48,14 +49,16 @@ func Metadata(facts []Facts, labels []int, valid []bool, classes int) []Leak {
 }
 
 type column struct {
-	what   string
-	values [][]float64 // [n][columns]
+	what    string
+	content bool        // what is pictured has a share in it: worth a note, no fault
+	values  [][]float64 // [n][columns]
 }
 
 func columnsOf(facts []Facts) []column {
 	formats := common(facts, func(f Facts) string { return f.Format })
 	tables := common(facts, func(f Facts) string { return f.Compression })
-	c := []column{{what: "size in pixels"}, {what: "size of the file"}, {what: "format and compression"}, {what: "mean colour"}}
+	c := []column{{what: "size in pixels"}, {what: "size of the file"}, {what: "format and compression"}, {what: "mean colour",
+		content: true}}
 	add := func(k int, v ...float64) { c[k].values = append(c[k].values, v) }
 	for _, f := range facts {
 		w, h, size := math.Log(float64(max(f.Width, 1))), math.Log(float64(max(f.Height, 1))), math.Log(float64(max(f.Bytes, 1)))

@@ -11,7 +11,8 @@ import (
 func commands(s Streams) []*cli.Command {
 	return []*cli.Command{
 		demoCommand(s), doctorCommand(s), fetchCommand(s), importCommand(s),
-		trainCommand(s), recipeCommand(s), lrFindCommand(s), precomputeCommand(s), artifactsCommand(s),
+		trainCommand(s), recipeCommand(s), lrFindCommand(s), precomputeCommand(s),
+		auditCommand(s), artifactsCommand(s),
 		scoreCommand(s), mergeCommand(s), evaluateCommand(s), exportCommand(s), serveCommand(s),
 		reportCommand(s), previewCommand(s), inspectCommand(s), cacheCommand(s),
 	}

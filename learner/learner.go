@@ -9,6 +9,7 @@
 //	train     what a fit trains, and what it leaves: the head, the whole network
 //	classify  trained runs and exported files: predict, score, evaluate
 //	export    a run as one ONNX file, proven against the run
+//	check     what is wrong with a data set: labels, copies, series, files
 //	report    the files of a run as a page with pictures
 package learner
 
@@ -18,6 +19,7 @@ import (
 	"fmt"
 	"time"
 
+	"finetune/learner/check"
 	"finetune/learner/features"
 	"finetune/learner/report"
 	"finetune/learner/runs"
@@ -122,6 +124,11 @@ func (l *Learner) trainInto(ctx context.Context, r *Run, started time.Time) (*Su
 // FindRate looks for a learning rate. Nothing of it stays.
 func (l *Learner) FindRate(ctx context.Context, f *Features, s Search) (Curve, error) {
 	return train.FindRate(ctx, l.Setup, f, s)
+}
+
+// Audit looks for what is wrong with the data set: labels, copies, series, files.
+func (l *Learner) Audit(ctx context.Context, f *Features) (*check.Result, error) {
+	return check.Run(ctx, l.Setup, f)
 }
 
 // WriteArtifacts writes the files of full fine-tuning for a configuration's body

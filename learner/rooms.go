@@ -3,6 +3,7 @@ package learner
 import (
 	"context"
 
+	"finetune/learner/check"
 	"finetune/learner/classify"
 	"finetune/learner/export"
 	"finetune/learner/features"
@@ -36,6 +37,7 @@ type (
 	ScoreReport   = classify.ScoreReport
 	Evaluation    = classify.Evaluation
 	ExportOptions = export.Options
+	AuditResult   = check.Result
 	ExportReport  = export.Report
 )
 
@@ -74,3 +76,6 @@ func Export(ctx context.Context, run string, m Machine, o ExportOptions, ui UI) 
 
 // GoldenFile is where the golden inputs of an exported file are kept, beside it.
 func GoldenFile(output string) string { return export.GoldenFile(output) }
+
+// AuditKinds are the kinds of faults that Result.Count counts.
+func AuditKinds() []string { return check.FailKinds() }

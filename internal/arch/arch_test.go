@@ -35,7 +35,7 @@ var floors = [][]string{
 	// the rooms behind the front door
 	{"learner/runs"},
 	{"learner/features", "learner/fit", "learner/report"},
-	{"learner/classify", "learner/train"},
+	{"learner/check", "learner/classify", "learner/train"},
 	{"internal/learnertest", "learner/export"},
 	{"learner", "cli/shell"},
 	{"cli"},

@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"finetune/internal/failure"
+	"finetune/learner"
+)
+
+type auditOptions struct {
+	config       learner.Config
+	output, fail string
+	quiet, json  bool
+}
+
+func auditCommand(s Streams) *cli.Command {
+	var o auditOptions
+	return &cli.Command{
+		Name: "audit", Usage: "look for wrong labels, copies, leaks and odd photographs in DATA", ArgsUsage: "DATA",
+		Description: "Uses the cached features of precompute and train. It changes no photograph: it prints a line for " +
+			"each kind of\nfault that is there, and with -o writes audit.csv, audit.json, a page, and relabel.csv to edit.",
+		Flags: join([]cli.Flag{
+			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "folder `DIR` for audit.csv, audit.json, " +
+				"relabel.csv and index.html", Destination: &o.output},
+			&cli.StringFlag{Name: "fail-on", Usage: "end with exit code 3 where there are flagged `KINDS`: " +
+				strings.Join(learner.AuditKinds(), ", "), Destination: &o.fail},
+		}, dataFlags(&o.config), bodyFlags(&o.config), machineFlags(&o.config), outputFlags(&o.quiet, &o.json)),
+		Action: func(c *cli.Context) error {
+			if c.NArg() > 1 || c.NArg() == 0 && o.config.Data.Labels == "" {
+				return usagef("audit takes one DATA, a folder of photographs")
+			}
+			o.config.Data.Path = c.Args().First()
+			return runAudit(c.Context, o, &console{Streams: s, quiet: o.quiet, json: o.json})
+		},
+	}
+}
+
+func runAudit(ctx context.Context, o auditOptions, out *console) error {
+	var kinds []string
+	for kind := range strings.SplitSeq(o.fail, ",") {
+		if kind = strings.TrimSpace(kind); kind == "" {
+			continue
+		}
+		if !slices.Contains(learner.AuditKinds(), kind) {
+			return usagef("--fail-on %s: no such kind; choose of %s", kind, strings.Join(learner.AuditKinds(), ", "))
+		}
+		kinds = append(kinds, kind)
+	}
+	o.config.Images.Augment = "none"
+	l, err := learner.Open(ctx, o.config, out)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	f, err := l.Precompute(ctx)
+	if err != nil {
+		return err
+	}
+	result, err := l.Audit(ctx, f)
+	if err != nil {
+		return err
+	}
+	for _, f := range result.Findings {
+		out.print("%-10s %s", f.Kind, f.Text)
+	}
+	if len(result.Findings) == 0 {
+		out.print("nothing is amiss that an audit can see")
+	}
+	if o.output != "" {
+		if err := result.Write(o.output); err != nil {
+			return err
+		}
+		out.print("audit      %s", filepath.Join(o.output, "index.html"))
+	}
+	if err := out.object(result); err != nil {
+		return err
+	}
+	var found []string
+	for _, kind := range kinds {
+		if n := result.Count(kind); n > 0 {
+			found = append(found, fmt.Sprintf("%s %d", kind, n))
+		}
+	}
+	if len(found) > 0 {
+		return failure.Data(fmt.Errorf("audit: --fail-on: %s; look at them with -o DIR, mend the data or its labels, and "+
+			"audit again", strings.Join(found, ", ")))
+	}
+	return nil
+}

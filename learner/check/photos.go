@@ -1,0 +1,103 @@
+package check
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"finetune/audit"
+	"finetune/augment/picture"
+	"finetune/dataset"
+	"finetune/internal/digest"
+	"finetune/internal/reading"
+	"finetune/learner/features"
+)
+
+// look reads each photograph once more, for what the network does not see: facts of its
+// file, measures of its pixels, and a small picture to compare with others.
+func look(ctx context.Context, s *features.Setup, items []dataset.Item) ([]audit.Facts, []audit.Picture, error) {
+	facts, pictures := make([]audit.Facts, len(items)), make([]audit.Picture, len(items))
+	limits := s.Limits(ctx)
+	limits.MinSide = 2 * audit.PictureSide
+	show, end := s.UI.Progress("look", "photographs")
+	defer end()
+	var next, done atomic.Int64
+	var wg sync.WaitGroup
+	for range s.Config.Machine.Workers {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(items) && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
+				facts[i], pictures[i] = lookAt(items[i].File, limits)
+				show(int(done.Add(1)), len(items))
+			}
+		})
+	}
+	wg.Wait()
+	return facts, pictures, context.Cause(ctx)
+}
+
+// lookAt is look of one file. What cannot be read any more stays unknown: features were
+// computed of it, so it was readable before.
+func lookAt(file string, limits picture.Limits) (audit.Facts, audit.Picture) {
+	data, err := reading.File(file, reading.MaxPhoto)
+	if err != nil {
+		return audit.Facts{}, nil
+	}
+	f := fileFacts(data)
+	im, err := picture.Decode(data, limits)
+	if err != nil {
+		return f, nil
+	}
+	g := im.Geometry()
+	f.Width, f.Height = g.FullW, g.FullH
+	f.Pixels = audit.MeasurePixels(im.Pix, im.Width, im.Height)
+	return f, audit.Shrink(im.Pix, im.Width, im.Height, audit.PictureSide, audit.PictureSide)
+}
+
+// fileFacts are those that the bytes of a file tell undecoded.
+func fileFacts(data []byte) audit.Facts {
+	f := audit.Facts{Bytes: int64(len(data)), Format: strings.TrimPrefix(http.DetectContentType(data), "image/")}
+	if f.Format == "jpeg" {
+		readSegments(data, &f)
+	} else {
+		head := string(data[:min(len(data), 1<<16)])
+		f.EXIF = strings.Contains(head, "eXIf") || strings.Contains(head, "EXIF") || strings.Contains(head, "Exif\x00\x00")
+	}
+	return f
+}
+
+// readSegments reads a JPEG's segments as far as the picture itself.
+func readSegments(data []byte, f *audit.Facts) {
+	const tables, exif, scan = 0xdb, 0xe1, 0xda
+	var all []byte
+	for at := 2; at+4 <= len(data) && data[at] == 0xff; {
+		kind, n := data[at+1], int(binary.BigEndian.Uint16(data[at+2:]))
+		if kind == scan || n < 2 || at+2+n > len(data) {
+			break
+		}
+		body := data[at+4 : at+2+n]
+		switch {
+		case kind == tables:
+			all = append(all, body...)
+		case kind == exif && strings.HasPrefix(string(body), "Exif"):
+			f.EXIF = true
+		}
+		at += 2 + n
+	}
+	if len(all) < 65 {
+		return
+	}
+	f.Compression = digest.Of(hex.EncodeToString(all))[:8]
+	if all[0]>>4 == 0 { // 8 bits
+		for _, v := range all[1:65] {
+			f.Quantum += float64(v) / 64
+		}
+		return
+	}
+	for k := 1; k+1 < len(all) && k < 129; k += 2 {
+		f.Quantum += float64(binary.BigEndian.Uint16(all[k:])) / 64
+	}
+}
