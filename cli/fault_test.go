@@ -34,6 +34,7 @@ type faultCase struct {
 var faultCases = []faultCase{
 	{"precompute", []string{"precompute", "data", "--body", "tiny.onnx", "--cache", "new-cache"}, nil,
 		[]string{"new-cache"}},
+	{"audit", []string{"audit", "data", "--body", "tiny.onnx", "--cache", "cache", "-o", "found"}, nil, []string{"found"}},
 	{
 		"train", []string{"train", "data", "--body", "tiny.onnx", "--cache", "cache", "--run", "new", "--snapshots", "--save",
 			"kept", "--cycles", "2", "--batch-size", "4", "--hidden", "8", "--no-report"},

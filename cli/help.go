@@ -45,6 +45,8 @@ var manual = map[string]struct {
 	"serve": {use, []string{"finetune serve model.onnx",
 		"curl --data-binary @photo.jpg http://127.0.0.1:8080/predict"}},
 
+	"audit": {look, []string{"finetune audit photos -o audit", "finetune audit photos --fail-on leakage,labels"}},
+
 	"report":  {look, []string{"finetune report runs/first"}},
 	"preview": {look, []string{"finetune preview photos --augment side-on"}},
 	"inspect": {look, []string{"finetune inspect model.onnx"}},

@@ -61,7 +61,7 @@ type Result struct {
 	Random   float64            `json:"accuracy_random_folds,omitempty"`
 	Grouped  float64            `json:"accuracy_grouped_folds,omitempty"` // photographs of a series on one side
 	Series   audit.Series       `json:"-"`
-	Seconds  map[string]float64 `json:"seconds"`
+	Seconds  map[string]float64 `json:"seconds,omitempty"`
 	Flagged  []Row              `json:"flagged"`
 	Rows     []Row              `json:"-"` // by kind, each the worst first
 

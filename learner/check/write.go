@@ -32,8 +32,11 @@ func (r *Result) Write(dir string) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("audit: %w", err)
 	}
-	for name, fill := range map[string]func(io.Writer) error{TableFile: r.table, SummaryFile: r.summary, RelabelFile: r.relabel} {
-		if err := durable.Write(filepath.Join(dir, name), fill); err != nil {
+	for _, f := range []struct {
+		name string
+		fill func(io.Writer) error
+	}{{TableFile, r.table}, {SummaryFile, r.summary}, {RelabelFile, r.relabel}} {
+		if err := durable.Write(filepath.Join(dir, f.name), f.fill); err != nil {
 			return fmt.Errorf("audit: %w", err)
 		}
 	}
@@ -60,7 +63,9 @@ func (r *Result) summary(w io.Writer) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	return e.Encode(r)
+	again := *r
+	again.Seconds = nil // equal data sets give equal files
+	return e.Encode(again)
 }
 
 // relabel writes all photographs as a labels file, the most doubtful first: edit the column label
