@@ -52,7 +52,8 @@ func TestCopiesByPixels(t *testing.T) {
 	}{
 		{"", changed(w, h, func(x, y int) []uint8 { // lighter
 			p := at(x, y)
-			return []uint8{uint8(min(int(p[0])*115/100, 255)), uint8(min(int(p[1])*115/100, 255)), uint8(min(int(p[2])*115/100, 255))}
+			lit := func(v uint8) uint8 { return uint8(min(int(v)*115/100, 255)) }
+			return []uint8{lit(p[0]), lit(p[1]), lit(p[2])}
 		})},
 		{"", changed(w/2, h/2, func(x, y int) []uint8 { return at(2*x, 2*y) })},
 		{"mirrored", changed(w, h, func(x, y int) []uint8 { return at(w-1-x, y) })},
@@ -85,7 +86,8 @@ func TestCopiesByPixels(t *testing.T) {
 // TestCopies: equal files once each, one near copy, and a pair of like features and unlike pictures.
 func TestCopies(t *testing.T) {
 	picture := func(seed uint64) Picture { return Shrink(scene(seed, 120, 120), 120, 120, PictureSide, PictureSide) }
-	rows := [][]float32{{1, 0, 0, 0}, {1, 0, 0, 0}, {0, 1, 0, 0}, {0, .99, .1, 0}, {0, 0, 1, 0}, {0, 0, .9, .1}, {1, 0, 0, 0}}
+	rows := [][]float32{{1, 0, 0, 0}, {1, 0, 0, 0}, {0, 1, 0, 0}, {0, .99, .1, 0}, {0, 0, 1, 0}, {0, 0, .9, .1},
+		{1, 0, 0, 0}}
 	pictures := []Picture{picture(1), picture(1), picture(2), picture(2), picture(3), picture(4), picture(1)}
 	got, err := Copies([]string{"a", "a", "c", "d", "e", "f", "a"}, rows, pictures, nil)
 	if err != nil {
@@ -121,7 +123,8 @@ func TestBuckets(t *testing.T) {
 	}
 	found := map[int]bool{}
 	bucketPairs(rows, func(a, b int, cosine float64) {
-		if want := dot(rows[a], rows[b]) / math.Sqrt(dot(rows[a], rows[a])*dot(rows[b], rows[b])); math.Abs(want-cosine) > 1e-6 {
+		want := dot(rows[a], rows[b]) / math.Sqrt(dot(rows[a], rows[a])*dot(rows[b], rows[b]))
+		if math.Abs(want-cosine) > 1e-6 {
 			t.Fatalf("cosine %g, want %g", cosine, want)
 		}
 		if max(a, b) == min(a, b)+n {

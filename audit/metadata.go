@@ -57,11 +57,12 @@ type column struct {
 func columnsOf(facts []Facts) []column {
 	formats := common(facts, func(f Facts) string { return f.Format })
 	tables := common(facts, func(f Facts) string { return f.Compression })
-	c := []column{{what: "size in pixels"}, {what: "size of the file"}, {what: "format and compression"}, {what: "mean colour",
-		content: true}}
+	c := []column{{what: "size in pixels"}, {what: "size of the file"}, {what: "format and compression"},
+		{what: "mean colour", content: true}}
 	add := func(k int, v ...float64) { c[k].values = append(c[k].values, v) }
 	for _, f := range facts {
-		w, h, size := math.Log(float64(max(f.Width, 1))), math.Log(float64(max(f.Height, 1))), math.Log(float64(max(f.Bytes, 1)))
+		w, h := math.Log(float64(max(f.Width, 1))), math.Log(float64(max(f.Height, 1)))
+		size := math.Log(float64(max(f.Bytes, 1)))
 		longer := max(w, h)
 		add(0, w, h, longer, longer*longer)
 		add(1, size, size*size, size-w-h)

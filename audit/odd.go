@@ -144,7 +144,7 @@ func mainAxes(u unit, mean []float64, rank int, p Product) (blas64.General, erro
 		sortByLength(axes)
 	}
 	orthonormal(axes)
-	return first(blas64.General{Rows: rank, Cols: axes.Cols, Stride: axes.Stride, Data: axes.Data[:rank*axes.Cols]}, rank), nil
+	return window(axes, 0, rank), nil
 }
 
 // sortByLength puts the longest rows first.

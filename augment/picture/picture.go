@@ -5,7 +5,10 @@
 // decoded by libjpeg-turbo, several times faster. Everything here is safe for concurrent use.
 package picture
 
-import "fmt"
+import (
+	"fmt"
+	"image"
+)
 
 // Image is a decoded photograph: RGB, 3 bytes a pixel, row-major, EXIF orientation
 // applied, transparency composited on white. It is only read, never changed.
@@ -61,6 +64,16 @@ func (im *Image) Check() error {
 		return fmt.Errorf("augment: image without pixels or with a wrong number of them; use the result of Decode")
 	}
 	return nil
+}
+
+// NRGBA is im as the standard library holds pictures. The pixels are copied.
+func (im *Image) NRGBA() *image.NRGBA {
+	out := image.NewNRGBA(image.Rect(0, 0, im.Width, im.Height))
+	for i := range im.Width * im.Height {
+		copy(out.Pix[4*i:], im.Pix[3*i:3*i+3])
+		out.Pix[4*i+3] = 0xff
+	}
+	return out
 }
 
 // RGB is im itself.

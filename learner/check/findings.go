@@ -138,7 +138,7 @@ func (r *Result) copies() error {
 	var parts []string
 	switch {
 	case r.likeFilm > 0 && len(exact) > 0:
-		parts = append(parts, fmt.Sprintf("%s of held-out photographs in training", plural(len(exact), "exact copy", "exact copies")))
+		parts = append(parts, plural(len(exact), "exact copy", "exact copies")+" of held-out photographs in training")
 	case r.likeFilm == 0 && len(leaking) > 0:
 		parts = append(parts, fmt.Sprintf("%s in training as well: the accuracy flatters",
 			plural(len(leaking), "held-out photograph is", "held-out photographs are")))
@@ -306,7 +306,7 @@ func (r *Result) odd() error {
 		r.add(rows[k])
 	}
 	if n > 0 {
-		r.say(Odd, fmt.Sprintf("%s unlike all others, the most: %s", plural(n, "photograph is", "photographs are"), rows[0].Path))
+		r.say(Odd, plural(n, "photograph is", "photographs are")+" unlike all others, the most: "+rows[0].Path)
 	}
 	return nil
 }
@@ -315,8 +315,8 @@ func (r *Result) odd() error {
 func (r *Result) basics(skipped []runs.Skipped) {
 	count := map[string]int{}
 	for _, s := range skipped {
-		r.add(Row{Kind: Basic, Path: s.Path, Split: s.Split, Score: 1, Flagged: true, Detail: s.Status + ": " + s.Reason, at: -1,
-			with: -1})
+		r.add(Row{Kind: Basic, Path: s.Path, Split: s.Split, Score: 1, Flagged: true, Detail: s.Status + ": " + s.Reason,
+			at: -1, with: -1})
 		count[s.Status]++
 	}
 	grey := 0
@@ -359,7 +359,8 @@ func (r *Result) balance() error {
 	}
 	var few []string
 	for _, b := range audit.Balance(train, valid) {
-		r.add(Row{Kind: Balance, Label: counts[b.Class].Class, Score: b.Share, Flagged: b.Flagged, Detail: b.Why, at: -1, with: -1})
+		r.add(Row{Kind: Balance, Label: counts[b.Class].Class, Score: b.Share, Flagged: b.Flagged, Detail: b.Why,
+			at: -1, with: -1})
 		if b.Flagged {
 			few = append(few, fmt.Sprintf("%s (%s)", counts[b.Class].Class, b.Why))
 		}

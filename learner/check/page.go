@@ -1,3 +1,167 @@
 package check
 
-func (r *Result) writePage(path string) error { return nil }
+import (
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"path/filepath"
+	"strings"
+
+	"finetune/augment/picture"
+	"finetune/internal/reading"
+	"finetune/plots"
+	"finetune/plots/page"
+)
+
+// sections say what each kind is about, in the order of the page.
+var sections = []struct{ kind, title, note string }{
+	{Label, "Labels", "Each photograph beside the training photographs most like it, the most contradicted first. " +
+		"The score is what the others say for its label less what they say for the next: below 0 they contradict it. A " +
+		"rare view of a class is contradicted as well: look before you relabel."},
+	{Copy, "Copies", "Pairs that show one picture, the surest first. The left one can go; where one of them is held " +
+		"out, the accuracy flatters."},
+	{Sequence, "Series", "Series of photographs that training and validation both have a part of: first and last of " +
+		"each, and some between. What was learnt by heart of one half is right about the other."},
+	{Metadata, "Told by the files", "How well facts of the files tell a class on validation, by area under the curve: " +
+		".5 is chance, 1 certain. A network learns such a difference too, and is wrong where it is gone. What this " +
+		"cannot see: a background, a light or a camera that only one class has."},
+	{Odd, "Unlike the others", "Photographs far from what training photographs have in common, beside those nearest " +
+		"to them. 1 is the distance that one in a hundred training photographs passes. Rotated ones are not odd to these " +
+		"features."},
+	{Basic, "At first sight", "Files that cannot be read, photographs that are dark, light, blurred, of one colour, " +
+		"narrow, of another size than the rest."},
+	{Balance, "Classes", "Training photographs of each class, the smallest first."},
+}
+
+func (r *Result) writePage(path string) error {
+	a := page.Audit{Title: filepath.Base(r.Data), Headline: r.headline(), Tiles: r.tiles(), Load: r.p.open}
+	for _, s := range sections {
+		section := page.Section{ID: s.kind, Title: s.title, Note: s.note}
+		for _, f := range r.Findings {
+			if f.Kind == s.kind {
+				section.Finding = strings.ToUpper(f.Text[:1]) + f.Text[1:] + "."
+			}
+		}
+		for _, row := range r.Rows {
+			switch {
+			case row.Kind != s.kind:
+			case s.kind == Balance:
+				section.Columns = []string{"class", "photographs"}
+				section.Table = append(section.Table, []string{row.Label, row.Detail})
+			case s.kind == Metadata && !row.Flagged && section.Finding == "":
+			case s.kind == Label && row.Detail == "": // neither flagged nor among the first
+			default:
+				section.Cases = append(section.Cases, r.shown(row))
+			}
+		}
+		section.All = len(section.Cases)
+		a.Sections = append(a.Sections, section)
+	}
+	return page.WriteAudit(path, a)
+}
+
+func (r *Result) headline() string {
+	n := 0
+	for _, row := range r.Flagged {
+		if row.Kind != Balance && row.Kind != Sequence {
+			n++
+		}
+	}
+	switch {
+	case len(r.Findings) == 0:
+		return "Nothing is amiss that an audit can see"
+	case n == 1:
+		return "1 finding to look at"
+	}
+	return plots.Count(n) + " findings to look at"
+}
+
+func (r *Result) tiles() []page.Tile {
+	p := r.p
+	of := func(kind string) string { return plots.Count(r.flagged(kind)) }
+	tiles := []page.Tile{
+		{Name: "Photographs", Value: plots.Count(len(p.items)), Note: fmt.Sprintf("%s to train, %s held out, %s classes",
+			plots.Count(p.train), plots.Count(len(p.items)-p.train), plots.Count(len(p.setup.Set.Classes)))},
+		{Name: "Doubtful labels", Value: of(Label), Note: "of " + plots.Count(p.train) + " training photographs"},
+		{Name: "In both splits", Value: plots.Count(r.Leaking), Note: "held-out photographs that training has as well"},
+		{Name: "Odd or broken", Value: plots.Count(r.flagged(Odd) + r.flagged(Basic)),
+			Note: "unlike all others, dark, blurred, empty"},
+	}
+	if r.Grouped > 0 {
+		tiles = append(tiles, page.Tile{Name: "Series kept together", Value: fmt.Sprintf("%.1f %%", 100*r.Grouped),
+			Note: fmt.Sprintf("right; %.1f %% by random folds", 100*r.Random)})
+	}
+	return tiles
+}
+
+// shown is a row as the page shows it.
+func (r *Result) shown(row Row) page.Case {
+	p, c := r.p, page.Case{Flagged: row.Flagged}
+	shot := func(i int, note string) page.Shot {
+		return page.Shot{Path: p.items[i].Path, Label: orNone(p.label(i)), Note: note}
+	}
+	if row.at < 0 {
+		c.Text = row.Detail
+		if row.Path != "" {
+			c.Text = row.Path + ": " + c.Text
+		}
+		return c
+	}
+	own := shot(row.at, "")
+	own.Wrong = row.Flagged
+	var others []page.Shot
+	for _, i := range row.more {
+		others = append(others, shot(i, p.split[i]))
+	}
+	switch row.Kind {
+	case Label:
+		c.Text = fmt.Sprintf("Labelled %s; look at it (%.2f)", orNone(row.Label), row.Score)
+		if row.Flagged {
+			c.Text = fmt.Sprintf("Labelled %s, by the others %s (%.2f)", orNone(row.Label), orNone(row.Suggested), row.Score)
+			own.Said = "by the others: " + orNone(row.Suggested)
+		}
+	case Copy:
+		c.Text = fmt.Sprintf("%s (%.2f)", row.Detail, row.Score)
+		own.Note = row.Split
+		others = []page.Shot{shot(row.with, p.split[row.with])}
+	case Sequence:
+		c.Text, own.Wrong = row.Detail, false
+		own.Note = row.Split
+		others = append(others[:min(2, len(others))], shot(row.with, p.split[row.with]))
+	case Metadata:
+		c.Text, own.Wrong = fmt.Sprintf("%s is told by the %s", row.Label, row.Detail), false
+	default:
+		c.Text = row.Detail
+	}
+	c.Shots = append([]page.Shot{own}, others...)
+	return c
+}
+
+func orNone(label string) string {
+	if label == "" {
+		return "no label"
+	}
+	return label
+}
+
+// open decodes a photograph for the page.
+func (p *photographs) open(path string) (image.Image, error) {
+	for _, it := range p.items {
+		if it.Path != path {
+			continue
+		}
+		data, err := reading.File(it.File, reading.MaxPhoto)
+		if err != nil {
+			return nil, err
+		}
+		limits := p.setup.Limits(context.Background())
+		limits.MinSide = 200 // enough for a card
+		im, err := picture.Decode(data, limits)
+		if err != nil {
+			return nil, err
+		}
+		return im.NRGBA(), nil
+	}
+	return nil, errors.New("audit: " + path + ": not among the photographs")
+}

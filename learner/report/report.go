@@ -248,15 +248,6 @@ func opener(c runs.Config) func(path string) (image.Image, error) {
 		if err != nil {
 			return nil, err
 		}
-		return toImage(im), nil
+		return im.NRGBA(), nil
 	}
-}
-
-func toImage(im *picture.Image) image.Image {
-	out := image.NewNRGBA(image.Rect(0, 0, im.Width, im.Height))
-	for i := range im.Width * im.Height {
-		copy(out.Pix[4*i:], im.Pix[3*i:3*i+3])
-		out.Pix[4*i+3] = 0xff
-	}
-	return out
 }

@@ -225,7 +225,7 @@ func (b *builder) choose() {
 			&gallery{fmt.Sprintf("most-incorrect-%d", c), "Most incorrect: " + name, t.mostIncorrect(c, each)}})
 	}
 	b.mistakes = t.mistakes(mostMistakes)
-	b.thumbs = thumbnails(b.paths(), b.r.Load)
+	b.thumbs = thumbnails(b.paths(), mostThumbs, b.r.Load)
 }
 
 // paths lists the photographs to open, the most telling first.

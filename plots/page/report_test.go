@@ -216,7 +216,7 @@ func TestThumbnailsAreBounded(t *testing.T) {
 	for i := range 2 * len(opened) {
 		paths = append(paths, fmt.Sprint(i%len(opened)))
 	}
-	thumbs := thumbnails(paths, func(p string) (image.Image, error) {
+	thumbs := thumbnails(paths, mostThumbs, func(p string) (image.Image, error) {
 		var i int
 		fmt.Sscan(p, &i)
 		opened[i]++

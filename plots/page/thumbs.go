@@ -17,7 +17,8 @@ import (
 const (
 	thumbSide  = 200 // longer side of a thumbnail on the page, pixels
 	cardSide   = 320 // the same in a gallery's PNG
-	mostThumbs = 200 // keeps the page to a few megabytes
+	mostThumbs = 200 // keeps a report to a few megabytes
+	auditShots = 400 // the same of an audit, whose pages have nothing else
 )
 
 // thumb is a photograph made small: for the page, and for a PNG.
@@ -28,16 +29,16 @@ type thumb struct {
 }
 
 // thumbnails opens the photographs of paths, each once, on all processors, and
-// of more than mostThumbs the first. A photograph that cannot be opened has an
+// of more than most the first. A photograph that cannot be opened has an
 // error and no picture.
-func thumbnails(paths []string, load func(string) (image.Image, error)) map[string]thumb {
+func thumbnails(paths []string, most int, load func(string) (image.Image, error)) map[string]thumb {
 	out := make(map[string]thumb)
 	if load == nil {
 		return out
 	}
 	var wanted []string
 	for _, p := range paths {
-		if _, seen := out[p]; !seen && len(wanted) < mostThumbs {
+		if _, seen := out[p]; !seen && len(wanted) < most {
 			out[p] = thumb{}
 			wanted = append(wanted, p)
 		}
