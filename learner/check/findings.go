@@ -86,9 +86,12 @@ func inner(a, b []float32) (sum float64) {
 	return sum
 }
 
-// twins is the share of validation photographs with a like one in training from which on the
-// photographs are a series, not copies.
-const twins = .05
+// Copies that somebody made come in ones and twos. Where many photographs have a like one on
+// the other side, and the names tell a series or each has several, they are a series.
+const (
+	twins       = .05 // share of validation photographs with a like one in training
+	seriesTwins = 4   // like ones that each of them has
+)
 
 // copies finds photographs that are there twice.
 func (r *Result) copies() error {
@@ -101,7 +104,7 @@ func (r *Result) copies() error {
 	if err != nil {
 		return err
 	}
-	leaking, exact, inside, contrary, near := map[int]bool{}, map[int]bool{}, 0, 0, map[int]bool{}
+	leaking, exact, inside, contrary, near, pairs := map[int]bool{}, map[int]bool{}, 0, 0, map[int]bool{}, 0
 	for _, c := range found {
 		a, b := c.A, c.B // b is of a later split, or of the same
 		row := p.row(Copy, b, a)
@@ -121,6 +124,7 @@ func (r *Result) copies() error {
 				exact[b] = true
 			} else if p.split[b] == "valid" {
 				near[b] = true
+				pairs++
 			}
 		} else {
 			inside++
@@ -132,7 +136,8 @@ func (r *Result) copies() error {
 		r.add(row)
 	}
 	r.Leaking = len(leaking)
-	if float64(len(near)) > twins*float64(p.valid) {
+	r.findSeries()
+	if float64(len(near)) > twins*float64(p.valid) && (r.Series.Found || pairs > seriesTwins*len(near)) {
 		r.likeFilm = float64(len(near)) / float64(p.valid)
 	}
 	var parts []string
@@ -161,15 +166,12 @@ func (r *Result) sequences() (err error) {
 	if set.Multi {
 		return nil
 	}
-	labelled := p.labelled()
-	var paths []string
+	labelled, s := p.labelled(), r.Series
 	var labels []int
 	var rows [][]float32
 	for _, i := range labelled {
-		paths, labels, rows = append(paths, p.items[i].Path), append(labels, p.items[i].Label), append(rows, p.rows[i])
+		labels, rows = append(labels, p.items[i].Label), append(rows, p.rows[i])
 	}
-	s := audit.FindSeries(paths, labels, rows)
-	r.Series = s
 	groups, by := s.Groups, "by the numbers in their names"
 	if !s.Found && r.likeFilm == 0 {
 		return nil
@@ -195,6 +197,20 @@ func (r *Result) sequences() (err error) {
 	}
 	r.say(Sequence, text)
 	return nil
+}
+
+// findSeries looks for series among the photographs of train and valid.
+func (r *Result) findSeries() {
+	var paths []string
+	var labels []int
+	var rows [][]float32
+	for _, i := range r.p.labelled() {
+		it := r.p.items[i]
+		paths, labels, rows = append(paths, it.Path), append(labels, it.Label), append(rows, r.p.rows[i])
+	}
+	if len(paths) > 0 {
+		r.Series = audit.FindSeries(paths, labels, rows)
+	}
 }
 
 // labelled are the photographs of train and valid.
