@@ -9,6 +9,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"finetune/cli/shell"
+	"finetune/cli/term"
 	"finetune/internal/failure"
 	"finetune/learner"
 )
@@ -25,7 +27,7 @@ func auditCommand(s Streams) *cli.Command {
 		Name: "audit", Usage: "look for wrong labels, copies, leaks and odd photographs in DATA", ArgsUsage: "DATA",
 		Description: "Uses the cached features of precompute and train. It changes no photograph: it prints a line for " +
 			"each kind of\nfault that is there, and with -o writes audit.csv, audit.json, a page, and relabel.csv to edit.",
-		Flags: join([]cli.Flag{
+		Flags: shell.Join([]cli.Flag{
 			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "folder `DIR` for audit.csv, audit.json, " +
 				"relabel.csv and index.html", Destination: &o.output},
 			&cli.StringFlag{Name: "fail-on", Usage: "end with exit code 3 where there are flagged `KINDS`: " +
@@ -36,12 +38,12 @@ func auditCommand(s Streams) *cli.Command {
 				return usagef("audit takes one DATA, a folder of photographs")
 			}
 			o.config.Data.Path = c.Args().First()
-			return runAudit(c.Context, o, &console{Streams: s, quiet: o.quiet, json: o.json})
+			return runAudit(c.Context, o, term.New(s, o.quiet, o.json))
 		},
 	}
 }
 
-func runAudit(ctx context.Context, o auditOptions, out *console) error {
+func runAudit(ctx context.Context, o auditOptions, out *term.Console) error {
 	var kinds []string
 	for kind := range strings.SplitSeq(o.fail, ",") {
 		if kind = strings.TrimSpace(kind); kind == "" {
@@ -67,18 +69,18 @@ func runAudit(ctx context.Context, o auditOptions, out *console) error {
 		return err
 	}
 	for _, f := range result.Findings {
-		out.print("%-10s %s", f.Kind, f.Text)
+		out.Print("%-10s %s", f.Kind, f.Text)
 	}
 	if len(result.Findings) == 0 {
-		out.print("nothing is amiss that an audit can see")
+		out.Print("nothing is amiss that an audit can see")
 	}
 	if o.output != "" {
 		if err := result.Write(o.output); err != nil {
 			return err
 		}
-		out.print("audit      %s", filepath.Join(o.output, "index.html"))
+		out.Print("audit      %s", filepath.Join(o.output, "index.html"))
 	}
-	if err := out.object(result); err != nil {
+	if err := out.Object(result); err != nil {
 		return err
 	}
 	var found []string
