@@ -12,12 +12,14 @@ func Other(data []byte) string {
 		return "a web page, as a download leaves that did not get the file; download it again"
 	case ORTModel(data):
 		return "a model in ONNX Runtime's own format; use the .onnx that it was made from"
-	case bytes.HasPrefix(data, []byte("\x89HDF\r\n\x1a\n")):
-		return "an HDF5 file, as Keras writes; convert the network to ONNX, for example with tf2onnx"
+	case bytes.HasPrefix(data, []byte("\x89HDF\r\n\x1a\n")), zipOf(data, "metadata.json"):
+		return "a file of Keras; convert the network to ONNX, for example with tf2onnx"
 	case len(data) >= 8 && string(data[4:8]) == "TFL3":
 		return "a TensorFlow Lite model; convert the network to ONNX, for example with tf2onnx"
 	case bytes.HasPrefix(data, []byte("\x1f\x8b")):
 		return "a gzip archive; unpack it"
+	case zipOf(data, "") && !Weights(data):
+		return "a zip archive; unpack it"
 	case len(data) == 0:
 		return "an empty file, as a copy that was cut off leaves; copy it again"
 	}
@@ -48,6 +50,10 @@ func start(data []byte) []byte {
 // Weights reports whether a file begins as one of state dicts does: the zip archive or
 // the pickle of torch.save, or the header of safetensors.
 func Weights(data []byte) bool {
-	return bytes.HasPrefix(data, []byte("PK\x03\x04")) || bytes.HasPrefix(data, []byte{0x80}) ||
-		len(data) > 8 && data[8] == '{'
+	return zipOf(data, "data.pkl") || bytes.HasPrefix(data, []byte{0x80}) || len(data) > 8 && data[8] == '{'
+}
+
+// zipOf reports whether a file begins as a zip archive does, with such a name among its first ones.
+func zipOf(data []byte, name string) bool {
+	return bytes.HasPrefix(data, []byte("PK\x03\x04")) && bytes.Contains(data[:min(len(data), 512)], []byte(name))
 }

@@ -15,12 +15,14 @@ func TestOther(t *testing.T) {
 		"\x1c\x00\x00\x00TFL3\x14": "tf2onnx",
 		"\x1f\x8b\x08\x00":         "unpack it",
 		"":                         "copy it again",
+		"PK\x03\x04\x14a.onnx":     "zip archive; unpack it",
+		"PK\x03\x04metadata.json":  "tf2onnx",
 	} {
 		if got := Other([]byte(data)); !strings.HasSuffix(got, want) {
 			t.Errorf("%q: %q", data, got)
 		}
 	}
-	for _, data := range []string{"ORTM", "aTFL3", "\x1f", "\x89HDF", "\x08\x07\x12\x07pytorch", "PK\x03\x04",
+	for _, data := range []string{"ORTM", "aTFL3", "\x1f", "\x89HDF", "\x08\x07\x12\x07pytorch", "PK\x03\x04a/data.pkl",
 		"a version https://git-lfs", "x<html"} {
 		if got := Other([]byte(data)); got != "" {
 			t.Errorf("%q: %q", data, got)
@@ -30,7 +32,8 @@ func TestOther(t *testing.T) {
 
 func TestWeights(t *testing.T) {
 	for data, want := range map[string]bool{
-		"PK\x03\x04\x14": true, "\x80\x02\x8a": true, "\x10\x00\x00\x00\x00\x00\x00\x00{\"a": true,
+		"PK\x03\x04\x14a/data.pkl": true, "PK\x03\x04\x14": false,
+		"\x80\x02\x8a": true, "\x10\x00\x00\x00\x00\x00\x00\x00{\"a": true,
 		"PK\x05\x06": false, "\x08\x07\x12\x07pytorch": false, "{\"a\":1}": false, "": false,
 	} {
 		if Weights([]byte(data)) != want {

@@ -96,7 +96,7 @@ func TestBrokenModelsSayWhatAndWhere(t *testing.T) {
 func TestNotAModel(t *testing.T) {
 	dir := t.TempDir()
 	for name, data := range map[string]string{"empty.onnx": "",
-		"text.onnx": "version https://git-lfs.github.com/spec/v1", "zip.onnx": "PK\x03\x04\x14",
+		"text.onnx": "version https://git-lfs.github.com/spec/v1", "zip.onnx": "PK\x03\x04\x14a/data.pkl",
 		"pickle.onnx": "\x80\x02\x8a\x0a", "tensors.onnx": "\x10\x00\x00\x00\x00\x00\x00\x00{\"a\": 1}",
 		"other.onnx": "\x89PNG\r\n"} {
 		path := filepath.Join(dir, name)
