@@ -33,6 +33,16 @@ func TestBuilderRoundTrip(t *testing.T) {
 	}
 }
 
+// The file format of each operator set, by onnx/docs/Versioning.md.
+func TestFormatOfOperatorSets(t *testing.T) {
+	for i, want := range []int64{4, 4, 4, 5, 6, 7, 7, 7, 8, 8, 8, 8, 9, 9, 10, 10, 11, 12, 13, 13} {
+		opset := int64(7 + i)
+		if got := graph.NewBuilder("g", opset).Model(); got.GetIrVersion() != want || got.Opset() != opset {
+			t.Errorf("operator set %d has format %d, want %d", got.Opset(), got.GetIrVersion(), want)
+		}
+	}
+}
+
 func TestBuilderPanics(t *testing.T) {
 	for name, f := range map[string]func(b *graph.Builder){
 		"name used twice":        func(b *graph.Builder) { b.Init("x", nil, []float32{1}) },

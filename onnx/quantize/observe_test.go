@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 	"finetune/internal/onnxtest"
 	"finetune/onnx"
 	"finetune/onnx/graph"
+	"finetune/onnx/graph/onnxpb"
 )
 
 func copied(b *graph.Builder, conv string) string { return conv }
@@ -71,6 +73,12 @@ func TestObserveOfNothing(t *testing.T) {
 	if _, err := Observe(within(func(_ *graph.Builder, x string) string { return x }), images,
 		onnx.Options{Threads: 1}); failure.KindOf(err) != failure.UsageKind {
 		t.Errorf("a network without convolutions: %v", err)
+	}
+	large, weights := one(noBias, copied), bytesTensor("large", graph.Uint8, []int64{1 << 24}, make([]byte, 1<<24))
+	large.Graph.Initializer = append(large.Graph.Initializer, slices.Repeat([]*onnxpb.TensorProto{weights}, 128)...)
+	if _, err := Observe(large, images, onnx.Options{Threads: 1}); err == nil ||
+		!strings.Contains(err.Error(), "the limit of an ONNX file") {
+		t.Errorf("a network too large to be written: %v", err)
 	}
 	m.Graph.Node[0].OpType = &[]string{"Unknown"}[0]
 	if _, err := Observe(m, images, onnx.Options{Threads: 1}); err == nil {

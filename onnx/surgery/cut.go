@@ -207,7 +207,7 @@ func (v *view) halfReduced(tensor string) string {
 	}
 	n := v.maker[tensor]
 	rank := len(v.In(n, 0))
-	if axes, ok := v.ReduceAxes(n, rank); !ok || rank != 4 || !slices.Equal(axes, []int{3}) {
+	if axes, _ := v.ReduceAxes(n, rank); rank != 4 || !slices.Equal(axes, []int{3}) {
 		return ""
 	}
 	return graph.FirstInput(n)

@@ -79,6 +79,11 @@ func TestWhatPoolsGlobally(t *testing.T) {
 		{"other channels, then mean", []build{view(2, 9, 8), reduce(0, 2)}, false},
 		{"batch mixed in, then mean", []build{view(1, 6, 24), reduce(0, 2)}, false},
 		{"an activation of rows, then mean", []build{view(0, 6, 12), op("Relu"), reduce(0, 2)}, false},
+		{"what is pooled, arranged as a volume and reduced",
+			[]build{op("GlobalAveragePool"), view(2, 1, 2, 3, 1), reduce(0, 3), reduce(0, 2)}, true},
+		{"weights of channels, not the map", []build{func(b *graph.Builder, x string) string {
+			return b.Node("Mul", "", []string{x, b.Node("Sigmoid", "", []string{b.Node("GlobalAveragePool", "", []string{x})})})
+		}}, false},
 		{"flattened into features", []build{op("Flatten")}, true},
 		{"shaped into features", []build{view(2, 72)}, true},
 		{"shaped into features of another batch", []build{view(12, 12)}, false},

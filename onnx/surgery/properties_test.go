@@ -112,17 +112,6 @@ func TestCutKeepsHintsOfWhatStays(t *testing.T) {
 	}
 }
 
-// TestIRVersions: https://github.com/onnx/onnx/blob/main/docs/Versioning.md.
-func TestIRVersions(t *testing.T) {
-	for opset, want := range map[int64]int64{7: 4, 9: 4, 10: 5, 11: 6, 12: 7, 14: 7, 15: 8, 18: 8, 19: 9, 20: 9, 21: 10,
-		22: 10, 23: 11, 24: 12, 25: 13} {
-		b := graph.NewBuilder("v", opset)
-		if got := b.Model().GetIrVersion(); got != want {
-			t.Errorf("operator set %d is written as format %d, want %d", opset, got, want)
-		}
-	}
-}
-
 // TestSizesOfInputs: of both layouts, and where they are open.
 func TestSizesOfInputs(t *testing.T) {
 	for _, c := range []struct {
