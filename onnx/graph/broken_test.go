@@ -188,7 +188,8 @@ func TestBrokenFunctions(t *testing.T) {
 // TestMoreThanAFileHolds: a model of more than 2 GB cannot be written, and says so before anything is.
 func TestMoreThanAFileHolds(t *testing.T) {
 	m := tiny()
-	m.Graph.Initializer[0].RawData = make([]byte, graph.MaxBytes) // never touched, so it takes no memory
+	large := &onnxpb.TensorProto{RawData: make([]byte, 1<<24)}
+	m.Graph.Initializer = append(m.Graph.Initializer, slices.Repeat([]*onnxpb.TensorProto{large}, 128)...)
 	path := filepath.Join(t.TempDir(), "huge.onnx")
 	for name, f := range map[string]func() error{
 		"Bytes":  func() error { _, err := m.Bytes(); return err },

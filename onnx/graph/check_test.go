@@ -181,7 +181,7 @@ func TestExternalData(t *testing.T) {
 		{"link out of the folder", "link.bin", "", "432", "must lie in the model's folder"},
 		{"absent", "absent.bin", "", "432", "no such file"},
 		{"folder", "folder", "", "432", "not a regular file"},
-		{"past the end", "w.bin", "1000", "432", "cut short"},
+		{"past the end", "w.bin", "1000", "432", "has 1296 bytes, bytes 1000 to 1432 are wanted"},
 		{"overflow", "w.bin", "9223372036854775807", "432", "cut short"},
 		{"wrong length", "w.bin", "", "8", "do not fit"},
 		{"negative offset", "w.bin", "-1", "432", "negative offset"},

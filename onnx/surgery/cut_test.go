@@ -7,7 +7,6 @@ import (
 
 	"finetune/internal/failure"
 	"finetune/onnx/graph"
-	"finetune/onnx/graph/onnxpb"
 	"finetune/onnx/surgery"
 )
 
@@ -146,53 +145,6 @@ func TestFeaturesLeavesItsModelAlone(t *testing.T) {
 		}
 		if after, _ := m.Digest(); after != before {
 			t.Errorf("%s: changed by work on its body", file)
-		}
-	}
-}
-
-func TestInlineRefusesOtherOpset(t *testing.T) {
-	m := read(t, "graph_functions.onnx")
-	version := int64(12)
-	m.Functions[0].OpsetImport = []*onnxpb.OperatorSetIdProto{{Version: &version}}
-	if _, err := m.Inline(); err == nil || !strings.Contains(err.Error(), "uses version 12") {
-		t.Errorf("got %v", err)
-	}
-}
-
-func TestInlineRefusesEndlessCalls(t *testing.T) {
-	m := read(t, "graph_functions.onnx")
-	for _, f := range m.Functions {
-		if f.GetName() == "act" { // now calls itself
-			f.Node[0].OpType, f.Node[0].Domain = f.Name, f.Domain
-		}
-	}
-	if _, err := m.Inline(); err == nil || !strings.Contains(err.Error(), "deep") {
-		t.Errorf("got %v", err)
-	}
-}
-
-func TestLayout(t *testing.T) {
-	for _, tt := range []struct {
-		name  string
-		shape []any
-		perm  []int64
-		want  string
-	}{
-		{"channels first", []any{"N", 3, 224, 224}, nil, "NCHW"},
-		{"channels last", []any{"N", 224, 224, 3}, nil, "NHWC"},
-		{"open, into a convolution", []any{"N", "C", "H", "W"}, nil, "NCHW"},
-		{"open, transposed first", []any{"N", "H", "W", "C"}, []int64{0, 3, 1, 2}, "NHWC"},
-		{"both could be", []any{"N", 3, 3, 3}, nil, "NCHW"},
-		{"no image", []any{"N", 10}, nil, ""},
-	} {
-		b := graph.NewBuilder("g", 17)
-		x := b.Input("x", graph.Float32, tt.shape...)
-		if tt.perm != nil {
-			x = b.Node("Transpose", "", []string{x}, graph.Ints("perm", tt.perm...))
-		}
-		b.Node("Conv", "", []string{x, b.Init("w", []int64{1, 3, 1, 1}, make([]float32, 3))})
-		if got := b.Model().Inputs()[0].Layout; got != tt.want {
-			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
 }

@@ -2,8 +2,6 @@ package surgery_test
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -24,50 +22,6 @@ func sparse(name string) *onnxpb.SparseTensorProto {
 }
 
 func value(name string) *onnxpb.ValueInfoProto { return &onnxpb.ValueInfoProto{Name: &name} }
-
-// TestNamesInsideNodes: a graph inside a node reads what is around it, but a name of its own is no other's.
-func TestNamesInsideNodes(t *testing.T) {
-	for name, c := range map[string]struct {
-		inner  *onnxpb.GraphProto
-		circle bool
-	}{
-		"an input":       {&onnxpb.GraphProto{Input: []*onnxpb.ValueInfoProto{value("late")}}, false},
-		"an initializer": {&onnxpb.GraphProto{Initializer: []*onnxpb.TensorProto{named("late")}}, false},
-		"a sparse one":   {&onnxpb.GraphProto{SparseInitializer: []*onnxpb.SparseTensorProto{sparse("late")}}, false},
-		"a node's":       {&onnxpb.GraphProto{Node: []*onnxpb.NodeProto{node("Constant", nil, []string{"late"})}}, false},
-		"one outside":    {&onnxpb.GraphProto{}, true},
-	} {
-		for _, list := range []bool{false, true} {
-			for _, read := range []bool{false, true} { // by a node, or as an output
-				inner := proto.Clone(c.inner).(*onnxpb.GraphProto)
-				if read {
-					inner.Node = append(inner.Node, node("Relu", []string{"late"}, []string{"inner"}))
-				} else {
-					inner.Output = []*onnxpb.ValueInfoProto{value("late")}
-				}
-				m := tiny()
-				choice := node("If", []string{"image"}, []string{"choice"})
-				choice.Attribute = []graph.Attr{graph.Graph("then_branch", inner)}
-				if list {
-					choice.Attribute = []graph.Attr{{Name: proto.String("branches"), Graphs: []*onnxpb.GraphProto{inner}}}
-				}
-				m.Graph.Node = append(m.Graph.Node, choice, node("Relu", []string{"choice"}, []string{"late"}))
-				if err := m.Check(); (err != nil) != c.circle {
-					t.Errorf("%s (a list: %v, read by a node: %v): %v", name, list, read, err)
-				}
-			}
-		}
-	}
-	m := tiny() // what a branch reads comes before it
-	choice := node("If", []string{"image"}, []string{"choice"})
-	choice.Attribute = []graph.Attr{graph.Graph("then_branch", branchOf(nil, "late"))}
-	m.Graph.Node = append([]*onnxpb.NodeProto{choice},
-		append(m.Graph.Node, node("Relu", []string{"conv"}, []string{"late"}))...)
-	nodes, err := m.Sorted()
-	if err != nil || nodes[2].Output[0] != "choice" || nodes[1].Output[0] != "late" {
-		t.Errorf("%v, %v", nodes, err)
-	}
-}
 
 // everything is a model with one of all that carries names.
 func everything() *graph.Model {
@@ -149,7 +103,7 @@ func TestJoinRenamesEverything(t *testing.T) {
 
 // TestJoinHeaders: the newer format, functions of both, the second model's metadata, no checksum of either.
 func TestJoinHeaders(t *testing.T) {
-	a, b := branching(), scaler(17)
+	a, b := picking(), scaler(17)
 	b.IrVersion, b.Path = proto.Int64(9), "b.onnx"
 	a.SetMeta("classes", "old")
 	b.Functions = []*onnxpb.FunctionProto{proto.Clone(a.Functions[0]).(*onnxpb.FunctionProto),
@@ -244,74 +198,5 @@ func TestShapeAtTheCut(t *testing.T) {
 	}
 	if body, err := surgery.CutAt(m, "odd"); err != nil || body.Outputs()[0].Shape != nil {
 		t.Errorf("an unknown shape is given as %v, %v", body.Outputs(), err)
-	}
-}
-
-// TestDataBesideTheModelIsReadEverywhere: of attributes, branches, sparse weights and functions too.
-func TestDataBesideTheModelIsReadEverywhere(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "w.bin"), []byte{0, 0, 128, 63}, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	var all []*onnxpb.TensorProto
-	outside := func(name string) *onnxpb.TensorProto {
-		w := external("w.bin", "", "4").Graph.Initializer[0]
-		w.Name, w.Dims = &name, []int64{1}
-		all = append(all, w)
-		return w
-	}
-	constant := func(name string) *onnxpb.NodeProto {
-		n := node("Constant", nil, []string{name})
-		n.Attribute = []graph.Attr{graph.Tensor("value", outside("")),
-			{Name: proto.String("more"), Tensors: []*onnxpb.TensorProto{outside("")}}}
-		return n
-	}
-	m := tiny()
-	inner := &onnxpb.GraphProto{Initializer: []*onnxpb.TensorProto{outside("a")}, Node: []*onnxpb.NodeProto{constant("b")},
-		SparseInitializer: []*onnxpb.SparseTensorProto{{Values: outside("c"), Indices: outside("d")}, {}}}
-	choose := node("If", []string{"image"}, []string{"choice"})
-	choose.Attribute = []graph.Attr{graph.Graph("then_branch", inner)}
-	m.Graph.Node = append(m.Graph.Node, choose, constant("e"))
-	m.Functions = []*onnxpb.FunctionProto{{Name: proto.String("f"), Domain: proto.String("pkg"),
-		Node: []*onnxpb.NodeProto{constant("g")}}}
-	back, err := graph.Read(write(t, dir, m.ModelProto))
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := back.Bytes()
-	if err != nil || strings.Contains(string(data), "w.bin") ||
-		strings.Count(string(data), "\x00\x00\x80\x3f") != len(all) {
-		t.Errorf("%d of %d tensors are brought in, %v", strings.Count(string(data), "\x00\x00\x80\x3f"), len(all), err)
-	}
-}
-
-// TestLimitsOfDataBesideTheModel: bytes to the last, none, and more than is read at all.
-func TestLimitsOfDataBesideTheModel(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "w.bin")
-	for _, c := range []struct {
-		dims           []int64
-		offset, length string
-		size           int64
-		want           string
-	}{
-		{[]int64{108}, "0", "432", 432, ""}, {[]int64{108}, "1", "432", 432, "cut short"},
-		{[]int64{108}, "1", "432", 433, ""},
-		{[]int64{108}, "864", "0", 1296, "do not fit"}, {[]int64{0}, "432", "0", 432, ""}, {[]int64{0}, "432", "", 432, ""},
-		{[]int64{0}, "433", "", 432, "cut short"},
-		{[]int64{1 << 29}, "0", "2147483648", 1 << 31, "use a smaller model"}, {[]int64{108}, "0", "-", 432, "bad length"},
-	} {
-		if err := os.WriteFile(path, nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Truncate(path, c.size); err != nil {
-			t.Fatal(err)
-		}
-		m := external("w.bin", c.offset, c.length)
-		m.Graph.Initializer[0].Dims = c.dims
-		if _, err := graph.Read(write(t, dir, m)); c.want == "" && err != nil ||
-			c.want != "" && !strings.Contains(fmt.Sprint(err), c.want) {
-			t.Errorf("%v at %s, %s bytes of %d: %v; want %q", c.dims, c.offset, c.length, c.size, err, c.want)
-		}
 	}
 }

@@ -109,25 +109,3 @@ func TestJoinErrors(t *testing.T) {
 		}
 	}
 }
-
-func TestUpdateInitializers(t *testing.T) {
-	m := tiny()
-	old := m.Graph.Initializer[0]
-	v := make([]float32, 108)
-	v[107] = 3
-	if err := m.UpdateInitializers(map[string][]float32{"conv.weight": v}); err != nil {
-		t.Fatal(err)
-	}
-	got, err := graph.FloatsOf(m.Initializers()["conv.weight"])
-	if err != nil || got[107] != 3 {
-		t.Errorf("%v, %v", got, err)
-	}
-	if was, _ := graph.FloatsOf(old); was[107] != 0 {
-		t.Error("the old tensor changed")
-	}
-	for name, bad := range map[string][]float32{"absent": {1}, "conv.weight": {1}} {
-		if err := m.UpdateInitializers(map[string][]float32{name: bad}); err == nil {
-			t.Errorf("%s: %d values accepted", name, len(bad))
-		}
-	}
-}

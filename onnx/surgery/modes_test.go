@@ -1,7 +1,6 @@
 package surgery_test
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -237,115 +236,5 @@ func TestDivisorsByType(t *testing.T) {
 	m.Graph.Input = append(m.Graph.Input, value("d"))
 	if err := surgery.CheckDivisors(m); err == nil {
 		t.Error("a caller may feed zero in place of a default")
-	}
-}
-
-// TestLayoutByUse: of an image whose shape leaves it open.
-func TestLayoutByUse(t *testing.T) {
-	turn := func(b *graph.Builder, x string, perm ...int64) string {
-		return b.Node("Transpose", "", []string{x}, graph.Ints("perm", perm...))
-	}
-	conv := func(b *graph.Builder, x, w string) string { return b.Node("Conv", "", []string{x, w}) }
-	for i, c := range []struct {
-		shape []any
-		build func(b *graph.Builder, x, w string)
-		want  string
-	}{
-		{[]any{"N", 1, 28, 28}, func(b *graph.Builder, x, w string) {}, "NCHW"},
-		{[]any{"N", 28, 28, 1}, func(b *graph.Builder, x, w string) {}, "NHWC"},
-		{[]any{"N", 4, 28, 28}, func(b *graph.Builder, x, w string) {}, ""},
-		{[]any{"N", 1, 28, 3}, func(b *graph.Builder, x, w string) { turn(b, x, 0, 3, 1, 2) }, "NHWC"},
-		{[]any{"N", 1, 28, 3}, func(b *graph.Builder, x, w string) { turn(b, x, 0, 2, 3, 1); conv(b, x, w) }, ""},
-		{[]any{"N", 2, 28, 2}, func(b *graph.Builder, x, w string) { b.Node("MaxPool", "", []string{x}) }, "NCHW"},
-		{[]any{"N", 2, 28, 2}, func(b *graph.Builder, x, w string) { b.Node("BatchNormalization", "", []string{x}) }, "NCHW"},
-		{[]any{"N", 2, 28, 2}, func(b *graph.Builder, x, w string) {
-			for _, op := range []string{"Add", "Sub", "Mul", "Div", "Cast", "Identity", "QuantizeLinear", "DequantizeLinear"} {
-				x = b.Node(op, "", []string{x, w})
-			}
-			conv(b, x, w)
-		}, "NCHW"},
-		{[]any{"N", 2, 28, 2}, func(b *graph.Builder, x, w string) { conv(b, b.Node("org.example.Odd", "", []string{x}), w) },
-			""},
-		{[]any{"N", 2, 28, 2}, func(b *graph.Builder, x, w string) {
-			b.NodeN("org.example.Odd", []string{x}, nil)
-			turn(b, w, 3, 2, 0, 1)
-			turn(b, x, 0, 3, 1, 2)
-		}, "NHWC"},
-	} {
-		b := graph.NewBuilder("layout", 17)
-		x := b.Input("x", graph.Float32, c.shape...)
-		c.build(b, x, weight(b, "w", graph.Float32, 1, 3, 1, 1))
-		if got := b.Model().Inputs()[0].Layout; got != c.want {
-			t.Errorf("%d: %v is %q, want %q", i, c.shape, got, c.want)
-		}
-	}
-}
-
-// TestCallsOfFunctions: each call's names are its own; inputs and outputs may be left out; ONNX's domain has two names.
-func TestCallsOfFunctions(t *testing.T) {
-	b := graph.NewBuilder("calls", 17)
-	x := b.Input("x", graph.Float32, 2)
-	b.NodeN("f", []string{x}, []string{"a"})
-	b.NodeN("f", []string{"a", x}, []string{"", "b"})
-	b.NodeN("f", []string{"b", ""}, []string{"c", ""})
-	b.Output("c", graph.Float32)
-	m := b.Model()
-	for _, n := range m.Graph.Node {
-		n.Name = proto.String("same")
-	}
-	m.Graph.Node[1].Name = nil
-	f := &onnxpb.FunctionProto{Name: proto.String("f"), Domain: proto.String("ai.onnx"), Input: []string{"p", "q"},
-		Output: []string{"r", "s"},
-		Node: []*onnxpb.NodeProto{node("Odd", []string{"p", "q"}, []string{"t"}),
-			{OpType: proto.String("Add"), Input: []string{"t", "p"}, Output: []string{"r"}},
-			node("Relu", []string{"r"}, []string{"s"})},
-		OpsetImport: []*onnxpb.OperatorSetIdProto{{Domain: proto.String("ai.onnx"), Version: proto.Int64(17)},
-			{Domain: proto.String("org.example"), Version: proto.Int64(3)}}}
-	m.Functions = []*onnxpb.FunctionProto{f}
-	flat, err := m.Inline()
-	if err != nil {
-		t.Fatal(err)
-	}
-	seen, names := map[string]bool{}, map[string]bool{}
-	for _, n := range flat.Graph.Node {
-		for _, out := range n.Output {
-			if seen[out] {
-				t.Errorf("%q is made twice", out)
-			}
-			seen[out] = true
-		}
-		if name := n.GetName(); name != "" && names[name] {
-			t.Errorf("two nodes are called %q", name)
-		} else if name == "" != (n.GetOpType() == "Add") {
-			t.Errorf("%v", n)
-		}
-		names[n.GetName()] = true
-	}
-	if len(flat.Graph.Node) != 9 || !seen["a"] || !seen["b"] || !seen["c"] ||
-		!slices.Equal(flat.Graph.Node[0].Input, []string{"x", ""}) ||
-		!slices.Equal(flat.Graph.Node[3].Input, []string{"a", "x"}) {
-		t.Errorf("%v", flat.Graph.Node)
-	}
-	for i := range f.OpsetImport {
-		old := f.OpsetImport[i].Version
-		f.OpsetImport[i].Version = proto.Int64(12)
-		if _, err := m.Inline(); (err != nil) != (i == 0) || err != nil && !strings.Contains(err.Error(), "uses version 12") {
-			t.Errorf("another version of %s: %v", f.OpsetImport[i].GetDomain(), err)
-		}
-		f.OpsetImport[i].Version = old
-	}
-	call := node("f", []string{"x"}, []string{"inner"})
-	for depth := range 3 { // branches keep their calls, and so the functions
-		call = &onnxpb.NodeProto{OpType: proto.String("If"), Input: []string{"x"},
-			Output:    []string{fmt.Sprint("choice", depth)},
-			Attribute: []graph.Attr{graph.Graph("then_branch", &onnxpb.GraphProto{Node: []*onnxpb.NodeProto{call}})}}
-		with := &graph.Model{ModelProto: proto.Clone(m.ModelProto).(*onnxpb.ModelProto)}
-		with.Graph.Node = append(with.Graph.Node, call)
-		if flat, err := with.Inline(); err != nil || len(flat.Functions) != 1 {
-			t.Errorf("called %d deep: %v", depth+1, err)
-		}
-	}
-	if !m.HasChecksum() || m.AddChecksum() != nil || len(m.MetadataProps) != 0 {
-		t.Errorf("functions come behind a checksum in a file, so it must have none: %v", m.MetadataProps)
 	}
 }

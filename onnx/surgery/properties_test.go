@@ -83,20 +83,6 @@ func TestOneChannel(t *testing.T) {
 	}
 }
 
-// TestNamesAreUnique: an input named twice is refused; one that is an initializer too has a default.
-func TestNamesAreUnique(t *testing.T) {
-	m := tiny()
-	m.Graph.Input = append(m.Graph.Input, m.Graph.Input[0])
-	if err := m.Check(); err == nil || !strings.Contains(err.Error(), `inputs: tensor "image" is made twice`) {
-		t.Errorf("an input named twice: %v", err)
-	}
-	m = tiny()
-	m.Graph.Input = append(m.Graph.Input, &onnxpb.ValueInfoProto{Name: proto.String("conv.weight")})
-	if err := m.Check(); err != nil || len(m.Inputs()) != 1 {
-		t.Errorf("a default: %v, inputs %v", err, m.Inputs())
-	}
-}
-
 // TestCutKeepsHintsOfWhatStays: shapes declared for tensors before the cut stay, those behind it go.
 func TestCutKeepsHintsOfWhatStays(t *testing.T) {
 	m := concatHead()
@@ -109,23 +95,6 @@ func TestCutKeepsHintsOfWhatStays(t *testing.T) {
 	}
 	if v := body.Graph.ValueInfo; len(v) != 1 || v[0].GetName() != "map" {
 		t.Errorf("hints %v, want map alone", v)
-	}
-}
-
-// TestSizesOfInputs: of both layouts, and where they are open.
-func TestSizesOfInputs(t *testing.T) {
-	for _, c := range []struct {
-		in               graph.Input
-		h, w, ch, images int64
-	}{
-		{graph.Input{Shape: []int64{2, 3, 8, 9}, Layout: "NCHW"}, 8, 9, 3, 2},
-		{graph.Input{Shape: []int64{-1, 8, 9, 3}, Layout: "NHWC"}, 8, 9, 3, -1},
-		{graph.Input{}, -1, -1, -1, -1},
-	} {
-		h, w := c.in.Size()
-		if got := [4]int64{h, w, c.in.Channels(c.in.Layout), c.in.Batch()}; got != [4]int64{c.h, c.w, c.ch, c.images} {
-			t.Errorf("%+v: height, width, channels, batch %v", c.in, got)
-		}
 	}
 }
 

@@ -205,30 +205,6 @@ func TestUntieLeavesWhatIsMeant(t *testing.T) {
 	}
 }
 
-// TestUpdatesAreWholeOrNothing: and keep what is said of a weight.
-func TestUpdatesAreWholeOrNothing(t *testing.T) {
-	b := graph.NewBuilder("update", 17)
-	weight(b, "a", graph.Float32, 2)
-	weight(b, "b", graph.Float16, 2)
-	m := b.Model()
-	m.Graph.Initializer[0].DocString = proto.String("said")
-	m.Graph.Initializer[0].MetadataProps = []*onnxpb.StringStringEntryProto{{Key: proto.String("k")}}
-	for _, bad := range []string{"b", "absent"} {
-		if err := m.UpdateInitializers(map[string][]float32{"a": {1, 2}, bad: {1, 2}}); err == nil {
-			t.Errorf("%s was replaced", bad)
-		}
-		if v, _ := graph.FloatsOf(m.Initializers()["a"]); !slices.Equal(v, []float32{0, 0}) {
-			t.Errorf("a became %v beside an error", v)
-		}
-	}
-	if err := m.UpdateInitializers(map[string][]float32{"a": {1, 2}}); err != nil {
-		t.Fatal(err)
-	}
-	if w := m.Graph.Initializer[0]; w.GetDocString() != "said" || len(w.MetadataProps) != 1 {
-		t.Errorf("%v", w)
-	}
-}
-
 // TestDescribeCounts: operators, most frequent first, then by name; weights of the whole, groups of the body.
 func TestDescribeCounts(t *testing.T) {
 	b := graph.NewBuilder("counts", 17)
