@@ -21,6 +21,16 @@ func photos(dirs ...string) []string {
 	return names
 }
 
+// A photograph is found as deep as one is read, and no deeper.
+func TestDepthOfAGlance(t *testing.T) {
+	for depth, want := range map[int]bool{1: true, maxDepth: true, maxDepth + 1: false} {
+		root := flat(t, strings.Repeat("f/", depth+1)+"1.jpg")
+		if r := (&folders{walker: walker{root: root}}); r.holds("f", true) != want || r.holds("f", false) {
+			t.Errorf("%d folders below: %v", depth, !want)
+		}
+	}
+}
+
 func TestRoleOf(t *testing.T) {
 	for want, names := range map[role]string{
 		trainRole: "train Train TRAIN training Training_set train_images TrainSet images-train seg_train trn trainval " +
@@ -183,6 +193,8 @@ func TestLayoutErrorsSayWhatTheySee(t *testing.T) {
 		"flat valid, test": {[]string{"val/1.jpg", "test/2.jpg", "x/1.jpg", "y/1.jpg"}, "there is val/ but no train/"},
 		"letters": {[]string{"trainA/1.jpg", "trainB/2.jpg", "testA/1.jpg", "testB/1.jpg"},
 			"its folders (testA, testB, trainA, trainB) look like splits"},
+		"flat, two trainings": {[]string{"train/1.jpg", "training/x/1.jpg", "x/1.jpg", "y/1.jpg"},
+			"its folders look like splits, but train/ holds photographs but no class folders, training/ holds"},
 		"two trainings": {photos("training", "train_set"), "both training/ and train_set/"},
 		"two valids":    {photos("train", "dev", "eval"), "both eval/ and dev/"},
 		"valid alone":   {photos("validation"), "there is validation/ but no train/"},

@@ -119,10 +119,7 @@ func hoist(m *graph.Model) {
 // becomes 0, "as in the input".
 func openBatch(m *graph.Model, image graph.Input, cut string) *graph.Model {
 	batch := image.Batch()
-	s, err := shape.Inferred(m, nil)
-	if err != nil {
-		return m
-	}
+	s, _ := shape.Inferred(m, nil) // m is sorted: it was cut from such a model
 	out := &graph.Model{ModelProto: graph.Shallow(m.ModelProto), Path: m.Path}
 	g := graph.Shallow(m.Graph)
 	out.Graph = g

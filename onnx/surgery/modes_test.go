@@ -142,6 +142,23 @@ func TestTrainingModeIsCounted(t *testing.T) {
 	}
 }
 
+// TestConstantsAroundBranches: a branch knows what the graphs around it say, as far as no name of its own hides it.
+func TestConstantsAroundBranches(t *testing.T) {
+	for switched, sound := range map[string]bool{"on": false, "off": true} {
+		inner := branchOf([]*onnxpb.NodeProto{node("Dropout", []string{"image", "half", switched}, []string{"d"})}, "d")
+		for range 2 {
+			inner = branchOf([]*onnxpb.NodeProto{{OpType: proto.String("If"), Input: []string{"on"}, Output: []string{"d"},
+				Attribute: []graph.Attr{graph.Graph("then_branch", inner)}}}, "d")
+		}
+		m := around(17, func(b *graph.Builder, x string) string {
+			return b.Node("If", "y", []string{"on"}, graph.Graph("then_branch", inner))
+		})
+		if err := surgery.CheckInference(m); (err == nil) != sound || err != nil && strings.Contains(err.Error(), "may be") {
+			t.Errorf("switched %s: %v", switched, err)
+		}
+	}
+}
+
 // TestUses: operators of ONNX's own, in the graph, in branches and in functions.
 func TestUses(t *testing.T) {
 	m := around(17, func(b *graph.Builder, x string) string {
@@ -230,7 +247,14 @@ func TestDivisorsByType(t *testing.T) {
 			t.Errorf("%d: %v", i, err)
 		}
 	}
-	b := graph.NewBuilder("default", 17)
+	b := graph.NewBuilder("another's value", 17)
+	ones := graph.Tensor("value", graph.IntTensor("", []int64{1}, []int64{1}))
+	b.Output(b.Node("Div", "q", []string{b.Input("x", graph.Int64, 2), b.Node("ConstantOfShape", "d",
+		[]string{b.Input("n", graph.Int64, 1)}, ones)}), graph.Int64)
+	if err := surgery.CheckDivisors(b.Model()); err == nil {
+		t.Error("only the value of a Constant is one")
+	}
+	b = graph.NewBuilder("default", 17)
 	b.Output(b.Node("Div", "q", []string{b.Input("x", graph.Int64, 2), b.Ints("d", nil, []int64{2})}), graph.Int64)
 	m := b.Model()
 	m.Graph.Input = append(m.Graph.Input, value("d"))
