@@ -48,7 +48,6 @@ func (layers) normalize(t *tape, rows [][]float32, m mode) error {
 	for j := range t.mean {
 		x, z := t.x[j*ld:j*ld+t.n], t.z[j*ld:(j+1)*ld]
 		clear(z[t.n:])
-		z = z[:t.n]
 		t.mean[j], t.invStd[j] = b.norm.statistics(j, x, m.frozen)
 		b.norm.forward(z, j, x, t.mean[j], t.invStd[j])
 		if m.dropout {

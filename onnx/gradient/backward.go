@@ -153,9 +153,8 @@ func (b *build) constantTensor(name string) *onnxpb.TensorProto {
 // constantFloats is the value of a float32 constant, nil for anything else.
 func (b *build) constantFloats(name string) []float32 {
 	if t := b.constantTensor(name); t != nil {
-		if v, err := graph.FloatsOf(t); err == nil {
-			return v
-		}
+		v, _ := graph.FloatsOf(t)
+		return v
 	}
 	return nil
 }
