@@ -44,16 +44,16 @@ func TestStreamTellsEveryItemInOrder(t *testing.T) {
 	if err != nil || next != 50 || r.Computed != 47 {
 		t.Errorf("%d items, %d computed, %v", next, r.Computed, err)
 	}
-	stop := errors.New("disk full")
-	_, err = Stream(t.Context(), items, testKey.Size, body, fakeLoad, FillOptions{},
+	stop, told := errors.New("disk full"), 0
+	_, err = Stream(t.Context(), items, testKey.Size, body, fakeLoad, FillOptions{Batch: 2},
 		func(i int, _ []float32, _ *Bad) error {
-			if i == 9 {
+			if told++; i == 9 {
 				return stop
 			}
 			return nil
 		})
-	if err != stop {
-		t.Errorf("error %v, want that of emit", err)
+	if err != stop || told != 10 {
+		t.Errorf("error %v, want that of emit; %d items are told, want the 10 up to it", err, told)
 	}
 }
 
