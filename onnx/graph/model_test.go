@@ -13,7 +13,7 @@ import (
 	"finetune/onnx/graph/onnxpb"
 )
 
-// TestOneImageInput: a body takes one input, of four dimensions or of none stated; a weight that is an input too is none.
+// TestOneImageInput: a body takes one input, of four dimensions or of none stated; a listed weight is none.
 func TestOneImageInput(t *testing.T) {
 	image, row := []any{"N", 3, 8, 8}, []any{"N", 10}
 	for name, c := range map[string]struct {
@@ -96,7 +96,7 @@ func TestDeclaredShapes(t *testing.T) {
 	}
 }
 
-// TestOperatorsByDomain: a name is ONNX's in its domain, which has two names, and where no function of the model hides it.
+// TestOperatorsByDomain: a name is ONNX's in its domain, of two names, where no function of the model hides it.
 func TestOperatorsByDomain(t *testing.T) {
 	own := &onnxpb.FunctionProto{Name: proto.String("Relu"), Domain: proto.String("ai.onnx")}
 	for _, c := range []struct {
@@ -147,7 +147,8 @@ func TestRaisedOpset(t *testing.T) {
 		"13": {opset: 13, want: 18}, "17": {opset: 17, want: 18}, "18": {opset: 18, want: 18}, "21": {opset: 21, want: 21},
 		"17, written out": {opset: 17, domain: "ai.onnx", want: 18},
 		"12":              {opset: 12, want: 12, reason: `node "conv" (Conv) is operator Conv, written for operator set 12`},
-		"a sum":           {opset: 17, want: 18, change: func(m *graph.Model) { m.Graph.Node[1].OpType = proto.String("ReduceSum") }},
+		"a sum":           {opset: 17, want: 18,
+			change: func(m *graph.Model) { m.Graph.Node[1].OpType = proto.String("ReduceSum") }},
 		"a mean": {opset: 17, want: 17, reason: "ReduceMean, written for operator set 17, which 18 changed",
 			change: func(m *graph.Model) { m.Graph.Node[1].OpType = proto.String("ReduceMean") }},
 		"another's mean": {opset: 17, want: 18, change: func(m *graph.Model) {
@@ -178,7 +179,7 @@ func TestRaisedOpset(t *testing.T) {
 	}
 }
 
-// TestRenamed: every name once, of nodes and tensors, inside nodes too; what has none keeps none; the first graph stays.
+// TestRenamed: every name once, of nodes and tensors, inside nodes too; what has none keeps none; the graph stays.
 func TestRenamed(t *testing.T) {
 	m := tiny()
 	g := m.Graph

@@ -30,7 +30,10 @@ func TestEveryStepTellsABrokenGraph(t *testing.T) {
 			return cut == "" && channels == 0, err
 		},
 		"CutAt":         func(m *graph.Model) (bool, error) { got, err := surgery.CutAt(m, "map"); return got == nil, err },
-		"Features":      func(m *graph.Model) (bool, error) { got, err := surgery.Features(m, "map"); return got == nil, err },
+		"Features": func(m *graph.Model) (bool, error) {
+			got, err := surgery.Features(m, "map")
+			return got == nil, err
+		},
 		"Describe":      func(m *graph.Model) (bool, error) { got, err := surgery.Describe(m); return got.Digest == "", err },
 		"CheckDivisors": func(m *graph.Model) (bool, error) { return true, surgery.CheckDivisors(m) },
 		"Groups":        func(m *graph.Model) (bool, error) { got, err := surgery.Groups(m); return got == nil, err },
