@@ -147,7 +147,7 @@ func TestRaisedOpset(t *testing.T) {
 		"13": {opset: 13, want: 18}, "17": {opset: 17, want: 18}, "18": {opset: 18, want: 18}, "21": {opset: 21, want: 21},
 		"17, written out": {opset: 17, domain: "ai.onnx", want: 18},
 		"12":              {opset: 12, want: 12, reason: `node "conv" (Conv) is operator Conv, written for operator set 12`},
-		"a sum":           {opset: 17, want: 18,
+		"a sum": {opset: 17, want: 18,
 			change: func(m *graph.Model) { m.Graph.Node[1].OpType = proto.String("ReduceSum") }},
 		"a mean": {opset: 17, want: 17, reason: "ReduceMean, written for operator set 17, which 18 changed",
 			change: func(m *graph.Model) { m.Graph.Node[1].OpType = proto.String("ReduceMean") }},

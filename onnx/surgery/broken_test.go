@@ -29,7 +29,7 @@ func TestEveryStepTellsABrokenGraph(t *testing.T) {
 			cut, channels, err := surgery.FindCut(m)
 			return cut == "" && channels == 0, err
 		},
-		"CutAt":         func(m *graph.Model) (bool, error) { got, err := surgery.CutAt(m, "map"); return got == nil, err },
+		"CutAt": func(m *graph.Model) (bool, error) { got, err := surgery.CutAt(m, "map"); return got == nil, err },
 		"Features": func(m *graph.Model) (bool, error) {
 			got, err := surgery.Features(m, "map")
 			return got == nil, err
