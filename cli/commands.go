@@ -3,19 +3,20 @@ package cli
 import (
 	"github.com/urfave/cli/v2"
 
+	"finetune/cli/jobs"
 	"finetune/cli/term"
 	"finetune/internal/failure"
 	"finetune/learner"
 )
 
 func commands(s Streams) []*cli.Command {
-	return []*cli.Command{
+	return append([]*cli.Command{
 		demoCommand(s), doctorCommand(s), fetchCommand(s), importCommand(s),
 		trainCommand(s), recipeCommand(s), lrFindCommand(s), precomputeCommand(s),
 		auditCommand(s), artifactsCommand(s),
 		scoreCommand(s), mergeCommand(s), evaluateCommand(s), exportCommand(s), serveCommand(s),
 		reportCommand(s), previewCommand(s), inspectCommand(s), cacheCommand(s),
-	}
+	}, jobs.Commands(s, jobs.Shared{Version: Version, Output: outputFlags, Inference: inferenceFlags})...)
 }
 
 // The console is the learner's UI.

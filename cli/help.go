@@ -14,6 +14,7 @@ const (
 	begin = "Begin"
 	look  = "Inspect"
 	learn = "Train"
+	many  = "Jobs"
 	use   = "Use"
 )
 
@@ -39,13 +40,20 @@ var manual = map[string]struct {
 
 	"score": {use, []string{"finetune score runs/first new -o scores.csv", "find new -name '*.jpg' | finetune score " +
 		"model.onnx - -o scores.parquet"}},
-	"merge":    {use, []string{"finetune merge part-0.csv part-1.csv -o scores.csv"}},
+	"merge": {use, []string{"finetune merge part-0.csv part-1.csv -o scores.csv",
+		"finetune merge jobs/one -o scores.csv"}},
 	"evaluate": {use, []string{"finetune evaluate runs/first", "finetune evaluate model.onnx photos"}},
 	"export":   {use, []string{"finetune export runs/first -o model.onnx"}},
 	"serve": {use, []string{"finetune serve model.onnx",
 		"curl --data-binary @photo.jpg http://127.0.0.1:8080/predict"}},
 
 	"audit": {look, []string{"finetune audit photos -o audit", "finetune audit photos --fail-on leakage,labels"}},
+
+	"plan": {many, []string{"finetune plan score runs/first new jobs/one",
+		"finetune plan score model.onnx paths.txt 's3://bucket/jobs/one?region=eu-central-1'"}},
+	"run":    {many, []string{"finetune run jobs/one", "finetune run jobs/one --workers 4"}},
+	"work":   {many, []string{"finetune work jobs/one --shard 0/4", "seq 0 9 | finetune work jobs/one --stream"}},
+	"status": {many, []string{"finetune status jobs/one", "finetune status jobs/one --price 0.05"}},
 
 	"report":  {look, []string{"finetune report runs/first"}},
 	"preview": {look, []string{"finetune preview photos --augment side-on"}},

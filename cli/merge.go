@@ -3,6 +3,7 @@ package cli
 import (
 	"github.com/urfave/cli/v2"
 
+	"finetune/cli/jobs"
 	"finetune/cli/shell"
 	"finetune/cli/term"
 	"finetune/scores"
@@ -12,9 +13,10 @@ func mergeCommand(s Streams) *cli.Command {
 	var into string
 	var quiet, json bool
 	return &cli.Command{
-		Name: "merge", Usage: "join the tables that `finetune score --shard` wrote", ArgsUsage: "PART…",
+		Name: "merge", Usage: "join the tables that `finetune score --shard` wrote, or the parts of a job",
+		ArgsUsage: "JOB|PART…",
 		Description: "The parts can come in any order. The result has the same bytes as the table of one run over " +
-			"all photographs.",
+			"all photographs.\nOf a JOB, -o - writes CSV to standard output.",
 		Flags: shell.Join([]cli.Flag{
 			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the joined table to `FILE`, in the format of " +
 				"the parts", Destination: &into},
@@ -24,6 +26,9 @@ func mergeCommand(s Streams) *cli.Command {
 				return usagef("merge takes the parts and -o FILE, as in `finetune merge part-*.csv -o all.csv`")
 			}
 			out := term.New(s, quiet, json)
+			if c.NArg() == 1 && jobs.IsJob(c.Args().First()) {
+				return jobs.Merge(c.Context, c.Args().First(), into, out)
+			}
 			if into, err = shell.Output(into); err != nil {
 				return err
 			}

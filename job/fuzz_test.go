@@ -7,7 +7,7 @@ import (
 
 // Whatever a job.json holds, reading it ends in an error or in numbers that fit.
 func FuzzSpec(f *testing.F) {
-	f.Add([]byte(`{"version":1,"kind":"score","finetune":"v1","options":{},"needs":{"model":"a","runtime":"b"},` +
+	f.Add([]byte(`{"version":1,"kind":"score","finetune":"v1","options":{},"needs":{"model":"a","reading":"c","runtime":"b"},` +
 		`"task_rows":10,"tasks":2,"rows":15,"inputs":"` + digestOfNothing + `"}`))
 	f.Add([]byte(`{"version":1,"tasks":1e99}`))
 	f.Fuzz(func(t *testing.T, data []byte) {

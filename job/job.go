@@ -59,6 +59,7 @@ type Spec struct {
 // Needs are what every worker must have for equal bytes.
 type Needs struct {
 	Model   string `json:"model"`   // digest of all that decides the numbers
+	Reading string `json:"reading"` // how inputs become what the model takes
 	Runtime string `json:"runtime"` // version of ONNX Runtime
 }
 
@@ -68,6 +69,9 @@ func (n Needs) Met(have Needs) error {
 	case n.Model != have.Model:
 		return failure.Data(fmt.Errorf("job: planned for the model with digest %.12s, this one has %.12s; give the model "+
 			"that it was planned for, or plan another job", n.Model, have.Model))
+	case n.Reading != have.Reading:
+		return failure.Data(fmt.Errorf("job: planned for inputs that are read as %q, this program reads them as %q; use the "+
+			"same build of finetune on each machine, or plan another job", n.Reading, have.Reading))
 	case n.Runtime != have.Runtime:
 		return failure.Data(fmt.Errorf("job: planned for ONNX Runtime %s, here is %s; other versions may give other "+
 			"numbers: install that one on each machine, or plan another job", n.Runtime, have.Runtime))
@@ -99,8 +103,8 @@ func Open(ctx context.Context, place string) (*Job, error) {
 func open(ctx context.Context, s store.Store) (*Job, error) {
 	data, err := s.Get(ctx, specFile, maxSpec)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, failure.Usage(fmt.Errorf("job: %s: no %s, so this is no job, or planning it was interrupted; plan "+
-			"it first", s, specFile))
+		return nil, failure.Usage(fmt.Errorf("job: %s: no %s, so this is no job, or planning it was interrupted; plan it "+
+			"with `finetune plan`", s, specFile))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("job: %w", err)
@@ -137,8 +141,8 @@ func (s Spec) check() error {
 		return fmt.Errorf("kind %q", s.Kind)
 	case len(object) == 0 || object[0] != '{':
 		return errors.New("options are no object")
-	case s.Needs.Model == "" || s.Needs.Runtime == "":
-		return errors.New("needs name no model or no runtime")
+	case s.Needs.Model == "" || s.Needs.Reading == "" || s.Needs.Runtime == "":
+		return errors.New("needs are not complete")
 	case s.TaskRows < 1 || s.TaskRows > MaxTaskRows:
 		return fmt.Errorf("task_rows %d, expected 1 to %d", s.TaskRows, MaxTaskRows)
 	case s.Tasks < 1 || s.Tasks > MaxTasks:

@@ -50,7 +50,7 @@ func (lengths) Close() error { return nil }
 
 // spec is of a job of so many rows a task.
 func spec(taskRows int) Spec {
-	return Spec{Kind: "lengths", Finetune: "test", Options: []byte(`{"a":1}`), Needs: Needs{"model", "1.2.3"},
+	return Spec{Kind: "lengths", Finetune: "test", Options: []byte(`{"a":1}`), Needs: Needs{"model", "as it is", "1.2.3"},
 		TaskRows: taskRows}
 }
 
@@ -252,11 +252,11 @@ func TestAWorkerThatIsStoppedLeavesNoHalfPart(t *testing.T) {
 }
 
 func TestNeeds(t *testing.T) {
-	n := Needs{"m", "1"}
+	n := Needs{"m", "r", "1"}
 	if err := n.Met(n); err != nil {
 		t.Error(err)
 	}
-	for _, have := range []Needs{{"other", "1"}, {"m", "2"}} {
+	for _, have := range []Needs{{"other", "r", "1"}, {"m", "s", "1"}, {"m", "r", "2"}} {
 		if failure.KindOf(n.Met(have)) != failure.DataKind {
 			t.Errorf("%+v", have)
 		}

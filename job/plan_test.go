@@ -12,7 +12,7 @@ import (
 func TestOpenSaysWhatIsNoJob(t *testing.T) {
 	onEach(t, func(t *testing.T, place, other string) {
 		if _, err := Open(t.Context(), place); failure.KindOf(err) != failure.UsageKind ||
-			!strings.Contains(err.Error(), "plan it first") {
+			!strings.Contains(err.Error(), "finetune plan") {
 			t.Errorf("%v", err)
 		}
 		j := plan(t, place, 10, 40)

@@ -155,7 +155,7 @@ func failures(j *Job, list []error) error {
 	if len(list) < 2 {
 		return errors.Join(list...)
 	}
-	err := fmt.Errorf("job: %s: %d tasks failed: %w", j, len(list), errors.Join(list...))
+	err := fmt.Errorf("job: %s: %d tasks failed; `finetune status` names all: %w", j, len(list), errors.Join(list...))
 	switch failure.KindOf(list[0]) {
 	case failure.UsageKind:
 		return failure.Usage(err)

@@ -1,6 +1,7 @@
 package scores
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -59,6 +60,49 @@ func list(r io.Reader, limit int64) (items []dataset.Item, warnings []string, er
 		warnings = append(warnings, fmt.Sprintf("scores: standard input: %d paths were given more than once", n-len(items)))
 	}
 	return items, warnings, nil
+}
+
+// EachPath hands over the paths of a list that List reads, as it writes them into a table,
+// in their own order and as often as they come: memory does not grow with their number.
+// name is what the list is called in messages.
+func EachPath(r io.Reader, name string, yield func(path string) error) error {
+	in := bufio.NewReaderSize(r, 1<<16)
+	head, err := in.Peek(1 << 16) // a path is shorter, so that its end is there
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("scores: %s: %w", name, err)
+	}
+	text, err := withoutMark(head)
+	if err != nil {
+		return err
+	}
+	_, _ = in.Discard(len(head) - len(text)) // it was there a moment ago
+	end := byte('\n')
+	if bytes.IndexByte(text, 0) >= 0 {
+		end = 0
+	}
+	for {
+		line, err := in.ReadSlice(end)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return failure.Data(fmt.Errorf("scores: %s: a path that does not end within %d bytes: %w; write one a line", name,
+				1<<16, err))
+		}
+		p := strings.TrimSuffix(string(line), string(end))
+		if end == '\n' {
+			p = strings.TrimSuffix(p, "\r")
+		}
+		switch {
+		case strings.Contains(p, "\x00"):
+			return failure.Data(fmt.Errorf("scores: %s: a NUL byte within a path, %.60q; end each path with a line, or each "+
+				"with NUL", name, p))
+		case p != "":
+			if err := yield(naming.EscapePath(filepath.ToSlash(p))); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			return nil
+		}
+	}
 }
 
 // withoutMark drops the byte order mark that Windows writes before text.

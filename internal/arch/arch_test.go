@@ -18,7 +18,7 @@ var floors = [][]string{
 		"internal/failure", "internal/heif", "internal/jpeg", "internal/licences", "internal/lock", "internal/rng",
 		"internal/tiff", "internal/uitest", "metrics", "onnx/batchnorm", "onnx/graph/onnxpb",
 		"schedule"},
-	{"audit", "cli/term", "internal/tarshard"},
+	{"audit", "cli/term", "internal/sorting", "internal/tarshard"},
 	{"internal/faults", "internal/fetch/notices", "internal/golden", "internal/home", "internal/hostile",
 		"internal/modulepath", "internal/naming", "internal/photos", "internal/picturetest", "internal/reading", "plots"},
 	// photographs and networks as data
@@ -30,14 +30,15 @@ var floors = [][]string{
 		"onnx/bodies", "logistic", "onnx/headgraph", "scores", "serve"},
 	// networks that run and learn
 	{"head", "internal/doctor", "internal/onnxtest", "job", "onnx/gradient", "onnx/quantize"},
-	{"onnx/artifacts"},
+	{"job/engine", "onnx/artifacts"},
 	{"finetuning"},
 	// the rooms behind the front door
 	{"learner/runs"},
 	{"learner/features", "learner/fit", "learner/report"},
 	{"learner/check", "learner/classify", "learner/train"},
-	{"internal/learnertest", "learner/export"},
+	{"internal/learnertest", "learner/export", "learner/scorejob"},
 	{"learner", "cli/shell"},
+	{"cli/jobs"},
 	{"cli"},
 	{""}, // main
 }

@@ -36,20 +36,25 @@ func EscapePath(name string) string {
 
 // FilePath is the file of an Item's Path, which has slashes, below root.
 func FilePath(root, path string) string {
-	if strings.Contains(path, `\x`) {
-		var b strings.Builder
-		for i := 0; i < len(path); i++ {
-			c, escaped := escapedByte(path[i:])
-			if !escaped {
-				c = path[i]
-			} else {
-				i += 3
-			}
-			b.WriteByte(c)
-		}
-		path = b.String()
+	return filepath.Join(root, filepath.FromSlash(UnescapePath(path)))
+}
+
+// UnescapePath is the name that EscapePath made a text of.
+func UnescapePath(path string) string {
+	if !strings.Contains(path, `\x`) {
+		return path
 	}
-	return filepath.Join(root, filepath.FromSlash(path))
+	var b strings.Builder
+	for i := 0; i < len(path); i++ {
+		c, escaped := escapedByte(path[i:])
+		if !escaped {
+			c = path[i]
+		} else {
+			i += 3
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
 }
 
 // escapedByte reads \xHH at the start of s.

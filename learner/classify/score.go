@@ -59,12 +59,7 @@ const (
 func (c *Classifier) Score(ctx context.Context, items []dataset.Item, o ScoreOptions, ui runs.UI) (ScoreReport, error) {
 	start := time.Now()
 	r := ScoreReport{Output: o.Output, Rows: len(items), Status: map[string]int{}}
-	if o.TTA > 0 && c.TakesPhotographs() {
-		return r, failure.Usage(fmt.Errorf("learner: %s: it crops photographs itself, so there are no views for --tta; "+
-			"score the RUN, or an export without --uint8", c.Source))
-	}
-	o.Table.Multi, o.Table.Separator = c.Multi, c.Separator
-	table, err := scores.NewTable(c.Classes, o.Table)
+	table, err := c.Table(o)
 	if err != nil {
 		return r, err
 	}
@@ -90,7 +85,7 @@ func (c *Classifier) Score(ctx context.Context, items []dataset.Item, o ScoreOpt
 		ui.Say("resuming   after %d of %d files", r.Resumed, len(items))
 	}
 	show, end := ui.Progress("score", "images")
-	s := &scorer{c: c, o: o, items: items, from: r.Resumed, table: table, journal: journal, report: &r, show: show}
+	s := &scorer{c: c, o: o, items: items, from: r.Resumed, table: table, keep: journal.Append, report: &r, show: show}
 	err = errors.Join(s.run(ctx), s.close())
 	end()
 	if err != nil {
@@ -100,7 +95,7 @@ func (c *Classifier) Score(ctx context.Context, items []dataset.Item, o ScoreOpt
 		}
 		return r, err
 	}
-	if err := s.finish(); err != nil {
+	if err := s.finish(journal); err != nil {
 		return r, err
 	}
 	c.narrow.Tell(ui)
@@ -131,16 +126,16 @@ func (c *Classifier) scoreKey(items []dataset.Item, o ScoreOptions) (any, error)
 
 // scorer is one Score.
 type scorer struct {
-	c       *Classifier
-	o       ScoreOptions
-	items   []dataset.Item
-	from    int // items already in the journal
-	table   *scores.Table
-	journal *scores.Journal
-	report  *ScoreReport
-	show    func(done, total int)
-	caches  map[int]*activations.Cache // by view
-	chunk   []scores.Row
+	c      *Classifier
+	o      ScoreOptions
+	items  []dataset.Item
+	from   int // items already in the journal
+	table  *scores.Table
+	keep   func([]scores.Row) error // takes rows, whose last cell is the status
+	report *ScoreReport
+	show   func(done, total int)
+	caches map[int]*activations.Cache // by view
+	chunk  []scores.Row
 }
 
 func (s *scorer) run(ctx context.Context) error {
@@ -329,18 +324,18 @@ func (s *scorer) flush() error {
 	if len(s.chunk) == 0 {
 		return nil
 	}
-	err := s.journal.Append(s.chunk)
+	err := s.keep(s.chunk)
 	s.chunk = s.chunk[:0]
 	return err
 }
 
 // finish writes the table from the journal.
-func (s *scorer) finish() error {
-	if n := s.journal.Len(); n != len(s.items) {
+func (s *scorer) finish(journal *scores.Journal) error {
+	if n := journal.Len(); n != len(s.items) {
 		return fmt.Errorf("learner: %s: %d rows for %d files", s.o.Output, n, len(s.items))
 	}
 	return scores.Write(s.o.Output, s.table.Columns, func(yield func(scores.Row) error) error {
-		return s.journal.Rows(func(r scores.Row) error {
+		return journal.Rows(func(r scores.Row) error {
 			last := len(r) - 1
 			s.report.Status[r[last].Text]++
 			return yield(r[:last])

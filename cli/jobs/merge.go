@@ -1,0 +1,53 @@
+package jobs
+
+import (
+	"context"
+	"os"
+
+	"finetune/cli/shell"
+	"finetune/cli/term"
+	"finetune/internal/failure"
+	"finetune/internal/store"
+	"finetune/job"
+	"finetune/scores"
+)
+
+// IsJob reports whether an argument of merge is a job, not a part of a table.
+func IsJob(place string) bool {
+	if store.IsURL(place) {
+		return true
+	}
+	info, err := os.Stat(place)
+	return err == nil && info.IsDir()
+}
+
+// Merge writes the table of a job to a file, or as CSV to standard output.
+func Merge(ctx context.Context, place, into string, out *term.Console) error {
+	j, err := job.Open(ctx, place)
+	if err != nil {
+		return err
+	}
+	defer j.Close()
+	if into == "-" && out.JSON {
+		return failure.Usagef("merge: -o - and --json both want standard output")
+	}
+	if into != "-" {
+		if into, err = shell.Output(into); err != nil {
+			return err
+		}
+		if _, err := scores.FormatOf(into); err != nil {
+			return err
+		}
+	}
+	err = j.Merge(ctx, func(columns []scores.Column, each func(yield func(scores.Row) error) error) error {
+		if into == "-" {
+			return scores.WriteTo(out.Out, scores.CSV, columns, each, false)
+		}
+		return scores.Write(into, columns, each, false)
+	})
+	if err != nil {
+		return err
+	}
+	out.Say("%s: %d rows of %d parts", into, j.Rows, j.Tasks)
+	return out.Object(map[string]any{"output": into, "rows": j.Rows, "parts": j.Tasks})
+}

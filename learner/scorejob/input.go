@@ -1,0 +1,104 @@
+package scorejob
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"finetune/dataset"
+	"finetune/internal/failure"
+	"finetune/internal/sorting"
+	"finetune/internal/store"
+	"finetune/internal/tarshard"
+	"finetune/learner/runs"
+	"finetune/scores"
+)
+
+// input is what a job is planned over.
+type input struct {
+	root  string // the folder that paths are below
+	each  func(yield func(path string) error) error
+	again int // paths that came more than once
+	close func() error
+}
+
+// openInput finds out what a name stands for. A list is sorted in temporary files, in
+// constant memory; a folder's names are in memory.
+func openInput(name string, stdin io.Reader, ui runs.UI) (*input, error) {
+	if store.IsURL(name) {
+		return nil, failure.Usage(fmt.Errorf("scorejob: %s: photographs are read from folders, not yet from buckets; mount "+
+			"it, or copy it", name))
+	}
+	if name == "-" {
+		return list(stdin, "standard input")
+	}
+	info, err := os.Stat(name)
+	if err == nil && info.Mode().IsRegular() && !tarshard.IsShard(name) && !tarshard.Compressed(name) {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, failure.Usage(fmt.Errorf("scorejob: %w", err))
+		}
+		defer f.Close()
+		return list(f, name)
+	}
+	items, warnings, err := dataset.Files(name)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range warnings {
+		ui.Warn("%s", w)
+	}
+	root := name
+	if !info.IsDir() {
+		root = filepath.Dir(name)
+	}
+	if root, err = filepath.Abs(root); err != nil {
+		return nil, fmt.Errorf("scorejob: %w", err)
+	}
+	return &input{root: root, close: func() error { return nil }, each: func(yield func(string) error) error {
+		for _, it := range items {
+			if err := yield(it.Path); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}, nil
+}
+
+// list reads paths and sorts them. Relative ones are below the working directory.
+func list(r io.Reader, name string) (*input, error) {
+	var s sorting.Sorter
+	root, err := os.Getwd()
+	if err != nil {
+		return nil, fmt.Errorf("scorejob: %w", err)
+	}
+	if err := scores.EachPath(r, name, s.Add); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	in := &input{root: root, close: s.Close}
+	in.each = func(yield func(string) error) (err error) {
+		in.again, err = s.Each(yield)
+		return err
+	}
+	return in, nil
+}
+
+// parseOptions reads the options of a job: known fields alone.
+func parseOptions(data []byte) (o Options, err error) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&o); err != nil {
+		return o, err
+	}
+	switch {
+	case o.Model == "" || o.Root == "":
+		return o, errors.New("no model, or no root")
+	case o.TTA < 0 || o.TTA > 1000 || o.MaxPixels < 0 || o.Top < 0:
+		return o, errors.New("a number that makes no sense")
+	}
+	return o, nil
+}
