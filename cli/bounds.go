@@ -74,6 +74,7 @@ var choices = map[string][]string{
 	"balance":        {"none", "weights", "sampling"},
 	"body-precision": {"float32", "float16", "int8"},
 	"precision":      {"float32", "float16", "int8"},
+	"engine":         {"local", "slurm", "kubernetes"},
 	"device":         {"auto", "cpu", "cuda"},
 	"head":           {"mlp", "linear", "auto"},
 	"layout":         {"nchw", "nhwc"},

@@ -21,7 +21,7 @@ import (
 var others = map[string]string{
 	"--data-binary": "curl", "--now": "systemctl", "--only-binary": "pip", "--no-deps": "pip", "--platform": "pip",
 	"--python-version": "pip", "--require-hashes": "pip", "--implementation": "pip", "--hash": "pip",
-	"--requirement": "pip", "--dest": "pip",
+	"--requirement": "pip", "--dest": "pip", "--parsable": "sbatch",
 }
 
 var (

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"finetune/cli/shell"
 	"finetune/cli/term"
 	"finetune/internal/failure"
+	"finetune/internal/store"
 	"finetune/job"
 	"finetune/job/engine"
 	"finetune/learner/scorejob"
@@ -21,6 +23,7 @@ import (
 
 type runOptions struct {
 	engine      string
+	name, image string
 	workers     int
 	dry         bool
 	here        scorejob.Here
@@ -31,13 +34,16 @@ func runCommand(s term.Streams, shared Shared) *cli.Command {
 	var o runOptions
 	return &cli.Command{
 		Name: "run", Usage: "do a JOB with several workers", ArgsUsage: "JOB",
-		Description: "Workers that die are replaced; a task is tried three times at most. The same command goes on after a " +
-			"kill.",
+		Description: "On this machine, workers that die are replaced, and a task is tried three times at most.\nOn a " +
+			"cluster, run submits the workers and ends; `finetune status JOB` tells how far they are.\nThe same command goes " +
+			"on after a kill.",
 		Flags: shell.Join([]cli.Flag{
-			&cli.StringFlag{Name: "engine", Usage: "`ENGINE` that starts workers: local, processes on this machine",
+			&cli.StringFlag{Name: "engine", Usage: "`ENGINE` that starts workers: local, " + strings.Join(engine.Clusters, ", "),
 				Value: "local", Destination: &o.engine},
-			&cli.IntFlag{Name: "workers", Usage: "`N` workers (default: one a core)", Destination: &o.workers},
+			&cli.IntFlag{Name: "workers", Usage: "`N` workers (default: one a core; 100 on a cluster)", Destination: &o.workers},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print what would be started, and start nothing", Destination: &o.dry},
+			&cli.StringFlag{Name: "name", Usage: "`NAME` of the job on a cluster", Value: "finetune", Destination: &o.name},
+			&cli.StringFlag{Name: "image", Usage: "kubernetes: container `IMAGE` of the workers", Destination: &o.image},
 		}, hereFlags(&o.here), shared.Output(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 1 {
@@ -54,30 +60,38 @@ func runJob(ctx context.Context, place string, o runOptions, out *term.Console) 
 		return err
 	}
 	defer j.Close()
+	if o.engine == "local" {
+		return o.local(ctx, j, place, out)
+	}
+	return o.cluster(ctx, j, place, out)
+}
+
+// local runs workers on this machine.
+func (o runOptions) local(ctx context.Context, j *job.Job, place string, out *term.Console) error {
 	if o.workers == 0 {
 		o.workers = min(runtime.NumCPU(), j.Tasks)
 	}
 	if o.here.Threads == 0 {
 		o.here.Threads = max(runtime.NumCPU()/o.workers, 1)
 	}
-	args, err := o.workArgs(place)
+	self, err := os.Executable()
 	if err != nil {
-		return err
+		return fmt.Errorf("run: which program this is: %w", err)
 	}
+	args := append(o.workArgs(self), "--stream", "--", place)
 	if o.dry {
-		out.Print("%d × %s", o.workers, shellLine(args))
+		out.Print("%d × %s", o.workers, engine.ShellLine(args))
 		return out.Object(map[string]any{"workers": o.workers, "command": args})
 	}
-	show, end := out.Progress("job", "tasks")
-	done, before := 0, 0
 	left, err := j.Left(ctx)
 	if err != nil {
 		return err
 	}
-	before = j.Tasks
+	done, before := 0, j.Tasks
 	for range left {
 		before--
 	}
+	show, end := out.Progress("job", "tasks")
 	l := engine.Local{Workers: o.workers, Worker: func() *exec.Cmd { return exec.Command(args[0], args[1:]...) },
 		Stderr: out.Err, Tell: func(job.Done) { done++; show(before+done, j.Tasks) }}
 	err = l.Run(ctx, j)
@@ -89,30 +103,55 @@ func runJob(ctx context.Context, place string, o runOptions, out *term.Console) 
 	return out.Object(map[string]any{"job": j.String(), "tasks": j.Tasks, "done": done})
 }
 
-// workArgs are the command line of a worker.
-func (o runOptions) workArgs(place string) ([]string, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("run: which program this is: %w", err)
+// cluster submits workers.
+func (o runOptions) cluster(ctx context.Context, j *job.Job, place string, out *term.Console) (err error) {
+	program := "finetune" // of an image
+	if o.engine == "slurm" {
+		if program, err = os.Executable(); err != nil {
+			return fmt.Errorf("run: which program this is: %w", err)
+		}
 	}
+	if !store.IsURL(place) {
+		if place, err = filepath.Abs(place); err != nil {
+			return fmt.Errorf("run: %w", err)
+		}
+	}
+	o.here.Threads = max(o.here.Threads, 1)
+	if o.workers == 0 {
+		o.workers = min(j.Tasks, 100)
+	}
+	order := engine.Order{Name: o.name, Place: place, Args: o.workArgs(program), Workers: o.workers,
+		Threads: o.here.Threads, Image: o.image}
+	script, err := order.Write(o.engine)
+	if err != nil {
+		return err
+	}
+	if o.dry {
+		out.Print("# %s <<'END'\n%sEND", engine.ShellLine(script.Submit), script.Text)
+		return out.Object(map[string]any{"command": script.Submit, "script": script.Text})
+	}
+	if !store.IsURL(place) { // where the cluster writes what workers say
+		if err := os.MkdirAll(filepath.Join(place, "logs"), 0o777); err != nil {
+			return fmt.Errorf("run: %w", err)
+		}
+	}
+	answer, err := script.Run(ctx)
+	if err != nil {
+		return err
+	}
+	out.Say("%s: %d workers were submitted: %s; `finetune status` tells how far they are", j, o.workers, answer)
+	return out.Object(map[string]any{"job": j.String(), "workers": o.workers, "submitted": answer})
+}
+
+// workArgs are the command line of a worker, without its share and the job.
+func (o runOptions) workArgs(program string) []string {
 	threads := strconv.Itoa(o.here.Threads)
-	args := []string{self, "work", "--stream", "--quiet", "--threads", threads, "--workers", threads}
+	args := []string{program, "work", "--quiet", "--threads", threads, "--workers", threads}
 	if o.here.Model != "" {
 		args = append(args, "--model", o.here.Model)
 	}
 	if o.here.Photographs != "" {
 		args = append(args, "--photographs", o.here.Photographs)
 	}
-	return append(args, "--", place), nil
-}
-
-// shellLine quotes a command for a person to copy.
-func shellLine(args []string) string {
-	quoted := make([]string, len(args))
-	for i, a := range args {
-		if quoted[i] = a; a == "" || strings.ContainsAny(a, " \t\n\"'\\$`&;|<>()*?[]{}#~!") {
-			quoted[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
-		}
-	}
-	return strings.Join(quoted, " ")
+	return args
 }

@@ -1,0 +1,134 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"text/template"
+
+	"finetune/internal/failure"
+	"finetune/internal/store"
+)
+
+// Clusters are the engines that have a script of their own and a client that takes it.
+var Clusters = []string{"slurm", "kubernetes"}
+
+// Order is what a cluster is asked to do: start so many workers of a job.
+type Order struct {
+	Name    string   // of it, for people; letters, digits and hyphens
+	Place   string   // of the job, as the workers find it
+	Args    []string // a worker's command line, without its share and the place
+	Workers int      // elements of the array
+	Threads int      // processors of a worker
+	Image   string   // Kubernetes: the container image
+}
+
+// Script is an order in a cluster's own words, and the command that takes it on its
+// standard input.
+type Script struct {
+	Text   string
+	Submit []string
+}
+
+// kinds are how a cluster is asked.
+var kinds = map[string]struct {
+	file   string
+	submit []string
+	share  func(o Order) string
+	most   int // workers; what Slurm takes unless it is configured otherwise
+}{
+	"slurm":      {"slurm.sbatch", []string{"sbatch", "--parsable"}, func(Order) string { return "auto" }, 1000},
+	"kubernetes": {"kubernetes.yaml", []string{"kubectl", "apply", "-f", "-"}, outOf, 10000},
+}
+
+func outOf(o Order) string { return fmt.Sprintf("/%d", o.Workers) }
+
+//go:embed templates
+var files embed.FS
+
+var scripts = template.Must(template.New("").Funcs(template.FuncMap{"json": func(v any) (string, error) {
+	b, err := json.Marshal(v)
+	return string(b), err
+}}).ParseFS(files, "templates/*"))
+
+var (
+	plainName  = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,50}[a-z0-9])?$`)
+	plainImage = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/:@-]*$`)
+)
+
+// Write is the script of an order for a cluster. Errors are failure.Usage.
+func (o Order) Write(cluster string) (Script, error) {
+	k, ok := kinds[cluster]
+	switch {
+	case !ok:
+		return Script{}, failure.Usage(fmt.Errorf("job: no engine %q; use local, %s", cluster, strings.Join(Clusters, ", ")))
+	case !plainName.MatchString(o.Name):
+		return Script{}, failure.Usage(fmt.Errorf("job: %q is no name; use small letters, digits and hyphens", o.Name))
+	case o.Workers < 1 || o.Workers > k.most || o.Threads < 1:
+		return Script{}, failure.Usage(fmt.Errorf("job: %d workers of %d threads; %s takes 1 to %d workers", o.Workers,
+			o.Threads, cluster, k.most))
+	case cluster == "kubernetes" && !plainImage.MatchString(o.Image):
+		return Script{}, failure.Usage(errors.New("job: kubernetes needs --image, a container image with finetune and " +
+			"ONNX Runtime in it"))
+	case slices.ContainsFunc(o.Args, lines) || lines(o.Place):
+		return Script{}, failure.Usage(errors.New("job: a path with a line break in it; rename it"))
+	case cluster == "slurm" && !store.IsURL(o.Place) && strings.ContainsAny(o.Place, " \\%\""):
+		return Script{}, failure.Usage(fmt.Errorf("job: %s: Slurm takes no logs in a folder with blanks, quotes, percent "+
+			"signs or backslashes; rename it", o.Place))
+	}
+	args := append(slices.Clone(o.Args), "--shard", k.share(o), "--", o.Place)
+	data := struct {
+		Order
+		Last          int
+		Command, Logs string
+		Args          []string
+	}{o, o.Workers - 1, ShellLine(args), "", args}
+	if !store.IsURL(o.Place) {
+		data.Logs = filepath.Join(o.Place, "logs")
+	}
+	var text bytes.Buffer
+	if err := scripts.ExecuteTemplate(&text, k.file, data); err != nil {
+		return Script{}, fmt.Errorf("job: %w", err)
+	}
+	return Script{text.String(), k.submit}, nil
+}
+
+func lines(s string) bool { return strings.ContainsAny(s, "\r\n\x00") }
+
+// Run hands the script over, and returns what the cluster answers.
+func (s Script) Run(ctx context.Context) (string, error) {
+	c := exec.CommandContext(ctx, s.Submit[0], s.Submit[1:]...)
+	c.Stdin = strings.NewReader(s.Text)
+	var stderr bytes.Buffer
+	c.Stderr = &stderr
+	out, err := c.Output()
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		return "", failure.Usage(fmt.Errorf("job: %s is not installed here; --dry-run prints the script, to be submitted "+
+			"where it is", s.Submit[0]))
+	case err != nil:
+		return "", fmt.Errorf("job: %s: %w: %s", ShellLine(s.Submit), err, strings.TrimSpace(stderr.String()))
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// ShellLine quotes a command for a shell.
+func ShellLine(args []string) string {
+	quoted := make([]string, len(args))
+	for i, a := range args {
+		if quoted[i] = a; !plainArg.MatchString(a) {
+			quoted[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(quoted, " ")
+}
+
+var plainArg = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
