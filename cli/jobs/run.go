@@ -99,6 +99,13 @@ func (o runOptions) local(ctx context.Context, j *job.Job, place string, out *te
 	if err != nil {
 		return err
 	}
+	st, err := j.Status(ctx) // a part that is there may be of no use
+	if err != nil {
+		return err
+	}
+	if len(st.Bad) > 0 {
+		return failure.Data(fmt.Errorf("%d of %d parts are of no use, the first: %s", len(st.Bad), j.Tasks, st.Bad[0].Error))
+	}
 	out.Say("%s: all %d tasks are done, %d of them now; `finetune merge %s -o FILE` makes one table", j, j.Tasks, done, j)
 	return out.Object(map[string]any{"job": j.String(), "tasks": j.Tasks, "done": done})
 }

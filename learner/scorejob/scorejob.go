@@ -8,11 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
+	"slices"
 
 	"finetune/dataset"
 	"finetune/internal/failure"
 	"finetune/internal/naming"
+	"finetune/internal/reading"
 	"finetune/job"
 	"finetune/learner/classify"
 	"finetune/learner/runs"
@@ -142,10 +145,35 @@ func (c *computer) Compute(ctx context.Context, t job.Task) (job.Rows, error) {
 		items[i] = dataset.Item{Path: path, File: file(c.root, path), Label: -1}
 	}
 	table, rows, status, err := c.c.Rows(ctx, items, c.o.score(), c.ui)
+	if err == nil && !slices.Contains(status, scores.OK) {
+		err = absent(items)
+	}
 	if err != nil {
 		return job.Rows{}, err
 	}
 	return job.Rows{Columns: table.Columns, Rows: rows, Status: status}, nil
+}
+
+// many is how many photographs of a task cannot all be missing by chance.
+const many = 20
+
+// absent returns an error where photographs are not missing one by one, but together: a
+// machine without the shared folder must not fill parts with rows of unreadable files.
+func absent(items []dataset.Item) error {
+	folders := 0
+	for _, it := range items {
+		if _, err := reading.Stat(it.File); !errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		if _, err := os.Stat(filepath.Dir(it.File)); err == nil {
+			folders++
+		}
+	}
+	if folders > 0 && len(items) < many {
+		return nil
+	}
+	return fmt.Errorf("scorejob: none of the %d photographs is on this machine, the first is %s; mount their folder, or "+
+		"name it with --photographs", len(items), items[0].File)
 }
 
 // Close implements job.Computer.

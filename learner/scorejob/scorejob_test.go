@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -80,6 +81,45 @@ func TestAJobInABucketGivesTheTableOfScore(t *testing.T) {
 	if err != nil || got.String() != string(want) || !strings.Contains(got.String(), "unreadable") {
 		t.Errorf("%v\n%s\nwant\n%s", err, got.String(), want)
 	}
+}
+
+// A machine without the folder of the photographs leaves no part; single files may be missing.
+func TestPhotographsThatAreNotHereLeaveNoPart(t *testing.T) {
+	run, m := learnertest.Trained(t)
+	here := t.TempDir()
+	for name, tt := range map[string]struct {
+		input string
+		rows  int // 0: refused
+	}{
+		"no folder":  {"/nowhere/a.jpg\n/nowhere/b.jpg\n", 0},
+		"few files":  {here + "/a.jpg\n" + here + "/b.jpg\n", 2},
+		"many files": {numbered(here, 30), 0},
+	} {
+		j, err := Plan(t.Context(), New{Place: filepath.Join(t.TempDir(), "j"), Model: run, Input: "-",
+			In: strings.NewReader(tt.input), TaskRows: 100, Machine: m}, uitest.Logged{T: t})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := Open(j, Here{}, uitest.Logged{T: t})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = j.Work(t.Context(), c, job.Share{I: 0, N: 1}, func(job.Done) error { return nil })
+		if refused := err != nil && strings.Contains(err.Error(), "--photographs"); refused != (tt.rows == 0) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if s, err := j.Status(t.Context()); err != nil || s.RowsDone != int64(tt.rows) {
+			t.Errorf("%s: %+v, %v", name, s, err)
+		}
+		c.Close()
+	}
+}
+
+func numbered(dir string, n int) (list string) {
+	for i := range n {
+		list += filepath.Join(dir, strconv.Itoa(i)) + ".jpg\n"
+	}
+	return list
 }
 
 func TestOptionsAreChecked(t *testing.T) {
