@@ -74,7 +74,7 @@ var choices = map[string][]string{
 	"balance":        {"none", "weights", "sampling"},
 	"body-precision": {"float32", "float16", "int8"},
 	"precision":      {"float32", "float16", "int8"},
-	"engine":         {"local", "slurm", "kubernetes"},
+	"engine":         {"local", "slurm", "kubernetes", "spark"},
 	"device":         {"auto", "cpu", "cuda"},
 	"head":           {"mlp", "linear", "auto"},
 	"layout":         {"nchw", "nhwc"},

@@ -113,7 +113,7 @@ func (o runOptions) local(ctx context.Context, j *job.Job, place string, out *te
 // cluster submits workers.
 func (o runOptions) cluster(ctx context.Context, j *job.Job, place string, out *term.Console) (err error) {
 	program := "finetune" // of an image
-	if o.engine == "slurm" {
+	if o.engine != "kubernetes" {
 		if program, err = os.Executable(); err != nil {
 			return fmt.Errorf("run: which program this is: %w", err)
 		}
@@ -127,7 +127,7 @@ func (o runOptions) cluster(ctx context.Context, j *job.Job, place string, out *
 	if o.workers == 0 {
 		o.workers = min(j.Tasks, 100)
 	}
-	order := engine.Order{Name: o.name, Place: place, Args: o.workArgs(program), Workers: o.workers,
+	order := engine.Order{Name: o.name, Place: place, Args: o.workArgs(program), Workers: o.workers, Tasks: j.Tasks,
 		Threads: o.here.Threads, Image: o.image}
 	script, err := order.Write(o.engine)
 	if err != nil {

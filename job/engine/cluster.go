@@ -19,14 +19,15 @@ import (
 )
 
 // Clusters are the engines that have a script of their own and a client that takes it.
-var Clusters = []string{"slurm", "kubernetes"}
+var Clusters = []string{"slurm", "kubernetes", "spark"}
 
 // Order is what a cluster is asked to do: start so many workers of a job.
 type Order struct {
 	Name    string   // of it, for people; letters, digits and hyphens
 	Place   string   // of the job, as the workers find it
 	Args    []string // a worker's command line, without its share and the place
-	Workers int      // elements of the array
+	Workers int      // elements of the array, partitions
+	Tasks   int      // of the job
 	Threads int      // processors of a worker
 	Image   string   // Kubernetes: the container image
 }
@@ -42,22 +43,30 @@ type Script struct {
 var kinds = map[string]struct {
 	file   string
 	submit []string
-	share  func(o Order) string
-	most   int // workers; what Slurm takes unless it is configured otherwise
+	share  func(o Order) []string // which tasks an element does
+	most   int                    // workers; what Slurm takes unless it is configured otherwise
 }{
-	"slurm":      {"slurm.sbatch", []string{"sbatch", "--parsable"}, func(Order) string { return "auto" }, 1000},
+	"slurm":      {"slurm.sbatch", []string{"sbatch", "--parsable"}, auto, 1000},
 	"kubernetes": {"kubernetes.yaml", []string{"kubectl", "apply", "-f", "-"}, outOf, 10000},
+	"spark":      {"spark.sql", []string{"spark-sql", "-f", "/dev/stdin"}, stream, 100000},
 }
 
-func outOf(o Order) string { return fmt.Sprintf("/%d", o.Workers) }
+func auto(Order) []string    { return []string{"--shard", "auto"} }
+func outOf(o Order) []string { return []string{"--shard", fmt.Sprintf("/%d", o.Workers)} }
+func stream(Order) []string  { return []string{"--stream"} }
 
 //go:embed templates
 var files embed.FS
 
-var scripts = template.Must(template.New("").Funcs(template.FuncMap{"json": func(v any) (string, error) {
+var scripts = template.Must(template.New("").Funcs(template.FuncMap{"sql": sqlText, "json": func(v any) (string, error) {
 	b, err := json.Marshal(v)
 	return string(b), err
 }}).ParseFS(files, "templates/*"))
+
+// sqlText quotes a text for Spark SQL, where a backslash escapes.
+func sqlText(s string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'"
+}
 
 var (
 	plainName  = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,50}[a-z0-9])?$`)
@@ -84,7 +93,7 @@ func (o Order) Write(cluster string) (Script, error) {
 		return Script{}, failure.Usage(fmt.Errorf("job: %s: Slurm takes no logs in a folder with blanks, quotes, percent "+
 			"signs or backslashes; rename it", o.Place))
 	}
-	args := append(slices.Clone(o.Args), "--shard", k.share(o), "--", o.Place)
+	args := slices.Concat(o.Args, k.share(o), []string{"--", o.Place})
 	data := struct {
 		Order
 		Last          int

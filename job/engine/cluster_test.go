@@ -64,6 +64,18 @@ func TestScriptsGiveTheProgramItsArguments(t *testing.T) {
 	}
 }
 
+func TestSparkGetsTheNumbersOfAllTasks(t *testing.T) {
+	o := order()
+	o.Tasks, o.Place = 1234, `/jobs/a\b'c`
+	s, err := o.Write("spark")
+	for _, want := range []string{"FROM range(0, 1234, 1, 7);",
+		`USING '\'/opt/fine tune\' work --quiet --stream -- \'/jobs/a\\b\'\\\'\'c\'' AS (line STRING)`} {
+		if err != nil || !strings.Contains(s.Text, want) {
+			t.Errorf("%q is missing: %v\n%s", want, err, s.Text)
+		}
+	}
+}
+
 func TestOrdersThatNoClusterTakes(t *testing.T) {
 	for name, change := range map[string]func(*Order){
 		"name":    func(o *Order) { o.Name = "a\n#SBATCH --uid=0" },
