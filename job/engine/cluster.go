@@ -58,10 +58,13 @@ func stream(Order) []string  { return []string{"--stream"} }
 //go:embed templates
 var files embed.FS
 
-var scripts = template.Must(template.New("").Funcs(template.FuncMap{"sql": sqlText, "json": func(v any) (string, error) {
+var scripts = template.Must(template.New("").Funcs(template.FuncMap{"json": jsonText, "sql": sqlText}).ParseFS(files,
+	"templates/*"))
+
+func jsonText(v any) (string, error) {
 	b, err := json.Marshal(v)
 	return string(b), err
-}}).ParseFS(files, "templates/*"))
+}
 
 // sqlText quotes a text for Spark SQL, where a backslash escapes.
 func sqlText(s string) string {
