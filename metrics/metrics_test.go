@@ -150,6 +150,15 @@ func TestCalibration(t *testing.T) {
 	equal(t, "rows", []int{bins[0].Rows, bins[3].Rows, bins[4].Rows}, []int{0, 2, 2})
 }
 
+// A bin of one row counts as any other.
+func TestCalibrationOfSingleRows(t *testing.T) {
+	half := float32(-math.Ln2)
+	logp := []float32{half, half, float32(math.Log(.1)), float32(math.Log(.9))}
+	ece, bins := Calibration(logp, []int{0, 0}, 2, 2) // .5 said and right; .9 said and wrong
+	near(t, "calibration error", ece, (.5+.9)/2, 1e-7)
+	equal(t, "rows", []int{bins[0].Rows, bins[1].Rows}, []int{1, 1})
+}
+
 func TestNoRows(t *testing.T) {
 	ece, _ := Calibration(nil, nil, 2, 5)
 	for _, v := range []float64{Accuracy(nil, nil, 2), LogLoss(nil, nil, 2), ece, MultiAccuracy(nil, nil, .5),

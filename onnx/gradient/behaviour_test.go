@@ -32,7 +32,10 @@ func TestDropout(t *testing.T) {
 		"half, unsaid":   {func(m *maker) string { return m.op("Dropout", trained(m)) }, []float32{.5}},
 		"half, left out": {func(m *maker) string { return m.op("Dropout", trained(m), "", "") }, []float32{.5}},
 		"by a Constant":  {func(m *maker) string { return m.op("Dropout", trained(m), constant(m)) }, []float32{.75}},
-		"none":           {func(m *maker) string { return m.op("Dropout", trained(m), m.floats(0)) }, nil},
+		"computed": {func(m *maker) string { // which nothing is known of
+			return m.op("Dropout", trained(m), m.op("Mul", m.floats(.5), m.floats(.5)))
+		}, []float32{.5}},
+		"none": {func(m *maker) string { return m.op("Dropout", trained(m), m.floats(0)) }, nil},
 		"before what is trained": {func(m *maker) string {
 			return m.op("Mul", m.op("Dropout", m.batch("rows", 4), m.floats(.25)), m.p("s", 4))
 		}, nil},

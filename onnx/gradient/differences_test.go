@@ -231,6 +231,7 @@ var convolutions = map[string]struct {
 		[]graph.Attr{i("group", 32), ints("strides", 2, 3)}},
 	"depthwise, column": {[]int64{16, 6, 5}, []int64{16, 1, 3, 1},
 		[]graph.Attr{i("group", 16), ints("strides", 1, 2), ints("pads", 1, 0, 1, 0)}},
+	"depthwise, row": {[]int64{16, 6, 5}, []int64{16, 1, 1, 3}, []graph.Attr{i("group", 16), ints("pads", 0, 1, 0, 1)}},
 	"depthwise, padded beyond itself": {[]int64{16, 4, 5}, []int64{16, 1, 3, 3},
 		[]graph.Attr{i("group", 16), ints("pads", 3, 1, 3, 1)}},
 	"depthwise, padded beyond aside": {[]int64{16, 4, 5}, []int64{16, 1, 3, 3},
