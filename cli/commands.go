@@ -16,7 +16,8 @@ func commands(s Streams) []*cli.Command {
 		auditCommand(s), artifactsCommand(s),
 		scoreCommand(s), mergeCommand(s), evaluateCommand(s), exportCommand(s), serveCommand(s),
 		reportCommand(s), previewCommand(s), inspectCommand(s), cacheCommand(s),
-	}, jobs.Commands(s, jobs.Shared{Version: Version, Output: outputFlags, Inference: inferenceFlags})...)
+	}, jobs.Commands(s, jobs.Shared{Version: Version, Output: outputFlags, Inference: inferenceFlags,
+		Body: bodyFlags})...)
 }
 
 // The console is the learner's UI.

@@ -9,7 +9,7 @@ import (
 
 	"finetune/cli/term"
 	"finetune/learner"
-	"finetune/learner/scorejob"
+	"finetune/learner/tasks"
 )
 
 // Shared is what these commands have in common with others.
@@ -17,6 +17,7 @@ type Shared struct {
 	Version   string
 	Output    func(quiet, json *bool) []cli.Flag
 	Inference func(m *learner.Machine) []cli.Flag
+	Body      func(c *learner.Config) []cli.Flag
 }
 
 // Commands are plan, run, work and status.
@@ -30,7 +31,7 @@ func only(flags []cli.Flag, names ...string) []cli.Flag {
 }
 
 // hereFlags say where a worker finds things, and how much of the machine it takes.
-func hereFlags(h *scorejob.Here) []cli.Flag {
+func hereFlags(h *tasks.Here) []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "model", Category: "Machine", Usage: "where the `MODEL` of the job is on this machine " +
 			"(default: where it was planned)", Destination: &h.Model},

@@ -6,7 +6,9 @@ import (
 	"finetune/cli/shell"
 	"finetune/cli/term"
 	"finetune/internal/failure"
-	"finetune/learner/scorejob"
+	"finetune/job"
+	"finetune/learner"
+	"finetune/learner/tasks"
 )
 
 func planCommand(s term.Streams, shared Shared) *cli.Command {
@@ -14,41 +16,77 @@ func planCommand(s term.Streams, shared Shared) *cli.Command {
 		Name: "plan", Usage: "divide work among any number of processes on any machines",
 		Description: "JOB is a folder, or a bucket such as s3://BUCKET/PATH?region=REGION. Credentials come from the " +
 			"platform.\nThen `finetune run JOB`, or `finetune work JOB` as often and wherever you like.",
-		Subcommands: []*cli.Command{planScoreCommand(s, shared)},
+		Subcommands: []*cli.Command{planScoreCommand(s, shared), planPrecomputeCommand(s, shared)},
 		Action: func(c *cli.Context) error {
-			return failure.Usagef("plan takes what is to be done: `finetune plan score MODEL INPUT JOB`")
+			return failure.Usagef("plan takes what is to be done: `finetune plan score MODEL INPUT JOB`, or " +
+				"`finetune plan precompute INPUT JOB`")
 		},
 	}
 }
 
+// planned says what a plan is, and how to go on.
+func planned(s term.Streams, quiet, json bool, plan func(out *term.Console) (*job.Job, error)) error {
+	out := term.New(s, quiet, json)
+	j, err := plan(out)
+	if err != nil {
+		return err
+	}
+	defer j.Close()
+	out.Say("%s: %d photographs in %d tasks; `finetune run %s` does them", j, j.Rows, j.Tasks, j)
+	return out.Object(map[string]any{"job": j.String(), "rows": j.Rows, "tasks": j.Tasks})
+}
+
+const inputs = "INPUT is a folder, a tar file, a file of paths, one a line, or - for paths on standard input."
+
 func planScoreCommand(s term.Streams, shared Shared) *cli.Command {
-	n := scorejob.New{Finetune: shared.Version, In: s.In}
+	n := tasks.New{Finetune: shared.Version, In: s.In}
+	var o tasks.ScoreOptions
+	var m learner.Machine
 	var quiet, json bool
 	return &cli.Command{
-		Name: "score", Usage: "plan scoring of INPUT", ArgsUsage: "RUN|MODEL.onnx INPUT JOB",
-		Description: "INPUT is a folder, a tar file, a file of paths, one a line, or - for paths on standard input.",
+		Name: "score", Usage: "plan scoring of INPUT", ArgsUsage: "RUN|MODEL.onnx INPUT JOB", Description: inputs,
 		Flags: shell.Join([]cli.Flag{
 			&cli.IntFlag{Name: "task-rows", Usage: "`N` photographs a task", Value: 10000, Destination: &n.TaskRows},
-			&cli.IntFlag{Name: "tta", Usage: "average over `N` augmented views and the centre view",
-				Destination: &n.Options.TTA},
+			&cli.IntFlag{Name: "tta", Usage: "average over `N` augmented views and the centre view", Destination: &o.TTA},
 			&cli.IntFlag{Name: "top", Usage: "columns for the `K` most probable classes instead of one a class",
-				Destination: &n.Options.Top},
+				Destination: &o.Top},
 			&cli.Float64Flag{Name: "threshold", Usage: "leave the column predicted empty below probability `P`",
-				Destination: &n.Options.Threshold},
-		}, only(shared.Inference(&n.Machine), "device", "no-tf32", "max-pixels"), shared.Output(&quiet, &json)),
+				Destination: &o.Threshold},
+		}, only(shared.Inference(&m), machine...), shared.Output(&quiet, &json)),
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 3 {
 				return failure.Usagef("plan score takes a RUN or MODEL.onnx, an INPUT and a JOB, a new folder or a bucket")
 			}
-			n.Model, n.Input, n.Place = c.Args().Get(0), c.Args().Get(1), c.Args().Get(2)
-			out := term.New(s, quiet, json)
-			j, err := scorejob.Plan(c.Context, n, out)
-			if err != nil {
-				return err
-			}
-			defer j.Close()
-			out.Say("%s: %d photographs in %d tasks; `finetune run %s` does them", j, j.Rows, j.Tasks, j)
-			return out.Object(map[string]any{"job": j.String(), "rows": j.Rows, "tasks": j.Tasks})
+			n.Input, n.Place = c.Args().Get(1), c.Args().Get(2)
+			return planned(s, quiet, json, func(out *term.Console) (*job.Job, error) {
+				return tasks.PlanScore(c.Context, n, c.Args().First(), o, m, out)
+			})
 		},
 	}
 }
+
+func planPrecomputeCommand(s term.Streams, shared Shared) *cli.Command {
+	n := tasks.New{Finetune: shared.Version, In: s.In}
+	var config learner.Config
+	var quiet, json bool
+	return &cli.Command{
+		Name: "precompute", Usage: "plan the features of INPUT, a column each: f_0, f_1 …", ArgsUsage: "INPUT JOB",
+		Description: inputs,
+		Flags: shell.Join([]cli.Flag{
+			&cli.IntFlag{Name: "task-rows", Usage: "`N` photographs a task", Value: 1000, Destination: &n.TaskRows},
+		}, shared.Body(&config), only(shared.Inference(&config.Machine), machine...), shared.Output(&quiet, &json)),
+		Action: func(c *cli.Context) error {
+			if c.NArg() != 2 {
+				return failure.Usagef("plan precompute takes an INPUT and a JOB, a new folder or a bucket")
+			}
+			n.Input, n.Place = c.Args().Get(0), c.Args().Get(1)
+			config.Images.Augment = "none"
+			return planned(s, quiet, json, func(out *term.Console) (*job.Job, error) {
+				return tasks.PlanFeatures(c.Context, n, config, out)
+			})
+		},
+	}
+}
+
+// machine are the flags of a machine that the numbers depend on.
+var machine = []string{"device", "no-tf32", "max-pixels"}

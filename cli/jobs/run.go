@@ -18,7 +18,7 @@ import (
 	"finetune/internal/store"
 	"finetune/job"
 	"finetune/job/engine"
-	"finetune/learner/scorejob"
+	"finetune/learner/tasks"
 )
 
 type runOptions struct {
@@ -26,7 +26,7 @@ type runOptions struct {
 	name, image string
 	workers     int
 	dry         bool
-	here        scorejob.Here
+	here        tasks.Here
 	quiet, json bool
 }
 

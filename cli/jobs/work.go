@@ -12,11 +12,11 @@ import (
 	"finetune/cli/term"
 	"finetune/internal/failure"
 	"finetune/job"
-	"finetune/learner/scorejob"
+	"finetune/learner/tasks"
 )
 
 func workCommand(s term.Streams, shared Shared) *cli.Command {
-	var here scorejob.Here
+	var here tasks.Here
 	var part string
 	var stream, quiet bool
 	return &cli.Command{
@@ -46,7 +46,7 @@ func workCommand(s term.Streams, shared Shared) *cli.Command {
 				return err
 			}
 			defer j.Close()
-			worker, err := scorejob.Open(j, here, out)
+			worker, err := tasks.Open(j, here, out)
 			if err != nil {
 				return err
 			}

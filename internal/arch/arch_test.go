@@ -36,7 +36,7 @@ var floors = [][]string{
 	{"learner/runs"},
 	{"learner/features", "learner/fit", "learner/report"},
 	{"learner/check", "learner/classify", "learner/train"},
-	{"internal/learnertest", "learner/export", "learner/scorejob"},
+	{"internal/learnertest", "learner/export", "learner/tasks"},
 	{"learner", "cli/shell"},
 	{"cli/jobs"},
 	{"cli"},

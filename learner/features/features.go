@@ -199,6 +199,15 @@ func (s *Setup) Key(view string) activations.Key {
 	}
 }
 
+// Stream computes the features of the centre view of items, in their order, and keeps
+// nothing: emit gets each row, valid during the call, or what is wrong with the file.
+func (s *Setup) Stream(ctx context.Context, items []dataset.Item,
+	emit func(i int, row []float32, bad *activations.Bad) error) error {
+	_, err := activations.Stream(ctx, items, s.Config.Images.Size, s.LazyBody(), s.loader(ctx, nil),
+		s.Config.Machine.Fill(), emit)
+	return err
+}
+
 // loader decodes a photograph and makes the tensor of one view.
 func (s *Setup) loader(ctx context.Context, draw func(digest string) *rng.Stream) activations.Load {
 	limits := s.Limits(ctx)

@@ -1,7 +1,7 @@
-package scorejob
+package tasks
 
 import (
-	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +14,7 @@ import (
 	"finetune/internal/sorting"
 	"finetune/internal/store"
 	"finetune/internal/tarshard"
+	"finetune/job"
 	"finetune/learner/runs"
 	"finetune/scores"
 )
@@ -30,7 +31,7 @@ type input struct {
 // constant memory; a folder's names are in memory.
 func openInput(name string, stdin io.Reader, ui runs.UI) (*input, error) {
 	if store.IsURL(name) {
-		return nil, failure.Usage(fmt.Errorf("scorejob: %s: photographs are read from folders, not yet from buckets; mount "+
+		return nil, failure.Usage(fmt.Errorf("tasks: %s: photographs are read from folders, not yet from buckets; mount "+
 			"it, or copy it", name))
 	}
 	if name == "-" {
@@ -40,7 +41,7 @@ func openInput(name string, stdin io.Reader, ui runs.UI) (*input, error) {
 	if err == nil && info.Mode().IsRegular() && !tarshard.IsShard(name) && !tarshard.Compressed(name) {
 		f, err := os.Open(name)
 		if err != nil {
-			return nil, failure.Usage(fmt.Errorf("scorejob: %w", err))
+			return nil, failure.Usage(fmt.Errorf("tasks: %w", err))
 		}
 		defer f.Close()
 		return list(f, name)
@@ -57,7 +58,7 @@ func openInput(name string, stdin io.Reader, ui runs.UI) (*input, error) {
 		root = filepath.Dir(name)
 	}
 	if root, err = filepath.Abs(root); err != nil {
-		return nil, fmt.Errorf("scorejob: %w", err)
+		return nil, fmt.Errorf("tasks: %w", err)
 	}
 	return &input{root: root, close: func() error { return nil }, each: func(yield func(string) error) error {
 		for _, it := range items {
@@ -74,7 +75,7 @@ func list(r io.Reader, name string) (*input, error) {
 	var s sorting.Sorter
 	root, err := os.Getwd()
 	if err != nil {
-		return nil, fmt.Errorf("scorejob: %w", err)
+		return nil, fmt.Errorf("tasks: %w", err)
 	}
 	if err := scores.EachPath(r, name, s.Add); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -87,18 +88,25 @@ func list(r io.Reader, name string) (*input, error) {
 	return in, nil
 }
 
-// parseOptions reads the options of a job: known fields alone.
-func parseOptions(data []byte) (o Options, err error) {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&o); err != nil {
-		return o, err
+// plan writes the job over the inputs; options gets the folder that paths are below.
+func (n New) plan(ctx context.Context, kind string, needs job.Needs, options func(root string) any,
+	ui runs.UI) (*job.Job, error) {
+	in, err := openInput(n.Input, n.In, ui)
+	if err != nil {
+		return nil, err
 	}
-	switch {
-	case o.Model == "" || o.Root == "":
-		return o, errors.New("no model, or no root")
-	case o.TTA < 0 || o.TTA > 1000 || o.MaxPixels < 0 || o.Top < 0:
-		return o, errors.New("a number that makes no sense")
+	defer in.close()
+	text, err := json.Marshal(options(in.root))
+	if err != nil {
+		return nil, fmt.Errorf("tasks: %w", err)
 	}
-	return o, nil
+	j, err := job.Plan(ctx, n.Place, job.Spec{Kind: kind, Finetune: n.Finetune, Options: text, Needs: needs,
+		TaskRows: n.TaskRows}, in.each)
+	if err != nil {
+		return nil, err
+	}
+	if in.again > 0 {
+		ui.Warn("%s: %d paths were given more than once; each is taken once", n.Input, in.again)
+	}
+	return j, nil
 }
