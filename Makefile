@@ -52,10 +52,10 @@ ALWAYS := nodynamic
 SETUP    := $(GO) run ./internal/fetch/setup
 TOOL     := $(GO) build -C tools -o $(CURDIR)/bin/tools/
 PACKAGES := ./...
-RACE     := $(patsubst %,./%/...,$(wildcard activations augment dataset internal/fetch learner serve head onnx/quantize))
+RACE     := $(patsubst %,./%/...,$(wildcard activations augment dataset internal/fetch learner serve head onnx/quantize finetuning))
 
 .PHONY: all gate fmt vet staticcheck test test-runtimes race verify build fetch runtimes demo cuda cross wine arm64 clean golden proto bench microbench \
-	kills faults hostile corpus fuzz mutants sanitize notices sbom tutorial vuln module-path toolchain toolchain-check dist dist-check
+	kills faults hostile corpus fuzz mutants same-bytes sanitize notices sbom tutorial vuln module-path toolchain toolchain-check dist dist-check
 
 all: gate
 gate: test build
@@ -130,7 +130,7 @@ staticcheck:
 	bin/tools/staticcheck $(PACKAGES)
 
 race: # RACE with the long tests, and what would take make test minutes
-	$(GO) test -race -timeout 2h $(RACE) ./plots/... ./finetuning/...
+	$(GO) test -race -timeout 2h $(RACE) ./plots/...
 
 golden: # rewrites the pictures and the help texts that tests compare with
 	GOLDEN_UPDATE=1 $(GO) test ./plots/... ./augment/...
@@ -174,6 +174,9 @@ hostile: # thousands of files made to break score and precompute
 
 sanitize: # the C kernels of the head under the address sanitizer, odd widths and large batches included
 	$(GO) test -asan -short -skip TestStepDoesNotAllocate ./head
+
+same-bytes: # OLD=COMMIT: whether this tree still makes its bytes and reads what it left; minutes. PHOTOS=FOLDER, MAY='GLOB=REASON'
+	$(GO) run ./bench/samebytes -old '$(OLD)' -tags '$(ALWAYS) $(TAGS)' -photos '$(PHOTOS)' $(if $(MAY),-may '$(MAY)')
 
 mutants: # how many small changes of the code its tests notice, by package; an hour. MUTANTS='-n 60 -seed 2 ./scores'
 	$(GO) run ./bench/mutants $(MUTANTS)

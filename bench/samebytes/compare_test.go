@@ -1,0 +1,106 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// state is a safetensors file of four bytes, with a history as checkpoints have it.
+func state(seconds, checksum string, weights ...byte) []byte {
+	header := fmt.Sprintf(`{"__metadata__":{"finetune.crc32c":"%s","finetune.state":"{\"step\":7,\"history\":[{`+
+		`\"loss\":1,\"seconds\":%s}]}"},"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, checksum, seconds)
+	header += strings.Repeat(" ", 7-(len(header)+7)%8)
+	return append(append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header...), weights...)
+}
+
+// Seconds, and the digests that cover them, may differ. Nothing else may.
+func TestCompare(t *testing.T) {
+	base := map[string][]byte{
+		"run/summary.json":      []byte(`{"classes":["a"],"valid":{"loss":0.5},"seconds":{"total":1}}`),
+		"run/history.csv":       []byte("epoch,loss,seconds\n0,0.5,1\n"),
+		"run/state.safetensors": state("0.25", "0011aabb", 1, 2, 3, 4),
+		"run/SHA256SUMS":        []byte("11  summary.json\n22  head.safetensors\n"),
+		"run/head.safetensors":  []byte("weights"),
+		"scores/head.csv":       []byte("path,p\na,1\n"),
+		"home/weights/w.pth":    []byte("theirs"),
+	}
+	const other = "1 files differ"
+	for name, c := range map[string]struct {
+		file string
+		data []byte
+		may  []exception
+		want string // in the error; "" for none
+	}{
+		"nothing": {},
+		"seconds": {file: "run/summary.json",
+			data: []byte(`{"seconds":{"total":22},"classes":["a"],"valid":{"loss":0.5}}`)},
+		"loss": {file: "run/summary.json",
+			data: []byte(`{"classes":["a"],"valid":{"loss":0.25},"seconds":{}}`), want: other},
+		"seconds of epoch": {file: "run/history.csv", data: []byte("epoch,loss,seconds\n0,0.5,222\n")},
+		"loss of epoch":    {file: "run/history.csv", data: []byte("epoch,loss,seconds\n0,0.25,1\n"), want: other},
+		"column":           {file: "run/history.csv", data: []byte("epoch,lr,loss,seconds\n0,1,0.5,1\n"), want: other},
+		"seconds in state": {file: "run/state.safetensors", data: state("123456.75", "ffffffff", 1, 2, 3, 4)},
+		"weights in state": {file: "run/state.safetensors", data: state("0.25", "0011aabb", 1, 2, 3, 5), want: other},
+		"no state":         {file: "run/state.safetensors", data: []byte("xyz"), want: "no safetensors"},
+		"digest, seconds":  {file: "run/SHA256SUMS", data: []byte("33  summary.json\n22  head.safetensors\n")},
+		"digest, weights":  {file: "run/SHA256SUMS", data: []byte("11  summary.json\n33  head.safetensors\n"), want: other},
+		"one file fewer":   {file: "run/SHA256SUMS", data: []byte("11  summary.json\n"), want: other},
+		"scores":           {file: "scores/head.csv", data: []byte("path,p\na,0.9\n"), want: other},
+		"a file more":      {file: "scores/tta.csv", data: []byte("new"), want: other},
+		"downloads":        {file: "home/weights/w.pth", data: []byte("other")},
+		"allowed": {file: "scores/head.csv", data: []byte("path,probability\n"),
+			may: []exception{{"scores/*.csv", "a new header", nil}}},
+		"allowed elsewhere": {file: "scores/head.csv", data: []byte("path,probability\n"),
+			may: []exception{{"tables/*.csv", "a new header", nil}}, want: other},
+		"digest of what may": {file: "run/SHA256SUMS", data: []byte("11  summary.json\n33  head.safetensors\n"),
+			may: []exception{{"head.safetensors", "a new layer", nil}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			old, now := t.TempDir(), t.TempDir()
+			write := func(dir, file string, data []byte) {
+				path := filepath.Join(dir, file)
+				if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o777), os.WriteFile(path, data, 0o666)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for file, data := range base {
+				write(old, file, data)
+				write(now, file, data)
+			}
+			if c.file != "" {
+				write(now, c.file, c.data)
+			}
+			for _, sides := range [][2]string{{old, now}, {now, old}} {
+				var out bytes.Buffer
+				err := compare(&out, sides[0], sides[1], exceptions(c.may))
+				if c.want == "" && err != nil {
+					t.Errorf("%v\n%s", err, &out)
+				}
+				if c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+					t.Errorf("%v, want %s\n%s", err, c.want, &out)
+				}
+				if strings.Contains(c.want, "differ") && !strings.Contains(out.String(), "DIFFERENT") {
+					t.Errorf("the file is not named:\n%s", &out)
+				}
+			}
+		})
+	}
+}
+
+func TestProgress(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.safetensors")
+	if err := os.WriteFile(path, state("1", "00", 1, 2, 3, 4), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if steps, done, err := progress(path); steps != 7 || done || err != nil {
+		t.Errorf("%d steps, done %v, %v; want 7 and not done", steps, done, err)
+	}
+}

@@ -1,0 +1,156 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/ipc"
+	"google.golang.org/protobuf/proto"
+
+	"finetune/onnx/graph/onnxpb"
+)
+
+// stripJSON drops every field "seconds".
+func stripJSON(data []byte) ([]byte, error) { return without(data, "seconds") }
+
+// without drops every field of a name from JSON.
+func without(data []byte, name string) ([]byte, error) {
+	var v any
+	if err := json.Unmarshal(data, &v); err != nil {
+		return nil, err
+	}
+	drop(v, name)
+	return json.Marshal(v)
+}
+
+func drop(v any, name string) {
+	switch v := v.(type) {
+	case map[string]any:
+		delete(v, name)
+		for _, inner := range v {
+			drop(inner, name)
+		}
+	case []any:
+		for _, inner := range v {
+			drop(inner, name)
+		}
+	}
+}
+
+// stripColumn drops the column "seconds".
+func stripColumn(data []byte) ([]byte, error) {
+	rows, err := csv.NewReader(bytes.NewReader(data)).ReadAll()
+	if err != nil || len(rows) == 0 {
+		return data, err
+	}
+	if at := slices.Index(rows[0], "seconds"); at >= 0 {
+		for i := range rows {
+			rows[i] = slices.Delete(rows[i], at, at+1)
+		}
+	}
+	var out bytes.Buffer
+	err = csv.NewWriter(&out).WriteAll(rows)
+	return out.Bytes(), err
+}
+
+var inHeader = regexp.MustCompile(`\\"seconds\\":[0-9.eE+-]+|"finetune.crc32c":"[0-9a-f]+"`)
+
+// stripState drops the seconds and the checksum from a safetensors header.
+func stripState(data []byte) ([]byte, error) {
+	if len(data) < 8 || binary.LittleEndian.Uint64(data) > uint64(len(data)-8) {
+		return nil, errors.New("no safetensors file")
+	}
+	n := 8 + binary.LittleEndian.Uint64(data)
+	header := bytes.TrimRight(inHeader.ReplaceAll(data[8:n], nil), " ") // padded to a multiple of 8
+	return append(header, data[n:]...), nil
+}
+
+var inPage = regexp.MustCompile(`>[0-9.]+ (ms|s|min|h)\b[^<]*<|data:image/png;base64,[^"]+`)
+
+// stripPage drops from a report the durations, and the pictures, which lie beside it as files.
+func stripPage(data []byte) ([]byte, error) { return inPage.ReplaceAll(data, nil), nil }
+
+// stripGraph drops from a training graph the estimate of its memory, and the checksum.
+func stripGraph(data []byte) ([]byte, error) {
+	var m onnxpb.ModelProto
+	if err := proto.Unmarshal(data, &m); err != nil {
+		return nil, err
+	}
+	for _, p := range m.MetadataProps {
+		switch p.GetKey() {
+		case "finetune.crc32c":
+			p.Value = nil
+		case "finetune.artifacts":
+			text, err := without([]byte(p.GetValue()), "memory")
+			if err != nil {
+				return nil, err
+			}
+			p.Value = proto.String(string(text))
+		}
+	}
+	return proto.MarshalOptions{Deterministic: true}.Marshal(&m)
+}
+
+// stripSums drops the lines of files that may differ.
+func stripSums(data []byte, list []exception) ([]byte, error) {
+	var out []byte
+	for line := range bytes.Lines(data) {
+		_, name, ok := strings.Cut(strings.TrimSpace(string(line)), "  ")
+		if !ok {
+			return nil, fmt.Errorf("no line of sha256sum: %q", line)
+		}
+		if covering(list, name) < 0 {
+			out = append(out, line...)
+		}
+	}
+	return out, nil
+}
+
+// rowsOf are the rows of a shard of cached features, each as the digest of its
+// columns. In which order rows are computed, and so how they
+// fall into shards, depends on how busy the machine is.
+func rowsOf(data []byte) ([]string, error) {
+	r, err := ipc.NewFileReader(bytes.NewReader(data))
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	var rows []string
+	for i := range r.NumRecords() {
+		batch, err := r.RecordBatch(i)
+		if err != nil {
+			return nil, err
+		}
+		list, ok := batch.Column(3).(*array.FixedSizeList)
+		if !ok {
+			return nil, fmt.Errorf("column 3 is %s, no list of features", batch.Column(3).DataType())
+		}
+		features, ok := list.ListValues().(*array.Float32)
+		if !ok {
+			return nil, fmt.Errorf("features are %s, not float32", list.ListValues().DataType())
+		}
+		for row := range int(batch.NumRows()) {
+			h := sha256.New()
+			for c := range 3 {
+				fmt.Fprintf(h, "%q ", batch.Column(c).ValueStr(row))
+			}
+			from, to := list.ValueOffsets(row)
+			if err := binary.Write(h, binary.LittleEndian, features.Float32Values()[from:to]); err != nil {
+				return nil, err
+			}
+			rows = append(rows, fmt.Sprintf("%x", h.Sum(nil)))
+		}
+	}
+	return rows, nil
+}
