@@ -81,7 +81,11 @@ func follow(t *testing.T, c steps, block int64) {
 	} else {
 		dir = write(t, c.Network, change)
 	}
-	tr := open(t, dir, Options{Threads: 2})
+	threads := 2
+	if testing.Short() {
+		threads = 1
+	}
+	tr := open(t, dir, Options{Threads: threads})
 	losses := make([]float64, len(c.Losses))
 	for i := range losses {
 		x, y := lesson(i, c.Batch, c.Size)

@@ -62,6 +62,9 @@ func open(t testing.TB, dir string, o Options) *Trainer {
 	if o.Device == "" {
 		o.Device, o.NoTF32 = onnxtest.Device(), true
 	}
+	if o.Threads == 0 {
+		o.Threads = 1 // several spin while they wait for each other, on a busy machine for minutes
+	}
 	tr, err := Open(dir, o)
 	if err != nil {
 		t.Fatal(err)
