@@ -237,12 +237,22 @@ func (e *exporter) prove(ctx context.Context, file *classify.Classifier, items [
 	n := float64(r.Photographs)
 	if r.Largest > b.Largest || float64(r.Flips) > math.Ceil(b.Flips*n) || r.Accuracy.Run-r.Accuracy.File > b.Drop {
 		return r, fmt.Errorf("learner: %s: not written: on %d validation photographs a probability differs by up to %.2g "+
-			"(bound %g), %d labels flip (bound %.0f), the accuracy goes from %.4f to %.4f (bound %g down); export float32 "+
-			"instead",
+			"(bound %g), %d labels flip (bound %.0f), the accuracy goes from %.4f to %.4f (bound %g down); %s",
 			file.Source, r.Photographs, r.Largest, b.Largest, r.Flips, math.Ceil(b.Flips*n), r.Accuracy.Run, r.Accuracy.File,
-			b.Drop)
+			b.Drop, instead(e.o, e.Precision))
 	}
 	return r, nil
+}
+
+// instead is what to do where an export differs from its run, which computes in precision, beyond the bounds.
+func instead(o Options, precision string) string {
+	switch {
+	case o.Whole:
+		return "export without --uint8, and scale photographs in the program that uses the file"
+	case o.Precision != precision:
+		return "export with --precision " + precision
+	}
+	return "train the run again"
 }
 
 // difference compares probabilities: the largest and the mean difference, and

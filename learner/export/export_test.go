@@ -210,3 +210,22 @@ func scored(t *testing.T, c *classify.Classifier, root string, o classify.ScoreO
 	}
 	return learnertest.ReadTable(t, o.Output)
 }
+
+// What is advised where an export is too far from its run is another export than the one that was refused.
+func TestInsteadOfARefusedExport(t *testing.T) {
+	for _, c := range []struct {
+		o         Options
+		precision string // of the run
+		want      string
+	}{
+		{Options{Precision: runs.Int8}, runs.Float32, "--precision float32"},
+		{Options{Precision: runs.Float16}, runs.Float32, "--precision float32"},
+		{Options{Precision: runs.Float32, Whole: true}, runs.Float32, "without --uint8"},
+		{Options{Precision: runs.Int8, Whole: true}, runs.Int8, "without --uint8"},
+		{Options{Precision: runs.Int8}, runs.Int8, "train the run again"},
+	} {
+		if got := instead(c.o, c.precision); !strings.Contains(got, c.want) {
+			t.Errorf("%+v of a run in %s: %q, want %q", c.o, c.precision, got, c.want)
+		}
+	}
+}
