@@ -73,7 +73,7 @@ func (c *Cache) touch() error {
 		return nil
 	}
 	if err == nil {
-		c.warn("%s: not what was written; written again", path)
+		c.warn("%s: differs from what was written; writing it again", path)
 	}
 	if err := durable.WriteFile(path, c.key.bytes()); err != nil {
 		return fmt.Errorf("activations: %w; choose another folder with --cache", err)

@@ -220,7 +220,7 @@ func (f *filler) lock() error {
 		got, err = l.TryLock()
 	}
 	if err == nil && !got {
-		f.warn("another process computes these rows; waiting for it")
+		f.warn("another process is computing these features; waiting for it")
 		_, err = l.TryLockContext(f.ctx, 100*time.Millisecond)
 	}
 	if err != nil {

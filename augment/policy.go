@@ -56,7 +56,7 @@ func (p Policy) check() error {
 	case !slices.Contains(Policies, p.Name):
 		return fmt.Errorf("augment: no augmentation %q; choose one of %s", p.Name, strings.Join(Policies, ", "))
 	case p.MaxZoom != 0 && !(p.MaxZoom >= 1 && p.MaxZoom <= 4):
-		return fmt.Errorf("augment: maximal zoom %v; it lies between 1 and 4, or is 0 for none (1.1 is usual)", p.MaxZoom)
+		return fmt.Errorf("augment: --max-zoom %v: must be from 1 to 4, or 0 for none", p.MaxZoom)
 	}
 	return checkCrop(p.Crop, p.Pad)
 }
@@ -66,7 +66,7 @@ func checkCrop(crop string, pad int) error {
 	case !slices.Contains(Crops, crop):
 		return fmt.Errorf("augment: no crop %q; choose one of %s", crop, strings.Join(Crops, ", "))
 	case pad < 0 || pad > 1024:
-		return fmt.Errorf("augment: padding %d; it lies between 0 and 1024 pixels", pad)
+		return fmt.Errorf("augment: --pad %d: must be from 0 to 1024 pixels", pad)
 	}
 	return nil
 }

@@ -63,7 +63,7 @@ func (p Preprocess) Check() error { return failure.Usage(p.canonical().check()) 
 
 func (p Preprocess) check() error {
 	if p.Size < 1 || p.Size > 4096 {
-		return fmt.Errorf("augment: size %d; it lies between 1 and 4096 pixels", p.Size)
+		return fmt.Errorf("augment: size %d: must be from 1 to 4096 pixels", p.Size)
 	}
 	if p.Resample != NFNT && p.Resample != Area {
 		return fmt.Errorf("augment: no resampler %q; choose %s or %s", p.Resample, NFNT, Area)

@@ -62,8 +62,8 @@ func TestPreprocessCheck(t *testing.T) {
 		"crop":         {change(func(p *Preprocess) { p.Crop = "left" }), `no crop "left"`},
 		"no deviation": {change(func(p *Preprocess) { p.Std = [3]float32{} }), "std"},
 		"border":       {change(func(p *Preprocess) { p.Crop, p.Pad = "no", 1024 }), ""},
-		"wide border":  {change(func(p *Preprocess) { p.Crop, p.Pad = "no", 1025 }), "padding 1025"},
-		"no border":    {change(func(p *Preprocess) { p.Crop, p.Pad = "no", -1 }), "padding -1"},
+		"wide border":  {change(func(p *Preprocess) { p.Crop, p.Pad = "no", 1025 }), "--pad 1025"},
+		"no border":    {change(func(p *Preprocess) { p.Crop, p.Pad = "no", -1 }), "--pad -1"},
 	} {
 		err := c.p.Check()
 		if (err == nil) != (c.want == "") ||

@@ -114,7 +114,7 @@ func checkConfig(run string, c learner.Config) error {
 			numbers, err := shell.NumbersIn(v.Field(i).Interface(), b.List)
 			for _, n := range numbers {
 				if n != 0 && !b.Fits(n) { // 0: left out
-					err = fmt.Errorf("it lies %s", b)
+					err = fmt.Errorf("must be %s", b)
 				}
 			}
 			if err != nil {

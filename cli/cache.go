@@ -84,6 +84,6 @@ func runCachePrune(out *term.Console, dir, keep string, older time.Duration) err
 	for _, e := range removed {
 		total += e.Bytes
 	}
-	out.Print("removed %d of the caches in %s, %s", len(removed), dir, term.Size(total))
+	out.Print("removed %d caches from %s, %s", len(removed), dir, term.Size(total))
 	return out.Object(removed)
 }

@@ -25,7 +25,7 @@ func demoCommand(s Streams) *cli.Command {
 			outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 0 || o.config.Data.Labels != "" {
-				return usagef("demo brings its own DATA; `finetune train DATA` takes yours")
+				return usagef("demo takes no DATA; for your own photographs use `finetune train DATA`")
 			}
 			out := term.New(s, o.quiet, o.json)
 			dir, err := demo.Prepare(c.Context, demo.Options{From: from, Log: out.Say})

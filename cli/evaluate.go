@@ -93,7 +93,7 @@ func printEvaluation(out *term.Console, e *learner.Evaluation) {
 	if len(e.Classes) > widest {
 		return
 	}
-	fmt.Fprintf(w, "\ntrue \\ called\t%s\n", term.Plain(strings.Join(e.Classes, "\t")))
+	fmt.Fprintf(w, "\ntrue \\ predicted\t%s\n", term.Plain(strings.Join(e.Classes, "\t")))
 	for i, row := range e.Confusion {
 		fmt.Fprint(w, term.Plain(e.Classes[i]))
 		for _, n := range row {

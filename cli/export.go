@@ -74,7 +74,8 @@ func runExport(ctx context.Context, o exportOptions, out *term.Console) error {
 		return err
 	}
 	out.Print("file       %s, %s, %s, digest %.12s", r.Output, r.Precision, term.Size(r.Bytes), r.Digest)
-	out.Print("proof      %d validation photographs: largest difference of a probability %.2g, mean %.2g, %d labels flip",
+	out.Print("check      %d validation photographs: probabilities differ by at most %.2g, on average %.2g; %d "+
+		"predictions differ",
 		r.Photographs, r.Largest, r.Mean, r.Flips)
 	out.Print("accuracy   run %.2f %%, file %.2f %%", 100*r.Accuracy.Run, 100*r.Accuracy.File)
 	if r.Speed.File > 0 {
@@ -82,8 +83,7 @@ func runExport(ctx context.Context, o exportOptions, out *term.Console) error {
 			r.Speed.File/r.Speed.Run)
 	}
 	if r.Precision == "int8" && runtime.GOARCH == "amd64" && !cpu.X86.HasAVX512VNNI && !cpu.X86.HasAVXVNNI {
-		out.Say("this processor has no VNNI instructions: int8 is smaller here, but hardly faster; it is on processors " +
-			"that have them")
+		out.Say("this CPU has no VNNI instructions: the int8 file is smaller, but hardly faster here")
 	}
 	if r.Golden != "" {
 		out.Print("golden     %s", r.Golden)

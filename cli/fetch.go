@@ -57,7 +57,7 @@ func runFetch(ctx context.Context, name string, o fetch.Options, out *term.Conso
 	if err != nil {
 		return err
 	}
-	state := "there already, intact"
+	state := "already there, intact"
 	if got.Fetched {
 		state = "fetched"
 	}

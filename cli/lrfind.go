@@ -89,9 +89,9 @@ func runLRFind(ctx context.Context, o lrFindOptions, out *term.Console) (err err
 	}
 	switch {
 	case curve.Suggestion == 0:
-		out.Warn("%d rates are too few to suggest one; raise --tries, or begin lower with --start", len(curve.Rates))
+		out.Warn("%d rates are too few to suggest one; raise --tries, or lower --start", len(curve.Rates))
 	case curve.Suggestion <= curve.Rates[0]*(1+1e-9):
-		out.Warn("the loss rises from the first rates on; begin lower with --start (it was %g)", o.search.Start)
+		out.Warn("the loss rises from the first rates on; lower --start (it was %g)", o.search.Start)
 	}
 	out.Print("suggestion %.2g (%s)", curve.Suggestion, curve.Rule)
 	out.Print("curve      %s and %s, %d rates from %.2g to %.2g", o.output, table, len(curve.Rates), o.search.Start,

@@ -21,13 +21,13 @@ func TestMajorityIsTold(t *testing.T) {
 		"better":         {&learner.Majority{Class: "a", Share: 0.5}, 0.9, [2]float64{0.8, 0.95}, ""},
 		"perhaps better": {&learner.Majority{Class: "a", Share: 0.5}, 0.6, [2]float64{0.4, 0.7}, ""},
 		"equal": {&learner.Majority{Class: "a", Share: 0.5}, 0.5, [2]float64{0.4, 0.6},
-			`always answering "a" would be right for 50.00 % of these photographs, and 50.00 % is no better`},
+			`accuracy 50.00 % is no better than always predicting "a", which reaches 50.00 %`},
 		"worse, rare": {&learner.Majority{Class: "b", Share: 0.99}, 0.03, [2]float64{0.01, 0.1},
-			"3.00 % is no better; `finetune evaluate RUN` shows each class, and train --balance weights helps rare ones"},
+			"reaches 99.00 %; `finetune evaluate RUN` measures each class, and train --balance weights helps rare classes"},
 		"hardly better": {&learner.Majority{Class: "b", Share: 0.9}, 0.92, [2]float64{0.88, 0.95},
-			"92.00 % is hardly better; `finetune evaluate RUN`"},
+			`92.00 % is hardly better than always predicting "b", which reaches 90.00 %; `},
 		"of one class": {&learner.Majority{Class: "b", Share: 1}, 1, [2]float64{0.9, 1},
-			`all of these photographs are of the class "b": the accuracy tells nothing about other classes`},
+			`all of these photographs are of the class "b": the accuracy says nothing about other classes`},
 		"rare, well beyond": {&learner.Majority{Class: "b", Share: 0.9}, 0.97, [2]float64{0.95, 0.99}, ""},
 	} {
 		var text bytes.Buffer

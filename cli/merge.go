@@ -36,7 +36,7 @@ func mergeCommand(s Streams) *cli.Command {
 			if err != nil {
 				return err
 			}
-			out.Say("%s: %d rows of %d parts", into, rows, c.NArg())
+			out.Say("%s: %d rows from %d parts", into, rows, c.NArg())
 			return out.Object(map[string]any{"output": into, "rows": rows, "parts": c.NArg()})
 		},
 	}

@@ -43,18 +43,18 @@ func TestNotARun(t *testing.T) {
 		{"nothere.onnx", reporting, 2, "nothere.onnx: there is no such folder"},
 		{"photos", append(opening, "report P"), 2, "photos is not a run (it has no config.json)"},
 		{"photos", inspecting, 3, "photos: not a regular file"},
-		{"set", append(opening, "report P"), 2, "set: was being replaced when the command was killed"},
+		{"set", append(opening, "report P"), 2, "set: the command was killed while it replaced this run"},
 		{"file", reporting, 2, "file is not a run but a file"},
 		{"file", append(opening, "inspect P"), 3, "file: not an ONNX model"},
-		{"begun", opening, 2, "begun: training has not finished; go on with"},
-		{"begun", reporting, 2, "begun: this run is not finished; go on with"},
+		{"begun", opening, 2, "begun: training has not finished; continue with"},
+		{"begun", reporting, 2, "begun: this run is not finished; continue with"},
 	} {
 		for _, command := range tt.commands {
 			var errs bytes.Buffer
 			args := strings.Fields("finetune " + strings.ReplaceAll(command, "P", tt.path))
 			code := Main(context.Background(), args, Streams{Out: &bytes.Buffer{}, Err: &errs})
 			if got := errs.String(); code != tt.code || !strings.Contains(got, tt.says) ||
-				strings.Contains(got, "go on with") != strings.Contains(tt.says, "go on with") {
+				strings.Contains(got, "continue with") != strings.Contains(tt.says, "continue with") {
 				t.Errorf("%v: exit code %d, %q; want %d, %q", args, code, got, tt.code, tt.says)
 			}
 		}

@@ -44,7 +44,7 @@ func TestNarrowPhotographs(t *testing.T) {
 		writeGrey(t, set.name+"/train", 0, set.scale)
 		writeGrey(t, set.name+"/valid", 6, set.scale)
 	}
-	const told = "photographs are all but one colour: they have 16 bits a sample or more"
+	const told = "photographs look almost uniform: they have 16 bits or more per sample"
 	train := []string{"--body", "tiny.onnx", "--epochs", "1", "--hidden", "8", "--no-report", "--cache"}
 	for _, c := range []struct {
 		args []string

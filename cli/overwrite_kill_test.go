@@ -77,7 +77,7 @@ func (k *killer) end(signal syscall.Signal, whole time.Duration, args []string) 
 	if signal == syscall.SIGINT && code != 0 && code != 130 && code != -1 || strings.Contains(out.String(), "panic") {
 		k.t.Errorf("finetune %v: exit code %d\n%s", args, code, out.Bytes())
 	}
-	if code == 130 && strings.Contains(out.String(), "go on with") &&
+	if code == 130 && strings.Contains(out.String(), "continue with") &&
 		!strings.Contains(out.String(), "--run run --resume --overwrite") {
 		k.t.Errorf("the way on is not named:\n%s", out.Bytes())
 	}

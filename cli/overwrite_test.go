@@ -46,7 +46,7 @@ func TestOverwriteLeavesOthersFoldersAlone(t *testing.T) {
 				}
 				before := b.files(t)
 				code, out := b.call(append(overwrite(), append([]string{"--run", "theirs"}, more...)...)...)
-				told := strings.Contains(out, "theirs: the folder is not empty and not a run of finetune's") &&
+				told := strings.Contains(out, "theirs: the folder is not empty and is not a run") &&
 					strings.Contains(out, "--run")
 				if code != 2 || !told && !slices.Contains(more, "--hidden") { // flags are looked at first
 					t.Errorf("%v: exit code %d\n%s", more, code, out)

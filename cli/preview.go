@@ -36,7 +36,7 @@ func previewCommand(s Streams) *cli.Command {
 				return usagef("preview takes one DATA, a folder of photographs")
 			}
 			if o.count < 1 || o.count > 100 {
-				return usagef("--count %d: between 1 and 100 versions", o.count)
+				return usagef("--count %d: must be from 1 to 100", o.count)
 			}
 			o.config.Data.Path = c.Args().First()
 			return runPreview(c.Context, o, term.New(s, o.quiet, o.json))
@@ -57,7 +57,7 @@ func runPreview(ctx context.Context, o previewOptions, out *term.Console) (err e
 	if err != nil {
 		return err
 	}
-	title := fmt.Sprintf("%s, %d times as %s training sees it", it.Path, o.count, o.config.Images.Augment)
+	title := fmt.Sprintf("%s in %d views, augmentation %s", it.Path, o.count, o.config.Images.Augment)
 	figure, err := plots.Grid{Title: title, Images: images}.Draw(plots.Wide)
 	if err != nil {
 		return err

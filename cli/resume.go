@@ -24,11 +24,11 @@ func (o *trainOptions) reopen(out *term.Console) (*learner.Run, *learner.Summary
 		return nil, nil, err
 	}
 	if run == nil {
-		out.Say("run        %s does not exist yet and is begun", o.run)
+		out.Say("run        %s does not exist yet; starting it", o.run)
 		return nil, nil, nil
 	}
 	if waiting := run.Waiting(); waiting != "" {
-		out.Warn("%s is not finished; it is to take the place of this run: `--resume --overwrite` goes on with it", waiting)
+		out.Warn("%s is an unfinished replacement of this run; `--resume --overwrite` continues it", waiting)
 	}
 	if err = checkConfig(o.run, config); err == nil {
 		err = o.sameRun(config)
@@ -48,16 +48,16 @@ func (o *trainOptions) sameRun(stored learner.Config) error {
 		return usagef("%s was trained on %s, not on %s", o.run, stored.Data.Path, data)
 	}
 	if o.config.Recipe != nil && stored.Recipe == nil {
-		return usagef("%s was begun by `finetune train`, not by `finetune recipe`; go on with `finetune train --run %s "+
-			"--resume`", o.run, o.run)
+		return usagef("%s was started by `finetune train`, not by `finetune recipe`; continue with `finetune train "+
+			"--run %s --resume`", o.run, o.run)
 	}
 	was := stored.Given()
 	given, kept := o.settings(&o.config), o.settings(&was)
 	for i, f := range given {
 		a, b := shell.Destination(f), shell.Destination(kept[i])
 		if slices.ContainsFunc(f.Names(), o.set) && !reflect.DeepEqual(a, b) && !samePath(a, b) {
-			return usagef("--%s cannot change a run that is resumed: %s began with %v, not with %v; leave it out, or name "+
-				"another --run", f.Names()[0], o.run, b, a)
+			return usagef("--%s differs from the run that is resumed: %s began with %v, not with %v; leave the "+
+				"flag out, or name another --run", f.Names()[0], o.run, b, a)
 		}
 	}
 	return nil
@@ -110,7 +110,7 @@ func (o *trainOptions) onThisMachine(stored learner.Config, out *term.Console) l
 	case o.set("cache"):
 		m.Cache = here.Cache
 	case m.Cache != "" && m.Cache != learner.DefaultCache() && !activations.Holds(m.Cache):
-		out.Say("cache      %s, which the run began with, holds no features here; %s is used", m.Cache,
+		out.Say("cache      the run began with %s, which holds no features on this machine; using %s", m.Cache,
 			learner.DefaultCache())
 		m.Cache = ""
 	}

@@ -93,13 +93,13 @@ func (o *serveOptions) check() error {
 		return err
 	}
 	if v.Uploads < 2*v.MaxBody {
-		return usagef("--max-uploads %d: it is at least twice --max-body, %d", v.Uploads, v.MaxBody)
+		return usagef("--max-uploads %d: must be at least twice --max-body, %d", v.Uploads, v.MaxBody)
 	}
 	if len(o.serve.Tokens) > 0 || o.anonymous || loopback(o.addr) {
 		return nil
 	}
-	return usagef("serve: others can reach %s: give --token-file FILE (or %s) so that only who has the token is "+
-		"answered, or --allow-anonymous if a firewall or a proxy keeps others out", o.addr, tokenVariable)
+	return usagef("serve: other machines can reach %s: require a token with --token-file FILE (or %s), or add "+
+		"--allow-anonymous if a firewall or a proxy keeps others out", o.addr, tokenVariable)
 }
 
 // loopback reports whether only this machine can reach addr. One that cannot be
@@ -131,7 +131,8 @@ func tokens(file, variable string) ([]string, error) {
 			continue
 		}
 		if len(line) < shortest || strings.ContainsAny(line, " \t") {
-			return nil, usagef("serve: %s: a token has at least %d letters and no blanks; %s", from, shortest, tokenAdvice)
+			return nil, usagef("serve: %s: a token has at least %d characters and no spaces; %s",
+				from, shortest, tokenAdvice)
 		}
 		list = append(list, line)
 	}

@@ -92,7 +92,7 @@ func runTrain(ctx context.Context, o trainOptions, out *term.Console) error {
 // check looks at the flags that say what to do with a run that is there.
 func (o *trainOptions) check() error {
 	if o.how.Resume && o.run == "" {
-		return usagef("--resume needs --run DIR, the run to go on with")
+		return usagef("--resume needs --run DIR, the run to continue")
 	}
 	return nil
 }
@@ -100,7 +100,7 @@ func (o *trainOptions) check() error {
 // checkNew looks at what the flags alone can tell of a new run, and names it.
 func (o *trainOptions) checkNew(now time.Time) error {
 	if o.config.Data.Path == "" && o.config.Data.Labels == "" {
-		return usagef("train needs DATA, a folder of photographs; `finetune demo` has some")
+		return usagef("train needs DATA, a folder of photographs; `finetune demo` downloads some")
 	}
 	if o.run == "" {
 		o.run, o.how.Number = learner.DefaultDir(o.config.Data.Path, now.Format("20060102-150405")), true
@@ -118,9 +118,9 @@ func checkTraining(t *learner.Training) error {
 	case !t.Unfreeze && (t.FreezeTo != 0 || t.BNFreeze || t.MicroBatch != 0 || len(t.LRs) > 0):
 		return usagef("--lrs, --freeze-to, --bn-freeze and --micro-batch need --unfreeze")
 	case t.Save != "" && !learner.PlainName(t.Save):
-		return usagef("--save %s: a plain name is needed, without folders", t.Save)
+		return usagef("--save %s: must be a name without folders", t.Save)
 	case t.Best && t.SWA > 0 || t.Patience > 0 && t.SWA > 0:
-		return usagef("--swa keeps an average, --best and --patience one epoch's weights; choose")
+		return usagef("--swa cannot be combined with --best or --patience; leave one out")
 	}
 	return nil
 }
@@ -158,7 +158,7 @@ func warnMajority(out *term.Console, m *learner.Majority, accuracy float64, inte
 	case m == nil:
 		return
 	case m.Share == 1:
-		out.Warn("all of these photographs are of the class %q: the accuracy tells nothing about other classes", m.Class)
+		out.Warn("all of these photographs are of the class %q: the accuracy says nothing about other classes", m.Class)
 		return
 	case accuracy <= m.Share:
 	case m.Share >= mostlyOne && interval[0] <= m.Share:
@@ -168,8 +168,8 @@ func warnMajority(out *term.Console, m *learner.Majority, accuracy float64, inte
 	}
 	hint := ""
 	if m.Share >= mostlyOne {
-		hint = "; `finetune evaluate RUN` shows each class, and train --balance weights helps rare ones"
+		hint = "; `finetune evaluate RUN` measures each class, and train --balance weights helps rare classes"
 	}
-	out.Warn("always answering %q would be right for %.2f %% of these photographs, and %.2f %% is %s%s", m.Class,
-		100*m.Share, 100*accuracy, than, hint)
+	out.Warn("accuracy %.2f %% is %s than always predicting %q, which reaches %.2f %%%s", 100*accuracy, than, m.Class,
+		100*m.Share, hint)
 }

@@ -27,10 +27,10 @@ func openCSV(data string, o Options) (*Set, error) {
 	}
 	switch hasSplit := t.split; {
 	case hasSplit && o.ValidPct > 0:
-		set.warn("the split column decides, so the share of validation photographs (--valid-pct) is not used")
+		set.warn("the labels file has a split column, so --valid-pct is not used")
 	case !hasSplit && o.orFallback().ValidPct == 0:
-		return nil, fmt.Errorf("dataset: %s: no split column and no share to validate on; add --valid-pct 0.2 or a column "+
-			"split with train, valid, test", o.Labels)
+		return nil, fmt.Errorf("dataset: %s: no split column, so no photographs are held out for validation; add "+
+			"--valid-pct 0.2 or a column split with train, valid, test", o.Labels)
 	case !hasSplit && (set.Multi || len(set.Classes) > 1):
 		return set, set.split(o.orFallback())
 	}

@@ -115,7 +115,7 @@ func TestCSVSplitAndShare(t *testing.T) {
 	const text = "path,label,split\np/1.jpg,a,train\np/2.jpg,b,train\np/5.jpg,a,train\np/6.jpg,b,train\np/3.jpg,a," +
 		"valid\np/4.jpg,b,valid\n"
 	set, err := openText(t, text, Options{ValidPct: 0.2})
-	if err != nil || len(set.Warnings) != 1 || !strings.Contains(set.Warnings[0], "the split column decides") {
+	if err != nil || len(set.Warnings) != 1 || !strings.Contains(set.Warnings[0], "the labels file has a split column") {
 		t.Errorf("%v, %v", set, err)
 	}
 	if set, err = openText(t, text, Options{Fallback: 0.2}); err != nil || len(set.Warnings) > 0 || set.Drawn {

@@ -68,8 +68,8 @@ const layouts = "expected train/CLASS/* with valid/CLASS/* (or val), or CLASS/* 
 // relative to the CSV's own folder, which becomes Root; root may then be empty.
 func Open(root string, o Options) (*Set, error) {
 	if !(o.ValidPct >= 0 && o.ValidPct < 1) { // also refuses NaN
-		return nil, failure.Usage(fmt.Errorf("dataset: share of validation images %v; choose one between 0 and 1, as in "+
-			"--valid-pct 0.2", o.ValidPct))
+		return nil, failure.Usage(fmt.Errorf("dataset: --valid-pct %v: must be between 0 and 1, such as 0.2",
+			o.ValidPct))
 	}
 	if o.LabelSep != "" && o.Labels == "" {
 		return nil, failure.Usage(errors.New("dataset: a label separator needs a labels file; add --labels FILE.csv"))
@@ -192,13 +192,13 @@ func (s *Set) check() error {
 		}
 	}
 	if names := classesWhere(counts, func(c Count) bool { return c.Valid == 0 }); len(names) == 1 {
-		s.warn("class %s has no validation photographs: its accuracy stays unknown", names[0])
+		s.warn("class %s has no validation photographs, so its accuracy is not known", names[0])
 	} else if len(names) > 1 {
-		s.warn("%d classes have no validation photographs, their accuracy stays unknown: %s", len(names),
+		s.warn("%d classes have no validation photographs, so their accuracy is not known: %s", len(names),
 			naming.Few(names, 5))
 	}
 	if names := classesWhere(counts, func(c Count) bool { return c.Train == 1 }); len(names) > 0 {
-		s.warn("classes with one training photograph, which is hardly enough: %s", naming.Few(names, 5))
+		s.warn("classes with only one training photograph; add more: %s", naming.Few(names, 5))
 	}
 	for _, line := range naming.Alike(s.Classes) {
 		s.warn("%s", line)

@@ -72,7 +72,7 @@ func (r *folders) trainAndValid(l layout, o Options) (err error) {
 		r.say("%s/ is the training part, %s/ the validation part", l.train, l.valid)
 	}
 	if o.ValidPct > 0 {
-		r.set.warn("%s/ is there, so the share of validation photographs (--valid-pct) is not used", l.valid)
+		r.set.warn("DATA has the folder %s/, so --valid-pct is not used", l.valid)
 	}
 	classes, items, err := r.classes(l.valid, nil)
 	if err != nil {

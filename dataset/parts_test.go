@@ -167,13 +167,13 @@ func TestWarningsOfClasses(t *testing.T) {
 		want    string
 	}{
 		{"a:2:1 b:3:1", ""},
-		{"a:2:1 b:2:0", `class "b" has no validation photographs: its accuracy stays unknown`},
-		{"a:2:1 b:2:0 c:2:0", `2 classes have no validation photographs, their accuracy stays unknown: "b", "c"`},
+		{"a:2:1 b:2:0", `class "b" has no validation photographs, so its accuracy is not known`},
+		{"a:2:1 b:2:0 c:2:0", `2 classes have no validation photographs, so their accuracy is not known: "b", "c"`},
 		{"a:2:1 b:2:0 c:2:0 d:2:0 e:2:0 f:2:0",
-			`5 classes have no validation photographs, their accuracy stays unknown: "b", "c", "d", "e", "f"`},
-		{"a:1:1 b:2:1", `classes with one training photograph, which is hardly enough: "a"`},
+			`5 classes have no validation photographs, so their accuracy is not known: "b", "c", "d", "e", "f"`},
+		{"a:1:1 b:2:1", `classes with only one training photograph; add more: "a"`},
 		{"a:1:1 b:1:1 c:1:1 d:1:1 e:1:1 f:1:1",
-			`classes with one training photograph, which is hardly enough: "a", "b", "c", "d", "e" and 1 more`},
+			`classes with only one training photograph; add more: "a", "b", "c", "d", "e" and 1 more`},
 	} {
 		files := map[string]string{}
 		for _, c := range strings.Fields(tt.classes) {

@@ -82,7 +82,7 @@ func howToGoOn(ctx context.Context, err error, run *Run) error {
 	if run.Dir != run.Name {
 		more = " --overwrite"
 	}
-	return fmt.Errorf("%w; go on with `finetune train --run %s --resume%s`", err, run.Name, more)
+	return fmt.Errorf("%w; continue with `finetune train --run %s --resume%s`", err, run.Name, more)
 }
 
 // Learner is a data set and a body that are ready to be trained.

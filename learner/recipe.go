@@ -98,7 +98,7 @@ func (c *recipe) export(ctx context.Context, r *runs.Run) error {
 	if err != nil {
 		return err
 	}
-	c.setup.UI.Say("exported   %s: %d of %d photographs of the proof are labelled otherwise than by the run",
+	c.setup.UI.Say("exported   %s: %d of %d checked predictions differ from those of the run",
 		filepath.Join(r.Name, runs.ModelFile), report.Flips, report.Photographs)
 	return nil
 }
@@ -114,7 +114,7 @@ func (c *recipe) findRate(ctx context.Context, r *runs.Run) (float64, error) {
 		return 0, err
 	}
 	rate := roundRate(curve.Suggestion)
-	c.setup.UI.Say("step       learning rate %g, from %.2g (%s), %.1f s", rate, curve.Suggestion, curve.Rule,
+	c.setup.UI.Say("stage      learning rate %g, from %.2g (%s), %.1f s", rate, curve.Suggestion, curve.Rule,
 		time.Since(begin).Seconds())
 	return rate, nil
 }
@@ -149,7 +149,7 @@ func (c *recipe) step(ctx context.Context, name, what string, train trains,
 		c.tell(name, what, &sum)
 		return nil
 	}
-	s.UI.Say("step       %s", what)
+	s.UI.Say("stage      %s", what)
 	r, _, _, err := runs.Open(dir, runs.Options{NoLock: true}) // the recipe's own run is locked
 	if err == nil && r == nil {
 		r, err = runs.Create(dir, runs.Options{NoLock: true}, s.Config)
@@ -176,11 +176,11 @@ func (c *recipe) tell(name, what string, s *runs.Summary) {
 		text += fmt.Sprintf("; with TTA %.2f %%", 100*s.TTA.Accuracy)
 	}
 	if n := len(c.results); n > 0 {
-		text += fmt.Sprintf("; %+d right, loss %+.4f against the step before", b.Right-c.results[n-1].Right,
+		text += fmt.Sprintf("; %+d right, loss %+.4f compared with the stage before", b.Right-c.results[n-1].Right,
 			b.Loss-c.results[n-1].Loss)
 	}
 	c.results = append(c.results, b)
-	c.setup.UI.Say("bought     %s", text)
+	c.setup.UI.Say("result     %s", text)
 }
 
 // remaining is the time left, infinite without a limit.
@@ -213,16 +213,16 @@ func (c *recipe) unfreeze(ctx context.Context, from string) error {
 		return err
 	}
 	if length == 0 {
-		c.setup.UI.Say("step       no time is left to unfreeze the network (--minutes %g)", c.Minutes)
+		c.setup.UI.Say("stage      no time is left for fine-tuning (--minutes %g)", c.Minutes)
 		return nil
 	}
 	epochs := fmt.Sprintf("%d epochs", length)
 	if length == 1 {
 		epochs = "one epoch"
 	}
-	what := "the later layers and a new head, one cycle of " + epochs
+	what := "fine-tuning of later layers and a new head, one cycle of " + epochs
 	if c.Lesson {
-		what = fmt.Sprintf("everything, %d cycles that double", length)
+		what = fmt.Sprintf("fine-tuning of the whole network, %d cycles that double", length)
 	}
 	return c.step(ctx, runs.StepUnfrozen, what, train.Network, func(im *runs.Images, t *runs.Training) {
 		im.Augment = c.Augment
@@ -241,7 +241,8 @@ func (c *recipe) keepBest(r *runs.Run, o *runs.Recipe) (*runs.Summary, error) {
 			cmp.Compare(b.Loss, a.Loss))
 	})
 	if last := c.results[len(c.results)-1]; best.Name != last.Name {
-		c.setup.UI.Warn("%s did not pay: %d of %d right, %d before it; the run keeps %s", last.Step, last.Right, last.N,
+		c.setup.UI.Warn("%s did not help: %d of %d right, %d before it; the run keeps %s",
+			last.Step, last.Right, last.N,
 			best.Right, best.Step)
 	}
 	config, err := runs.ReadConfig(c.folder(best.Name))
@@ -255,7 +256,7 @@ func (c *recipe) keepBest(r *runs.Run, o *runs.Recipe) (*runs.Summary, error) {
 	if err := c.write(r); err != nil {
 		return nil, err
 	}
-	c.setup.UI.Say("kept       %s; chosen on the validation photographs, so a little flattered by them", best.Step)
+	c.setup.UI.Say("kept       %s; chosen by validation accuracy, which is therefore slightly optimistic", best.Step)
 	seconds := runs.Seconds{Precompute: c.f.Seconds, Total: time.Since(c.started).Seconds()}
 	for _, b := range c.results {
 		seconds.Train += b.Seconds

@@ -102,7 +102,7 @@ func (f Confusion) finding(pairs []Pair) string {
 	if p.Count == 1 && n-right > 1 {
 		return fmt.Sprintf("%s mistakes of %s, no two of the same kind", Count(n-right), Count(n))
 	}
-	return fmt.Sprintf("Most frequent mistake: %s called %s, %s\u00a0of\u00a0%s", f.Classes[p.True],
+	return fmt.Sprintf("Most frequent mistake: %s predicted as %s, %s of %s", f.Classes[p.True],
 		f.Classes[p.Predicted], Count(p.Count), Count(p.Total))
 }
 
@@ -120,7 +120,8 @@ func (f Confusion) words(pairs []Pair) string {
 	alt := fmt.Sprintf("Confusion matrix of %s classes, true class by row, predicted class by column.",
 		Count(len(f.Classes)))
 	for _, p := range pairs[:min(3, len(pairs))] {
-		alt += fmt.Sprintf(" %s called %s: %d of %d.", f.Classes[p.True], f.Classes[p.Predicted], p.Count, p.Total)
+		alt += fmt.Sprintf(" %s predicted as %s: %d of %d.",
+			f.Classes[p.True], f.Classes[p.Predicted], p.Count, p.Total)
 	}
 	return alt
 }
@@ -276,7 +277,7 @@ func (f Confusion) scale(s *sheet, m matrix) {
 
 // table lists the most frequent mistakes below the matrix.
 func (f Confusion) table(s *sheet, y float64, pairs []Pair) {
-	s.text(boldText, margin, y, "Most frequent mistakes")
+	s.text(boldText, margin, y, "Most frequent mistakes (true → predicted)")
 	most := float64(pairs[0].Count)
 	room := s.w - 2*margin
 	bar, share := room*0.16, 92.0
@@ -285,7 +286,7 @@ func (f Confusion) table(s *sheet, y float64, pairs []Pair) {
 	}
 	for _, p := range pairs {
 		y += 20
-		text := f.Classes[p.True] + " called " + f.Classes[p.Predicted]
+		text := f.Classes[p.True] + " → " + f.Classes[p.Predicted]
 		s.text(labelText, margin, y, fit(labelText, text, room-bar-share-20))
 		x := s.w - margin - share - bar - 8
 		s.rect(x, y-6, bar*float64(p.Count)/most, 12, shade(1, false))

@@ -20,9 +20,9 @@ type Gains struct{ Steps []Gain }
 
 // Draw implements Plot.
 func (f Gains) Draw(w Width) (Figure, error) {
-	hd := header{title: f.finding(), note: "Share of photographs wrong after each step; thin lines are 95 % intervals"}
+	hd := header{title: f.finding(), note: "Share of wrong predictions after each stage; thin lines are 95 % intervals"}
 	if len(f.Steps) == 0 {
-		return newSheet(w, header{title: hd.title}, 40).nothing("no steps")
+		return newSheet(w, header{title: hd.title}, 40).nothing("no stages")
 	}
 	row, lift := 52.0, 0.0
 	if w < 500 { // name and numbers on a line each
@@ -53,7 +53,7 @@ func (f Gains) Draw(w Width) (Figure, error) {
 		s.line(margin+room*lo/most, y+29, margin+room*hi/most, y+29, 1.5, ink)
 		s.line(margin+room*e/most, y+20, margin+room*e/most, y+38, 2.5, red)
 	}
-	return s.figure("Error and 95 % interval after each step.")
+	return s.figure("Error and 95 % interval after each stage.")
 }
 
 func (f Gains) words(i int) string {
@@ -70,7 +70,7 @@ func (f Gains) words(i int) string {
 
 func (f Gains) finding() string {
 	if len(f.Steps) < 2 {
-		return "What each step bought"
+		return "Gain of each stage"
 	}
 	best, fewer := 0, 0
 	for i := 1; i < len(f.Steps); i++ {
@@ -79,9 +79,9 @@ func (f Gains) finding() string {
 		}
 	}
 	if fewer == 0 {
-		return "No step after the first lowered the error"
+		return "No stage after the first lowered the error"
 	}
-	return fmt.Sprintf("%s: %s fewer mistakes of %s, the most of any step", f.Steps[best].Step, Count(fewer),
+	return fmt.Sprintf("%s: %s fewer mistakes of %s, the most of any stage", f.Steps[best].Step, Count(fewer),
 		Count(f.Steps[best].N))
 }
 

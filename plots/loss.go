@@ -22,7 +22,7 @@ func (f LossByStep) Draw(w Width) (Figure, error) {
 		hd.key = []swatch{{pale(orange), "each batch"}, {orange, fmt.Sprintf("running mean, about %d steps", window)}}
 	}
 	if at := firstBad(f.Loss); at >= 0 {
-		hd.title = fmt.Sprintf("Training loss stopped being a number at step %s", Count(at+1))
+		hd.title = fmt.Sprintf("Training loss is not a number from step %s on", Count(at+1))
 	}
 	s := newSheet(w, hd, 260)
 	_, _, ok := span(f.Loss)

@@ -31,23 +31,23 @@ func (f Reliability) Draw(w Width) (Figure, error) {
 		gap := 100 * (mean/float64(n) - right/float64(n))
 		switch {
 		case gap > 1:
-			hd.title = fmt.Sprintf("Too sure by %.1f points on average", gap)
+			hd.title = fmt.Sprintf("Overconfident by %.1f points on average", gap)
 		case gap < -1:
-			hd.title = fmt.Sprintf("Not sure enough by %.1f points on average", -gap)
+			hd.title = fmt.Sprintf("Underconfident by %.1f points on average", -gap)
 		default:
-			hd.title = "As sure as it should be, within 1 point on average"
+			hd.title = "Well calibrated, within 1 point on average"
 		}
 	}
 	s := newSheet(w, hd, 400)
 	if n == 0 {
 		return s.nothing("no labelled photographs")
 	}
-	p := newPlot("", "share that was right (%)")
+	p := newPlot("", "accuracy (%)")
 	diagonal := lineOf(plotter.XYs{{X: 0, Y: 0}, {X: 100, Y: 100}}, soft, 1.2)
 	diagonal.Dashes = dashes
 	p.Add(diagonal)
 	var firm, few plotter.XYs // bins of at least 5 photographs, and others
-	counts := newPlot("probability given to the predicted class (%)", "photographs")
+	counts := newPlot("probability of the predicted class (%)", "photographs")
 	most := 0
 	for i, b := range bs {
 		counts.Add(barOf(100*float64(i)/bins, 100*float64(i+1)/bins, float64(b.Rows), blue))
@@ -70,6 +70,6 @@ func (f Reliability) Draw(w Width) (Figure, error) {
 	frame(counts, 0, 100, 0, float64(most)*1.08)
 	counts.Y.Tick.Marker = ticks{whole: true, most: 3}
 	s.stack(p, counts, 0.68)
-	return s.figure(fmt.Sprintf("Upper panel: share right against probability, with the diagonal of a perfectly "+
+	return s.figure(fmt.Sprintf("Upper panel: accuracy against probability, with the diagonal of a perfectly "+
 		"calibrated model. Lower panel: photographs per bin. Expected calibration error %.1f points.", 100*ece))
 }

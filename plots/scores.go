@@ -32,15 +32,15 @@ const panels = 12
 // Draw implements Plot.
 func (f Scores) Draw(w Width) (Figure, error) {
 	hs := f.worst(panels)
-	hd := header{title: "Probability given to each class",
+	hd := header{title: "Predicted probability of each class",
 		note: "Share of each group of photographs, by probability of the class",
 		key:  []swatch{{blue, "photographs of the class"}, {pale(orange), "all others"}}}
 	if len(f.Classes) > panels {
-		hd.title = fmt.Sprintf("Probability given to the %d classes of %s that separate worst", len(hs),
+		hd.title = fmt.Sprintf("Predicted probability of the %d classes of %s that are hardest to separate", len(hs),
 			Count(len(f.Classes)))
 	} else if len(hs) > 0 {
 		h := hs[0]
-		hd.title = fmt.Sprintf("Hardest to tell: %s, mean probability %.0f %% on its own photographs, %.0f %% on others",
+		hd.title = fmt.Sprintf("Hardest class: %s, mean probability %.0f %% on its own photographs, %.0f %% on others",
 			f.Classes[h.class], 100*h.meanO, 100*h.meanNo)
 	}
 	columns := 3

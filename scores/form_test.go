@@ -77,8 +77,8 @@ func TestOptionsAtTheirLimits(t *testing.T) {
 		}
 	}
 	for want, o := range map[string]Options{
-		"give --top 1 to 3": {Top: 4}, "there are cat, dog, emu": {Kaggle: "cow"}, "choose": {Kaggle: "cat", Top: 1},
-		"between 0 and 1": {Threshold: -0.1},
+		"there are 3 classes; give 1 to 3": {Top: 4}, "there are cat, dog, emu": {Kaggle: "cow"},
+		"combined": {Kaggle: "cat", Top: 1}, "from 0 to 1": {Threshold: -0.1},
 	} {
 		if _, err := NewTable([]string{"cat", "dog", "emu"}, o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %q", o, err, want)

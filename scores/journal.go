@@ -55,7 +55,7 @@ func OpenJournal(out string, columns []Column, key any, noLock bool) (*Journal, 
 		return nil, failure.Usage(fmt.Errorf("scores: %s: another process is writing it; wait for it, or name another file",
 			out))
 	case lock.Unsupported(err):
-		return nil, fmt.Errorf("scores: %w; or add --no-lock and see to it that no other process writes %s", err, out)
+		return nil, fmt.Errorf("scores: %w; or add --no-lock and make sure that no other process writes %s", err, out)
 	case err != nil:
 		return nil, fmt.Errorf("scores: %w", err)
 	}
@@ -114,8 +114,8 @@ func (j *Journal) open(key any) error {
 
 // unreadable is the error of a journal that may be sound, and so is not emptied.
 func unreadable(err error, dir string) error {
-	return fmt.Errorf("scores: rows that are scored already cannot be read: %w; run the command again, or remove %s to "+
-		"score all files anew", err, dir)
+	return fmt.Errorf("scores: rows that are scored already cannot be read: %w; run the command again, or remove "+
+		"%s to score all files again", err, dir)
 }
 
 // ownName is the name of a file of a journal.

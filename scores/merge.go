@@ -72,8 +72,8 @@ func merge(out string, parts []string, a *apostrophes) (rows int, err error) {
 			err = p.each(func(r Row) error {
 				key := p.key(r)
 				if rows > 0 && key <= last {
-					return failure.Data(&disorder{fmt.Errorf("scores: %s: row %q does not follow %q of %s; give each part of one "+
-						"scoring once", name, key, last, lastPart)})
+					return failure.Data(&disorder{fmt.Errorf("scores: %s: row %q does not follow %q of %s; give "+
+						"each part of one job once", name, key, last, lastPart)})
 				}
 				last, lastPart = key, name
 				rows++
@@ -110,7 +110,8 @@ func opener(format Format, parts []string, a *apostrophes) (func(name string) (p
 		if f, err := FormatOf(p); err != nil {
 			return nil, err
 		} else if f != format {
-			return nil, failure.Usage(fmt.Errorf("scores: %s: the parts and the whole have one format, here %s", p, format))
+			return nil, failure.Usage(fmt.Errorf("scores: %s: the parts and the output must have the same format, "+
+				"here %s", p, format))
 		}
 	}
 	return map[Format]func(string) (part, error){CSV: a.openCSV, JSONL: openJSON, Parquet: openParquet}[format], nil
@@ -138,7 +139,8 @@ func order(open func(string) (part, error), parts []string) ([]string, error) {
 		case columns == nil:
 			columns = c
 		case c != nil && !slices.Equal(c, columns):
-			return nil, failure.Data(fmt.Errorf("scores: %s: other columns than %s; merge parts of one scoring", name, parts[0]))
+			return nil, failure.Data(fmt.Errorf("scores: %s: its columns differ from those of %s; merge parts of "+
+				"one job", name, parts[0]))
 		}
 		list = append(list, f)
 	}

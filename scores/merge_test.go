@@ -36,7 +36,7 @@ func TestMergeRefuses(t *testing.T) {
 		want  string
 	}{
 		"no parts":      {"out.csv", nil, "no parts"},
-		"another form":  {"out.jsonl", []string{csv}, "one format, here .jsonl"},
+		"another form":  {"out.jsonl", []string{csv}, "the same format, here .jsonl"},
 		"no form":       {"out.txt", []string{csv}, "must end in"},
 		"part's form":   {"out.csv", []string{csv, "b.txt"}, "must end in"},
 		"absent":        {"out.csv", []string{csv, "/no/such.csv"}, "/no/such.csv"},

@@ -72,12 +72,12 @@ func NewTable(classes []string, o Options) (*Table, error) {
 		func(n string) { t.Columns = append(t.Columns, Column{n, true}) }
 	switch {
 	case o.Top < 0 || o.Top > len(classes):
-		return nil, failure.Usage(fmt.Errorf("scores: the %d most probable of %d classes cannot be shown; give --top 1 to %d",
+		return nil, failure.Usage(fmt.Errorf("scores: --top %d: there are %d classes; give 1 to %d",
 			o.Top, len(classes), len(classes)))
 	case !(o.Threshold >= 0 && o.Threshold <= 1):
-		return nil, failure.Usage(fmt.Errorf("scores: threshold %v; a probability lies between 0 and 1", o.Threshold))
+		return nil, failure.Usage(fmt.Errorf("scores: --threshold %v: must be from 0 to 1", o.Threshold))
 	case o.Kaggle != "" && o.Top > 0:
-		return nil, failure.Usage(fmt.Errorf("scores: --kaggle writes one class, --top several; choose"))
+		return nil, failure.Usage(fmt.Errorf("scores: --kaggle and --top cannot be combined; leave one out"))
 	case o.Kaggle != "":
 		for i, c := range classes {
 			if c == o.Kaggle {

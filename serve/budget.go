@@ -28,9 +28,9 @@ func (b *budget) take(client string, n int64) error {
 	defer b.mu.Unlock()
 	switch {
 	case n > b.free:
-		return refuse(http.StatusServiceUnavailable, "too many requests are read; try again")
+		return refuse(http.StatusServiceUnavailable, "too many requests at once; try again")
 	case b.held[client]+n > b.share:
-		return refuse(http.StatusTooManyRequests, "too many requests of this client are read; send fewer at once")
+		return refuse(http.StatusTooManyRequests, "too many requests of this client at once; send fewer")
 	}
 	b.free -= n
 	b.held[client] += n

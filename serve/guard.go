@@ -48,7 +48,8 @@ func (g *guard) check(r *http.Request) *refusal {
 			"this server does not answer for the host " + clip(r.Host) + "; if it should, start it with --allow-host"}
 	}
 	if err := g.origins.Check(r); err != nil {
-		return &refusal{http.StatusForbidden, "pages of another origin may not ask: put them and this server behind one name"}
+		return &refusal{http.StatusForbidden, "requests from pages of another origin are refused: put page and " +
+			"server behind one name"}
 	}
 	if len(g.tokens) > 0 && !g.authorised(r.Header.Get("Authorization")) {
 		return &refusal{http.StatusUnauthorized, "a token is needed: Authorization: Bearer TOKEN"}

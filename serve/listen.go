@@ -81,7 +81,7 @@ func (s *Server) end(ctx context.Context, h *http.Server, l *lastCall, failed <-
 	defer cancel()
 	err := h.Shutdown(limited)
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = fmt.Errorf("requests that went on for %v were cut off", s.o.Timeout)
+		err = fmt.Errorf("requests still open after %v were cut off", s.o.Timeout)
 	}
 	return errors.Join(err, h.Close())
 }

@@ -48,6 +48,6 @@ func Merge(ctx context.Context, place, into string, out *term.Console) error {
 	if err != nil {
 		return err
 	}
-	out.Say("%s: %d rows of %d parts", into, j.Rows, j.Tasks)
+	out.Say("%s: %d rows from %d parts", into, j.Rows, j.Tasks)
 	return out.Object(map[string]any{"output": into, "rows": j.Rows, "parts": j.Tasks})
 }

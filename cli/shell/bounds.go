@@ -76,7 +76,7 @@ func (l Limits) CheckFlag(command, name string, value any) error {
 	}
 	for _, v := range numbers {
 		if !b.Fits(v) {
-			return failure.Usagef("--%s %v: it lies %s", name, value, b)
+			return failure.Usagef("--%s %v: must be %s", name, value, b)
 		}
 	}
 	return nil

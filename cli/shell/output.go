@@ -25,8 +25,8 @@ func Beside(path string, ours func(path string) error) error {
 		return nil
 	}
 	if err := ours(path); err != nil {
-		return failure.Usage(fmt.Errorf("%s would be replaced and is not what this command writes (%w); move it, or give "+
-			"-o another name", path, err))
+		return failure.Usage(fmt.Errorf("%s exists and was not written by this command (%w); move it, or give -o "+
+			"another name", path, err))
 	}
 	return nil
 }

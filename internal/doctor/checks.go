@@ -79,11 +79,11 @@ func trust(path string) string {
 	case err != nil:
 		return err.Error()
 	case compared == fetch.Pinned:
-		return "compared with the pinned digest before it is loaded"
+		return "its digest is compared with the known one before it is loaded"
 	case compared == fetch.Recorded:
 		return "compared with the digest in SHA256SUMS beside it before it is loaded; none is pinned for it"
 	}
-	return "no build that finetune fetches: used without comparing its digest"
+	return "not a build that finetune downloads: used without comparing its digest"
 }
 
 func loads(path string) Finding {

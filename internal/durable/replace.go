@@ -27,7 +27,7 @@ func Target(path string) (string, error) {
 		case info.IsDir():
 			return "", fmt.Errorf("%s: is a folder; name a file", path)
 		case info.Mode()&fs.ModeSymlink == 0:
-			return "", fmt.Errorf("%s: is a pipe or a device, which a file would replace; name a file, and copy it from there",
+			return "", fmt.Errorf("%s: is a pipe or a device; name a file, and copy it from there",
 				path)
 		}
 		to, err := os.Readlink(at)

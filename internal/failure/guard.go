@@ -18,5 +18,5 @@ func Guard(do func() error) (err error) {
 
 // Fault is the error of a recovered panic; call it in the deferred function.
 func Fault(p any) error {
-	return fmt.Errorf("a fault of finetune, not of yours: %v; please report it, with these lines:\n%s", p, debug.Stack())
+	return fmt.Errorf("a fault of finetune: %v; please report it with these lines:\n%s", p, debug.Stack())
 }

@@ -73,8 +73,8 @@ func (d Download) Run(ctx context.Context) (sum string, err error) {
 			return "", fmt.Errorf("fetch: %w", err)
 		}
 		if !resumed { // the file may have changed between two halves: from the start, once
-			return "", fmt.Errorf("fetch: %s: digest is %s, expected %s; nothing was kept: try again, and if it stays so the "+
-				"file is not the one that was pinned", d.URL, sum, d.SHA256)
+			return "", fmt.Errorf("fetch: %s: digest is %s, expected %s; nothing was kept: try again, and if the "+
+				"digest stays the same, the server has another file", d.URL, sum, d.SHA256)
 		}
 		resumed = false
 	}
@@ -147,7 +147,8 @@ func (d *Download) whole(ctx context.Context, part string) error {
 			idle = 0
 		}
 		if idle++; idle >= d.Tries {
-			return fmt.Errorf("given up after %d attempts (what came is kept and continued next time): %w", idle, err)
+			return fmt.Errorf("given up after %d attempts; the downloaded part is kept, and the next attempt "+
+				"continues it: %w", idle, err)
 		}
 		pause := max(d.Wait<<(idle-1), after)
 		pause += time.Duration(rand.Int64N(int64(pause)/4 + 1)) // many machines must not return at one moment

@@ -205,6 +205,7 @@ func (it Item) accept(file string) error {
 			return it.place([]string{file}, dir)
 		}
 	}
-	return failure.Data(fmt.Errorf("fetch: %s: digest is %s, %s is pinned as %s; it is another file, or damaged", file,
+	return failure.Data(fmt.Errorf("fetch: %s: digest is %s, but that of %s is %s; it is another file, or damaged",
+		file,
 		got, it.Name, strings.Join(known, " or ")))
 }

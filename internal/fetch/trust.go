@@ -67,8 +67,8 @@ func CheckLibrary(path string) (Trust, error) {
 		return Pinned, remembered(folder, map[string]string{name: want})
 	}
 	if err := home.Open(path); err != nil {
-		return "", failure.Data(fmt.Errorf("%w, so it may be anybody's; take that right from others (chmod o-w), or name "+
-			"a library that you trust with ONNXRUNTIME_LIB", err))
+		return "", failure.Data(fmt.Errorf("%w, so others could replace the library; take that right from them "+
+			"(chmod o-w), or name a library that you trust with ONNXRUNTIME_LIB", err))
 	}
 	record, err := readSums(folder)
 	if errors.Is(err, os.ErrNotExist) {

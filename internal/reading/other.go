@@ -9,7 +9,7 @@ func Other(data []byte) string {
 	case LFSPointer(data):
 		return "a pointer of Git LFS, not the file itself; run git lfs pull"
 	case WebPage(data):
-		return "a web page, as a download leaves that did not get the file; download it again"
+		return "a web page, probably from a failed download; download the file again"
 	case ORTModel(data):
 		return "a model in ONNX Runtime's own format; use the .onnx that it was made from"
 	case bytes.HasPrefix(data, []byte("\x89HDF\r\n\x1a\n")), zipOf(data, "metadata.json"):

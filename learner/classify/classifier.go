@@ -94,8 +94,8 @@ func openRun(dir string, m runs.Machine, ui runs.UI) (*Classifier, error) {
 	path := filepath.Join(dir, runs.HeadFile)
 	h, meta, err := runs.ReadHead(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, failure.Usage(fmt.Errorf("learner: %s: training has not finished; go on with `finetune train --run %s "+
-			"--resume`", dir, dir))
+		return nil, failure.Usage(fmt.Errorf("learner: %s: training has not finished; continue with `finetune "+
+			"train --run %s --resume`", dir, dir))
 	}
 	if err != nil {
 		return nil, err

@@ -56,7 +56,8 @@ type Predicted struct {
 func (c *Classifier) PredictItems(ctx context.Context, items []dataset.Item, o ScoreOptions,
 	ui runs.UI) (*Predicted, error) {
 	if o.TTA > 0 && c.TakesPhotographs() {
-		return nil, failure.Usage(fmt.Errorf("learner: %s: it crops photographs itself, so there are no views for --tta",
+		return nil, failure.Usage(fmt.Errorf("learner: %s: exported with --uint8, so it crops photographs itself "+
+			"and cannot be used with --tta",
 			c.Source))
 	}
 	p := &Predicted{}
@@ -166,7 +167,7 @@ func (c *Classifier) OwnData() (*dataset.Set, error) {
 		return nil, fmt.Errorf("%w (the data of %s; name DATA if it has moved)", err, c.Source)
 	}
 	if !slices.EqualFunc(set.Classes, c.Classes, naming.SameName) {
-		return nil, failure.Data(fmt.Errorf("learner: %s: has the classes %s now, %s was trained on %s",
+		return nil, failure.Data(fmt.Errorf("learner: %s: has the classes %s, but %s was trained on %s",
 			c.Trained.Config.Data.Path, strings.Join(set.Classes, ", "), c.Source, strings.Join(c.Classes, ", ")))
 	}
 	return set, nil

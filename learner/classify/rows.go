@@ -15,8 +15,8 @@ import (
 // Table is the form of the rows that options ask for. Errors are failure.Usage.
 func (c *Classifier) Table(o ScoreOptions) (*scores.Table, error) {
 	if o.TTA > 0 && c.TakesPhotographs() {
-		return nil, failure.Usage(fmt.Errorf("learner: %s: it crops photographs itself, so there are no views for --tta; "+
-			"score the RUN, or an export without --uint8", c.Source))
+		return nil, failure.Usage(fmt.Errorf("learner: %s: exported with --uint8, so it crops photographs itself "+
+			"and cannot be used with --tta; score the RUN, or an export without --uint8", c.Source))
 	}
 	o.Table.Multi, o.Table.Separator = c.Multi, c.Separator
 	return scores.NewTable(c.Classes, o.Table)

@@ -65,7 +65,7 @@ func (c *Classifier) Score(ctx context.Context, items []dataset.Item, o ScoreOpt
 	}
 	if names := scores.Formulas(c.Classes); len(names) > 0 && strings.EqualFold(filepath.Ext(o.Output), ".csv") &&
 		!o.Escape {
-		ui.Warn("%s: a spreadsheet would run the class name %q as a formula; --escape-formulas disarms it", o.Output,
+		ui.Warn("%s: a spreadsheet would run the class name %q as a formula; --escape-formulas prevents that", o.Output,
 			names[0])
 	}
 	if err := durable.Room(filepath.Dir(o.Output), int64(len(items)*(64+12*len(table.Columns)))); err != nil {
@@ -90,7 +90,7 @@ func (c *Classifier) Score(ctx context.Context, items []dataset.Item, o ScoreOpt
 	end()
 	if err != nil {
 		if ctx.Err() != nil {
-			err = fmt.Errorf("stopped after %d of %d files, which are kept; the same command goes on from there: %w",
+			err = fmt.Errorf("stopped after %d of %d files, which are kept; run the same command again to continue: %w",
 				journal.Len(), len(items), ctx.Err())
 		}
 		return r, err

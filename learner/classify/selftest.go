@@ -61,8 +61,8 @@ func (c *Classifier) SelfTest(ctx context.Context) error {
 		}
 		for k := range got {
 			if d := math.Abs(float64(got[k] - want[k])); !(d <= t.Tolerance) {
-				return fmt.Errorf("learner: %s: self-test %d gives %v, %v were exported (tolerance %g); check ONNX Runtime with "+
-					"`finetune doctor`", c.Source, seed, got, want, t.Tolerance)
+				return fmt.Errorf("learner: %s: self-test %d gives %v instead of %v (tolerance %g); check ONNX "+
+					"Runtime with `finetune doctor`", c.Source, seed, got, want, t.Tolerance)
 			}
 		}
 	}

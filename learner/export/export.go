@@ -148,13 +148,14 @@ func (e *exporter) check() error {
 	case o.Precision != runs.Float32 && o.Precision != runs.Float16 && o.Precision != runs.Int8:
 		return failure.Usage(fmt.Errorf("learner: precision %q; choose float32, float16 or int8", o.Precision))
 	case e.Precision != runs.Float32 && o.Precision != e.Precision:
-		return failure.Usage(fmt.Errorf("learner: %s: trained on the features of a body in %s, which the file then has as "+
-			"well; export without --precision, or train again with --body-precision float32", e.Source, e.Precision))
+		return failure.Usage(fmt.Errorf("learner: %s: the head was trained on features of a body in %s, so the "+
+			"file must have the same precision; export without --precision, or train again with --body-precision "+
+			"float32", e.Source, e.Precision))
 	case o.Whole && (e.Preprocess.Crop == "no" || e.Preprocess.Crop == "noop"):
-		return failure.Usage(fmt.Errorf("learner: the crop %q is not made in the graph; export without --uint8",
+		return failure.Usage(fmt.Errorf("learner: --uint8 does not support the crop %q; export without --uint8",
 			e.Preprocess.Crop))
 	case o.Golden < 0 || o.Golden > 1000:
-		return failure.Usage(fmt.Errorf("learner: %d golden inputs; 0 to 1000 can be kept", o.Golden))
+		return failure.Usage(fmt.Errorf("learner: --golden %d: must be from 0 to 1000", o.Golden))
 	}
 	return nil
 }
@@ -236,8 +237,9 @@ func (e *exporter) prove(ctx context.Context, file *classify.Classifier, items [
 	}
 	n := float64(r.Photographs)
 	if r.Largest > b.Largest || float64(r.Flips) > math.Ceil(b.Flips*n) || r.Accuracy.Run-r.Accuracy.File > b.Drop {
-		return r, fmt.Errorf("learner: %s: not written: on %d validation photographs a probability differs by up to %.2g "+
-			"(bound %g), %d labels flip (bound %.0f), the accuracy goes from %.4f to %.4f (bound %g down); %s",
+		return r, fmt.Errorf("learner: %s: not written, because it differs too much from the run on %d validation "+
+			"photographs: probabilities by up to %.2g (limit %g), %d predictions (limit %.0f), accuracy from %.4f "+
+			"to %.4f (limit %g lower); %s",
 			file.Source, r.Photographs, r.Largest, b.Largest, r.Flips, math.Ceil(b.Flips*n), r.Accuracy.Run, r.Accuracy.File,
 			b.Drop, instead(e.o, e.Precision))
 	}

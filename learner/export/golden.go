@@ -92,7 +92,7 @@ func addSelfTest(ctx context.Context, c *classify.Classifier, m *graph.Model) er
 		}
 		if slices.ContainsFunc(p, func(v float32) bool { return v-v != 0 }) {
 			return failure.Data(fmt.Errorf("learner: in %s the model gives probabilities that are not numbers: its "+
-				"activations are beyond what %s holds; export in float32", c.Precision, c.Precision))
+				"activations are too large for %s; export in float32", c.Precision, c.Precision))
 		}
 		t.Probabilities = append(t.Probabilities, p)
 	}

@@ -30,7 +30,7 @@ func (s *Setup) tellData() {
 		s.UI.Say("%-10s %s", head, line)
 	}
 	if set.Drawn {
-		s.UI.Say("held out   %d of %d photographs to validate on, drawn by class and --seed %d", len(set.Valid),
+		s.UI.Say("held out   %d of %d photographs for validation, drawn by class with --seed %d", len(set.Valid),
 			len(set.Train)+len(set.Valid), s.Config.Train.Seed)
 	}
 	for _, n := range set.Notes {
@@ -102,16 +102,17 @@ func (s *Setup) checkLeft(f *Features) error {
 	before, left := s.Set.Counts(), f.Counts(s.Set.Classes)
 	for i, c := range left {
 		if c.Train == 0 && before[i].Train > 0 {
-			return failure.Data(fmt.Errorf("learner: %s: class %q: none of its %d training photographs can be read%s; mend "+
-				"them, or take the class out",
+			return failure.Data(fmt.Errorf("learner: %s: class %q: none of its %d training photographs can be "+
+				"read%s; repair them, or remove the class",
 				s.Config.Data.Name(), c.Class, before[i].Train, s.firstSkipped(f, i)))
 		}
 		if c.Valid == 0 && before[i].Valid > 0 {
-			s.UI.Warn("class %q: none of its %d validation photographs can be read: its accuracy stays unknown", c.Class,
+			s.UI.Warn("class %q: none of its %d validation photographs can be read, so its accuracy is not known",
+				c.Class,
 				before[i].Valid)
 		}
 		if c.Train == 1 && before[i].Train > 1 {
-			s.UI.Warn("class %q: one of its %d training photographs can be read, which is hardly enough", c.Class,
+			s.UI.Warn("class %q: only one of its %d training photographs can be read; add more", c.Class,
 				before[i].Train)
 		}
 	}
@@ -164,10 +165,11 @@ func (s *Setup) checkEqual(f *Features) {
 	note(f.Train.Items, false)
 	note(f.Valid.Items, true)
 	if len(shared) > 0 {
-		s.UI.Warn("%d of %d validation photographs are training photographs too, so the accuracy flatters (%s)", len(shared),
+		s.UI.Warn("%d of %d validation photographs are also training photographs, so the accuracy is too "+
+			"optimistic (%s)", len(shared),
 			len(f.Valid.Items), shared[0])
 	}
 	if len(labels) > 0 {
-		s.UI.Warn("%d photographs are there again under another label (%s)", len(labels), labels[0])
+		s.UI.Warn("%d photographs appear again with another label (%s)", len(labels), labels[0])
 	}
 }

@@ -76,15 +76,15 @@ func TestCheckLeft(t *testing.T) {
 			f *Features) {
 			f.Valid.Items = f.Valid.Items[:1]
 		},
-		"2 of 2 validation photographs are training photographs too": func(
+		"2 of 2 validation photographs are also training photographs": func(
 			f *Features) {
 			f.Valid.Items = []dataset.Item{item("v/a", 0, "1"), item("v/b", 1, "3")}
 		},
-		"1 photographs are there again under another label (t/a1 and v": func(
+		"1 photographs appear again with another label (t/a1 and v": func(
 			f *Features) {
 			f.Valid.Items = append(f.Valid.Items[:1:1], item("v/x", 1, "1"))
 		},
-		"under another label (t/a2 and t/b3)": func(f *Features) {
+		"with another label (t/a2 and t/b3)": func(f *Features) {
 			f.Train.Items = append(f.Train.Items[:4:4],
 				item("t/b3", 1, "2"))
 		},

@@ -31,8 +31,8 @@ func (p *NarrowPhotos) Tell(ui runs.UI) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.n > 0 {
-		ui.Warn("%d photographs are all but one colour: they have 16 bits a sample or more and use %.6g to %.6g of them; "+
-			"--depth-range auto, or MIN,MAX, shows what is there",
+		ui.Warn("%d photographs look almost uniform: they have 16 bits or more per sample, but use only the values "+
+			"%.6g to %.6g; add --depth-range auto or --depth-range MIN,MAX",
 			p.n, p.min, p.max)
 	}
 	p.n = 0

@@ -124,8 +124,8 @@ func (s *Setup) checkSkipped(f *Features) error {
 	}
 	total := len(s.Set.Train) + len(s.Set.Valid)
 	if share := float64(bad) / float64(max(total, 1)); bad > 0 && share > s.Config.Data.MaxBad {
-		return failure.Data(fmt.Errorf("learner: %s: %d of %d photographs cannot be read, more than --max-bad %g allows; "+
-			"mend or remove them (%s: %s)",
+		return failure.Data(fmt.Errorf("learner: %s: %d of %d photographs cannot be read, more than --max-bad %g "+
+			"allows; repair or remove them (%s: %s)",
 			s.Config.Data.Name(), bad, total, s.Config.Data.MaxBad, f.Skipped[0].Path, f.Skipped[0].Reason))
 	}
 	if !s.part && (len(f.Train.Items) == 0 || len(f.Valid.Items) == 0) {
@@ -168,7 +168,8 @@ func (s *Setup) view(ctx context.Context, items []dataset.Item, view string,
 	end()
 	if err != nil {
 		if ctx.Err() != nil {
-			err = fmt.Errorf("stopped after %d computed photographs, which are kept; the same command goes on from there: %w",
+			err = fmt.Errorf("stopped after %d computed photographs, which are kept; run the same command again to "+
+				"continue: %w",
 				report.Computed, ctx.Err())
 		}
 		return nil, report, err

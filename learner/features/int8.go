@@ -28,7 +28,7 @@ func (s *Setup) useInt8(ctx context.Context) error {
 	sum, err := int8Digest(path)
 	if err != nil {
 		if !errors.Is(err, os.ErrNotExist) {
-			s.UI.Warn("%v; made again", err)
+			s.UI.Warn("%v; quantising the body again", err)
 		}
 		if sum, err = s.makeInt8(ctx, path, items); err != nil {
 			return err

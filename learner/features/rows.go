@@ -137,9 +137,9 @@ func (b *frozenBody) checkMates(ctx context.Context, images []float32, n int, ro
 			limit = tolerated[runs.Int8]
 		}
 		if !(d <= limit) {
-			b.dependent = failure.Data(fmt.Errorf("learner: %s: what it gives for a photograph depends on the others of its "+
-				"batch, or on chance: alone and in a batch of %d it differs by %.2g %%; "+
-				"export the network in inference mode, without statistics of a batch", b.name, n, 100*d))
+			b.dependent = failure.Data(fmt.Errorf("learner: %s: the features of a photograph depend on the other "+
+				"photographs of its batch, or are random: alone and in a batch of %d they differ by %.2g %%; "+
+				"export the network in inference mode, without batch statistics", b.name, n, 100*d))
 		}
 	})
 	return b.dependent

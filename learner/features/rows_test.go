@@ -77,7 +77,7 @@ func TestBodiesThatMixTheirBatch(t *testing.T) {
 			for range 2 {
 				err := body.Run(t.Context(), images, 4, rows)
 				if c.mixes != (err != nil) || err != nil && (failure.KindOf(err) != failure.DataKind ||
-					!strings.Contains(err.Error(), "rows.onnx: what it gives for a photograph depends on the others")) {
+					!strings.Contains(err.Error(), "rows.onnx: the features of a photograph depend on the other photographs")) {
 					t.Errorf("in a batch: %v", err)
 				}
 			}

@@ -125,7 +125,7 @@ func (s *Setup) complete() (err error) {
 func chosenDevice(device string, ui runs.UI) string {
 	chosen, why := onnx.Chosen(device)
 	if why != nil {
-		ui.Warn("a GPU seems to be here, but the CPU is used: %v", why)
+		ui.Warn("this machine seems to have a GPU, but the CPU is used: %v", why)
 	}
 	if device == "auto" {
 		return chosen + " (auto)"

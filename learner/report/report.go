@@ -34,8 +34,7 @@ func Write(run string) (string, error) {
 	}
 	dir := filepath.Join(run, runs.ReportDir)
 	if info, err := os.Lstat(dir); err == nil && !info.IsDir() {
-		return "", failure.Usage(fmt.Errorf("learner: %s: is no folder but a link or a file; move it away, so that "+
-			"nothing is written elsewhere", dir))
+		return "", failure.Usage(fmt.Errorf("learner: %s: is a link or a file, not a folder; move it away", dir))
 	}
 	return filepath.Join(dir, "index.html"), page.WriteReport(dir, r)
 }

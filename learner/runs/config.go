@@ -158,8 +158,8 @@ func notARun(run string, err error) error {
 	info, missing := os.Stat(run)
 	switch {
 	case there(run + ".replaced"):
-		return fmt.Errorf("learner: %s: was being replaced when the command was killed; `finetune train --run %s "+
-			"--resume` puts the run in place", run, run)
+		return fmt.Errorf("learner: %s: the command was killed while it replaced this run; `finetune train --run "+
+			"%s --resume` completes the replacement", run, run)
 	case errors.Is(missing, os.ErrNotExist):
 		return fmt.Errorf("learner: %s: there is no such folder; check the path, or make a run there with `finetune train "+
 			"DATA --run %s`", run, run)
@@ -178,8 +178,8 @@ func notARun(run string, err error) error {
 // that a stranger made may.
 func (c Config) checkNames(path string) error {
 	if save := c.Train.Save; save != "" && !PlainName(save) {
-		return failure.Data(fmt.Errorf("learner: %s: train.save is %q, which is no plain name; take the run from a "+
-			"backup, or train again", path, save))
+		return failure.Data(fmt.Errorf("learner: %s: train.save is %q, which is not a name without folders; take "+
+			"the run from a backup, or train again", path, save))
 	}
 	return nil
 }

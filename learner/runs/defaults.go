@@ -77,13 +77,13 @@ func (t Training) Check() error {
 		wrong bool
 		text  string
 	}{
-		{!(t.LR > 0), fmt.Sprintf("--lr %g: a learning rate is above 0", t.LR)},
-		{t.BatchSize < 2, fmt.Sprintf("--batch-size %d: 2 or more are needed", t.BatchSize)},
+		{!(t.LR > 0), fmt.Sprintf("--lr %g: must be above 0", t.LR)},
+		{t.BatchSize < 2, fmt.Sprintf("--batch-size %d: must be 2 or more", t.BatchSize)},
 		{!cycles && t.Epochs < 1, "--schedule constant needs --epochs N, 1 or more"},
 		{t.Schedule == "sgdr" && t.epochs() > mostEpochs, fmt.Sprintf("--cycles %d, --cycle-len %d and --cycle-mult %d "+
 			"make more than %.0e epochs", t.Cycles, t.CycleLen, t.CycleMult, float64(mostEpochs))},
 		{cycles && (t.Epochs != 0 || t.Cycles < 1 || t.CycleLen < 1 || t.CycleMult < 1),
-			"--cycles, --cycle-len and --cycle-mult are 1 or more, and --epochs is for --schedule constant"},
+			"--cycles, --cycle-len and --cycle-mult must be 1 or more, and --epochs needs --schedule constant"},
 		{clr && (t.CycleMult != 1 || len(t.CLR) != 2 && len(t.CLR) != 4),
 			fmt.Sprintf("--schedule %s takes --clr with two or four numbers, and no --cycle-mult", t.Schedule)},
 		{!slices.Contains([]string{HeadMLP, HeadLinear, HeadAuto}, t.HeadKind()), fmt.Sprintf("--head %s: use mlp, linear "+
@@ -91,8 +91,8 @@ func (t Training) Check() error {
 		{other && (t.Unfreeze || t.Load != "" || t.SWA > 0 || t.Snapshots || t.Smoothing > 0 || t.Balance == "sampling"),
 			fmt.Sprintf("--head %s cannot be combined with --unfreeze, --load, --swa, --snapshots, --label-smoothing or "+
 				"--balance sampling", t.Head)},
-		{t.FreezeTo < 0 || t.MicroBatch < 0 || t.MicroBatch == 1, "--freeze-to is 0 or more, --micro-batch 2 or more"},
-		{!(t.BNMomentum >= 0 && t.BNMomentum <= 1), fmt.Sprintf("--bn-momentum %g: a share of 1 at most", t.BNMomentum)},
+		{t.FreezeTo < 0 || t.MicroBatch < 0 || t.MicroBatch == 1, "--freeze-to must be 0 or more, --micro-batch 2 or more"},
+		{!(t.BNMomentum >= 0 && t.BNMomentum <= 1), fmt.Sprintf("--bn-momentum %g: must be from 0 to 1", t.BNMomentum)},
 	} {
 		if c.wrong {
 			return failure.Usage(errors.New(c.text))

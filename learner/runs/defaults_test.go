@@ -12,17 +12,17 @@ func TestTrainingCheck(t *testing.T) {
 		t.Errorf("the defaults: %v", err)
 	}
 	for name, change := range map[string]func(t *Training){
-		"--lr":               func(t *Training) { t.LR = 0 },
-		"--batch-size":       func(t *Training) { t.BatchSize = 1 },
-		"--epochs":           func(t *Training) { t.Schedule = "constant" },
-		"more than 1e+06":    func(t *Training) { t.Cycles, t.CycleMult = 20, 2; t.CycleLen = 1 },
-		"--cycle-len":        func(t *Training) { t.CycleLen = 0 },
-		"--epochs is for":    func(t *Training) { t.Epochs = 2 },
-		"two or four":        func(t *Training) { t.Schedule, t.CLR = "clr", []float64{20} },
-		"no --cycle-mult":    func(t *Training) { t.Schedule, t.CycleMult = "clr-beta", 2; *t = t.Completed() },
-		"--micro-batch 2":    func(t *Training) { t.MicroBatch = 1 },
-		"--freeze-to is 0":   func(t *Training) { t.FreezeTo = -1 },
-		"--bn-momentum 1.01": func(t *Training) { t.BNMomentum = 1.01 },
+		"--lr":                  func(t *Training) { t.LR = 0 },
+		"--batch-size":          func(t *Training) { t.BatchSize = 1 },
+		"--epochs":              func(t *Training) { t.Schedule = "constant" },
+		"more than 1e+06":       func(t *Training) { t.Cycles, t.CycleMult = 20, 2; t.CycleLen = 1 },
+		"--cycle-len":           func(t *Training) { t.CycleLen = 0 },
+		"--epochs needs":        func(t *Training) { t.Epochs = 2 },
+		"two or four":           func(t *Training) { t.Schedule, t.CLR = "clr", []float64{20} },
+		"no --cycle-mult":       func(t *Training) { t.Schedule, t.CycleMult = "clr-beta", 2; *t = t.Completed() },
+		"--micro-batch 2":       func(t *Training) { t.MicroBatch = 1 },
+		"--freeze-to must be 0": func(t *Training) { t.FreezeTo = -1 },
+		"--bn-momentum 1.01":    func(t *Training) { t.BNMomentum = 1.01 },
 	} {
 		c := Defaults().Train
 		change(&c)

@@ -141,11 +141,11 @@ func (r *Run) allowed(o Options) (content, error) {
 	case err != nil:
 		return what, err
 	case what == aRun && !o.Overwrite:
-		return what, failure.Usage(fmt.Errorf("learner: %s: this run exists; add --resume to go on with it, --overwrite "+
-			"to replace it, or name another --run", r.Name))
+		return what, failure.Usage(fmt.Errorf("learner: %s: this run exists; add --resume to continue it, "+
+			"--overwrite to replace it, or name another --run", r.Name))
 	case what == others:
-		return what, failure.Usage(fmt.Errorf("learner: %s: the folder is not empty and not a run of finetune's, which "+
-			"alone can be replaced; name another --run", r.Name))
+		return what, failure.Usage(fmt.Errorf("learner: %s: the folder is not empty and is not a run, so it is not "+
+			"replaced; name another --run", r.Name))
 	}
 	return what, nil
 }
@@ -153,7 +153,7 @@ func (r *Run) allowed(o Options) (content, error) {
 // number takes the first of dir, dir-2, dir-3 … that is not there yet.
 func (r *Run) number(dir string) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o777); err != nil {
-		return failure.Usage(fmt.Errorf("learner: %w; name a folder that can be written with --run", err))
+		return failure.Usage(fmt.Errorf("learner: %w; name a writable folder with --run", err))
 	}
 	for n := 2; ; n++ {
 		err := os.Mkdir(r.Dir, 0o777)
@@ -238,8 +238,8 @@ func Open(dir string, o Options) (r *Run, c Config, done *Summary, err error) {
 func (r *Run) reopen() (c Config, done *Summary, err error) {
 	for _, name := range []string{SavedDir, ReportDir, ArtifactsDir, FeaturesDir, StepsDir} {
 		if info, err := os.Lstat(r.Path(name)); err == nil && !info.IsDir() {
-			return c, nil, failure.Data(fmt.Errorf("learner: %s: is no folder but a link or a file; move it away, so that "+
-				"nothing is written elsewhere", r.Path(name)))
+			return c, nil, failure.Data(fmt.Errorf("learner: %s: is a link or a file, not a folder; move it away",
+				r.Path(name)))
 		}
 	}
 	if c, err = ReadConfig(r.Dir); err != nil {
@@ -295,10 +295,10 @@ func takeLock(dir, name string, o Options) (*lock.Lock, error) {
 	l, err := lock.Take(filepath.Join(dir, lockFile), "a run", o.NoLock)
 	switch {
 	case errors.Is(err, lock.ErrBusy):
-		return nil, failure.Usage(fmt.Errorf("learner: %s: another process works on this run; wait for it, or name "+
+		return nil, failure.Usage(fmt.Errorf("learner: %s: another process is using this run; wait for it, or name "+
 			"another --run", name))
 	case lock.Unsupported(err):
-		return nil, fmt.Errorf("learner: %w; or add --no-lock and see to it that no other process uses this run", err)
+		return nil, fmt.Errorf("learner: %w; or add --no-lock and make sure that no other process uses this run", err)
 	case err != nil:
 		return nil, fmt.Errorf("learner: %w", err)
 	}
@@ -325,7 +325,7 @@ func (r *Run) Install() error {
 		return nil
 	}
 	if err := durable.Swap(r.place.run, r.Dir, r.place.aside, func() { r.Close() }); err != nil {
-		return fmt.Errorf("learner: %w; the new run is whole in %s", err, r.Dir)
+		return fmt.Errorf("learner: %w; the new run is complete in %s", err, r.Dir)
 	}
 	r.Dir = r.Name
 	return r.place.settle()

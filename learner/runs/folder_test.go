@@ -107,7 +107,7 @@ func TestARunMadeInTheMeantimeStays(t *testing.T) {
 	if r.place, err = placeOf(dir); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.makeFolder(Options{}); err == nil || !strings.Contains(err.Error(), "another process works on this run") {
+	if err := r.makeFolder(Options{}); err == nil || !strings.Contains(err.Error(), "another process is using this run") {
 		t.Errorf("while the first one holds it: %v", err)
 	}
 	if err := a.Close(); err != nil {

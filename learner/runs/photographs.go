@@ -38,8 +38,8 @@ func (r *Run) KeepPhotographs(now []Listed, data string) error {
 		return err
 	}
 	if changes := compare(was, now); changes != "" {
-		return failure.Data(fmt.Errorf("learner: %s: not the photographs that %s began with: %s; put them back, or train "+
-			"anew under another --run", data, r.Name, changes))
+		return failure.Data(fmt.Errorf("learner: %s: the photographs differ from those that %s began with: %s; put "+
+			"them back, or train again with another --run", data, r.Name, changes))
 	}
 	return nil
 }

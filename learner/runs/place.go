@@ -59,7 +59,7 @@ func (p place) dropFresh(o Options) error {
 	if what, err := look(p.fresh); err != nil {
 		return err
 	} else if what == others || what == aRun && !there(filepath.Join(p.fresh, newFile)) {
-		return failure.Usage(fmt.Errorf("learner: %s: is in the way, where the new run is to be made; move it, or name "+
+		return failure.Usage(fmt.Errorf("learner: %s: exists, but the new run is written there; move it, or name "+
 			"another --run", p.fresh))
 	}
 	l, err := takeLock(p.fresh, p.fresh, o)

@@ -33,11 +33,12 @@ func (c Config) CheckPrecision() error {
 		return failure.Usage(fmt.Errorf("--body-precision %s: use float32, float16 or int8", p))
 	}
 	if c.Train.Unfreeze || c.Recipe != nil {
-		return failure.Usage(fmt.Errorf("--body-precision %s is for a frozen body; --unfreeze, and a recipe in the end, "+
-			"train it, in float32: leave one of them out", p))
+		return failure.Usage(fmt.Errorf("--body-precision %s needs a frozen body, but --unfreeze and recipe train "+
+			"the body in float32; leave one of them out", p))
 	}
 	if p == Int8 && c.Machine.Device == "cuda" {
-		return failure.Usage(errors.New("--body-precision int8 is for processors; leave it out, or --device cuda"))
+		return failure.Usage(errors.New("--body-precision int8 runs on CPUs only; leave it out, or leave out " +
+			"--device cuda"))
 	}
 	return nil
 }

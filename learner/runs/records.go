@@ -110,8 +110,8 @@ func ReadSummary(run string) (Summary, error) {
 		return s, failure.Usage(notARun(run, err))
 	}
 	if errors.Is(err, os.ErrNotExist) {
-		return s, failure.Usage(fmt.Errorf("learner: %s: this run is not finished; go on with `finetune train --run %s "+
-			"--resume`", run, run))
+		return s, failure.Usage(fmt.Errorf("learner: %s: this run is not finished; continue with `finetune train "+
+			"--run %s --resume`", run, run))
 	}
 	if err := CheckSums(run, SummaryFile); err != nil {
 		return s, err

@@ -16,7 +16,7 @@ func TestSummaryOfWhatIsNoRun(t *testing.T) {
 		filepath.Join(dir, "nothere"):    "there is no such folder",
 		other:                            "is not a run",
 		filepath.Join(other, "mine.jpg"): "is not a run but a file",
-		begun:                            "this run is not finished; go on with",
+		begun:                            "this run is not finished; continue with",
 	} {
 		if _, err := ReadSummary(path); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", path, err, want)

@@ -106,8 +106,8 @@ func (tr *training) inFloat32(ctx context.Context) (*runs.Score, error) {
 	plain := tr.InFloat32()
 	score, err := tr.trainAndScore(ctx, plain)
 	if errors.Is(err, features.ErrNotCached) {
-		tr.UI.Say("float32    what %s costs is shown where float32 features are cached: run `finetune precompute %s` with "+
-			"the same flags for body and images, then this training again", tr.Config.Body.Precision, tr.Config.Data.Path)
+		tr.UI.Say("float32    to see how %s changes the accuracy, run `finetune precompute %s` in float32, with "+
+			"the same flags for body and images, then train again", tr.Config.Body.Precision, tr.Config.Data.Path)
 		return nil, nil
 	}
 	return score, errors.Join(err, plain.Close())

@@ -44,7 +44,8 @@ const minTries = 150
 // stays: no file is written and no random stream moves on.
 func FindRate(ctx context.Context, setup *features.Setup, f *features.Features, s Search) (Curve, error) {
 	if !(s.Start > 0 && s.End > s.Start && runs.Finite(s.End)) {
-		return Curve{}, failure.Usage(fmt.Errorf("learner: rates from %g to %g; they must be above 0 and grow", s.Start,
+		return Curve{}, failure.Usage(fmt.Errorf("learner: rates from %g to %g: --start must be above 0, and --end "+
+			"above --start", s.Start,
 			s.End))
 	}
 	t, end, err := searchFit(ctx, setup, f)
@@ -121,8 +122,7 @@ func startingAt(t runs.Training, rate float64) runs.Training {
 func search(ctx context.Context, t *fit.Fit, s Search) (Curve, error) {
 	m, ok := t.Model.(*headModel)
 	if s.Valid && !ok {
-		return Curve{}, failure.Usage(errors.New("learner: --valid measures a frozen body's head; leave out --unfreeze or " +
-			"--valid"))
+		return Curve{}, failure.Usage(errors.New("learner: --valid cannot be combined with --unfreeze; leave one out"))
 	}
 	c, stop, valid := Curve{Rule: schedule.SuggestRule}, schedule.NewStop(), schedule.Smoothed{}
 	for step := range s.Tries {
@@ -152,8 +152,8 @@ func search(ctx context.Context, t *fit.Fit, s Search) (Curve, error) {
 		}
 	}
 	if len(c.Rates) == 0 {
-		return c, failure.Usage(fmt.Errorf("learner: the loss is no number at the first rate, %g, already; begin lower "+
-			"with --start", s.Start))
+		return c, failure.Usage(fmt.Errorf("learner: the loss is not a number at the first rate, %g; lower --start",
+			s.Start))
 	}
 	c.Suggestion = schedule.Suggest(c.Rates, c.Losses)
 	return c, nil

@@ -220,7 +220,8 @@ func (p *photoLoader) cached(items []dataset.Item) ([]float32, error) {
 	rows, ok := p.prefix.Rows(items)
 	for i, it := range items {
 		if !ok[i] {
-			return nil, failure.Data(fmt.Errorf("learner: %s: its row is gone from the cache; add --resume", it.File))
+			return nil, failure.Data(fmt.Errorf("learner: %s: its features are missing from the cache; add --resume",
+				it.File))
 		}
 	}
 	return rows, nil

@@ -25,7 +25,8 @@ func (tr *training) cutPrefix(o *artifacts.Options, photographs int) error {
 		return err
 	}
 	if len(tensors) != 1 || tensors[0] == o.Body.Inputs()[0].Name {
-		tr.UI.Say("prefix     not cached: %d tensors leave the frozen layers; they run at each step", len(tensors))
+		tr.UI.Say("prefix     not cached, because %d tensors leave the frozen layers; these layers run at each step",
+			len(tensors))
 		return nil
 	}
 	prefix, err := surgery.CutAt(o.Body, tensors[0])
@@ -42,8 +43,8 @@ func (tr *training) cutPrefix(o *artifacts.Options, photographs int) error {
 		row.Shape = s[1:]
 	}
 	if elem := prefix.Graph.Output[0].GetType().GetTensorType().GetElemType(); elem != graph.Float32 || row.Len() < 2 {
-		tr.UI.Say("prefix     not cached: %q, which leaves the frozen layers, has shape %v and is no map of float32; they "+
-			"run at each step", row.Name, row.Shape)
+		tr.UI.Say("prefix     not cached, because the output %q of the frozen layers has shape %v and is not a "+
+			"float32 feature map; these layers run at each step", row.Name, row.Shape)
 		return nil
 	}
 	bytes := 4 * int64(row.Len())

@@ -75,7 +75,8 @@ func (tr *training) newFit(ctx context.Context) (*fit.Fit, *headModel, error) {
 		return nil, nil, failure.Usage(err)
 	}
 	if len(tr.features.Train.Items) < 2 {
-		return nil, nil, failure.Data(fmt.Errorf("learner: %s: %d readable training photographs; two are needed at least",
+		return nil, nil, failure.Data(fmt.Errorf("learner: %s: %d readable training photographs; at least two are "+
+			"needed",
 			tr.Config.Data.Name(), len(tr.features.Train.Items)))
 	}
 	options, err := tr.headOptions(tr.features.Train)
@@ -152,11 +153,13 @@ func (tr *training) headOptions(train features.Split) (head.Options, error) {
 	case "", "none":
 	case "sampling":
 		if tr.Set.Multi {
-			return o, failure.Usage(fmt.Errorf("--balance sampling is for one label an image; this task has several"))
+			return o, failure.Usage(fmt.Errorf("--balance sampling needs one label per photograph; this task is " +
+				"multi-label"))
 		}
 	case "weights":
 		if tr.Set.Multi {
-			return o, failure.Usage(fmt.Errorf("--balance weights is for one label an image; this task has several"))
+			return o, failure.Usage(fmt.Errorf("--balance weights needs one label per photograph; this task is " +
+				"multi-label"))
 		}
 		o.Loss.Weights = head.ClassWeights(runs.Labels(train.Items), len(tr.Set.Classes))
 	default:

@@ -171,8 +171,8 @@ func (n *net) misfit() error {
 		}
 	}
 	if parts == nil && n.numberless != nil {
-		return fmt.Errorf("weights that are no numbers, as training that diverged leaves them: %s; "+
-			"take another checkpoint", some(n.numberless))
+		return fmt.Errorf("weights that are not numbers, probably from a training that diverged: %s; use another "+
+			"checkpoint", some(n.numberless))
 	}
 	if parts == nil {
 		return nil

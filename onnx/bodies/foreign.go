@@ -29,8 +29,8 @@ func resolveFile(path string, o Override) (Body, error) {
 	case err != nil:
 		return Body{}, err
 	case spec.Digest != "" && spec.Digest != digest:
-		return Body{}, failure.Data(fmt.Errorf("bodies: %s: its digest is %.12s, %s speaks of %.12s; "+
-			"the file was changed or replaced: import it again or correct the description", path, digest,
+		return Body{}, failure.Data(fmt.Errorf("bodies: %s: its digest is %.12s, but %s says %.12s; the file was "+
+			"changed or replaced: import it again, or correct the description", path, digest,
 			SpecPath(path), spec.Digest))
 	}
 	spec.Digest = digest
@@ -75,8 +75,8 @@ func describe(path string, o Override) (Spec, error) {
 		need = append(need, "--layout NCHW|NHWC")
 	}
 	if need != nil {
-		return Spec{}, failure.Usage(fmt.Errorf("bodies: %s: how its images were prepared is not known; "+
-			"add %s (pixels count from 0 to 1), or put it into %s", path, strings.Join(need, " "), SpecPath(path)))
+		return Spec{}, failure.Usage(fmt.Errorf("bodies: %s: its preprocessing is not known; add %s (for pixels "+
+			"from 0 to 1), or write it into %s", path, strings.Join(need, " "), SpecPath(path)))
 	}
 	return s, nil
 }

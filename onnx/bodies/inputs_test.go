@@ -60,7 +60,7 @@ func TestBodiesInTrainingMode(t *testing.T) {
 			_, err := Resolve(path, Override{Size: 32, Mean: []float32{0, 0, 0}, Std: []float32{1, 1, 1}, Cut: cut})
 			if train == 0 && err != nil ||
 				train == 1 && (failure.KindOf(err) != failure.DataKind ||
-					!strings.Contains(err.Error(), "export it in inference mode")) {
+					!strings.Contains(err.Error(), "export the network in inference mode")) {
 				t.Errorf("training_mode %d, cut %q: %v", train, cut, err)
 			}
 		}

@@ -144,8 +144,8 @@ func Shipped(name string) (Body, bool) {
 // beforehand says what helps where a body cannot be written.
 func beforehand(name string, err error) error {
 	if errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.EROFS) {
-		return fmt.Errorf("%w; where this folder may only be read, build the body beforehand: "+
-			"`finetune fetch %s` does, while the image is made", err, name)
+		return fmt.Errorf("%w; if this folder is read-only, run `finetune fetch %s` beforehand, for example when "+
+			"the container image is built", err, name)
 	}
 	return err
 }

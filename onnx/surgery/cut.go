@@ -50,11 +50,10 @@ func FindCut(m *graph.Model) (tensor string, channels int64, err error) {
 	}
 	switch {
 	case v.attends():
-		return "", 0, m.Badf("a transformer: it ends in tokens, not in a map of the picture; " +
-			"such networks are not supported, so use a convolutional one")
+		return "", 0, m.Badf("a transformer: it ends in tokens, not in a feature map; use a convolutional network")
 	case v.counts():
 		return "", 0, m.Badf("its operators compute in integers (QLinearConv and the like), " +
-			"so it has no map of numbers; give the float32 network, which --body-precision int8 quantises here, " +
+			"so it has no feature map; give the float32 network, which --body-precision int8 quantises here, " +
 			"or quantise it with QuantizeLinear and DequantizeLinear (QDQ)")
 	}
 	return "", 0, m.Badf("no global pooling that all data passes through; "+

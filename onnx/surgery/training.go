@@ -34,9 +34,9 @@ func CheckInference(m *graph.Model) error {
 	if n := len(c.found) - 1; n > 0 {
 		more = fmt.Sprintf(", as are %d more", n)
 	}
-	return m.Badf("node %s%s: what the network says of a photograph would depend on the others of its batch, "+
-		"or on chance; "+
-		"export it in inference mode (PyTorch: net.eval(), then torch.onnx.export without training=)", c.found[0], more)
+	return m.Badf("node %s%s: predictions would depend on the other photographs of the batch, or be random; export "+
+		"the network in inference mode (PyTorch: net.eval(), then torch.onnx.export without training=)",
+		c.found[0], more)
 }
 
 // inferenceCheck walks over all nodes that can run.

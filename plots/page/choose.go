@@ -198,10 +198,10 @@ func (t task) suspicion(i int) string {
 	agree := 0
 	for _, n := range p.Neighbours {
 		if n.Duplicate && n.Label != p.Label && !t.multi {
-			return "Exact duplicate of a training photograph with another label: one of the two is wrong."
+			return "Exact duplicate of a training photograph with another label: one of the labels is wrong."
 		}
 		if n.Duplicate {
-			return "Exact duplicate of a training photograph: it should be in one of the two only."
+			return "Exact duplicate of a training photograph: it should be in only one of the two splits."
 		}
 		if n.Label == p.Predicted() {
 			agree++

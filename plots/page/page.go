@@ -142,17 +142,17 @@ func (b *builder) tiles() []tile {
 	if n := len(b.t.ps); n > 0 {
 		out = append(out, tile{"Log loss", fmt.Sprintf("%.4f", b.t.logLoss()), "nats, lower is better"})
 		if c, share := b.baseline(); c >= 0 && !b.r.Multi {
-			out = append(out, tile{"Baseline", fmt.Sprintf("%.1f %%", 100*share), "right by always guessing " + b.r.Classes[c]})
+			out = append(out, tile{"Baseline", fmt.Sprintf("%.1f %%", 100*share), "accuracy of always predicting " + b.r.Classes[c]})
 		}
 		if !b.r.Multi {
 			_, ece := plots.Calibration(b.t.ps)
 			out = append(out, tile{"Calibration error", fmt.Sprintf("%.1f points", 100*ece),
-				"distance of confidence and accuracy"})
+				"difference between confidence and accuracy"})
 		}
 	}
 	if t := b.r.TTA; t != nil {
 		out = append(out, tile{"With test-time augmentation", fmt.Sprintf("%.1f %%", 100*t.Accuracy),
-			fmt.Sprintf("log loss %.4f, %d views and the plain one", t.Loss, t.Views)})
+			fmt.Sprintf("log loss %.4f, %d augmented views and the centre view", t.Loss, t.Views)})
 	}
 	photos := tile{"Validation photographs", plots.Count(len(b.t.ps)),
 		fmt.Sprintf("%s classes", plots.Count(len(b.r.Classes)))}
@@ -321,11 +321,12 @@ func (b *builder) mistakeNote() string {
 	case compared == 0:
 		return "No neighbours were computed."
 	case compared > len(b.mistakes):
-		return fmt.Sprintf("%d of %s mistakes: suspicious ones first, then those that gave the truth the least probability.",
+		return fmt.Sprintf("%d of %s mistakes: suspicious ones first, then by the probability of the true class, "+
+			"smallest first.",
 			len(b.mistakes), plots.Count(wrong))
 	}
-	return fmt.Sprintf("All %s mistakes with neighbours: suspicious ones first, then those that gave the truth the "+
-		"least probability.", plots.Count(compared))
+	return fmt.Sprintf("All %s mistakes with neighbours: suspicious ones first, then by the probability of the "+
+		"true class, smallest first.", plots.Count(compared))
 }
 
 // augmented is the augmentation preview, its pictures as JPEG to keep the page
@@ -337,7 +338,7 @@ func (b *builder) augmented() *galleryView {
 	}
 	out := &galleryView{ID: "augmentation", Title: orElse(g.Title, "Augmentation"), File: "augmentation.png"}
 	for i, im := range g.Images {
-		v := photoView{Alt: fmt.Sprintf("Version %d of the photograph", i+1)}
+		v := photoView{Alt: fmt.Sprintf("View %d of the photograph", i+1)}
 		if i < len(g.Captions) {
 			v.Name, v.Alt = g.Captions[i], g.Captions[i]
 		}
