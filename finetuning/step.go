@@ -43,8 +43,8 @@ func (t *Trainer) Step(images []float32, labels Labels, r Rates) (loss float64, 
 		return 0, nil, err
 	}
 	if n < 2 {
-		return 0, nil, failure.Usage(fmt.Errorf("finetuning: a batch of %d image; batch normalisation needs at "+
-			"least two", n))
+		return 0, nil, failure.Usage(fmt.Errorf("finetuning: a batch of %d image; batch normalisation needs two, so join "+
+			"it to another", n))
 	}
 	if len(r.Rates) != len(t.groups) || r.Decay != nil && len(r.Decay) != len(t.groups) {
 		return 0, nil, failure.Usage(fmt.Errorf("finetuning: %d rates and %d decays for layer groups %v; give one each",

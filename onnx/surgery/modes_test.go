@@ -98,7 +98,7 @@ func TestTrainingModeIsCounted(t *testing.T) {
 			}
 			return x
 		}))
-		if err == nil || !strings.Contains(err.Error(), "draws random numbers"+want+": what") {
+		if err == nil || !strings.Contains(err.Error(), "draws random numbers"+want+": predictions") {
 			t.Errorf("%d nodes: %v", n, err)
 		}
 	}
