@@ -1,9 +1,10 @@
-// Package activations keeps what a frozen body makes of each photograph, on
-// disk, so that it is computed once.
+// Package activations caches the features of a frozen body on disk, so that each
+// photograph is computed once.
 //
-// A row is found again by the SHA-256 of the photograph's file under a Key that
-// names everything else the row depends on. Names, folders and times of files
-// do not matter: a changed or added photograph is computed, nothing else is.
+// A row of features has two keys: the Key of its cache, which names everything that the
+// features depend on except the photograph, and the SHA-256 of the photograph's file.
+// Names, folders and times of files do not matter. Only changed and added photographs are
+// computed.
 //
 // On disk a key is a folder DIR/HASH with key.json and shards, Arrow IPC files
 // that pandas.read_feather opens as well:
@@ -13,9 +14,9 @@
 //	digest    utf8                      SHA-256 of the file, 64 hex digits
 //	features  fixed_size_list<float>[F]
 //
-// A shard appears by rename, whole, and never changes. Its name ends in the
-// CRC-32C of its bytes, so damage is found when it is opened and its rows are
-// computed again. Any number of processes may read and fill one folder.
+// A shard appears by rename and never changes. Its name ends in the CRC-32C of its bytes.
+// A shard whose bytes differ is set aside when it is opened, and its rows are computed
+// again. Any number of processes may read and fill one folder.
 package activations
 
 import (

@@ -1,7 +1,7 @@
-// Package learner is the front door: photographs go in, a trained classifier and the
-// truth about it come out. Train and TrainOptions make a run; Learner has the steps
-// of it one by one; OpenClassifier uses what was trained. The work is done in the
-// rooms behind it:
+// Package learner is the entry point of the library: photographs go in, a trained
+// classifier and its measured accuracy come out. Train makes a run. Learner has the single
+// steps of Train. OpenClassifier opens a trained run or an exported file. The packages
+// below it do the work:
 //
 //	runs      the files of a run: configuration, tables, tensors, checksums, locks
 //	features  photographs to cached rows: the frozen body and its session

@@ -1,5 +1,5 @@
-// Package plots draws what a run learnt and where it is wrong: numbers in,
-// picture out. A figure is a struct of numbers with a Draw method:
+// Package plots draws the results of a run: losses, rates, mistakes. A figure is a struct
+// of numbers with a Draw method:
 //
 // and WriteReport binds all figures, galleries and tables of a run into one
 // page that needs no network:

@@ -9,9 +9,9 @@
 //	GET  /healthz   200, 503 while it shuts down
 //	GET  /metrics   Prometheus text
 //
-// Photographs are decoded by several goroutines and predicted together: a batch
-// leaves when it is full or its first photograph has waited long enough. What is
-// wrong with one photograph or one client is that client's answer alone.
+// Photographs are decoded by several goroutines and predicted together: a batch leaves
+// when it is full or its first photograph has waited long enough. An error of one
+// photograph or one client affects no other.
 //
 // Clients are kept apart: memory is counted as bytes arrive and one client holds
 // a share of it, uploads have a least rate, decoders serve clients in turns.

@@ -1,5 +1,5 @@
-// Package classify uses what was trained: a run, or a file that was exported from one.
-// It predicts, scores lists of files and measures itself on labelled photographs.
+// Package classify opens a trained run or an exported file. It predicts photographs,
+// scores lists of files, and measures accuracy on labelled photographs.
 package classify
 
 import (

@@ -1,5 +1,6 @@
-// Package export writes a run as one ONNX file, from a photograph's pixels to
-// probabilities, once the file is proven to give the run's.
+// Package export writes a run as one ONNX file, whose input is a photograph's pixels and
+// whose output is probabilities. It keeps the file only if its probabilities agree with those
+// of the run on validation photographs.
 package export
 
 import (

@@ -1,5 +1,5 @@
-// Package features turns photographs into cached rows: it finds the body, owns its
-// session, and calls it for photographs that the cache lacks.
+// Package features computes and caches the features of photographs. It finds the body,
+// owns its ONNX Runtime session, and runs the body on photographs that the cache lacks.
 package features
 
 import (

@@ -1,4 +1,4 @@
-// Package report makes the page of a run from the run's files alone.
+// Package report writes the report of a run. It reads only the run's files.
 package report
 
 import (

@@ -1,6 +1,6 @@
-// Package runs has the files of a run: its configuration and what it means, tables,
-// tensors with their checksums, the folder with its lock, and what of a folder is a
-// run's own. It knows no photographs and runs no network.
+// Package runs reads and writes the files of a run: configuration, tables, tensors with
+// checksums. It locks the folder of a run, and knows which files in it belong to the run.
+// It decodes no photographs and runs no network.
 package runs
 
 import (

@@ -1,5 +1,5 @@
-// Package train trains the two models there are, a head on cached features and the
-// whole network on photographs, and writes what a run leaves at its end.
+// Package train trains the two models: a head on cached features, and the whole network on
+// photographs. It writes the files of a finished run.
 package train
 
 import (

@@ -1,6 +1,6 @@
-// Package surgery takes networks apart and joins them: where the features end, what
-// is trainable and in which layer groups, one model behind another, and what makes a
-// network fit to be trained.
+// Package surgery cuts and joins networks. It finds the cut, where the features end. It
+// finds the trainable weights and their layer groups. It connects one model behind
+// another, and prepares networks for training.
 package surgery
 
 import (
