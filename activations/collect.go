@@ -55,7 +55,7 @@ func (f *filler) keep(b *imageBatch, out *rows) {
 	}
 }
 
-// flush writes shards while the body goes on, and reads those of other processes.
+// flush writes shards while the body computes, and reads those of other processes.
 func (f *filler) flush() {
 	for r := range f.full {
 		if err := f.c.save(r); err != nil {

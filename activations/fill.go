@@ -53,7 +53,7 @@ type Load = func(dst []float32, data []byte, it dataset.Item) error
 // FillOptions may be left zero.
 type FillOptions struct {
 	Workers    int           // goroutines that read and decode; 0: one a core
-	Runs       int           // Body.Runs that go on at once; 0: 1
+	Runs       int           // Body.Runs that run at once; 0: 1
 	Batch      int           // images a Body.Run, unless a Device says; 0: 32
 	ShardRows  int           // rows a shard; 0: about 8 MB
 	FlushEvery time.Duration // longest time between shards; 0: 3 s
@@ -95,7 +95,7 @@ type Report struct {
 //
 // Memory does not grow with len(items), except for a digest each. Cancelling
 // ctx stores what is computed and returns the context's error; after that, and
-// after a kill, the next Fill goes on where this one stopped. Files that cannot
+// after a kill, the next Fill continues where this one stopped. Files that cannot
 // be decoded are in the report and not an error.
 func (c *Cache) Fill(ctx context.Context, items []dataset.Item, body Body, load Load, o FillOptions) (Report, error) {
 	if body.Features() != c.key.Features {

@@ -31,7 +31,7 @@ import (
 type TrainOptions struct {
 	Dir      string // of the run; "": runs/DATA-TIME
 	How      RunOptions
-	GoOn     *Run // that OpenRun took, to go on with; nil for a new one. Train closes it
+	GoOn     *Run // that OpenRun opened, to continue; nil for a new one. Train closes it
 	NoReport bool
 	Started  time.Time // of the command; zero: now
 }
@@ -73,7 +73,7 @@ func Train(ctx context.Context, config Config, o TrainOptions, ui UI) (_ *Summar
 	return summary, errors.Join(err, run.Install())
 }
 
-// howToGoOn adds to the error of an interrupted run what goes on with it.
+// howToGoOn adds to the error of an interrupted run the command that continues the run.
 func howToGoOn(ctx context.Context, err error, run *Run) error {
 	if ctx.Err() == nil {
 		return err

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// StepResult is what one step of a recipe came to.
+// StepResult is the result of one stage of a recipe.
 type StepResult struct {
 	Name    string  `json:"name"` // its folder in RUN/steps
 	Step    string  `json:"step"`
@@ -28,7 +28,7 @@ type StepResult struct {
 // recipe is a Recipe under way.
 type recipe struct {
 	runs.Recipe
-	setup   *features.Setup // of the configuration that all steps share
+	setup   *features.Setup // of the configuration that all stages share
 	r       *runs.Run
 	f       *features.Features
 	started time.Time
@@ -37,7 +37,7 @@ type recipe struct {
 }
 
 // runRecipe runs the configuration's recipe into run, which the caller holds. A
-// step that an earlier process finished is not done again; one that it began goes on.
+// stage that an earlier process finished is not done again; one that it started is continued.
 func runRecipe(ctx context.Context, s *features.Setup, r *runs.Run, f *features.Features,
 	started time.Time) (*runs.Summary, error) {
 	o := s.Config.Recipe
@@ -136,7 +136,7 @@ func (c *recipe) folder(step string) string { return filepath.Join(c.r.Dir, runs
 // trains is train.Head or train.Network.
 type trains func(context.Context, *features.Setup, *runs.Run, *features.Features, time.Time) (*runs.Summary, error)
 
-// step trains in a run of its own below the recipe's, or goes on with one, and
+// step trains in a run of its own below the recipe's, or continues one, and
 // tells what it gained.
 func (c *recipe) step(ctx context.Context, name, what string, train trains,
 	change func(*runs.Images, *runs.Training)) error {

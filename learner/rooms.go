@@ -56,7 +56,7 @@ func DefaultDir(data, time string) string { return runs.DefaultDir(data, time) }
 // PlainName reports whether name is one of a file in a folder, on any system.
 func PlainName(name string) bool { return runs.PlainName(name) }
 
-// OpenRun takes the run in dir to go on with it: its configuration and, where it
+// OpenRun opens the run in dir to continue it: its configuration and, where it
 // is finished, what came of it. The run is nil where there is none yet.
 func OpenRun(dir string, o RunOptions) (*Run, Config, *Summary, error) { return runs.Open(dir, o) }
 

@@ -7,14 +7,14 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// Gain is a step of a recipe and what was right after it.
+// Gain is a stage of a recipe and its number of correct predictions.
 type Gain struct {
 	Step     string // as in "train the head"
 	Right, N int    // validation photographs
 	Seconds  float64
 }
 
-// Gains is what each step of a recipe bought: its errors, as bars that start
+// Gains shows the errors after each stage of a recipe, as bars that start
 // at zero.
 type Gains struct{ Steps []Gain }
 

@@ -9,7 +9,7 @@ import (
 )
 
 // cuda says whether an NVIDIA GPU can be used and which libraries are missing
-// by name. Without a driver there is nothing to mend: the CPU is used.
+// by name. Without a driver there is nothing to fix: the CPU is used.
 func cuda() Finding {
 	f := Finding{Name: "NVIDIA GPU", Status: Absent}
 	if runtime.GOOS != "linux" {

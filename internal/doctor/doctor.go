@@ -1,5 +1,5 @@
 // Package doctor says what of finetune's surroundings is there, what is missing
-// or broken, and the command that mends it.
+// or broken, and the command that fixes it.
 package doctor
 
 import (
@@ -28,7 +28,7 @@ type Finding struct {
 	Name   string `json:"name"`
 	Status Status `json:"status"`
 	Detail string `json:"detail"`        // what was found: paths, versions, digests, reasons
-	Fix    string `json:"fix,omitempty"` // the command that mends it
+	Fix    string `json:"fix,omitempty"` // the command that fixes it
 }
 
 // Check looks at everything and never fails: what goes wrong is a finding. It
@@ -50,7 +50,7 @@ func Worst(findings []Finding) Status {
 	return worst
 }
 
-// Print writes findings as a table for people, fixes below what they mend.
+// Print writes findings as a table for people, each fix below its finding.
 func Print(w io.Writer, findings []Finding) {
 	width := 0
 	for _, f := range findings {
@@ -63,7 +63,7 @@ func Print(w io.Writer, findings []Finding) {
 			fmt.Fprintf(w, "%*s%s\n", 7+2+width+2, "", line)
 		}
 		if f.Fix != "" {
-			fmt.Fprintf(w, "%*s%s: %s\n", 7+2+width+2, "", map[bool]string{true: "mend", false: "get it"}[f.Status >= Missing],
+			fmt.Fprintf(w, "%*s%s: %s\n", 7+2+width+2, "", map[bool]string{true: "fix", false: "get it"}[f.Status >= Missing],
 				f.Fix)
 		}
 	}

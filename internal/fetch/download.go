@@ -22,7 +22,7 @@ import (
 // SHA256 is the digest in hexadecimal, whole or its first eight digits or more
 // (torchvision writes eight into its file names). The file appears under Path
 // only after its digest was found right; until then its bytes are in Path.part,
-// where a later Run goes on. Proxies are taken from the environment
+// where a later Run continues. Proxies are taken from the environment
 // (HTTPS_PROXY, NO_PROXY).
 type Download struct {
 	URL    string

@@ -74,7 +74,7 @@ func (it Item) requirements() ([]requirement, error) {
 
 // pip makes the item's wheels present among the downloads and returns their
 // paths. One that is there and intact is not asked for again, so that an
-// interrupted run goes on with the wheel it was at.
+// interrupted run continues with the wheel it was at.
 func pip(ctx context.Context, it Item, log func(string, ...any)) ([]string, error) {
 	pins, err := it.requirements()
 	if err != nil {

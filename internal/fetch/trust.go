@@ -56,7 +56,7 @@ func pinOf(folder, name string) string { return libraries()[filepath.Base(folder
 // this program knows none, the one that was recorded beside it. A library there
 // without either is let through unless anybody may write to its folder.
 //
-// Errors are failure.Data, name the file and the command that mends it.
+// Errors are failure.Data, name the file and the command that repairs it.
 func CheckLibrary(path string) (Trust, error) {
 	folder, inside := runtimeFolder(path)
 	if !inside {
@@ -141,7 +141,7 @@ const memory = ".checked"
 func remembered(folder string, want map[string]string) error {
 	seen := map[string]string{}
 	if data, err := os.ReadFile(filepath.Join(folder, memory)); err == nil {
-		_ = json.Unmarshal(data, &seen) // a damaged one is made anew
+		_ = json.Unmarshal(data, &seen) // a damaged one is written again
 	}
 	var wg sync.WaitGroup
 	var mu sync.Mutex // guards failed and right; seen is only read meanwhile

@@ -54,7 +54,7 @@ const (
 )
 
 // Score writes the table of items, one row each, in their order. A run that was
-// killed goes on where it stopped if model, options and files are the same, and
+// killed continues where it stopped if model, options and files are the same, and
 // ends in the same bytes. Memory does not grow with len(items), but for the list.
 func (c *Classifier) Score(ctx context.Context, items []dataset.Item, o ScoreOptions, ui runs.UI) (ScoreReport, error) {
 	start := time.Now()

@@ -57,7 +57,7 @@ type Fit struct {
 // checkpointEvery bounds how much work a kill can cost.
 const checkpointEvery = 2 * time.Second
 
-// Run goes on from where the fit is to its end. When ctx ends it writes a
+// Run continues the fit from its current step to its end. When ctx ends it writes a
 // checkpoint and returns ctx's error.
 func (f *Fit) Run(ctx context.Context) error {
 	f.saved = time.Now()

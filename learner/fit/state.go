@@ -12,7 +12,7 @@ import (
 // metaState is the key of what a state says besides tensors, as JSON.
 const metaState = "finetune.state"
 
-// State is all that a fit goes on from: tensors, and the rest as JSON.
+// State is all that a fit needs to continue: tensors, and the rest as JSON.
 func (f *Fit) State() ([]weights.Tensor, map[string]string, error) {
 	now, err := f.Model.Weights()
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 
 // Options say what may be done with a run that is there already.
 type Options struct {
-	Resume    bool // go on with it
+	Resume    bool // continue it
 	Overwrite bool // train another one beside it, which takes its place when it is finished
 	Number    bool // leave it, and give the new run's name a number
 	NoLock    bool // do without a lock where the file system has none
@@ -186,7 +186,7 @@ func (r *Run) beside(o Options) error {
 		" when it is finished; until then that one is whole.\n"))
 }
 
-// Open takes the run in dir to go on with it, or with o.Overwrite the one
+// Open opens the run in dir to continue it, or with o.Overwrite the one
 // that is to take its place. The summary is that of a run that is finished and
 // whole, else nil. The run is nil where there is none yet.
 func Open(dir string, o Options) (r *Run, c Config, done *Summary, err error) {

@@ -13,7 +13,7 @@ import (
 //
 //	head.safetensors        the trained head, tensors named as in PyTorch's
 //	                        nn.Sequential of its layers
-//	state.safetensors       what an interrupted run goes on from: the same with
+//	state.safetensors       what an interrupted run continues from: the same with
 //	                        "model." before each name, the optimiser's buffers,
 //	                        best.* and mean.* copies, each step's loss (float64
 //	                        bits), the ensemble's votes

@@ -61,7 +61,7 @@ func (m Machine) HasDevice() bool { return m.AsDevice || onnx.Accelerated(m.Devi
 // them does not hold all of them up.
 const BatchPhotos = 4
 
-// ConcurrentRuns is how many runs of a body go on at once.
+// ConcurrentRuns is how many batches a body computes at once.
 func (m Machine) ConcurrentRuns() int {
 	if m.OneRun || onnx.Accelerated(m.Device) {
 		return 1

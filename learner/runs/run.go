@@ -18,7 +18,7 @@ func (r *Run) setConfig(c Config) error {
 }
 
 // Adopt makes the run what a finished step of it is, with a configuration and
-// timings of its own: copies of all that the step left but what only goes on training, the
+// timings of its own: copies of all that the step left but what only serves to continue training, the
 // summary and the checksums last.
 func (r *Run) Adopt(step string, c Config, seconds Seconds) (*Summary, error) {
 	sum, err := ReadSummary(step)

@@ -13,7 +13,7 @@ import (
 )
 
 // WriteSums lists the SHA-256 of the named files, those that are there, as sha256sum
-// does: of the configuration while the run goes on, of all once it is finished.
+// does: of the configuration while the run trains, of all once it is finished.
 // What is written over and over has its checksum inside (writeTensors).
 func (r *Run) WriteSums(names ...string) error {
 	var b strings.Builder
@@ -34,7 +34,7 @@ func (r *Run) WriteSums(names ...string) error {
 const maxSums = 1 << 20
 
 // CheckSums compares files of a run with its list. A run without a list passes,
-// and while it goes on all but its configuration. Damage is failure.Data and names the file.
+// and while it trains all but its configuration. Damage is failure.Data and names the file.
 func CheckSums(run string, names ...string) error {
 	list, err := readBounded(filepath.Join(run, sumsFile), maxSums, "delete it")
 	if errors.Is(err, os.ErrNotExist) {

@@ -170,7 +170,7 @@ func (m *fullModel) Close() {
 
 func (m *fullModel) Groups() []string { return m.trainer.Groups() }
 
-// newFullFit writes the artifacts into dir, unless there are some to go on
+// newFullFit writes the artifacts into dir, unless there are some to continue
 // with, and prepares a fit of the whole network, at step 0. Close the model.
 func (tr *training) newFullFit(ctx context.Context, dir string, fresh bool) (*fit.Fit, *fullModel, error) {
 	c, f := tr.Config.Train, tr.features
@@ -258,7 +258,7 @@ func (tr *training) checkFull(m *fullModel) error {
 }
 
 // Network fine-tunes the whole network into the run's folder. With a saved
-// state in the folder it goes on from there.
+// state in the folder it continues from there.
 func Network(ctx context.Context, s *features.Setup, r *runs.Run, f *features.Features,
 	started time.Time) (*runs.Summary, error) {
 	tr, begin := &training{Setup: s, run: r, features: f, started: started}, time.Now()

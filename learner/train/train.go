@@ -27,7 +27,7 @@ type training struct {
 }
 
 // Head trains a head on the features into the run's folder and returns what
-// came of it. With a saved state in the folder it goes on from there.
+// came of it. With a saved state in the folder it continues from there.
 func Head(ctx context.Context, s *features.Setup, r *runs.Run, f *features.Features,
 	started time.Time) (*runs.Summary, error) {
 	tr, begin := &training{Setup: s, run: r, features: f, started: started}, time.Now()
