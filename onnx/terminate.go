@@ -8,13 +8,13 @@ import (
 	ort "github.com/yalue/onnxruntime_go"
 )
 
-// running are the options of the runs that are active and may be terminated.
+// running are the options of the runs that go on and may be ended.
 var running struct {
 	sync.Mutex
 	options map[*ort.RunOptions]bool
 }
 
-// Terminate ends all active runs, except those of sessions opened with Finish: a
+// Terminate ends all runs that go on, but those of sessions opened with Finish: a
 // network may loop without end, and nothing else stops it. Run then returns an
 // error that is a context.Canceled. Runs begun later are not concerned.
 func Terminate() {

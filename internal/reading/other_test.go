@@ -8,8 +8,8 @@ import (
 func TestOther(t *testing.T) {
 	for data, want := range map[string]string{
 		"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n": "git lfs pull",
-		"\ufeff\n<!DOCTYPE html><title>404</title>":                           "download it again",
-		"<HTML lang=en>":           "download it again",
+		"\ufeff\n<!DOCTYPE html><title>404</title>":                           "download the file again",
+		"<HTML lang=en>":           "download the file again",
 		"\x18\x00\x00\x00ORTM\x00": ".onnx that it was made from",
 		"\x89HDF\r\n\x1a\n\x00":    "tf2onnx",
 		"\x1c\x00\x00\x00TFL3\x14": "tf2onnx",

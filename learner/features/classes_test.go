@@ -68,7 +68,7 @@ func TestCheckLeft(t *testing.T) {
 		t.Error(err)
 	}
 	for want, change := range map[string]func(f *Features){
-		`class "b": one of its 2 training photographs can be read`: func(
+		`class "b": only one of its 2 training photographs can be read`: func(
 			f *Features) {
 			f.Train.Items = f.Train.Items[:3]
 		},

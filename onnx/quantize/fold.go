@@ -1,5 +1,5 @@
-// Package quantize makes an image network smaller and faster, with lower precision: 8-bit
-// integers, calibrated on photographs, or float16.
+// Package quantize makes an image network smaller and faster at the price of a
+// stated loss: 8-bit integers, calibrated on photographs, or half precision.
 //
 // The inputs and outputs of the model stay float32. Int8 writes the form called
 // QDQ: standard operators around the float ones, which ONNX Runtime and others
