@@ -84,8 +84,9 @@ func machineFlags(c *learner.Config) []cli.Flag {
 // augmentFlags have the policy that a command starts from.
 func augmentFlags(c *learner.Config, policy string) []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "augment", Category: "Images", Usage: "augmentation `POLICY` in training: none, flips, " +
-			"basic, side-on or top-down", Value: policy, Destination: &c.Images.Augment},
+		&cli.StringFlag{Name: "augment", Category: "Images", Usage: "augmentation `POLICY` in training: none, flips (both " +
+			"axes), basic (small rotations, brightness), side-on (basic and left-right flips) or top-down (basic, all flips " +
+			"and quarter turns)", Value: policy, Destination: &c.Images.Augment},
 		&cli.Float64Flag{Name: "max-zoom", Category: "Images", Usage: "largest random `ZOOM` of the augmentation",
 			Value: defaults.Images.MaxZoom, Destination: &c.Images.MaxZoom},
 		&cli.IntFlag{Name: "pad", Category: "Images", Usage: "add a reflected border of `PIXELS` before rotation",
