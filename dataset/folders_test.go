@@ -99,7 +99,8 @@ func TestPartsAreInOrder(t *testing.T) {
 	equal(t, "valid", paths(set.Valid), "valid/b/1.jpg=1 valid/b/2.jpg=1 valid/c/1.jpg=2")
 	equal(t, "test", paths(set.Test), "test1/1.jpg=-1 test1/2.jpg=-1 test2/1.jpg=-1")
 	set = mustOpen(t, flat(t, photos("train", "valid")...), Options{ValidPct: 0.2})
-	if len(set.Warnings) != 1 || !strings.Contains(set.Warnings[0], "DATA has the folder valid/, so --valid-pct is not used") {
+	const told = "DATA has the folder valid/, so --valid-pct is not used"
+	if len(set.Warnings) != 1 || !strings.Contains(set.Warnings[0], told) {
 		t.Errorf("warnings %q", set.Warnings)
 	}
 	set = mustOpen(t, flat(t, photos("train")...), Options{ValidPct: 0.34, Fallback: 0.9})

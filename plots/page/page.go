@@ -142,7 +142,8 @@ func (b *builder) tiles() []tile {
 	if n := len(b.t.ps); n > 0 {
 		out = append(out, tile{"Log loss", fmt.Sprintf("%.4f", b.t.logLoss()), "nats, lower is better"})
 		if c, share := b.baseline(); c >= 0 && !b.r.Multi {
-			out = append(out, tile{"Baseline", fmt.Sprintf("%.1f %%", 100*share), "accuracy of always predicting " + b.r.Classes[c]})
+			out = append(out, tile{"Baseline", fmt.Sprintf("%.1f %%", 100*share),
+				"accuracy of always predicting " + b.r.Classes[c]})
 		}
 		if !b.r.Multi {
 			_, ece := plots.Calibration(b.t.ps)

@@ -83,7 +83,8 @@ func TestReport(t *testing.T) {
 	}
 	html := read(t, filepath.Join(dir, "index.html"))
 	for _, want := range []string{
-		"95 % interval", "accuracy of always predicting", "With test-time augmentation", "Look at its label", "Exact duplicate",
+		"95 % interval", "accuracy of always predicting", "With test-time augmentation", "Look at its label",
+		"Exact duplicate",
 		"finetune train &#34;my data/ants &amp; bees&#34;", "6f0c1e0d6d1f", "invalid JPEG format", "蟻の写真",
 		"cosine distance 0.08",
 		"pictures of this page could not be opened", "not available", "&lt;i&gt;wasps",
