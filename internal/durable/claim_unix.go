@@ -39,9 +39,6 @@ func claim(f pending, path string) error {
 	if errors.Is(err, errors.ErrUnsupported) {
 		return lookAndRename(f, path)
 	}
-	if errors.Is(err, fs.ErrExist) {
-		return fs.ErrExist
-	}
 	return err
 }
 
