@@ -1,13 +1,10 @@
 package surgery_test
 
 import (
+	"google.golang.org/protobuf/proto"
+
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
-	"os"
-	"path/filepath"
-	"testing"
-
-	"google.golang.org/protobuf/proto"
 )
 
 func tiny() *graph.Model {
@@ -33,31 +30,4 @@ func branchOf(nodes []*onnxpb.NodeProto, outputs ...string) *onnxpb.GraphProto {
 		g.Output = append(g.Output, &onnxpb.ValueInfoProto{Name: &o})
 	}
 	return g
-}
-
-// external is tiny with its weights said to lie at location.
-func external(location, offset, length string) *onnxpb.ModelProto {
-	m := tiny()
-	w := m.Graph.Initializer[0]
-	w.RawData, w.DataLocation = nil, onnxpb.TensorProto_EXTERNAL.Enum()
-	for _, e := range [][2]string{{"location", location}, {"offset", offset}, {"length", length}} {
-		if e[1] != "" {
-			w.ExternalData = append(w.ExternalData, &onnxpb.StringStringEntryProto{Key: &e[0], Value: &e[1]})
-		}
-	}
-	return m.ModelProto
-}
-
-// write puts a model, sound or not, into a file.
-func write(t *testing.T, dir string, m *onnxpb.ModelProto) string {
-	t.Helper()
-	data, err := proto.Marshal(m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, "broken.onnx")
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
 }
