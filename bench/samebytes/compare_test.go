@@ -11,6 +11,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/ipc"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"google.golang.org/protobuf/proto"
+
+	"finetune/onnx/graph/onnxpb"
 )
 
 // state is a safetensors file of four bytes, with a history as checkpoints have it.
@@ -102,5 +110,97 @@ func TestProgress(t *testing.T) {
 	}
 	if steps, done, err := progress(path); steps != 7 || done || err != nil {
 		t.Errorf("%d steps, done %v, %v; want 7 and not done", steps, done, err)
+	}
+}
+
+// shard writes rows of cached features, each a name and a number.
+func shard(t *testing.T, rows ...any) []byte {
+	t.Helper()
+	schema := arrow.NewSchema([]arrow.Field{{Name: "path", Type: arrow.BinaryTypes.String},
+		{Name: "label", Type: arrow.BinaryTypes.String}, {Name: "digest", Type: arrow.BinaryTypes.String},
+		{Name: "features", Type: arrow.FixedSizeListOf(2, arrow.PrimitiveTypes.Float32)}}, nil)
+	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
+	for i := 0; i < len(rows); i += 2 {
+		for c := range 3 {
+			b.Field(c).(*array.StringBuilder).Append(rows[i].(string))
+		}
+		list := b.Field(3).(*array.FixedSizeListBuilder)
+		list.Append(true)
+		list.ValueBuilder().(*array.Float32Builder).AppendValues([]float32{1, float32(rows[i+1].(float64))}, nil)
+	}
+	var out bytes.Buffer
+	w, err := ipc.NewFileWriter(&out, ipc.WithSchema(schema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(w.Write(b.NewRecordBatch()), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// A cache is its rows, however they fall into shards.
+func TestRowsOfShards(t *testing.T) {
+	digest := func(shards ...[]byte) string {
+		dir := t.TempDir()
+		for i, data := range shards {
+			if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("shard-%d.arrow", i)), data, 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+		all, err := digests(dir, nil)
+		if err != nil || len(all) != 1 {
+			t.Fatal(all, err)
+		}
+		return all["*.arrow"]
+	}
+	whole := digest(shard(t, "a", 1., "b", 2., "c", 3.))
+	if got := digest(shard(t, "c", 3., "a", 1.), shard(t, "b", 2.)); got != whole {
+		t.Error("the same rows in two shards are taken for others")
+	}
+	for name, other := range map[string]string{
+		"another number":    digest(shard(t, "a", 1., "b", 2., "c", 3.5)),
+		"another name":      digest(shard(t, "a", 1., "b", 2., "d", 3.)),
+		"a row fewer":       digest(shard(t, "a", 1., "b", 2.)),
+		"a row twice":       digest(shard(t, "a", 1., "b", 2., "c", 3., "c", 3.)),
+		"numbers exchanged": digest(shard(t, "a", 2., "b", 1., "c", 3.)),
+	} {
+		if other == whole {
+			t.Errorf("%s is not noticed", name)
+		}
+	}
+}
+
+// What is left out of a page and of a graph is that alone.
+func TestStrips(t *testing.T) {
+	graph := func(memory, node string) []byte {
+		data, err := proto.Marshal(&onnxpb.ModelProto{
+			Graph: &onnxpb.GraphProto{Node: []*onnxpb.NodeProto{{OpType: proto.String(node)}}},
+			MetadataProps: []*onnxpb.StringStringEntryProto{
+				{Key: proto.String("finetune.artifacts"), Value: proto.String(`{"size":64,"memory":` + memory + `}`)},
+				{Key: proto.String("finetune.crc32c"), Value: proto.String(memory)}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	for _, c := range []struct {
+		strip func([]byte) ([]byte, error)
+		a, b  []byte
+		same  bool
+	}{
+		{stripPage, []byte("<dd>19 s</dd>"), []byte("<dd>2.5 s, of them 1 s</dd>"), true},
+		{stripPage, []byte(`<img src="data:image/png;base64,A&#43;C">`), []byte(`<img src="data:image/png;base64,D">`), true},
+		{stripPage, []byte("<dd>81.25 %</dd>"), []byte("<dd>81.24 %</dd>"), false},
+		{stripPage, []byte("<dd>19 square</dd>"), []byte("<dd>20 square</dd>"), false},
+		{stripGraph, graph(`{"fixed":1}`, "Add"), graph(`{"fixed":22}`, "Add"), true},
+		{stripGraph, graph(`{"fixed":1}`, "Add"), graph(`{"fixed":1}`, "Mul"), false},
+	} {
+		a, errA := c.strip(c.a)
+		b, errB := c.strip(c.b)
+		if errA != nil || errB != nil || bytes.Equal(a, b) != c.same {
+			t.Errorf("%.60q and %.60q: %.60q and %.60q (%v, %v), want equal: %v", c.a, c.b, a, b, errA, errB, c.same)
+		}
 	}
 }
