@@ -142,7 +142,7 @@ func (w *tutorial) shell(t *testing.T, line string) string {
 }
 
 var (
-	progressLine = regexp.MustCompile(`(?m)^(?:precompute|train|predict|score|validate|views?|calibrate) +\d+/\d+.*\n`)
+	progressLine = regexp.MustCompile(`(?m)^(?:precompute|train|lr-find|predict|score|validate|views?|calibrate) +\d+/\d+.*\n`)
 	creditLine   = regexp.MustCompile(`(?m)^(?:Photographs: |Buerhop-Lutz, |Deitsch, ).*\n`)
 	epochLine    = regexp.MustCompile(`(?m)^ +\d+ +[\d.]+ +[\d.]+ +[\d.]+ *\n`)
 	numberIn     = regexp.MustCompile(`[0-9a-f]{12}|[0-9]+(?:[.:-][0-9]+)*(?:e[-+]?[0-9]+)?`)
