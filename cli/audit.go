@@ -24,14 +24,16 @@ type auditOptions struct {
 func auditCommand(s Streams) *cli.Command {
 	var o auditOptions
 	return &cli.Command{
-		Name: "audit", Usage: "look for wrong labels, copies, leaks and odd photographs in DATA", ArgsUsage: "DATA",
-		Description: "Uses the cached features of precompute and train. It changes no photograph: it prints a line for " +
-			"each kind of\nfault that is there, and with -o writes audit.csv, audit.json, a page, and relabel.csv to edit.",
+		Name: "audit", Usage: "find wrong labels, copies, leaks between splits and odd photographs in DATA",
+		ArgsUsage: "DATA",
+		Description: "Uses the features that precompute and train cache. Photographs are not changed. Prints a " +
+			"line for each kind\nof fault that it finds. With -o it writes audit.csv, audit.json, a page, and " +
+			"relabel.csv to edit.",
 		Flags: shell.Join([]cli.Flag{
-			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "folder `DIR` for audit.csv, audit.json, " +
-				"relabel.csv and index.html", Destination: &o.output},
-			&cli.StringFlag{Name: "fail-on", Usage: "end with exit code 3 where there are flagged `KINDS`: " +
-				strings.Join(learner.AuditKinds(), ", "), Destination: &o.fail},
+			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "write audit.csv, audit.json, relabel.csv and " +
+				"index.html to folder `DIR`", Destination: &o.output},
+			&cli.StringFlag{Name: "fail-on", Usage: "exit with code 3 if one of these `KINDS` is " +
+				"found: " + strings.Join(learner.AuditKinds(), ", "), Destination: &o.fail},
 		}, dataFlags(&o.config), bodyFlags(&o.config), machineFlags(&o.config), outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 1 || c.NArg() == 0 && o.config.Data.Labels == "" {
@@ -72,7 +74,7 @@ func runAudit(ctx context.Context, o auditOptions, out *term.Console) error {
 		out.Print("%-10s %s", f.Kind, f.Text)
 	}
 	if len(result.Findings) == 0 {
-		out.Print("nothing is amiss that an audit can see")
+		out.Print("the audit found nothing wrong")
 	}
 	if o.output != "" {
 		if err := result.Write(o.output); err != nil {

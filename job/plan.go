@@ -43,7 +43,7 @@ func Plan(ctx context.Context, place string, spec Spec,
 	case err != nil:
 		return nil, fmt.Errorf("job: %w", err)
 	case there:
-		return nil, failure.Usage(fmt.Errorf("job: %s: a job is there already; go on with it, or name another folder", s))
+		return nil, failure.Usage(fmt.Errorf("job: %s: a job is there already; continue it, or name another folder", s))
 	}
 	p := planner{store: s, spec: spec, digests: sha256.New()}
 	if err := p.tasks(ctx, each); err != nil {

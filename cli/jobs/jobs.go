@@ -33,11 +33,11 @@ func only(flags []cli.Flag, names ...string) []cli.Flag {
 // hereFlags say where a worker finds things, and how much of the machine it takes.
 func hereFlags(h *tasks.Here) []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "model", Category: "Machine", Usage: "where the `MODEL` of the job is on this machine " +
-			"(default: where it was planned)", Destination: &h.Model},
-		&cli.PathFlag{Name: "photographs", Category: "Machine", Usage: "the `FOLDER` of the job's paths on this machine " +
+		&cli.StringFlag{Name: "model", Category: "Machine", Usage: "`MODEL` of the job on this machine (default: where it " +
+			"was planned)", Destination: &h.Model},
+		&cli.PathFlag{Name: "photographs", Category: "Machine", Usage: "`FOLDER` of the job's paths on this machine " +
 			"(default: where it was planned)", Destination: &h.Photographs},
-		&cli.IntFlag{Name: "threads", Category: "Machine", Usage: "`N` threads of a worker for ONNX Runtime (default: one " +
-			"a core; of several workers, a share)", Destination: &h.Threads},
+		&cli.IntFlag{Name: "threads", Category: "Machine", Usage: "`N` threads of ONNX Runtime for a worker (default: one " +
+			"per core, divided among the workers)", Destination: &h.Threads},
 	}
 }

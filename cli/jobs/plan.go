@@ -13,9 +13,10 @@ import (
 
 func planCommand(s term.Streams, shared Shared) *cli.Command {
 	return &cli.Command{
-		Name: "plan", Usage: "divide work among any number of processes on any machines",
-		Description: "JOB is a folder, or a bucket such as s3://BUCKET/PATH?region=REGION. Credentials come from the " +
-			"platform.\nThen `finetune run JOB`, or `finetune work JOB` as often and wherever you like.",
+		Name: "plan", Usage: "divide work into tasks for any number of processes on any machines",
+		Description: "JOB is a folder, or a bucket such as s3://BUCKET/PATH?region=REGION. Credentials come from " +
+			"the platform.\nThen do the tasks with `finetune run JOB`, or with `finetune work JOB` on any number " +
+			"of machines.",
 		Subcommands: []*cli.Command{planScoreCommand(s, shared), planPrecomputeCommand(s, shared)},
 		Action: func(c *cli.Context) error {
 			return failure.Usagef("plan takes what is to be done: `finetune plan score MODEL INPUT JOB`, or " +
@@ -44,11 +45,12 @@ func planScoreCommand(s term.Streams, shared Shared) *cli.Command {
 	var m learner.Machine
 	var quiet, json bool
 	return &cli.Command{
-		Name: "score", Usage: "plan scoring of INPUT", ArgsUsage: "RUN|MODEL.onnx INPUT JOB", Description: inputs,
+		Name: "score", Usage: "plan the scoring of INPUT", ArgsUsage: "RUN|MODEL.onnx INPUT JOB", Description: inputs,
 		Flags: shell.Join([]cli.Flag{
-			&cli.IntFlag{Name: "task-rows", Usage: "`N` photographs a task", Value: 10000, Destination: &n.TaskRows},
-			&cli.IntFlag{Name: "tta", Usage: "average over `N` augmented views and the centre view", Destination: &o.TTA},
-			&cli.IntFlag{Name: "top", Usage: "columns for the `K` most probable classes instead of one a class",
+			&cli.IntFlag{Name: "task-rows", Usage: "`N` photographs per task", Value: 10000, Destination: &n.TaskRows},
+			&cli.IntFlag{Name: "tta", Usage: "test-time augmentation: average over `N` augmented views and the centre view",
+				Destination: &o.TTA},
+			&cli.IntFlag{Name: "top", Usage: "write columns for the `K` most probable classes, not for every class",
 				Destination: &o.Top},
 			&cli.Float64Flag{Name: "threshold", Usage: "leave the column predicted empty below probability `P`",
 				Destination: &o.Threshold},
@@ -70,10 +72,11 @@ func planPrecomputeCommand(s term.Streams, shared Shared) *cli.Command {
 	var config learner.Config
 	var quiet, json bool
 	return &cli.Command{
-		Name: "precompute", Usage: "plan the features of INPUT, a column each: f_0, f_1 …", ArgsUsage: "INPUT JOB",
+		Name: "precompute", Usage: "plan the features of INPUT, with a column for each: f_0, f_1 …",
+		ArgsUsage:   "INPUT JOB",
 		Description: inputs,
 		Flags: shell.Join([]cli.Flag{
-			&cli.IntFlag{Name: "task-rows", Usage: "`N` photographs a task", Value: 1000, Destination: &n.TaskRows},
+			&cli.IntFlag{Name: "task-rows", Usage: "`N` photographs per task", Value: 1000, Destination: &n.TaskRows},
 		}, shared.Body(&config), only(shared.Inference(&config.Machine), machine...), shared.Output(&quiet, &json)),
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 2 {

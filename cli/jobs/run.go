@@ -33,15 +33,16 @@ type runOptions struct {
 func runCommand(s term.Streams, shared Shared) *cli.Command {
 	var o runOptions
 	return &cli.Command{
-		Name: "run", Usage: "do a JOB with several workers", ArgsUsage: "JOB",
-		Description: "On this machine, workers that die are replaced, and a task is tried three times at most.\nOn a " +
-			"cluster, run submits the workers and ends; `finetune status JOB` tells how far they are.\nThe same command goes " +
-			"on after a kill.",
+		Name: "run", Usage: "do the tasks of a JOB with several workers", ArgsUsage: "JOB",
+		Description: "On this machine, run replaces workers that die, and tries a task up to three times.\nOn a " +
+			"cluster, run submits the workers and ends; `finetune status JOB` shows their progress.\nIf run is " +
+			"killed, run the same command again to continue.",
 		Flags: shell.Join([]cli.Flag{
-			&cli.StringFlag{Name: "engine", Usage: "`ENGINE` that starts workers: local, " + strings.Join(engine.Clusters, ", "),
-				Value: "local", Destination: &o.engine},
-			&cli.IntFlag{Name: "workers", Usage: "`N` workers (default: one a core; 100 on a cluster)", Destination: &o.workers},
-			&cli.BoolFlag{Name: "dry-run", Usage: "print what would be started, and start nothing", Destination: &o.dry},
+			&cli.StringFlag{Name: "engine", Usage: "`ENGINE` that starts workers: local, " + strings.Join(engine.Clusters,
+				", "), Value: "local", Destination: &o.engine},
+			&cli.IntFlag{Name: "workers", Usage: "`N` workers (default: one per core; 100 on a cluster)",
+				Destination: &o.workers},
+			&cli.BoolFlag{Name: "dry-run", Usage: "print what would be started, but start nothing", Destination: &o.dry},
 			&cli.StringFlag{Name: "name", Usage: "`NAME` of the job on a cluster", Value: "finetune", Destination: &o.name},
 			&cli.StringFlag{Name: "image", Usage: "kubernetes: container `IMAGE` of the workers", Destination: &o.image},
 		}, hereFlags(&o.here), shared.Output(&o.quiet, &o.json)),

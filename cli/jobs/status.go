@@ -20,9 +20,10 @@ func statusCommand(s term.Streams, shared Shared) *cli.Command {
 	var price float64
 	var quiet, json bool
 	return &cli.Command{
-		Name: "status", Usage: "how far a JOB is, what failed, how long it will take", ArgsUsage: "JOB",
+		Name: "status", Usage: "show how much of a JOB is done, what failed, and how long the rest will take",
+		ArgsUsage: "JOB",
 		Flags: shell.Join([]cli.Flag{
-			&cli.Float64Flag{Name: "price", Usage: "`PRICE` of a worker for an hour; tells what the job costs",
+			&cli.Float64Flag{Name: "price", Usage: "`PRICE` of one worker for an hour; also print the cost of the job",
 				Destination: &price},
 		}, only(shared.Output(&quiet, &json), "json")),
 		Action: func(c *cli.Context) error {

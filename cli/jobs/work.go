@@ -20,16 +20,16 @@ func workCommand(s term.Streams, shared Shared) *cli.Command {
 	var part string
 	var stream, quiet bool
 	return &cli.Command{
-		Name: "work", Usage: "do tasks of a JOB, as one process of many", ArgsUsage: "JOB",
-		Description: "Parts that are there are left alone, so the same command goes on after a kill.\n" +
-			"Each task is a line of JSON on standard output.",
+		Name: "work", Usage: "do tasks of a JOB, as one of many processes", ArgsUsage: "JOB",
+		Description: "Tasks that are done are left out, so the same command continues after a kill.\nPrints a line " +
+			"of JSON for each task.",
 		Flags: shell.Join([]cli.Flag{
-			&cli.StringFlag{Name: "shard", Usage: "tasks I, I+N, I+2N … as `I/N`, counted from 0; /N in a job array; auto " +
+			&cli.StringFlag{Name: "shard", Usage: "do tasks I, I+N, I+2N … of `I/N`, counted from 0; /N in a job array; auto " +
 				"under Slurm and Google Batch", Destination: &part},
-			&cli.BoolFlag{Name: "stream", Usage: "the tasks whose numbers come on standard input, one a line",
+			&cli.BoolFlag{Name: "stream", Usage: "read the numbers of the tasks from standard input, one per line",
 				Destination: &stream},
 		}, hereFlags(&here), []cli.Flag{
-			&cli.IntFlag{Name: "workers", Category: "Machine", Usage: "`N` photographs decoded at once (default: one a core)",
+			&cli.IntFlag{Name: "workers", Category: "Machine", Usage: "decode `N` photographs at once (default: one per core)",
 				Destination: &here.Workers},
 		}, only(shared.Output(&quiet, new(bool)), "quiet")),
 		Action: func(c *cli.Context) error {

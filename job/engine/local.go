@@ -177,7 +177,7 @@ func (r *running) result(ctx context.Context) error {
 	case ctx.Err() == nil || len(r.failed) == maxFailed:
 		return r.failures()
 	case errors.Is(cause, context.Canceled):
-		return fmt.Errorf("stopped after %d tasks, which are kept; the same command goes on from there: %w", r.done, cause)
+		return fmt.Errorf("stopped after %d tasks, which are kept; run the same command again to continue: %w", r.done, cause)
 	default:
 		return cause
 	}
@@ -193,7 +193,7 @@ func (r *running) failures() error {
 	if len(list) == maxFailed {
 		more = "the engine gave up"
 	}
-	err := fmt.Errorf("job: %s: %d tasks failed, %s; mend the cause and run the job again:\n%w", r.job, len(list), more,
+	err := fmt.Errorf("job: %s: %d tasks failed, %s; fix the cause and run the job again:\n%w", r.job, len(list), more,
 		errors.Join(list...))
 	switch failure.KindOf(r.failed[0].Err) {
 	case failure.UsageKind:
