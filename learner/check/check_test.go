@@ -55,7 +55,8 @@ func TestFileFacts(t *testing.T) {
 	}
 	again, other := fileFacts(encode(50)), fileFacts(encode(90))
 	if again.Compression != f.Compression || other.Compression == f.Compression || other.Quantum >= f.Quantum {
-		t.Errorf("tables %q and %q, of another quality %q (%g)", f.Compression, again.Compression, other.Compression, other.Quantum)
+		t.Errorf("tables %q and %q, of another quality %q (%g)", f.Compression, again.Compression, other.Compression,
+			other.Quantum)
 	}
 	exif := append([]byte("\xff\xd8\xff\xe1\x00\x0aExif\x00\x00MM"), encode(50)[2:]...)
 	if f := fileFacts(exif); !f.EXIF || f.Quantum == 0 {
