@@ -143,6 +143,12 @@ func printSummary(out *term.Console, s *learner.Summary) {
 			100*s.Ensemble.Accuracy, 100*s.Ensemble.Interval[0], 100*s.Ensemble.Interval[1], s.Ensemble.Loss)
 	}
 	warnMajority(out, s.Majority, s.Valid.Accuracy, s.Valid.Interval)
+	for _, f := range s.Findings {
+		out.Print("%-10s %s", f.Kind, f.Text)
+	}
+	if len(s.Findings) > 0 {
+		out.Print("           look at the data with `finetune audit DATA -o DIR`")
+	}
 	out.Print("time       %.1f s: %.1f s features, %.1f s training", s.Seconds.Total, s.Seconds.Precompute,
 		s.Seconds.Train)
 	out.Print("run        %s", s.Run)

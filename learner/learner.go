@@ -112,6 +112,20 @@ func (l *Learner) trainInto(ctx context.Context, r *Run, started time.Time) (*Su
 	if err := l.KeepPhotographs(r, f); err != nil {
 		return nil, err
 	}
+	summary, err := l.trainOn(ctx, r, f, started)
+	if err != nil {
+		return nil, err
+	}
+	switch found, err := check.Brief(ctx, l.Setup, f); {
+	case err != nil: // the run is complete: what is said of its data can be asked again
+		l.UI.Warn("the data was not audited: %v", err)
+	case found != nil:
+		summary.Findings = found.Findings
+	}
+	return summary, nil
+}
+
+func (l *Learner) trainOn(ctx context.Context, r *Run, f *Features, started time.Time) (*Summary, error) {
 	switch {
 	case l.Config.Recipe != nil:
 		return runRecipe(ctx, l.Setup, r, f, started)

@@ -45,18 +45,11 @@ type Row struct {
 	more     []int // further photographs to show
 }
 
-// Finding is what there is to say of one kind, in a line.
-type Finding struct {
-	Kind    string `json:"kind"`
-	Flagged int    `json:"flagged"`
-	Text    string `json:"text"`
-}
-
 // Result is what an audit found.
 type Result struct {
 	Data     string             `json:"data"`
 	Counts   []dataset.Count    `json:"counts"`
-	Findings []Finding          `json:"findings"` // of kinds with something to say
+	Findings []runs.Finding     `json:"findings"` // of kinds with something to say
 	Leaking  int                `json:"leaking"`  // photographs that are in training and in validation or test
 	Random   float64            `json:"accuracy_random_folds,omitempty"`
 	Grouped  float64            `json:"accuracy_grouped_folds,omitempty"` // photographs of a series on one side
@@ -66,6 +59,7 @@ type Result struct {
 	Rows     []Row              `json:"-"` // by kind, each the worst first
 
 	p        *photographs
+	brief    bool    // for the closing lines of a training
 	likeFilm float64 // share of validation with a near-identical photograph in training, where that is large
 }
 
@@ -84,6 +78,23 @@ type photographs struct {
 
 // Run audits the photographs of f, as s listed them. Features are those of the centre view.
 func Run(ctx context.Context, s *features.Setup, f *features.Features) (*Result, error) {
+	return run(ctx, s, f, false)
+}
+
+// mostBrief is the number of photographs from which on training does without an audit.
+const mostBrief = 20000
+
+// Brief is Run for the closing lines of a training: it decodes no photograph but the most
+// suspicious pairs of the two splits, and so says nothing about files. It is nil of more
+// than 20,000 photographs.
+func Brief(ctx context.Context, s *features.Setup, f *features.Features) (*Result, error) {
+	if f.Train.Len()+f.Valid.Len() > mostBrief {
+		return nil, nil
+	}
+	return run(ctx, s, f, true)
+}
+
+func run(ctx context.Context, s *features.Setup, f *features.Features, brief bool) (*Result, error) {
 	p := &photographs{setup: s, train: f.Train.Len(), valid: f.Valid.Len()}
 	for _, part := range []struct {
 		name string
@@ -100,9 +111,14 @@ func Run(ctx context.Context, s *features.Setup, f *features.Features) (*Result,
 	}
 	defer fast.close()
 	p.product = fast.multiply
-	r := &Result{Data: s.Config.Data.Name(), Counts: s.Set.Counts(), Seconds: map[string]float64{}, p: p}
+	r := &Result{brief: brief, Data: s.Config.Data.Name(), Counts: s.Set.Counts(), Seconds: map[string]float64{}, p: p}
 	started := time.Now()
-	if p.facts, p.pictures, err = look(ctx, s, p.items); err != nil {
+	if brief {
+		err = p.lookAtPairs(ctx)
+	} else {
+		p.facts, p.pictures, err = look(ctx, s, p.items)
+	}
+	if err != nil {
 		return nil, err
 	}
 	r.Seconds["look"] = time.Since(started).Seconds()
@@ -114,7 +130,9 @@ func Run(ctx context.Context, s *features.Setup, f *features.Features) (*Result,
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		s.UI.Say("audit      %s", part.name)
+		if brief && (part.name == Metadata || part.name == Basic) {
+			continue
+		}
 		started = time.Now()
 		if err := part.do(); err != nil {
 			return nil, failure.Data(err)
@@ -173,5 +191,5 @@ func (r *Result) say(kind, text string) {
 			n++
 		}
 	}
-	r.Findings = append(r.Findings, Finding{kind, n, text})
+	r.Findings = append(r.Findings, runs.Finding{Kind: kind, Flagged: n, Text: text})
 }

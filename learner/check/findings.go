@@ -91,6 +91,7 @@ func inner(a, b []float32) (sum float64) {
 const (
 	twins       = .05 // share of validation photographs with a like one in training
 	seriesTwins = 4   // like ones that each of them has
+	nextSeries  = 2   // alike photographs of a series and of the second next are of one place still
 )
 
 // copies finds photographs that are there twice.
@@ -104,14 +105,21 @@ func (r *Result) copies() error {
 	if err != nil {
 		return err
 	}
+	r.findSeries()
+	series := r.seriesOf()
 	leaking, exact, inside, contrary, near, pairs := map[int]bool{}, map[int]bool{}, 0, 0, map[int]bool{}, 0
 	for _, c := range found {
 		a, b := c.A, c.B // b is of a later split, or of the same
 		row := p.row(Copy, b, a)
-		row.Score, row.Flagged = c.Score, true
+		g, known := series[a]
+		h, also := series[b]
+		inOne := known && also && r.Series.Found && !c.Exact && max(g-h, h-g) <= nextSeries // said once, as a series
+		row.Score, row.Flagged = c.Score, !inOne
 		switch {
 		case c.Exact:
 			row.Detail = "equal files"
+		case inOne:
+			row.Detail = "alike, in one series"
 		case c.How == "":
 			row.Detail = "the same picture"
 		default:
@@ -136,7 +144,6 @@ func (r *Result) copies() error {
 		r.add(row)
 	}
 	r.Leaking = len(leaking)
-	r.findSeries()
 	if float64(len(near)) > twins*float64(p.valid) && (r.Series.Found || pairs > seriesTwins*len(near)) {
 		r.likeFilm = float64(len(near)) / float64(p.valid)
 	}
@@ -153,6 +160,9 @@ func (r *Result) copies() error {
 	}
 	if contrary > 0 && r.likeFilm == 0 {
 		parts = append(parts, fmt.Sprintf("%s two labels", plural(contrary, "of the copies has", "of the copies have")))
+	}
+	if r.brief && len(exact) == len(leaking) { // which a warning has told before
+		return nil
 	}
 	if len(parts) > 0 {
 		r.say(Copy, strings.Join(parts, "; "))
@@ -211,6 +221,17 @@ func (r *Result) findSeries() {
 	if len(paths) > 0 {
 		r.Series = audit.FindSeries(paths, labels, rows)
 	}
+}
+
+// seriesOf is the series of each photograph that has one.
+func (r *Result) seriesOf() map[int]int {
+	of := map[int]int{}
+	for k, i := range r.p.labelled() {
+		if k < len(r.Series.Groups) {
+			of[i] = r.Series.Groups[k]
+		}
+	}
+	return of
 }
 
 // labelled are the photographs of train and valid.

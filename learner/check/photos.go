@@ -1,10 +1,12 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -37,6 +39,37 @@ func look(ctx context.Context, s *features.Setup, items []dataset.Item) ([]audit
 	}
 	wg.Wait()
 	return facts, pictures, context.Cause(ctx)
+}
+
+// Pairs of both splits that training looks at: the most alike, and only so many.
+const (
+	alikeEnough = .85
+	mostLooked  = 200
+)
+
+// lookAtPairs reads the photographs of the likest pairs of training and what is held out.
+func (p *photographs) lookAtPairs(ctx context.Context) error {
+	p.pictures = make([]audit.Picture, len(p.items))
+	pairs, err := audit.Similar(p.rows, p.product)
+	if err != nil {
+		return err
+	}
+	pairs = slices.DeleteFunc(pairs, func(q audit.Pair) bool {
+		return q.Cosine < alikeEnough || (q.A < p.train) == (q.B < p.train)
+	})
+	slices.SortStableFunc(pairs, func(a, b audit.Pair) int { return cmp.Compare(b.Cosine, a.Cosine) })
+	limits := p.setup.Limits(ctx)
+	limits.MinSide = 2 * audit.PictureSide
+	looked := 0
+	for _, q := range pairs {
+		for _, i := range [2]int{q.A, q.B} {
+			if p.pictures[i] == nil && looked < mostLooked && ctx.Err() == nil {
+				_, p.pictures[i] = lookAt(p.items[i].File, limits)
+				looked++
+			}
+		}
+	}
+	return context.Cause(ctx)
 }
 
 // lookAt is look of one file. What cannot be read any more stays unknown: features were

@@ -71,6 +71,15 @@ type Summary struct {
 	Counts   []dataset.Count `json:"counts,omitempty"`   // readable photographs of each class
 	Head     *HeadChoice     `json:"head,omitempty"`     // where --head asked for another than mlp
 	Majority *Majority       `json:"majority,omitempty"` // what the accuracy has to be compared with
+
+	Findings []Finding `json:"-"` // of the data, of this command: not part of the run
+}
+
+// Finding is what an audit has to say of one kind of fault, in a line.
+type Finding struct {
+	Kind    string `json:"kind"`    // label, copy, sequence, metadata, odd, basic, balance
+	Flagged int    `json:"flagged"` // rows of audit.csv
+	Text    string `json:"text"`
 }
 
 // HeadChoice is the kind of head that was trained.
