@@ -115,7 +115,7 @@ func (r *Result) sequences() (err error) {
 	}
 	r.addSeries(labelled, groups)
 	text := fmt.Sprintf("photographs that follow each other %s look alike", by)
-	if r.likeFilm > 0 {
+	if r.likeFilm > 0 && !r.brief { // which has not looked at all of them
 		text += fmt.Sprintf(", %.0f %% of validation has a near-identical one in training", 100*r.likeFilm)
 	}
 	if ok {
