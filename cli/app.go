@@ -27,7 +27,7 @@ func Main(ctx context.Context, args []string, s Streams) int {
 	s.Out = out
 	err := failure.Guard(func() error {
 		app := newApp(s)
-		return shell.Required(app.RunContext(ctx, shell.Arrange(app, args)))
+		return inFlags(shell.Required(app.RunContext(ctx, shell.Arrange(app, args))))
 	})
 	if err == nil {
 		err = out.Failed()

@@ -22,7 +22,7 @@ type artifactsOptions struct {
 }
 
 func artifactsCommand(s Streams) *cli.Command {
-	var o artifactsOptions
+	o := artifactsOptions{config: learner.DefaultConfig()}
 	t := &o.config.Train
 	return &cli.Command{
 		Name: "artifacts", ArgsUsage: "BODY",
@@ -40,11 +40,9 @@ func artifactsCommand(s Streams) *cli.Command {
 			&cli.IntFlag{Name: "freeze-to", Usage: "keep the first `N` layer groups frozen", Destination: &t.FreezeTo},
 			&cli.BoolFlag{Name: "bn-freeze", Usage: "keep the body's batch statistics frozen", Destination: &t.BNFreeze},
 			&cli.StringFlag{Name: "optimiser", Aliases: []string{"optimizer"}, Usage: "`NAME` of the optimiser: sgd or adamw",
-				Value: "sgd", Destination: &t.Optimiser},
-			&cli.StringFlag{Name: "hidden", Usage: "`WIDTHS` of the head's hidden layers, separated by commas",
-				Value: defaults.Train.Hidden, Destination: &t.Hidden},
-			&cli.StringFlag{Name: "dropout", Usage: "dropout `PROBABILITIES` of the head, one per linear layer",
-				Value: defaults.Train.Dropout, Destination: &t.Dropout},
+				Value: string(t.Optimiser), Destination: (*string)(&t.Optimiser)},
+			shell.TextFlag("hidden", "`WIDTHS` of the head's hidden layers, separated by commas", &t.Hidden),
+			shell.TextFlag("dropout", "dropout `PROBABILITIES` of the head, one per linear layer", &t.Dropout),
 			&cli.Uint64Flag{Name: "seed", Usage: "`SEED` of the head's initial weights", Destination: &t.Seed},
 			&cli.IntFlag{Name: "size", Usage: "side of the input in `PIXELS` (default: the body's own)",
 				Destination: &o.config.Images.Size},

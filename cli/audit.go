@@ -22,7 +22,7 @@ type auditOptions struct {
 }
 
 func auditCommand(s Streams) *cli.Command {
-	var o auditOptions
+	o := auditOptions{config: learner.DefaultConfig()}
 	return &cli.Command{
 		Name: "audit", Usage: "find wrong labels, copies, leaks between splits and odd photographs in DATA",
 		ArgsUsage: "DATA",

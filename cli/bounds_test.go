@@ -11,7 +11,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"finetune/internal/failure"
-	"finetune/learner"
 )
 
 // everyFlag calls do with each flag of each command
@@ -38,10 +37,13 @@ func everyFlag(do func(command []string, f cli.Flag, required []string)) {
 
 func takesNumbers(f cli.Flag) bool {
 	switch f.(type) {
-	case *cli.IntFlag, *cli.Int64Flag, *cli.Uint64Flag, *cli.Float64Flag, *cli.DurationFlag, *cli.GenericFlag:
+	case *cli.IntFlag, *cli.Int64Flag, *cli.Uint64Flag, *cli.Float64Flag, *cli.DurationFlag:
 		return true
+	case *cli.GenericFlag:
+		_, bounded := limits.Bounds[f.Names()[0]]
+		return bounded
 	}
-	return bounds[f.Names()[0]].List
+	return false
 }
 
 func TestEveryNumberHasBounds(t *testing.T) {
@@ -49,16 +51,17 @@ func TestEveryNumberHasBounds(t *testing.T) {
 	everyFlag(func(command []string, f cli.Flag, _ []string) {
 		name := f.Names()[0]
 		used[name], used[command[len(command)-1]+" "+name] = true, true
-		if _, ok := bounds[name]; takesNumbers(f) && !ok {
+		_, ok := limits.Bounds[name]
+		if _, own := limits.Bounds[command[len(command)-1]+" "+name]; takesNumbers(f) && !ok && !own {
 			t.Errorf("%s --%s has no bounds", strings.Join(command, " "), name)
 		}
 	})
-	for name := range bounds {
+	for name := range limits.Bounds {
 		if !used[name] {
 			t.Errorf("bounds of --%s, which there is not", name)
 		}
 	}
-	for name := range choices {
+	for name := range limits.Choices {
 		if !used[name] {
 			t.Errorf("words for --%s, which there is not", name)
 		}
@@ -90,7 +93,7 @@ func TestHostileFlags(t *testing.T) {
 			default:
 				args = append(args, absent)
 			}
-			fits := value == "0" || value == "4611686018427387904" && bounds[name].Most > 1<<62
+			fits := value == "0" || value == "4611686018427387904" && limits.Bounds[name].Most > 1<<62
 			fits = fits || value == "" && (name == "hidden" || name == "dropout")
 			if command[0] == "demo" && (fits || !takesNumbers(f)) {
 				continue // it would fetch
@@ -100,38 +103,11 @@ func TestHostileFlags(t *testing.T) {
 			if d := time.Since(start); d > 5*time.Second {
 				t.Errorf("%v: answered after %v", args[1:], d)
 			}
-			wrong := takesNumbers(f) && !fits || choices[name] != nil
+			wrong := takesNumbers(f) && !fits || limits.Choices[name] != nil
 			if strings.Contains(text.String(), "a fault of finetune") ||
 				wrong && (code != int(failure.UsageKind) || !strings.Contains(text.String(), name)) {
 				t.Errorf("%v: exit code %d: %.300s", args[1:], code, text.String())
 			}
 		}
 	})
-}
-
-// What a stranger's config.json says has the same bounds.
-func TestConfigHasBounds(t *testing.T) {
-	sound := learner.Config{Images: learner.Images{Size: 224, MaxZoom: 1.1, Views: 8},
-		Train: learner.Training{BatchSize: 64, LR: 0.01, Cycles: 3, Hidden: "512", Dropout: "0.25,0.5",
-			LRs: []float64{1e-4, 0}}}
-	if err := checkConfig("r", sound); err != nil {
-		t.Error(err)
-	}
-	for name, change := range map[string]func(*learner.Config){
-		"max_bad":      func(c *learner.Config) { c.Data.MaxBad = -1 },
-		"views":        func(c *learner.Config) { c.Images.Views = 1 << 40 },
-		"workers":      func(c *learner.Config) { c.Machine.Workers = 1 << 40 },
-		"threads":      func(c *learner.Config) { c.Machine.Threads = -2 },
-		"hidden":       func(c *learner.Config) { c.Train.Hidden = "512,1000000000" },
-		"lrs":          func(c *learner.Config) { c.Train.LRs = []float64{1, -1} },
-		"weight_decay": func(c *learner.Config) { c.Train.WeightDecay = 1e300 },
-		"epochs":       func(c *learner.Config) { c.Train.Epochs = 1 << 50 },
-	} {
-		c := sound
-		change(&c)
-		if err := checkConfig("r", c); err == nil || failure.KindOf(err) != failure.DataKind ||
-			!strings.Contains(err.Error(), name) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
 }

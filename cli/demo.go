@@ -8,10 +8,11 @@ import (
 	"finetune/cli/shell"
 	"finetune/cli/term"
 	"finetune/internal/demo"
+	"finetune/learner"
 )
 
 func demoCommand(s Streams) *cli.Command {
-	var o trainOptions
+	o := trainOptions{config: learner.DefaultConfig()}
 	var from string
 	return &cli.Command{
 		Name: "demo", Usage: "train on 2,624 photographs of solar cells: is this cell defective?",
@@ -20,7 +21,7 @@ func demoCommand(s Streams) *cli.Command {
 		Flags: shell.Join([]cli.Flag{
 			&cli.PathFlag{Name: "from", Usage: "read the archive from `FILE` instead of downloading it", Destination: &from},
 		}, runFlags(&o),
-			trainingFlags(&o.config), augmentFlags(&o.config, "none"), dataFlags(&o.config), bodyFlags(&o.config),
+			trainingFlags(&o.config), augmentFlags(&o.config), dataFlags(&o.config), bodyFlags(&o.config),
 			machineFlags(&o.config),
 			outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {

@@ -7,9 +7,8 @@ import (
 	"finetune/learner"
 )
 
-// Flags shared by commands write straight into the learner's configuration, and
-// start from its defaults.
-var defaults = learner.Defaults()
+// Flags that commands share write straight into the learner's configuration. Its values
+// when the flags are made, those of learner.DefaultConfig, are the flags' defaults.
 
 func outputFlags(quiet, json *bool) []cli.Flag {
 	return []cli.Flag{
@@ -28,7 +27,7 @@ func dataFlags(c *learner.Config) []cli.Flag {
 		&cli.Float64Flag{Name: "valid-pct", Category: "Data", Usage: "`SHARE` (0 to 1) held out for validation if DATA has " +
 			"no split `valid` (default: 0.2)", Destination: &c.Data.ValidPct},
 		&cli.Float64Flag{Name: "max-bad", Category: "Data", Usage: "fail if more than this `SHARE` (0 to 1) of the " +
-			"photographs is unreadable", Value: defaults.Data.MaxBad, Destination: &c.Data.MaxBad},
+			"photographs is unreadable", Value: c.Data.MaxBad, Destination: &c.Data.MaxBad},
 	}
 }
 
@@ -36,12 +35,15 @@ func dataFlags(c *learner.Config) []cli.Flag {
 func bodyFlags(c *learner.Config) []cli.Flag {
 	return append(imageFlags(c), &cli.StringFlag{Name: "body-precision", Category: "Body",
 		Usage: "number `TYPE` of the frozen body: float32, float16 (for GPUs; slow on CPUs without float16 arithmetic) or " +
-			"int8 (calibrated on training photographs; faster on CPUs with VNNI)", Value: defaults.Body.Precision,
-		Destination: &c.Body.Precision})
+			"int8 (calibrated on training photographs; faster on CPUs with VNNI)", Value: string(c.Body.Precision),
+		Destination: (*string)(&c.Body.Precision)})
 }
 
 // imageFlags are bodyFlags for a command that looks at photographs alone.
 func imageFlags(c *learner.Config) []cli.Flag {
+	depth := shell.TextFlag("depth-range", "16-bit photographs: samples `MIN,MAX` that become black and white, or auto "+
+		"for each photograph's own range (default: use the high byte)", &c.Images.DepthRange)
+	depth.Category = "Images"
 	return append(foreignFlags(c),
 		&cli.StringFlag{Name: "body", Category: "Body", Usage: "pretrained body: a `NAME` (resnet18/34/50, " +
 			"efficientnet-lite0/1/2) or FILE.onnx (default: resnet34 if installed, else efficientnet-lite0)",
@@ -49,76 +51,72 @@ func imageFlags(c *learner.Config) []cli.Flag {
 		&cli.IntFlag{Name: "size", Category: "Images", Usage: "scale and crop photographs to this side in `PIXELS` " +
 			"(default: the body's own)", Destination: &c.Images.Size},
 		&cli.StringFlag{Name: "resample", Category: "Images", Usage: "scaling `METHOD`: nfnt (bilinear) or area",
-			Value: defaults.Images.Resample, Destination: &c.Images.Resample},
-		&cli.StringFlag{Name: "depth-range", Category: "Images", Usage: "16-bit photographs: samples `MIN,MAX` that become " +
-			"black and white, or auto for each photograph's own range (default: use the high byte)",
-			Destination: &c.Images.DepthRange},
+			Value: c.Images.Resample, Destination: &c.Images.Resample},
+		depth,
 		&cli.StringFlag{Name: "crop", Category: "Images", Usage: "`KIND` of crop: random (centre in validation), center, " +
-			"no (squash to a square) or googlenet (random area and proportions)", Value: defaults.Images.Crop,
+			"no (squash to a square) or googlenet (random area and proportions)", Value: c.Images.Crop,
 			Destination: &c.Images.Crop},
 	)
 }
 
 // foreignFlags describe a body that has no description beside it.
 func foreignFlags(c *learner.Config) []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: "cut", Category: "Body", Usage: "`TENSOR` where the head begins (default: from BODY.json, " +
-			"else the input of the last global pooling)", Destination: &c.Body.Cut},
-		&cli.StringFlag{Name: "mean", Category: "Body", Usage: "channel means `R,G,B` (0 to 1) that the body expects " +
-			"(default: from BODY.json)", Destination: &c.Body.Mean},
-		&cli.StringFlag{Name: "std", Category: "Body", Usage: "channel standard deviations `R,G,B` (0 to 1) that the body " +
-			"expects (default: from BODY.json)", Destination: &c.Body.Std},
-		&cli.StringFlag{Name: "layout", Category: "Body", Usage: "`LAYOUT` of the body's input: nchw or nhwc (default: " +
-			"from BODY.json, else from the graph)", Destination: &c.Body.Layout},
-	}
+	return shell.InCategory("Body",
+		&cli.StringFlag{Name: "cut", Usage: "`TENSOR` where the head begins (default: from BODY.json, else the input of " +
+			"the last global pooling)", Destination: &c.Body.Cut},
+		shell.TextFlag("mean", "channel means `R,G,B` (0 to 1) that the body expects (default: from BODY.json)",
+			&c.Body.Mean),
+		shell.TextFlag("std", "channel standard deviations `R,G,B` (0 to 1) that the body expects (default: from "+
+			"BODY.json)", &c.Body.Std),
+		shell.TextFlag("layout", "`LAYOUT` of the body's input: nchw or nhwc (default: from BODY.json, else from the "+
+			"graph)", &c.Body.Layout))
 }
 
 func machineFlags(c *learner.Config) []cli.Flag {
 	return append(inferenceFlags(&c.Machine),
 		&cli.IntFlag{Name: "batch-size", Aliases: []string{"bs"}, Category: "Training",
-			Usage: "`N` photographs per training step", Value: defaults.Train.BatchSize, Destination: &c.Train.BatchSize},
+			Usage: "`N` photographs per training step", Value: c.Train.BatchSize, Destination: &c.Train.BatchSize},
 		&cli.Uint64Flag{Name: "seed", Category: "Training", Usage: "`SEED` of all random choices",
 			Destination: &c.Train.Seed})
 }
 
-// augmentFlags have the policy that a command starts from.
-func augmentFlags(c *learner.Config, policy string) []cli.Flag {
+func augmentFlags(c *learner.Config) []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "augment", Category: "Images", Usage: "augmentation `POLICY` in training: none, flips (both " +
 			"axes), basic (small rotations, brightness), side-on (basic and left-right flips) or top-down (basic, all flips " +
-			"and quarter turns)", Value: policy, Destination: &c.Images.Augment},
+			"and quarter turns)", Value: c.Images.Augment, Destination: &c.Images.Augment},
 		&cli.Float64Flag{Name: "max-zoom", Category: "Images", Usage: "largest random `ZOOM` of the augmentation",
-			Value: defaults.Images.MaxZoom, Destination: &c.Images.MaxZoom},
+			Value: c.Images.MaxZoom, Destination: &c.Images.MaxZoom},
 		&cli.IntFlag{Name: "pad", Category: "Images", Usage: "add a reflected border of `PIXELS` before rotation",
 			Destination: &c.Images.Pad},
 		&cli.IntFlag{Name: "views", Category: "Images", Usage: "cache `K` augmented views of each photograph; 0 draws new " +
-			"views each epoch", Value: defaults.Images.Views, Destination: &c.Images.Views},
+			"views each epoch", Value: c.Images.Views, Destination: &c.Images.Views},
 	}
 }
 
 func trainingFlags(c *learner.Config) []cli.Flag {
 	t := &c.Train
 	return shell.InCategory("Training",
-		&cli.Float64Flag{Name: "lr", Usage: "learning `RATE`", Value: defaults.Train.LR, Destination: &t.LR},
+		&cli.Float64Flag{Name: "lr", Usage: "learning `RATE`", Value: t.LR, Destination: &t.LR},
 		&cli.StringFlag{Name: "schedule", Usage: "learning-rate `SCHEDULE`: sgdr (cosine with restarts), constant, clr " +
 			"(one cycle), clr-beta (one cycle and a tail) or warm-up (default: sgdr, or constant with --epochs)",
-			Destination: &t.Schedule},
+			Destination: (*string)(&t.Schedule)},
 		&cli.IntFlag{Name: "epochs", Usage: "train for `N` epochs at a constant rate, instead of cycles",
 			Destination: &t.Epochs},
-		&cli.IntFlag{Name: "cycles", Usage: "`N` cycles of the schedule", Value: defaults.Train.Cycles,
+		&cli.IntFlag{Name: "cycles", Usage: "`N` cycles of the schedule", Value: t.Cycles,
 			Destination: &t.Cycles},
-		&cli.IntFlag{Name: "cycle-len", Usage: "`N` epochs in the first cycle", Value: defaults.Train.CycleLen,
+		&cli.IntFlag{Name: "cycle-len", Usage: "`N` epochs in the first cycle", Value: t.CycleLen,
 			Destination: &t.CycleLen},
 		&cli.IntFlag{Name: "cycle-mult", Usage: "with sgdr, each cycle is `N` times as long as the one before",
-			Value: defaults.Train.CycleMult, Destination: &t.CycleMult},
-		shell.NumbersFlag("clr", "`DIV,CUT[,MAX,MIN]`: clr starts at rate/DIV and rises in the first 1/CUT of a cycle; "+
+			Value: t.CycleMult, Destination: &t.CycleMult},
+		shell.TextFlag("clr", "`DIV,CUT[,MAX,MIN]`: clr starts at rate/DIV and rises in the first 1/CUT of a cycle; "+
 			"momentum falls from MAX to MIN meanwhile; clr-beta takes its tail in percent of a cycle in "+
 			"place of CUT (default: 20,10)",
 			&t.CLR),
 		&cli.StringFlag{Name: "optimiser", Aliases: []string{"optimizer"}, Usage: "`NAME` of the optimiser: sgd, adam or " +
-			"adamw", Value: defaults.Train.Optimiser, Destination: &t.Optimiser},
+			"adamw", Value: string(t.Optimiser), Destination: (*string)(&t.Optimiser)},
 		&cli.Float64Flag{Name: "momentum", Usage: "momentum `M` of sgd, beta1 of adam and adamw",
-			Value: defaults.Train.Momentum, Destination: &t.Momentum},
+			Value: t.Momentum, Destination: &t.Momentum},
 		&cli.Float64Flag{Name: "wd", Usage: "weight decay `D`", Destination: &t.WeightDecay},
 		&cli.BoolFlag{Name: "decoupled", Usage: "with sgd, subtract weight decay from the weights instead of adding it to " +
 			"the gradient", Destination: &t.Decoupled},
@@ -128,7 +126,7 @@ func trainingFlags(c *learner.Config) []cli.Flag {
 		&cli.Float64Flag{Name: "label-smoothing", Usage: "spread share `S` of each target over all classes",
 			Destination: &t.Smoothing},
 		&cli.StringFlag{Name: "balance", Usage: "`METHOD` for classes of unequal size: none, weights (in the loss) or " +
-			"sampling (draw all classes equally often)", Value: defaults.Train.Balance, Destination: &t.Balance},
+			"sampling (draw all classes equally often)", Value: string(t.Balance), Destination: (*string)(&t.Balance)},
 		&cli.BoolFlag{Name: "best", Usage: "keep the weights of the epoch with the best validation accuracy, not the last",
 			Destination: &t.Best},
 		&cli.IntFlag{Name: "patience", Usage: "stop after `N` epochs without a better one; implies --best",
@@ -141,11 +139,9 @@ func trainingFlags(c *learner.Config) []cli.Flag {
 			Destination: &t.TTA},
 		&cli.StringFlag{Name: "head", Usage: "`KIND` of head: mlp (hidden layers, trained in cycles), linear (logistic " +
 			"regression, trained until it converges) or auto (the one with the lower log loss on training photographs left " +
-			"out)", Value: defaults.Train.HeadKind(), Destination: &t.Head},
-		&cli.StringFlag{Name: "hidden", Usage: "`WIDTHS` of the head's hidden layers, separated by commas",
-			Value: defaults.Train.Hidden, Destination: &t.Hidden},
-		&cli.StringFlag{Name: "dropout", Usage: "dropout `PROBABILITIES` of the head, one per linear layer",
-			Value: defaults.Train.Dropout, Destination: &t.Dropout},
+			"out)", Value: t.HeadKind(), Destination: &t.Head},
+		shell.TextFlag("hidden", "`WIDTHS` of the head's hidden layers, separated by commas", &t.Hidden),
+		shell.TextFlag("dropout", "dropout `PROBABILITIES` of the head, one per linear layer", &t.Dropout),
 		&cli.BoolFlag{Name: "unfreeze", Usage: "train the whole network, not only the head", Destination: &t.Unfreeze},
 		shell.NumbersFlag("lrs", "with --unfreeze, learning `RATES` of the layer groups, first to last, such as "+
 			"1e-4,1e-3,1e-2 (default: --lr for the head, from 1/100 to 1/10 of it for the groups of the body)", &t.LRs),
@@ -154,7 +150,7 @@ func trainingFlags(c *learner.Config) []cli.Flag {
 		&cli.BoolFlag{Name: "bn-freeze", Usage: "with --unfreeze, keep the body's batch statistics frozen",
 			Destination: &t.BNFreeze},
 		&cli.Float64Flag{Name: "bn-momentum", Usage: "with --unfreeze, weight `M` of the newest batch in the running batch " +
-			"statistics", Value: defaults.Train.BNMomentum, Destination: &t.BNMomentum},
+			"statistics", Value: t.BNMomentum, Destination: &t.BNMomentum},
 		&cli.IntFlag{Name: "micro-batch", Usage: "with --unfreeze, hold at most `B` photographs in memory; gradients of a " +
 			"larger batch are accumulated", Destination: &t.MicroBatch},
 		&cli.StringFlag{Name: "load", Usage: "start from the head of a `RUN`, or from a name saved in --run",

@@ -21,7 +21,7 @@ type lrFindOptions struct {
 }
 
 func lrFindCommand(s Streams) *cli.Command {
-	var o lrFindOptions
+	o := lrFindOptions{config: learner.DefaultConfig()}
 	return &cli.Command{
 		Name: "lr-find", Usage: "plot loss against learning rate and suggest a rate", ArgsUsage: "DATA",
 		Description: "Trains a head while the rate rises at each step, until the loss diverges. Nothing of that " +
@@ -37,7 +37,7 @@ func lrFindCommand(s Streams) *cli.Command {
 				Destination: &o.search.Linear},
 			&cli.BoolFlag{Name: "valid", Usage: "also measure the loss of a validation batch at each rate",
 				Destination: &o.search.Valid},
-		}, trainingFlags(&o.config), augmentFlags(&o.config, "none"), dataFlags(&o.config), bodyFlags(&o.config),
+		}, trainingFlags(&o.config), augmentFlags(&o.config), dataFlags(&o.config), bodyFlags(&o.config),
 			machineFlags(&o.config), outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 1 || c.NArg() == 0 && o.config.Data.Labels == "" {
@@ -58,9 +58,6 @@ func runLRFind(ctx context.Context, o lrFindOptions, out *term.Console) (err err
 		return err
 	}
 	if err := shell.Beside(table, shell.StartsWith("step,lr,loss")); err != nil {
-		return err
-	}
-	if err := checkTraining(&o.config.Train); err != nil {
 		return err
 	}
 	l, err := learner.Open(ctx, o.config, out)

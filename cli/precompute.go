@@ -18,7 +18,7 @@ type precomputeOptions struct {
 }
 
 func precomputeCommand(s Streams) *cli.Command {
-	var o precomputeOptions
+	o := precomputeOptions{config: learner.DefaultConfig()}
 	return &cli.Command{
 		Name: "precompute", Usage: "compute and cache the features of every photograph in DATA", ArgsUsage: "DATA",
 		Description: "Only what the cache lacks is computed. If the command is killed, run it again to continue.",
@@ -27,7 +27,7 @@ func precomputeCommand(s Streams) *cli.Command {
 				"(SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX)", Destination: &o.shard},
 			&cli.BoolFlag{Name: "recompute", Usage: "discard what is cached for this body and view, and compute it again",
 				Destination: &o.config.Machine.Recompute},
-		}, dataFlags(&o.config), bodyFlags(&o.config), augmentFlags(&o.config, "none"), machineFlags(&o.config),
+		}, dataFlags(&o.config), bodyFlags(&o.config), augmentFlags(&o.config), machineFlags(&o.config),
 			outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 1 && o.config.Data.Labels == "" {

@@ -20,7 +20,8 @@ type previewOptions struct {
 }
 
 func previewCommand(s Streams) *cli.Command {
-	var o previewOptions
+	o := previewOptions{config: learner.DefaultConfig()}
+	o.config.Images.Augment = "side-on"
 	return &cli.Command{
 		Name: "preview", Usage: "show one photograph as augmented training sees it", ArgsUsage: "DATA",
 		Flags: shell.Join([]cli.Flag{
@@ -29,7 +30,7 @@ func previewCommand(s Streams) *cli.Command {
 			&cli.StringFlag{Name: "photo", Usage: "`PATH` of the photograph within DATA (default: the second validation " +
 				"photograph)", Destination: &o.photo},
 			&cli.IntFlag{Name: "count", Usage: "show `N` views", Value: 6, Destination: &o.count},
-		}, augmentFlags(&o.config, "side-on"), dataFlags(&o.config), imageFlags(&o.config), machineFlags(&o.config),
+		}, augmentFlags(&o.config), dataFlags(&o.config), imageFlags(&o.config), machineFlags(&o.config),
 			outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 1 || c.NArg() == 0 && o.config.Data.Labels == "" {

@@ -30,10 +30,7 @@ func (o *trainOptions) reopen(out *term.Console) (*learner.Run, *learner.Summary
 	if waiting := run.Waiting(); waiting != "" {
 		out.Warn("%s is an unfinished replacement of this run; `--resume --overwrite` continues it", waiting)
 	}
-	if err = checkConfig(o.run, config); err == nil {
-		err = o.sameRun(config)
-	}
-	if err != nil {
+	if err := o.sameRun(config); err != nil {
 		run.Close()
 		return nil, nil, err
 	}
@@ -65,7 +62,7 @@ func (o *trainOptions) sameRun(stored learner.Config) error {
 
 // settings are the flags that a run's results depend on, as they write into c.
 func (o *trainOptions) settings(c *learner.Config) []cli.Flag {
-	flags := shell.Join(augmentFlags(c, "none"), dataFlags(c), bodyFlags(c), machineFlags(c))
+	flags := shell.Join(augmentFlags(c), dataFlags(c), bodyFlags(c), machineFlags(c))
 	if o.config.Recipe == nil {
 		flags = append(flags, trainingFlags(c)...)
 	} else {

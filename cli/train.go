@@ -24,7 +24,7 @@ type trainOptions struct {
 }
 
 func trainCommand(s Streams) *cli.Command {
-	var o trainOptions
+	o := trainOptions{config: learner.DefaultConfig()}
 	return &cli.Command{
 		Name: "train", Usage: "train a classifier on DATA and report its accuracy", ArgsUsage: "DATA",
 		Description: "DATA has train/CLASS/* and valid/CLASS/*, or CLASS/* alone; a fifth of each class is then " +
@@ -32,7 +32,7 @@ func trainCommand(s Streams) *cli.Command {
 			"second run starts at once.",
 		Flags: shell.Join(
 			runFlags(&o),
-			trainingFlags(&o.config), augmentFlags(&o.config, "none"), dataFlags(&o.config), bodyFlags(&o.config),
+			trainingFlags(&o.config), augmentFlags(&o.config), dataFlags(&o.config), bodyFlags(&o.config),
 			machineFlags(&o.config),
 			outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {
@@ -71,10 +71,8 @@ func runTrain(ctx context.Context, o trainOptions, out *term.Console) error {
 	if done != nil {
 		return o.finished(run, done, out)
 	}
-	if run == nil {
-		if err := o.checkNew(started); err != nil {
-			return err
-		}
+	if run == nil && o.config.Data.Path == "" && o.config.Data.Labels == "" {
+		return usagef("train needs DATA, a folder of photographs; `finetune demo` downloads some")
 	}
 	o.config.Version, o.config.Command = Version, os.Args
 	summary, err := learner.Train(ctx, o.config,
@@ -93,34 +91,6 @@ func runTrain(ctx context.Context, o trainOptions, out *term.Console) error {
 func (o *trainOptions) check() error {
 	if o.how.Resume && o.run == "" {
 		return usagef("--resume needs --run DIR, the run to continue")
-	}
-	return nil
-}
-
-// checkNew looks at what the flags alone can tell of a new run, and names it.
-func (o *trainOptions) checkNew(now time.Time) error {
-	if o.config.Data.Path == "" && o.config.Data.Labels == "" {
-		return usagef("train needs DATA, a folder of photographs; `finetune demo` downloads some")
-	}
-	if o.run == "" {
-		o.run, o.how.Number = learner.DefaultDir(o.config.Data.Path, now.Format("20060102-150405")), true
-	}
-	return checkTraining(&o.config.Train)
-}
-
-// checkTraining completes what depends on other flags and refuses what cannot be trained.
-func checkTraining(t *learner.Training) error {
-	*t = t.Completed()
-	if err := t.Check(); err != nil {
-		return err
-	}
-	switch {
-	case !t.Unfreeze && (t.FreezeTo != 0 || t.BNFreeze || t.MicroBatch != 0 || len(t.LRs) > 0):
-		return usagef("--lrs, --freeze-to, --bn-freeze and --micro-batch need --unfreeze")
-	case t.Save != "" && !learner.PlainName(t.Save):
-		return usagef("--save %s: must be a name without folders", t.Save)
-	case t.Best && t.SWA > 0 || t.Patience > 0 && t.SWA > 0:
-		return usagef("--swa cannot be combined with --best or --patience; leave one out")
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ func (console) Row(...string)    {}
 // A head is trained on the photographs below photos/train/CLASS and
 // photos/valid/CLASS, and tells the class of one photograph.
 func Example() {
-	ctx, config := context.Background(), learner.Defaults()
+	ctx, config := context.Background(), learner.DefaultConfig()
 	config.Data.Path = "photos"
 	summary, err := learner.Train(ctx, config, learner.TrainOptions{Dir: "runs/first"}, console{})
 	if err != nil {

@@ -3,7 +3,8 @@
 // steps of Train. OpenClassifier opens a trained run or an exported file. The packages
 // below it do the work:
 //
-//	runs      the files of a run: configuration, tables, tensors, checksums, locks
+//	config    everything that a run is made by: defaults, bounds, contradictions
+//	runs      the files of a run: tables, tensors, checksums, locks
 //	features  photographs to cached rows: the frozen body and its session
 //	fit       the training loop: order, rates, checkpoints, best and averaged weights
 //	train     what a fit trains, and what it leaves: the head, the whole network
@@ -38,13 +39,17 @@ type TrainOptions struct {
 
 // Train trains what the configuration asks for, a head, the whole network or the
 // steps of a recipe, into a run's folder, writes its report and returns what came of
-// it. Where ctx ends, the run can be gone on with.
+// it. Where ctx ends, the run can be gone on with. Begin config with DefaultConfig: one
+// that cannot be trained is a usage error that holds a FieldError.
 func Train(ctx context.Context, config Config, o TrainOptions, ui UI) (_ *Summary, err error) {
 	if o.Started.IsZero() {
 		o.Started = time.Now()
 	}
 	run := o.GoOn
 	defer func() { run.Close() }()
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
 	if o.Dir == "" {
 		o.Dir, o.How.Number = runs.DefaultDir(config.Data.Path, o.Started.Format("20060102-150405")), true
 	}
@@ -89,8 +94,13 @@ func howToGoOn(ctx context.Context, err error, run *Run) error {
 type Learner struct{ *features.Setup }
 
 // Open finds the data, the body and the library, and completes config with what
-// was chosen. Close frees what it holds.
+// was chosen. Close frees what it holds. A configuration that cannot be trained, or
+// that was not begun with DefaultConfig, is a usage error that holds a FieldError.
 func Open(ctx context.Context, config Config, ui UI) (*Learner, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	config.Train = config.Train.Completed()
 	s, err := features.Open(ctx, config, ui)
 	if err != nil {
 		return nil, err
@@ -148,7 +158,10 @@ func (l *Learner) Audit(ctx context.Context, f *Features) (*check.Result, error)
 // WriteArtifacts writes the files of full fine-tuning for a configuration's body
 // and a head of so many classes; portable ones run on any processor.
 func WriteArtifacts(dir string, c Config, classes int, multi, portable bool, ui UI) (artifacts.Manifest, error) {
-	c.Images.Augment, c.Images.MaxZoom = "none", 1
+	c.Images.Augment, c.Images.MaxZoom, c.Train.Unfreeze = "none", 1, true
+	if err := c.ValidateBody(); err != nil {
+		return artifacts.Manifest{}, err
+	}
 	s, err := features.OpenBody(c, ui)
 	if err != nil {
 		return artifacts.Manifest{}, err

@@ -45,6 +45,15 @@ func (d Depth) String() string {
 	return fmt.Sprintf("%g,%g", d.Min, d.Max)
 }
 
+// MarshalText implements encoding.TextMarshaler.
+func (d Depth) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *Depth) UnmarshalText(text []byte) (err error) {
+	*d, err = ParseDepth(string(text))
+	return err
+}
+
 // narrow is how much of its range a photograph of 16 bits must use not to be
 // told of: 12 bits, of which the high byte keeps 16 levels.
 const narrow = 1.0 / 16

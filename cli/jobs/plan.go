@@ -69,7 +69,7 @@ func planScoreCommand(s term.Streams, shared Shared) *cli.Command {
 
 func planPrecomputeCommand(s term.Streams, shared Shared) *cli.Command {
 	n := tasks.New{Finetune: shared.Version, In: s.In}
-	var config learner.Config
+	config := learner.DefaultConfig()
 	var quiet, json bool
 	return &cli.Command{
 		Name: "precompute", Usage: "plan the features of INPUT, with a column for each: f_0, f_1 …",
@@ -83,7 +83,7 @@ func planPrecomputeCommand(s term.Streams, shared Shared) *cli.Command {
 				return failure.Usagef("plan precompute takes an INPUT and a JOB, a new folder or a bucket")
 			}
 			n.Input, n.Place = c.Args().Get(0), c.Args().Get(1)
-			config.Images.Augment = "none"
+			config.Images.MaxZoom, config.Images.Views = 0, 0 // of augmentation, which there is none
 			return planned(s, quiet, json, func(out *term.Console) (*job.Job, error) {
 				return tasks.PlanFeatures(c.Context, n, config, out)
 			})

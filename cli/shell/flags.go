@@ -1,6 +1,9 @@
 package shell
 
 import (
+	"encoding"
+	"errors"
+	"flag"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -69,10 +72,47 @@ func NumbersFlag(name, usage string, into *[]float64) cli.Flag {
 	return &cli.GenericFlag{Name: name, Usage: usage, Value: Numbers{into}}
 }
 
+// Text is a value that a flag sets by its text.
+type Text interface {
+	encoding.TextUnmarshaler
+	fmt.Stringer
+}
+
+// text is a Text as flags see it.
+type text struct{ into Text }
+
+// Set implements flag.Value.
+func (t text) Set(s string) error {
+	if s == "" && t.String() == "" {
+		return errors.New("it is empty; give a value, or leave the flag out")
+	}
+	return t.into.UnmarshalText([]byte(s))
+}
+
+// Get implements flag.Getter.
+func (t text) Get() any { return reflect.ValueOf(t.into).Elem().Interface() }
+
+// String implements flag.Value.
+func (t text) String() string {
+	if t.into == nil {
+		return ""
+	}
+	return t.into.String()
+}
+
+// TextFlag is a flag whose text goes to into, which holds its default.
+func TextFlag(name, usage string, into Text) *cli.GenericFlag {
+	f := &cli.GenericFlag{Name: name, Usage: usage, Value: text{into}}
+	if s := into.String(); s != "" {
+		f.DefaultText = strconv.Quote(s)
+	}
+	return f
+}
+
 // Destination is the value that a flag writes to.
 func Destination(f cli.Flag) any {
 	if g, ok := f.(*cli.GenericFlag); ok {
-		return *g.Value.(Numbers).into
+		return g.Value.(flag.Getter).Get()
 	}
 	return reflect.ValueOf(f).Elem().FieldByName("Destination").Elem().Interface()
 }

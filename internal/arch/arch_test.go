@@ -33,6 +33,7 @@ var floors = [][]string{
 	{"job/engine", "onnx/artifacts"},
 	{"finetuning"},
 	// the rooms behind the front door
+	{"learner/config"},
 	{"learner/runs"},
 	{"learner/features", "learner/fit", "learner/report"},
 	{"learner/check", "learner/classify", "learner/train"},

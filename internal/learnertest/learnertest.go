@@ -6,6 +6,7 @@ import (
 	"finetune/internal/onnxtest"
 	"finetune/internal/photos"
 	"finetune/internal/uitest"
+	"finetune/learner/config"
 	"finetune/learner/features"
 	"finetune/learner/runs"
 	"finetune/learner/train"
@@ -61,7 +62,7 @@ func trainShared(t *testing.T, dir, run string, m runs.Machine) {
 		Body:   runs.BodyConfig{Name: "seed:resnet18:7", Precision: "float32"},
 		Images: runs.Images{Size: 64, Augment: "none", MaxZoom: 1.1, Crop: "random"}, Machine: m,
 		Train: runs.Training{BatchSize: 16, LR: .01, Schedule: "constant", Epochs: 2, Momentum: .9, Optimiser: "sgd",
-			Hidden: "32", Dropout: ".25,.5"},
+			Hidden: config.Widths{32}, Dropout: config.Shares{.25, .5}},
 	})
 }
 

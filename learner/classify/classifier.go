@@ -124,7 +124,7 @@ func openRun(dir string, m runs.Machine, ui runs.UI) (*Classifier, error) {
 	}
 	return &Classifier{
 		Classes: meta.Classes, Multi: config.Multi, Separator: config.Data.LabelSep, Size: config.Images.Size,
-		Precision: cmp.Or(config.Body.Precision, runs.Float32),
+		Precision: string(cmp.Or(config.Body.Precision, runs.Float32)),
 		Body:      l.Body.Spec.Name, Digest: digest.Of(file, l.Body.Spec.Digest, l.Config.Body.Arithmetic(),
 			l.Preprocess.String()), Runtime: l.Runtime, Machine: l.Config.Machine,
 		Preprocess: l.Preprocess, policy: l.Policy, key: l.Key(""), body: l.LazyBody(), Network: runNetwork{l.Preprocess, h},

@@ -5,6 +5,7 @@ import (
 	"finetune/internal/learnertest"
 	"finetune/internal/photos"
 	"finetune/internal/uitest"
+	"finetune/learner/config"
 	"finetune/learner/features"
 	"finetune/learner/runs"
 	"finetune/onnx/graph"
@@ -67,10 +68,10 @@ func TestAPhotographThatIsNoNumberIsNamed(t *testing.T) {
 	m.Cache = filepath.Join(dir, "cache")
 	config := runs.Config{
 		Data:   runs.DataConfig{Path: filepath.Join(dir, "data"), MaxBad: .1},
-		Body:   runs.BodyConfig{Name: glareBody(t, dir), Mean: "0,0,0", Std: "1,1,1"},
+		Body:   runs.BodyConfig{Name: glareBody(t, dir), Mean: config.Channels{0, 0, 0}, Std: config.Channels{1, 1, 1}},
 		Images: runs.Images{Size: 16, Augment: "none", MaxZoom: 1.1, Crop: "random"}, Machine: m,
 		Train: runs.Training{BatchSize: 16, LR: .01, Schedule: "constant", Epochs: 1, Momentum: .9, Optimiser: "sgd",
-			Hidden: "8", Dropout: "0"},
+			Hidden: config.Widths{8}, Dropout: config.Shares{0}},
 	}
 	run := filepath.Join(dir, "run")
 	r, s := learnertest.TrainOn(t, run, config)

@@ -53,7 +53,7 @@ func (s *Setup) openFrozen() (*frozenBody, error) {
 		return nil, err
 	}
 	key, features := s.Key(""), s.Body.Spec.Features()
-	return &frozenBody{session: session, name: m.Path, precision: cmp.Or(s.Config.Body.Precision, runs.Float32),
+	return &frozenBody{session: session, name: m.Path, precision: string(cmp.Or(s.Config.Body.Precision, runs.Float32)),
 		size: int64(key.Size), features: features, single: scalesBatches(m),
 		fed: newFed(session, s.Config.Machine, 3*key.Size*key.Size, features, key.Body, key.Cut, key.Precision)}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"finetune/augment"
 	"finetune/internal/onnxtest"
 	"finetune/internal/uitest"
+	"finetune/learner/config"
 	"finetune/learner/runs"
 	"finetune/onnx"
 	"finetune/onnx/bodies"
@@ -63,7 +64,7 @@ func TestMalformedBodyIsNamed(t *testing.T) {
 	l := &Setup{Session: &SharedBody{}, Narrow: &NarrowPhotos{},
 		Body: bodies.Body{Path: path, Spec: bodies.Spec{Size: 8, Cut: "short", Channels: 2, Layout: bodies.NCHW}},
 		UI:   uitest.Quiet{}}
-	for _, precision := range []string{runs.Float16} {
+	for _, precision := range []config.Precision{runs.Float16} {
 		l.Config.Body.Precision = precision
 		_, err := l.FeatureModel()
 		if err == nil || !strings.Contains(err.Error(), "malformed.onnx") {

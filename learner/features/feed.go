@@ -13,6 +13,7 @@ import (
 	"finetune/activations"
 	"finetune/internal/digest"
 	"finetune/internal/home"
+	"finetune/learner/config"
 	"finetune/learner/runs"
 	"finetune/onnx"
 )
@@ -125,11 +126,11 @@ func smallestFast(rates map[int]int, sizes []int) int {
 
 // rate is images a second in batches of n.
 func (f *fed) rate(ctx context.Context, run bodyRun, n int, long time.Duration) (int, error) {
-	errs, counts := [runs.DeviceRuns]error{}, [runs.DeviceRuns]int{}
+	errs, counts := [config.DeviceRuns]error{}, [config.DeviceRuns]int{}
 	var ready, all sync.WaitGroup
-	ready.Add(runs.DeviceRuns)
+	ready.Add(config.DeviceRuns)
 	start := make(chan time.Time)
-	for k := range runs.DeviceRuns {
+	for k := range config.DeviceRuns {
 		all.Go(func() {
 			images, free, _ := f.memory(n * f.pixels)
 			defer free()
@@ -144,7 +145,7 @@ func (f *fed) rate(ctx context.Context, run bodyRun, n int, long time.Duration) 
 	}
 	ready.Wait()
 	begin := time.Now()
-	for range runs.DeviceRuns {
+	for range config.DeviceRuns {
 		start <- begin
 	}
 	all.Wait()

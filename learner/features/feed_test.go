@@ -14,6 +14,7 @@ import (
 	"finetune/dataset"
 	"finetune/internal/onnxtest"
 	"finetune/internal/uitest"
+	"finetune/learner/config"
 	"finetune/learner/runs"
 	"finetune/onnx/bodies"
 )
@@ -129,7 +130,7 @@ func TestBatchByMeasurement(t *testing.T) {
 		time.Sleep(5 * time.Millisecond)
 		return nil
 	}, []int{2, 4, 8, 16}, time.Millisecond)
-	if most != runs.DeviceRuns || calls[16] > 0 || calls[2] < 2*runs.DeviceRuns || len(m.Rates) != 2 || m.Batch == 0 {
+	if most != config.DeviceRuns || calls[16] > 0 || calls[2] < 2*config.DeviceRuns || len(m.Rates) != 2 || m.Batch == 0 {
 		t.Errorf("%d at once, calls %v, found %+v", most, calls, m)
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"finetune/dataset"
 	"finetune/internal/onnxtest"
 	"finetune/internal/uitest"
-	"finetune/learner/runs"
+	"finetune/learner/config"
 	"finetune/onnx/bodies"
 )
 
@@ -98,8 +98,8 @@ func (l *Setup) bodyAlone(b *testing.B, files [][]byte) float64 {
 	defer s.Close()
 	const batches, rounds = 32, 8
 	pixels := l.Preprocess.Len()
-	images := make([]float32, batches*runs.BatchPhotos*pixels)
-	for i := range batches * runs.BatchPhotos {
+	images := make([]float32, batches*config.BatchPhotos*pixels)
+	for i := range batches * config.BatchPhotos {
 		_ = l.Preprocess.Load(images[i*pixels:(i+1)*pixels], files[i%len(files)], picture.Limits{})
 	}
 	run := func(rounds int) {
@@ -107,8 +107,8 @@ func (l *Setup) bodyAlone(b *testing.B, files [][]byte) float64 {
 		g.SetLimit(l.Config.Machine.ConcurrentRuns())
 		for i := range rounds * batches {
 			g.Go(func() error {
-				batch := images[i%batches*runs.BatchPhotos*pixels:][:runs.BatchPhotos*pixels]
-				return s.Run(context.Background(), batch, runs.BatchPhotos, make([]float32, runs.BatchPhotos*s.Features()))
+				batch := images[i%batches*config.BatchPhotos*pixels:][:config.BatchPhotos*pixels]
+				return s.Run(context.Background(), batch, config.BatchPhotos, make([]float32, config.BatchPhotos*s.Features()))
 			})
 		}
 		if err := g.Wait(); err != nil {
@@ -118,7 +118,7 @@ func (l *Setup) bodyAlone(b *testing.B, files [][]byte) float64 {
 	run(1) // memory is laid out in the first runs
 	start := processorSeconds()
 	run(rounds)
-	return (processorSeconds() - start) / (rounds * batches * runs.BatchPhotos)
+	return (processorSeconds() - start) / (rounds * batches * config.BatchPhotos)
 }
 
 func processorSeconds() float64 {

@@ -4,13 +4,10 @@ package features
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"finetune/augment"
-	"finetune/augment/picture"
 	"finetune/dataset"
 	"finetune/internal/failure"
 	"finetune/learner/runs"
@@ -65,20 +62,14 @@ func Open(ctx context.Context, config runs.Config, ui runs.UI) (*Setup, error) {
 func OpenBody(config runs.Config, ui runs.UI) (*Setup, error) {
 	s := &Setup{Config: config.WithSlashes(), UI: ui, Narrow: &NarrowPhotos{}, Session: &SharedBody{}}
 	c := &s.Config
-	if err := c.CheckPrecision(); err != nil {
-		return nil, err
-	}
 	c.Machine.Device = c.Device()
 	library, err := onnx.FindLibrary(c.Machine.Device)
 	if err != nil {
 		return nil, err
 	}
 	onnx.Prepare(library)
-	override, err := bodyOverride(*c)
-	if err != nil {
-		return nil, err
-	}
-	body, failed := bodies.Resolve(c.Body.Name, override) // reads the body while the library is compared with its digest
+	// The body is read while the library is compared with its digest.
+	body, failed := bodies.Resolve(c.Body.Name, bodyOverride(*c))
 	if s.Runtime, err = onnx.Start(library); err != nil {
 		return nil, err
 	}
@@ -112,10 +103,7 @@ func (s *Setup) complete() (err error) {
 	}
 	c.Machine = c.Machine.WithDefaults()
 	s.Preprocess = augment.Preprocess{Size: c.Images.Size, Mean: spec.Mean, Std: spec.Std, Resample: c.Images.Resample,
-		Crop: c.Images.Crop}
-	if s.Preprocess.Depth, err = picture.ParseDepth(c.Images.DepthRange); err != nil {
-		return failure.Usage(err)
-	}
+		Crop: c.Images.Crop, Depth: c.Images.DepthRange}
 	s.Policy, err = policyOf(c.Images, c.Images.Augment)
 	return err
 }
@@ -205,31 +193,8 @@ func DatasetOptions(c runs.Config) dataset.Options {
 		Fallback: defaultValidPct, Seed: c.Train.Seed}
 }
 
-// bodyOverride turns --cut, --size, --mean, --std, --layout and --split into
-// what bodies.Resolve takes.
-func bodyOverride(c runs.Config) (o bodies.Override, err error) {
-	o.Cut, o.Split, o.Layout, o.Size = c.Body.Cut, c.Body.Split, strings.ToUpper(c.Body.Layout), c.Images.Size
-	var errMean, errStd error
-	o.Mean, errMean = channels("--mean", c.Body.Mean)
-	o.Std, errStd = channels("--std", c.Body.Std)
-	return o, failure.Usage(errors.Join(errMean, errStd))
-}
-
-func channels(flag, text string) ([]float32, error) {
-	if text == "" {
-		return nil, nil
-	}
-	out := make([]float32, 3)
-	parts := strings.Split(text, ",")
-	if len(parts) != 3 {
-		return nil, fmt.Errorf("%s %s: three numbers are needed, as in 0.485,0.456,0.406", flag, text)
-	}
-	for i, p := range parts {
-		v, err := strconv.ParseFloat(strings.TrimSpace(p), 32)
-		if err != nil {
-			return nil, fmt.Errorf("%s %s: %q is not a number", flag, text, p)
-		}
-		out[i] = float32(v)
-	}
-	return out, nil
+// bodyOverride is what the configuration says about the body, as bodies.Resolve takes it.
+func bodyOverride(c runs.Config) bodies.Override {
+	return bodies.Override{Cut: c.Body.Cut, Split: c.Body.Split, Layout: strings.ToUpper(string(c.Body.Layout)),
+		Size: c.Images.Size, Mean: c.Body.Mean, Std: c.Body.Std}
 }

@@ -11,6 +11,7 @@ import (
 	"finetune/dataset"
 	"finetune/head"
 	"finetune/internal/failure"
+	"finetune/learner/config"
 	"finetune/learner/runs"
 	"finetune/metrics"
 	"finetune/onnx/weights"
@@ -195,7 +196,7 @@ func (f *Fit) Rates(step int) Rates {
 // epochOrder is the order of the training photographs in an epoch: shuffled, or
 // with balanced sampling a draw in which every class is equally likely.
 func (f *Fit) epochOrder(epoch int) []int {
-	if f.Config.Balance == "sampling" {
+	if f.Config.Balance == config.Sampling {
 		return head.BalancedOrder(runs.Labels(f.Train), f.Classes, f.Config.Seed, epoch)
 	}
 	return head.Order(len(f.Train), f.Config.Seed, epoch)

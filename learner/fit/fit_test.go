@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"finetune/dataset"
+	"finetune/learner/config"
 	"finetune/learner/runs"
 	"finetune/onnx/weights"
 	"finetune/schedule"
@@ -177,7 +178,8 @@ func TestSchedulesAreNamed(t *testing.T) {
 		"clr-beta": schedule.CLRBeta{Batches: 5, CycleLen: 1, Cycles: 3, Div: 20, Tail: 10, MomentumMax: .95,
 			MomentumMin: .85},
 	} {
-		c := runs.Training{Schedule: name, Epochs: 2, Cycles: 3, CycleLen: 1, CycleMult: 2, CLR: []float64{20, 10, .95, .85}}
+		c := runs.Training{Schedule: config.Schedule(name), Epochs: 2, Cycles: 3, CycleLen: 1, CycleMult: 2,
+			CLR: config.OneCycle{Div: 20, Cut: 10, Moves: true, MomentumMax: .95, MomentumMin: .85}}
 		if got, err := NewSchedule(c, 5); err != nil || got != want {
 			t.Errorf("%s: %#v, %v", name, got, err)
 		}

@@ -4,30 +4,30 @@ import (
 	"fmt"
 	"slices"
 
+	"finetune/learner/config"
 	"finetune/learner/runs"
 	"finetune/schedule"
 )
 
 // NewSchedule is the course that the configuration names, for epochs of batches steps.
 func NewSchedule(c runs.Training, batches int) (schedule.Schedule, error) {
-	clr := append(slices.Clone(c.CLR), 0, 0, 0, 0)[:4]
 	switch c.Schedule {
-	case "constant":
+	case config.Constant:
 		return schedule.Constant{Batches: batches, Epochs: c.Epochs}, nil
-	case "warm-up":
+	case config.WarmUp:
 		return schedule.WarmUp{Batches: batches}, nil
-	case "sgdr":
+	case config.SGDR:
 		return schedule.SGDR{Batches: batches, CycleLen: c.CycleLen, Mult: c.CycleMult, Cycles: c.Cycles}, nil
-	case "clr":
-		s := schedule.CLR{Batches: batches, CycleLen: c.CycleLen, Cycles: c.Cycles, Div: clr[0], CutDiv: clr[1],
-			MomentumMax: clr[2], MomentumMin: clr[3]}
+	case config.CLR:
+		s := schedule.CLR{Batches: batches, CycleLen: c.CycleLen, Cycles: c.Cycles, Div: c.CLR.Div, CutDiv: c.CLR.Cut,
+			MomentumMax: c.CLR.MomentumMax, MomentumMin: c.CLR.MomentumMin}
 		return s, s.Check()
-	case "clr-beta":
-		s := schedule.CLRBeta{Batches: batches, CycleLen: c.CycleLen, Cycles: c.Cycles, Div: clr[0], Tail: clr[1],
-			MomentumMax: clr[2], MomentumMin: clr[3]}
+	case config.CLRBeta:
+		s := schedule.CLRBeta{Batches: batches, CycleLen: c.CycleLen, Cycles: c.Cycles, Div: c.CLR.Div, Tail: c.CLR.Cut,
+			MomentumMax: c.CLR.MomentumMax, MomentumMin: c.CLR.MomentumMin}
 		return s, s.Check()
 	}
-	return nil, fmt.Errorf("--schedule %s: use sgdr, constant, clr, clr-beta or warm-up", c.Schedule)
+	return nil, fmt.Errorf("learner: no schedule %q", c.Schedule)
 }
 
 // ratesAt is what a step of a fit uses: every group's rate times the schedule's

@@ -241,8 +241,8 @@ func opener(c runs.Config) func(path string) (image.Image, error) {
 			return nil, err
 		}
 		limits := c.Machine.Limits(context.Background())
-		limits.Depth, _ = picture.ParseDepth(c.Images.DepthRange) // checked when the run began
-		limits.MinSide = 200                                      // enough for a gallery's card
+		limits.Depth = c.Images.DepthRange
+		limits.MinSide = 200 // enough for a gallery's card
 		im, err := picture.Decode(data, limits)
 		if err != nil {
 			return nil, err

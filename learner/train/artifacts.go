@@ -56,10 +56,7 @@ func artifactOptions(s *features.Setup, classes int, multi bool) (artifacts.Opti
 	if err != nil {
 		return artifacts.Options{}, err
 	}
-	hc, err := headConfig(s, classes, multi)
-	if err != nil {
-		return artifacts.Options{}, err
-	}
+	hc := headConfig(s, classes, multi)
 	var block int64
 	if !onnx.Accelerated(s.Config.Machine.Device) {
 		if block, err = onnx.BlockSize(); err != nil {
@@ -68,7 +65,7 @@ func artifactOptions(s *features.Setup, classes int, multi bool) (artifacts.Opti
 	}
 	return artifacts.Options{
 		Block: block, Body: features, Groups: groups, Size: s.Config.Images.Size, Multi: multi,
-		FreezeTo: c.FreezeTo, FreezeBN: c.BNFreeze, Momentum: c.StatMomentum(), Optimizer: c.Optimiser,
+		FreezeTo: c.FreezeTo, FreezeBN: c.BNFreeze, Momentum: c.StatMomentum(), Optimizer: string(c.Optimiser),
 		Decoupled: c.Decoupled,
 		Head:      artifacts.Head{Hidden: hc.Hidden, Drop: hc.Drop, Classes: classes, Seed: hc.Seed},
 	}, nil

@@ -174,9 +174,6 @@ func (m *fullModel) Groups() []string { return m.trainer.Groups() }
 // with, and prepares a fit of the whole network, at step 0. Close the model.
 func (tr *training) newFullFit(ctx context.Context, dir string, fresh bool) (*fit.Fit, *fullModel, error) {
 	c, f := tr.Config.Train, tr.features
-	if err := c.Check(); err != nil {
-		return nil, nil, err
-	}
 	if fresh {
 		if err := tr.writeArtifacts(dir, f.Train.Len()+f.Valid.Len()); err != nil {
 			return nil, nil, err
@@ -292,11 +289,7 @@ func Network(ctx context.Context, s *features.Setup, r *runs.Run, f *features.Fe
 
 // loadFull starts the head from a trained one.
 func (tr *training) loadFull(m *fullModel) error {
-	hc, err := tr.headConfig()
-	if err != nil {
-		return err
-	}
-	h, err := head.New(hc)
+	h, err := head.New(tr.headConfig())
 	if err != nil {
 		return failure.Usage(err)
 	}

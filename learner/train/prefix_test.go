@@ -11,6 +11,7 @@ import (
 	"finetune/internal/onnxtest"
 	"finetune/internal/photos"
 	"finetune/internal/uitest"
+	"finetune/learner/config"
 	"finetune/learner/features"
 	"finetune/learner/runs"
 	"finetune/onnx/artifacts"
@@ -55,7 +56,7 @@ func prefixTraining(t *testing.T, data, cache string) *training {
 		Images:  runs.Images{Size: 64, Augment: "none", MaxZoom: 1.1, Crop: "random"},
 		Machine: runs.Machine{Device: "cpu", Threads: 2, Workers: 2, Cache: cache},
 		Train: runs.Training{BatchSize: 8, LR: .01, Schedule: "constant", Epochs: 2, Momentum: .9, Optimiser: "sgd",
-			Hidden: "16", Dropout: "0,0",
+			Hidden: config.Widths{16}, Dropout: config.Shares{0, 0},
 			Unfreeze: true, FreezeTo: 1},
 	}, uitest.Logged{T: t})
 	if err != nil {

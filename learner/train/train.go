@@ -6,12 +6,13 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"finetune/head"
 	"finetune/internal/failure"
+	"finetune/learner/config"
 	"finetune/learner/features"
 	"finetune/learner/fit"
 	"finetune/learner/runs"
@@ -63,14 +64,7 @@ func (tr *training) runFit(ctx context.Context, t *fit.Fit, save func(path strin
 
 // newFit prepares a fit of a fresh head from the configuration, at step 0.
 func (tr *training) newFit(ctx context.Context) (*fit.Fit, *headModel, error) {
-	if err := tr.Config.Train.Check(); err != nil {
-		return nil, nil, err
-	}
-	hc, err := tr.headConfig()
-	if err != nil {
-		return nil, nil, err
-	}
-	h, err := head.New(hc)
+	h, err := head.New(tr.headConfig())
 	if err != nil {
 		return nil, nil, failure.Usage(err)
 	}
@@ -106,64 +100,34 @@ func (tr *training) newFit(ctx context.Context) (*fit.Fit, *headModel, error) {
 }
 
 // headConfig is the shape of a head on the features of s.
-func headConfig(s *features.Setup, classes int, multi bool) (head.Config, error) {
-	c := head.Config{In: s.Body.Spec.Features(), Seed: s.Config.Train.Seed, Classes: classes, Multi: multi}
-	widths, err := list(s.Config.Train.Hidden, strconv.Atoi)
-	if err != nil {
-		return c, failure.Usage(fmt.Errorf("--hidden %s: %w", s.Config.Train.Hidden, err))
-	}
-	drops, err := list(s.Config.Train.Dropout, func(text string) (float64, error) { return strconv.ParseFloat(text, 64) })
-	if err != nil {
-		return c, failure.Usage(fmt.Errorf("--dropout %s: %w", s.Config.Train.Dropout, err))
-	}
+func headConfig(s *features.Setup, classes int, multi bool) head.Config {
+	t := s.Config.Train
+	drops := []float64(t.Dropout)
 	if len(drops) == 1 { // one share serves every layer
-		for range widths {
-			drops = append(drops, drops[0])
-		}
+		drops = slices.Repeat(drops, len(t.Hidden)+1)
 	}
-	c.Hidden, c.Drop = widths, drops
-	return c, nil
+	return head.Config{In: s.Body.Spec.Features(), Seed: t.Seed, Classes: classes, Multi: multi, Hidden: t.Hidden,
+		Drop: drops}
 }
 
-func (tr *training) headConfig() (head.Config, error) {
+func (tr *training) headConfig() head.Config {
 	if tr.kind == runs.HeadLinear {
 		return head.Config{In: tr.Body.Spec.Features(), Drop: []float64{0}, Classes: len(tr.Set.Classes),
-			Multi: tr.Set.Multi}, nil
+			Multi: tr.Set.Multi}
 	}
 	return headConfig(tr.Setup, len(tr.Set.Classes), tr.Set.Multi)
 }
 
-func list[T any](text string, parse func(string) (T, error)) ([]T, error) {
-	var out []T
-	for _, part := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' }) {
-		v, err := parse(part)
-		if err != nil {
-			return nil, fmt.Errorf("%q is not a number", part)
-		}
-		out = append(out, v)
-	}
-	return out, nil
-}
-
 func (tr *training) headOptions(train features.Split) (head.Options, error) {
 	c := tr.Config.Train
-	o := head.Options{Optimizer: c.Optimiser, Decoupled: c.Decoupled, Clip: c.Clip, Seed: c.Seed,
+	o := head.Options{Optimizer: string(c.Optimiser), Decoupled: c.Decoupled, Clip: c.Clip, Seed: c.Seed,
 		Loss: head.Loss{Smoothing: c.Smoothing}}
-	switch c.Balance {
-	case "", "none":
-	case "sampling":
-		if tr.Set.Multi {
-			return o, failure.Usage(fmt.Errorf("--balance sampling needs one label per photograph; this task is " +
-				"multi-label"))
-		}
-	case "weights":
-		if tr.Set.Multi {
-			return o, failure.Usage(fmt.Errorf("--balance weights needs one label per photograph; this task is " +
-				"multi-label"))
-		}
+	if tr.Set.Multi && (c.Balance == config.Sampling || c.Balance == config.Weights) {
+		return o, failure.Usage(fmt.Errorf("--balance %s needs one label per photograph; this task is "+
+			"multi-label", c.Balance))
+	}
+	if c.Balance == config.Weights {
 		o.Loss.Weights = head.ClassWeights(runs.Labels(train.Items), len(tr.Set.Classes))
-	default:
-		return o, failure.Usage(fmt.Errorf("--balance %s: use none, weights or sampling", c.Balance))
 	}
 	return o, nil
 }

@@ -17,11 +17,7 @@ import (
 
 // headOf is the head inside the network.
 func (tr *training) headOf(m *fullModel) (*head.Head, error) {
-	hc, err := tr.headConfig()
-	if err != nil {
-		return nil, err
-	}
-	h, err := head.New(hc)
+	h, err := head.New(tr.headConfig())
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package runs
+package config
 
 import "slices"
 
@@ -20,8 +20,8 @@ type Recipe struct {
 func (o Recipe) StepConfig(c Config) Config {
 	c.Recipe = nil
 	c.Images.Augment, c.Images.Views = "none", o.Views
-	t, d := &c.Train, Defaults().Train
-	t.Schedule, t.Cycles, t.CycleLen, t.CycleMult, t.CLR = d.Schedule, d.Cycles, d.CycleLen, d.CycleMult, nil
+	t, d := &c.Train, DefaultConfig().Train
+	t.Schedule, t.Cycles, t.CycleLen, t.CycleMult, t.CLR = SGDR, d.Cycles, d.CycleLen, d.CycleMult, OneCycle{}
 	t.Optimiser, t.WeightDecay, t.Smoothing, t.FreezeTo = d.Optimiser, 0, 0, 0
 	t.Head, t.Load, t.Unfreeze, t.TTA, t.LRs, t.Epochs, t.BatchSize = "", "", false, o.TTA, nil, 0, o.Batch
 	return c
@@ -38,6 +38,6 @@ func (o Recipe) Unfreeze(t *Training, length, bodyGroups int) {
 		return
 	}
 	t.LRs, t.FreezeTo = append(slices.Repeat([]float64{5e-4}, bodyGroups), 2e-3), min(1, bodyGroups-1)
-	t.Optimiser, t.WeightDecay, t.Smoothing = "adamw", 0.05, 0.1
-	t.Schedule, t.CLR, t.Cycles, t.CycleLen = "clr", []float64{20, 10}, 1, length
+	t.Optimiser, t.WeightDecay, t.Smoothing = AdamW, 0.05, 0.1
+	t.Schedule, t.CLR, t.Cycles, t.CycleLen = CLR, OneCycle{Div: 20, Cut: 10}, 1, length
 }
