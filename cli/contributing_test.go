@@ -74,7 +74,7 @@ func TestContributingNamesWhatThereIs(t *testing.T) {
 }
 
 // Tests that the table of mended faults names, as PACKAGE.TestName or as a script of cli's, exist.
-func TestFaultsNamesWhatThereIs(t *testing.T) {
+func TestDocumentsOfFaultsNameTests(t *testing.T) {
 	tests := testFunctions(t)
 	text, err := os.ReadFile(filepath.Join("..", "docs", "lab", "faults.md"))
 	if err != nil {
