@@ -20,7 +20,7 @@ func TestNamesCannotSteerTheTerminal(t *testing.T) {
 	c.Say("data       %s", name)
 	c.Warn("%s: unreadable", name)
 	c.Print("run        %s", name)
-	shell.Finish(&text, errors.New(name+": gone\nand a second line"))
+	shell.Finish(&text, errors.Join(errors.New(name+": gone"), errors.New("and a second line")))
 	printEvaluation(c, &learner.Evaluation{Classes: []string{name, "b"}, PerClass: map[string]metrics.Score{},
 		Confusion: [][]int{{1, 0}, {0, 1}}})
 	for i, want := range []string{"data       " + shown, "warning: " + shown + ": unreadable",

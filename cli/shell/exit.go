@@ -26,7 +26,7 @@ func Finish(w io.Writer, err error) int {
 	if errors.Is(err, context.Canceled) && errors.Unwrap(err) == nil {
 		fmt.Fprintln(w, "finetune: interrupted")
 	} else {
-		fmt.Fprintln(w, term.Plain(fmt.Sprintf("finetune: %v", err)))
+		fmt.Fprintln(w, term.Plain("finetune: "+term.ErrorText(err)))
 	}
 	return int(kind)
 }

@@ -2,6 +2,7 @@ package term
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -51,15 +52,27 @@ func (c *Console) lines(what, unit string) (func(int, int), func()) {
 			return
 		}
 		last = time.Now()
-		rate := float64(n) / time.Since(start).Seconds()
-		left := time.Duration(float64(total-n) / rate * float64(time.Second)).Round(time.Second)
-		c.Say("%s %d/%d, %s, %s left", what, n, total, PerSecond(rate, unit), left)
+		c.Say("%s", progressLine(what, unit, n, total, time.Since(start)))
 	}
 	return report, func() {}
 }
 
+// progressLine says how far a job is: before its first unit is done, nobody knows how
+// long it takes.
+func progressLine(what, unit string, n, total int, since time.Duration) string {
+	if n <= 0 || since <= 0 {
+		return fmt.Sprintf("%s %d/%d", what, n, total)
+	}
+	left := min(math.Round(float64(max(total-n, 0))/float64(n)*since.Seconds()), 1e9) // more is no time to wait
+	return fmt.Sprintf("%s %d/%d, %s, %s left", what, n, total, PerSecond(float64(n)/since.Seconds(), unit),
+		time.Duration(left)*time.Second)
+}
+
 // PerSecond shows a rate, in units a second.
 func PerSecond(rate float64, unit string) string {
+	if math.IsNaN(rate) || math.IsInf(rate, 0) { // of no time at all
+		rate = 0
+	}
 	if rate < 10 {
 		return fmt.Sprintf("%.1f %s/s", rate, unit)
 	}

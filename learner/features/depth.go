@@ -2,6 +2,7 @@ package features
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"sync"
 
@@ -31,9 +32,11 @@ func (p *NarrowPhotos) Tell(ui runs.UI) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.n > 0 {
-		ui.Warn("%d photographs look almost uniform: they have 16 bits or more per sample, but use only the values "+
-			"%.6g to %.6g; add --depth-range auto or --depth-range MIN,MAX",
-			p.n, p.min, p.max)
+		who := fmt.Sprintf("%d photographs look almost uniform: they have 16 bits or more per sample, but use", p.n)
+		if p.n == 1 {
+			who = "1 photograph looks almost uniform: it has 16 bits or more per sample, but uses"
+		}
+		ui.Warn("%s only the values %.6g to %.6g; add --depth-range auto or --depth-range MIN,MAX", who, p.min, p.max)
 	}
 	p.n = 0
 }
