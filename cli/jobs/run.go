@@ -35,8 +35,8 @@ func runCommand(s term.Streams, shared Shared) *cli.Command {
 	return &cli.Command{
 		Name: "run", Usage: "do the tasks of a JOB with several workers", ArgsUsage: "JOB",
 		Description: "On this machine, run replaces workers that die, and tries a task up to three times.\nOn a " +
-			"cluster, run submits the workers and ends; `finetune status JOB` shows their progress.\nIf run is " +
-			"killed, run the same command again to continue.",
+			"cluster, run submits the workers and ends (on Spark, when they do); `finetune status JOB` shows their " +
+			"progress.\nIf run is killed, run the same command again to continue.",
 		Flags: shell.Join([]cli.Flag{
 			&cli.StringFlag{Name: "engine", Usage: "`ENGINE` that starts workers: local, " + strings.Join(engine.Clusters,
 				", "), Value: "local", Destination: &o.engine},
@@ -147,8 +147,10 @@ func (o runOptions) cluster(ctx context.Context, j *job.Job, place string, out *
 	if err != nil {
 		return err
 	}
-	out.Say("%s: %d workers were submitted: %s; `finetune status` tells how far they are", j, o.workers, answer)
-	return out.Object(map[string]any{"job": j.String(), "workers": o.workers, "submitted": answer})
+	answer = answer[strings.LastIndexByte(answer, '\n')+1:] // Spark's has a line for each task
+	out.Say("%s: %d workers on %s; %s: %s; `finetune status` tells how far they are", j, o.workers, o.engine,
+		script.Answer, answer)
+	return out.Object(map[string]any{"job": j.String(), "workers": o.workers, "answer": answer})
 }
 
 // workArgs are the command line of a worker, without its share and the job.

@@ -37,6 +37,7 @@ type Order struct {
 type Script struct {
 	Text   string
 	Submit []string
+	Answer string // what the command prints, in words
 }
 
 // kinds are how a cluster is asked.
@@ -45,10 +46,11 @@ var kinds = map[string]struct {
 	submit []string
 	share  func(o Order) []string // which tasks an element does
 	most   int                    // workers; what Slurm takes unless it is configured otherwise
+	answer string                 // what submit prints, in words
 }{
-	"slurm":      {"slurm.sbatch", []string{"sbatch", "--parsable"}, auto, 1000},
-	"kubernetes": {"kubernetes.yaml", []string{"kubectl", "apply", "-f", "-"}, outOf, 10000},
-	"spark":      {"spark.sql", []string{"spark-sql", "-f", "/dev/stdin"}, stream, 100000},
+	"slurm":      {"slurm.sbatch", []string{"sbatch", "--parsable"}, auto, 1000, "number of the array"},
+	"kubernetes": {"kubernetes.yaml", []string{"kubectl", "apply", "-f", "-"}, outOf, 10000, "kubectl"},
+	"spark":      {"spark.sql", []string{"spark-sql", "-f", "/dev/stdin"}, stream, 100000, "its last task"},
 }
 
 func auto(Order) []string    { return []string{"--shard", "auto"} }
@@ -110,7 +112,7 @@ func (o Order) Write(cluster string) (Script, error) {
 	if err := scripts.ExecuteTemplate(&text, k.file, data); err != nil {
 		return Script{}, fmt.Errorf("job: %w", err)
 	}
-	return Script{text.String(), k.submit}, nil
+	return Script{text.String(), k.submit, k.answer}, nil
 }
 
 func lines(s string) bool { return strings.ContainsAny(s, "\r\n\x00") }
