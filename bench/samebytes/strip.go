@@ -16,9 +16,6 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
-	"google.golang.org/protobuf/proto"
-
-	"finetune/onnx/graph/onnxpb"
 )
 
 // stripJSON drops every field "seconds".
@@ -80,27 +77,6 @@ var inPage = regexp.MustCompile(`>[0-9.]+ (ms|s|min|h)\b[^<]*<|data:image/png;ba
 
 // stripPage drops from a report the durations, and the pictures, which lie beside it as files.
 func stripPage(data []byte) ([]byte, error) { return inPage.ReplaceAll(data, nil), nil }
-
-// stripGraph drops from a training graph the estimate of its memory, and the checksum.
-func stripGraph(data []byte) ([]byte, error) {
-	var m onnxpb.ModelProto
-	if err := proto.Unmarshal(data, &m); err != nil {
-		return nil, err
-	}
-	for _, p := range m.MetadataProps {
-		switch p.GetKey() {
-		case "finetune.crc32c":
-			p.Value = nil
-		case "finetune.artifacts":
-			text, err := without([]byte(p.GetValue()), "memory")
-			if err != nil {
-				return nil, err
-			}
-			p.Value = proto.String(string(text))
-		}
-	}
-	return proto.MarshalOptions{Deterministic: true}.Marshal(&m)
-}
 
 // stripSums drops the lines of files that may differ.
 func stripSums(data []byte, list []exception) ([]byte, error) {
