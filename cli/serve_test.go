@@ -48,7 +48,7 @@ func TestTokenFiles(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "tokens")
 	for text, want := range map[string]string{
 		"# ours\n0123456789abcdef\n\n fedcba9876543210 \r\n": "0123456789abcdef fedcba9876543210",
-		"short\n": "!at least 16", "": "!no token", "0123456789 abcdef": "!no blanks",
+		"short\n": "!at least 16", "": "!no token", "0123456789 abcdef": "!no spaces",
 		strings.Repeat("x", maxTokens+1): "!more than",
 	} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

@@ -126,11 +126,8 @@ func (l *Learner) trainInto(ctx context.Context, r *Run, started time.Time) (*Su
 	if err != nil {
 		return nil, err
 	}
-	switch found, err := check.Brief(ctx, l.Setup, f); {
-	case err != nil: // the run is complete: what is said of its data can be asked again
-		l.UI.Warn("the data was not audited: %v", err)
-	case found != nil:
-		summary.Findings = found.Findings
+	if summary.Findings, err = check.Closing(ctx, l.Setup, f); err != nil {
+		l.UI.Warn("the data was not audited: %v", err) // the run is complete: an audit can be asked for again
 	}
 	return summary, nil
 }

@@ -86,7 +86,7 @@ func TestPrint(t *testing.T) {
 	want := `ok       runtime     /lib/x
                      sha256 12
 missing  bodies      none
-                     mend: ` + "`finetune fetch x`" + `
+                     fix: ` + "`finetune fetch x`" + `
 absent   NVIDIA GPU  no driver
                      get it: ` + "`make cuda`" + `
 `
