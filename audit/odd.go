@@ -24,8 +24,9 @@ const (
 )
 
 // Odd measures how unlike the training rows each row is: the distance of its features, of
-// length 1, to the plane of their first 32 principal components. Training rows are measured
-// by planes of the other four fifths; the threshold is the 99 % quantile of those.
+// length 1, to the plane of their first 32 principal components (fewer of few rows or
+// features). Training rows are measured by planes of the other four fifths; the threshold
+// is the 99 % quantile of those.
 func Odd(train, others [][]float32, p Product) (ofTrain, ofOthers []Oddness, err error) {
 	n := len(train)
 	if n < 8 {
@@ -92,7 +93,7 @@ func planeDistances(train, rows [][]float32, p Product) ([]float64, error) {
 			blas64.Axpy(1/float64(len(train)), vector(window(x, i, i+1)), blas64.Vector{N: d, Inc: 1, Data: mean})
 		}
 	}
-	axes, err := mainAxes(u, mean, min(planeRank, len(train)/4), p)
+	axes, err := mainAxes(u, mean, min(planeRank, len(train)/4, max(d/2, 1)), p)
 	if err != nil {
 		return nil, err
 	}
