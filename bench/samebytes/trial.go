@@ -53,6 +53,7 @@ func (t trial) program() string { return filepath.Join(t.dir, "finetune") }
 type job struct {
 	args string // DATA is the folder of photographs, EPOCHS and FEWER the length of runs that are killed
 	into string // file for its standard output
+	may  string // file that says so where the command refuses, as it may of some photographs
 	kill string // the run in which it is killed, once that has a checkpoint; a copy stays as RUN-unfinished
 }
 
@@ -89,7 +90,7 @@ var jobs = []job{
 	{args: "score tuned DATA/valid -o scores/tuned.csv"},
 	{args: "export head -o exported/head.onnx --golden 4"},
 	{args: "export head -o exported/half.onnx --precision float16"},
-	{args: "export whole -o exported/uint8.onnx --uint8"},
+	{args: "export whole -o exported/uint8.onnx --uint8", may: "exported/uint8.refused"},
 	{args: "export int8 -o exported/int8.onnx"},
 	{args: "export tuned -o exported/tuned.onnx"},
 	{args: "score exported/head.onnx DATA/valid --no-cache -o scores/exported.csv"},
@@ -159,6 +160,9 @@ func (t trial) do(j job) error {
 		return t.kill(c, j.kill)
 	}
 	if err := c.Run(); err != nil {
+		if j.may != "" && c.ProcessState.ExitCode() == 1 { // in words that may change
+			return os.WriteFile(filepath.Join(t.dir, j.may), []byte("refused\n"), 0o666)
+		}
 		return fmt.Errorf("%w\n%s", err, said)
 	}
 	fmt.Printf("%6.1f s  %s\n", time.Since(start).Seconds(), j.args)
