@@ -8,15 +8,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"finetune/dataset"
 	"finetune/internal/digest"
 	"finetune/internal/durable"
+	"finetune/internal/parallel"
 )
 
 // Cache is the rows of one key. Its methods may be called by several
@@ -107,7 +106,7 @@ func (c *Cache) refresh() error {
 	names = slices.DeleteFunc(names, func(n string) bool { _, seen := c.known[n]; return seen })
 	c.mu.RUnlock()
 	opened, errs := make([]*shard, len(names)), make([]error, len(names))
-	parallel(len(names), func(i int) {
+	parallel.For(len(names), 0, func(i int) {
 		opened[i], errs[i] = openShard(filepath.Join(c.dir, names[i]), c.key, true)
 	})
 	c.mu.Lock()
@@ -226,7 +225,7 @@ func (c *Cache) row(d Digest) ([]float32, bool) {
 func (c *Cache) Rows(items []dataset.Item) (x []float32, ok []bool) {
 	f := c.key.Features
 	x, ok = make([]float32, len(items)*f), make([]bool, len(items))
-	parallel(len(items), func(i int) {
+	parallel.For(len(items), 0, func(i int) {
 		d, found := c.digest(items[i].File)
 		if !found {
 			return
@@ -284,20 +283,6 @@ func (c *Cache) Close() error {
 	}
 	c.shards, c.index = nil, map[Digest]place{}
 	return errors.Join(errs...)
-}
-
-// parallel calls f(0) … f(n-1) on all cores.
-func parallel(n int, f func(int)) {
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range min(n, runtime.GOMAXPROCS(0)) {
-		wg.Go(func() {
-			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
-				f(int(i))
-			}
-		})
-	}
-	wg.Wait()
 }
 
 // save writes rows as one shard and takes it in.

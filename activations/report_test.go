@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"finetune/dataset"
+	"finetune/internal/parallel"
 )
 
 // What FillOptions say of their zero values.
@@ -62,7 +63,7 @@ func TestWorkersByDefault(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(cores))
 	for n, want := range map[int]int64{1: 1, 2: 2, 12: cores} {
 		step, most := atOnce(want)
-		if parallel(n, func(int) { step() }); most.Load() != want {
+		if parallel.For(n, 0, func(int) { step() }); most.Load() != want {
 			t.Errorf("%d pieces of work: %d at once, want %d", n, most.Load(), want)
 		}
 	}

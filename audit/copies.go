@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"sync"
 
-	"runtime"
+	"finetune/internal/parallel"
 )
 
 // PictureSide is the side of the square of grey values by which two photographs are
@@ -36,11 +35,11 @@ const (
 )
 
 // Copies finds photographs that are there twice: by the SHA-256 of their files, "" where
-// it is not known, and among those with similar features by their pixels. Two pictures are
+// it is not known, and among pairs with similar features (Similar) by their pixels. Two pictures are
 // compared less the mean of their surroundings of 5×5, in eight orientations, and with up to
 // a fifth cut off the borders of either. Then the pictures themselves must agree, at .85 or more:
 // outlines alone, as of two fruits on white, do not make a copy. The surest first, then by row.
-func Copies(digests []string, rows [][]float32, pictures []Picture, p Product) ([]Copy, error) {
+func Copies(digests []string, pairs []Pair, pictures []Picture) []Copy {
 	var out []Copy
 	firstOf, same := map[string]int{}, make([]int, len(digests)) // same: the first row of equal files
 	for i, d := range digests {
@@ -52,28 +51,14 @@ func Copies(digests []string, rows [][]float32, pictures []Picture, p Product) (
 			firstOf[d] = i
 		}
 	}
-	if len(rows) == 0 {
-		return out, nil
-	}
-	pairs, err := Similar(rows, p)
-	if err != nil {
-		return nil, err
-	}
-	pairs = slices.DeleteFunc(pairs, func(q Pair) bool {
+	pairs = slices.DeleteFunc(slices.Clone(pairs), func(q Pair) bool {
 		return same[q.A] != q.A || same[q.B] != q.B || pictures[q.A] == nil || pictures[q.B] == nil
 	})
 	verified := make([]Copy, len(pairs))
-	var wg sync.WaitGroup
-	workers := runtime.GOMAXPROCS(0)
-	for w := range workers {
-		wg.Go(func() {
-			for k := w; k < len(pairs); k += workers {
-				verified[k] = Copy{A: pairs[k].A, B: pairs[k].B}
-				verified[k].Score, verified[k].How = alike(pictures[pairs[k].A], pictures[pairs[k].B])
-			}
-		})
-	}
-	wg.Wait()
+	parallel.For(len(pairs), 0, func(k int) {
+		verified[k] = Copy{A: pairs[k].A, B: pairs[k].B}
+		verified[k].Score, verified[k].How = alike(pictures[pairs[k].A], pictures[pairs[k].B])
+	})
 	for _, c := range verified {
 		if c.Score >= leastAlike {
 			out = append(out, c)
@@ -85,7 +70,7 @@ func Copies(digests []string, rows [][]float32, pictures []Picture, p Product) (
 		}
 		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.A, b.A), cmp.Compare(a.B, b.B))
 	})
-	return out, nil
+	return out
 }
 
 // windows are the shares of a picture's sides that are compared with all of the other.

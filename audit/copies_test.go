@@ -89,10 +89,11 @@ func TestCopies(t *testing.T) {
 	rows := [][]float32{{1, 0, 0, 0}, {1, 0, 0, 0}, {0, 1, 0, 0}, {0, .99, .1, 0}, {0, 0, 1, 0}, {0, 0, .9, .1},
 		{1, 0, 0, 0}}
 	pictures := []Picture{picture(1), picture(1), picture(2), picture(2), picture(3), picture(4), picture(1)}
-	got, err := Copies([]string{"a", "a", "c", "d", "e", "f", "a"}, rows, pictures, nil)
+	pairs, err := Similar(rows, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	got := Copies([]string{"a", "a", "c", "d", "e", "f", "a"}, pairs, pictures)
 	want := []Copy{{A: 0, B: 1, Score: 1, Exact: true}, {A: 0, B: 6, Score: 1, Exact: true}, {A: 2, B: 3}}
 	for k, c := range got {
 		if k < len(want) && (c.A != want[k].A || c.B != want[k].B || c.Exact != want[k].Exact) {

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -155,10 +156,7 @@ func sortByLength(m blas64.General) {
 		rows[i] = block(m, i, 0, 1, m.Cols)
 	}
 	slices.SortStableFunc(rows, func(a, b blas64.General) int {
-		if blas64.Nrm2(vector(a)) > blas64.Nrm2(vector(b)) {
-			return -1
-		}
-		return 1
+		return cmp.Compare(blas64.Nrm2(vector(b)), blas64.Nrm2(vector(a)))
 	})
 	for i, r := range rows {
 		put(m, r, i, 0)

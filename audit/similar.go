@@ -26,6 +26,9 @@ const (
 // more. Of more than 20,000 rows only rows are compared that random projections put into
 // one bucket (Charikar 2002). By A, then B.
 func Similar(rows [][]float32, p Product) ([]Pair, error) {
+	if len(rows) == 0 {
+		return nil, nil
+	}
 	near := make([][]Pair, len(rows))
 	add := func(a, b int, cosine float64) {
 		if cosine < leastCosine {

@@ -4,15 +4,14 @@ import (
 	"cmp"
 	"fmt"
 	"math"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"finetune/internal/digest"
 	"finetune/internal/failure"
 	"finetune/internal/naming"
+	"finetune/internal/parallel"
 	"finetune/internal/reading"
 	"finetune/internal/rng"
 )
@@ -125,30 +124,19 @@ func (g group) paths(items []Item) []string {
 
 // digests fills in Digest where the file can be read, on all cores.
 func digests(items []Item) error {
-	var next atomic.Int64
 	var failed atomic.Pointer[error]
-	var wg sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		wg.Go(func() {
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= len(items) || failed.Load() != nil {
-					return
-				}
-				if items[i].Digest != "" {
-					continue
-				}
-				err := reading.Steadily(items[i].File, func() (err error) {
-					items[i].Digest, err = digest.File(items[i].File) // an unreadable file has none
-					return err
-				})
-				if failure.System(err) {
-					failed.Store(&err)
-				}
-			}
+	parallel.For(len(items), 0, func(i int) {
+		if items[i].Digest != "" || failed.Load() != nil {
+			return
+		}
+		err := reading.Steadily(items[i].File, func() (err error) {
+			items[i].Digest, err = digest.File(items[i].File) // an unreadable file has none
+			return err
 		})
-	}
-	wg.Wait()
+		if failure.System(err) {
+			failed.Store(&err)
+		}
+	})
 	if err := failed.Load(); err != nil {
 		return fmt.Errorf("dataset: %w", *err)
 	}

@@ -11,11 +11,10 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"runtime"
-	"sync"
 
 	"gonum.org/v1/gonum/optimize"
 
+	"finetune/internal/parallel"
 	"finetune/onnx/batchnorm"
 )
 
@@ -231,7 +230,7 @@ func (p *problem) evaluate(x []float64) {
 			bias[k] -= float64(float32(v)) * p.mean[j]
 		}
 	}
-	p.each(func(t *part) { t.sum(w, bias) })
+	parallel.For(len(p.parts), 0, func(i int) { p.parts[i].sum(w, bias) })
 	n := float64(len(p.Rows))
 	clear(p.grad)
 	p.value = p.penalty * half / 2
@@ -258,24 +257,6 @@ func equal(a, b []float64) bool {
 		}
 	}
 	return true
-}
-
-// each calls f for every part, on as many processors as there are.
-func (p *problem) each(f func(*part)) {
-	next := make(chan *part, len(p.parts))
-	for _, t := range p.parts {
-		next <- t
-	}
-	close(next)
-	var wait sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(p.parts)) {
-		wait.Go(func() {
-			for t := range next {
-				f(t)
-			}
-		})
-	}
-	wait.Wait()
 }
 
 // flat reports whether x is as near to a minimum as float32 features can tell.

@@ -15,8 +15,8 @@ import (
 var floors = [][]string{
 	// bytes, files and numbers
 	{"internal/arch", "internal/bmp", "internal/colour", "internal/digest", "internal/dims", "internal/durable",
-		"internal/failure", "internal/heif", "internal/jpeg", "internal/licences", "internal/lock", "internal/rng",
-		"internal/tiff", "internal/uitest", "metrics", "onnx/batchnorm", "onnx/graph/onnxpb",
+		"internal/failure", "internal/heif", "internal/jpeg", "internal/licences", "internal/lock", "internal/parallel",
+		"internal/rng", "internal/tiff", "internal/uitest", "metrics", "onnx/batchnorm", "onnx/graph/onnxpb",
 		"schedule"},
 	{"audit", "cli/term", "internal/sorting", "internal/tarshard"},
 	{"internal/faults", "internal/fetch/notices", "internal/golden", "internal/home", "internal/hostile",

@@ -73,6 +73,8 @@ type photographs struct {
 	valid    int // and so many after them of validation
 	facts    []audit.Facts
 	pictures []audit.Picture
+	pairs    []audit.Pair // of similar features
+	lengths  []float64    // of the rows of training, where they were asked for
 	product  audit.Product
 }
 
@@ -113,6 +115,11 @@ func run(ctx context.Context, s *features.Setup, f *features.Features, brief boo
 	p.product = fast.multiply
 	r := &Result{brief: brief, Data: s.Config.Data.Name(), Counts: s.Set.Counts(), Seconds: map[string]float64{}, p: p}
 	started := time.Now()
+	if p.pairs, err = audit.Similar(p.rows, p.product); err != nil {
+		return nil, failure.Data(err)
+	}
+	r.Seconds["similar"] = time.Since(started).Seconds()
+	started = time.Now()
 	if brief {
 		err = p.lookAtPairs(ctx)
 	} else {

@@ -22,10 +22,7 @@ func (r *Result) copies() error {
 	for _, it := range p.items {
 		digests = append(digests, it.Digest)
 	}
-	found, err := audit.Copies(digests, p.rows, p.pictures, p.product)
-	if err != nil {
-		return err
-	}
+	found := audit.Copies(digests, p.pairs, p.pictures)
 	r.findSeries()
 	series := r.seriesOf()
 	leaking, exact, inside, contrary, near, pairs := map[int]bool{}, map[int]bool{}, 0, 0, map[int]bool{}, 0

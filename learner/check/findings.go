@@ -40,10 +40,7 @@ func (r *Result) labels() (err error) {
 			to[row.Label+" → "+row.Suggested]++
 		}
 		if l.Flagged || k < lookAtLeast {
-			if row.more = p.nearest(l.Row, 3); len(row.more) > 0 {
-				row.with = row.more[0]
-				row.Other = p.items[row.with].Path
-			}
+			r.beside(&row)
 			if row.Detail = "look at it"; l.Flagged {
 				row.Detail = "contradicted by the other photographs"
 			}
@@ -57,6 +54,17 @@ func (r *Result) labels() (err error) {
 	return nil
 }
 
+// beside puts the training photographs most like it beside a row, for the tables and the page.
+func (r *Result) beside(row *Row) {
+	if r.brief { // which has neither
+		return
+	}
+	if row.more = r.p.nearest(row.at, 3); len(row.more) > 0 {
+		row.with = row.more[0]
+		row.Other = r.p.items[row.with].Path
+	}
+}
+
 // nearest are the training photographs whose features are the most like those of i.
 func (p *photographs) nearest(i, n int) []int {
 	type near struct {
@@ -65,10 +73,13 @@ func (p *photographs) nearest(i, n int) []int {
 	}
 	var all []near
 	length := func(k int) float64 { return math.Sqrt(inner(p.rows[k], p.rows[k])) }
+	for k := len(p.lengths); k < p.train; k++ {
+		p.lengths = append(p.lengths, length(k))
+	}
 	own := length(i)
 	for k := range p.train {
 		if k != i {
-			all = append(all, near{k, inner(p.rows[i], p.rows[k]) / max(own*length(k), 1e-12)})
+			all = append(all, near{k, inner(p.rows[i], p.rows[k]) / max(own*p.lengths[k], 1e-12)})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b near) int { return cmp.Compare(b.cosine, a.cosine) })
@@ -251,10 +262,7 @@ func (r *Result) odd() error {
 	slices.SortStableFunc(rows, func(a, b Row) int { return cmp.Compare(b.Score, a.Score) })
 	for k := range rows {
 		if k < 2*lookAtLeast {
-			if rows[k].more = p.nearest(rows[k].at, 3); len(rows[k].more) > 0 {
-				rows[k].with = rows[k].more[0]
-				rows[k].Other = p.items[rows[k].with].Path
-			}
+			r.beside(&rows[k])
 		}
 		r.add(rows[k])
 	}

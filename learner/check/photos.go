@@ -8,13 +8,13 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"finetune/audit"
 	"finetune/augment/picture"
 	"finetune/dataset"
 	"finetune/internal/digest"
+	"finetune/internal/parallel"
 	"finetune/internal/reading"
 	"finetune/learner/features"
 )
@@ -27,17 +27,13 @@ func look(ctx context.Context, s *features.Setup, items []dataset.Item) ([]audit
 	limits.MinSide = 2 * audit.PictureSide
 	show, end := s.UI.Progress("look", "photographs")
 	defer end()
-	var next, done atomic.Int64
-	var wg sync.WaitGroup
-	for range s.Config.Machine.Workers {
-		wg.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(items) && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
-				facts[i], pictures[i] = lookAt(items[i].File, limits)
-				show(int(done.Add(1)), len(items))
-			}
-		})
-	}
-	wg.Wait()
+	var done atomic.Int64
+	parallel.For(len(items), s.Config.Machine.Workers, func(i int) {
+		if ctx.Err() == nil {
+			facts[i], pictures[i] = lookAt(items[i].File, limits)
+			show(int(done.Add(1)), len(items))
+		}
+	})
 	return facts, pictures, context.Cause(ctx)
 }
 
@@ -50,11 +46,7 @@ const (
 // lookAtPairs reads the photographs of the likest pairs of training and what is held out.
 func (p *photographs) lookAtPairs(ctx context.Context) error {
 	p.pictures = make([]audit.Picture, len(p.items))
-	pairs, err := audit.Similar(p.rows, p.product)
-	if err != nil {
-		return err
-	}
-	pairs = slices.DeleteFunc(pairs, func(q audit.Pair) bool {
+	pairs := slices.DeleteFunc(slices.Clone(p.pairs), func(q audit.Pair) bool {
 		return q.Cosine < alikeEnough || (q.A < p.train) == (q.B < p.train)
 	})
 	slices.SortStableFunc(pairs, func(a, b audit.Pair) int { return cmp.Compare(b.Cosine, a.Cosine) })

@@ -3,14 +3,13 @@ package train
 import (
 	"cmp"
 	"math"
-	"runtime"
 	"slices"
-	"sync"
 
 	"gonum.org/v1/gonum/blas/blas32"
 
 	"finetune/dataset"
 	"finetune/internal/digest"
+	"finetune/internal/parallel"
 	"finetune/learner/features"
 	"finetune/learner/runs"
 	"finetune/metrics"
@@ -39,16 +38,10 @@ func neighbours(valid, train features.Split, logp []float32, classes int) []runs
 	}
 	mean, norms := moments(train.Rows)
 	found := make([][]runs.Neighbour, len(wrong))
-	var wg sync.WaitGroup
-	limit := make(chan struct{}, runtime.GOMAXPROCS(0))
-	for k, i := range wrong {
-		limit <- struct{}{}
-		wg.Go(func() {
-			found[k] = nearest(valid.Items[i], valid.Rows[i], train, mean, norms)
-			<-limit
-		})
-	}
-	wg.Wait()
+	parallel.For(len(wrong), 0, func(k int) {
+		i := wrong[k]
+		found[k] = nearest(valid.Items[i], valid.Rows[i], train, mean, norms)
+	})
 	return slices.Concat(found...)
 }
 
