@@ -71,7 +71,19 @@ func TestKilledJobEndsInTheSameTable(t *testing.T) {
 // children are the processes that a process started; none where the system does not tell.
 func children(t *testing.T, pid int) (list []int) {
 	t.Helper()
-	names, err := filepath.Glob("/proc/[0-9]*/stat")
+	eachProcess(t, "stat", func(child int, data []byte) {
+		fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:])) // state, parent
+		if len(fields) > 1 && fields[1] == strconv.Itoa(pid) && fields[0] != "Z" {
+			list = append(list, child)
+		}
+	})
+	return list
+}
+
+// eachProcess visits the processes of this system with what it tells of each in a file.
+func eachProcess(t *testing.T, file string, visit func(pid int, data []byte)) {
+	t.Helper()
+	names, err := filepath.Glob("/proc/[0-9]*/" + file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,11 +92,8 @@ func children(t *testing.T, pid int) (list []int) {
 		if err != nil { // it has ended
 			continue
 		}
-		fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:])) // state, parent
-		child, err := strconv.Atoi(filepath.Base(filepath.Dir(name)))
-		if err == nil && len(fields) > 1 && fields[1] == strconv.Itoa(pid) && fields[0] != "Z" {
-			list = append(list, child)
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(name))); err == nil {
+			visit(pid, data)
 		}
 	}
-	return list
 }

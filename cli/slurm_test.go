@@ -94,20 +94,11 @@ func (c cluster) loseNode(name string) int {
 // processes are those whose command line holds a text.
 func processes(t *testing.T, text string) (list []int) {
 	t.Helper()
-	names, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		data, err := os.ReadFile(name)
-		if err != nil { // it has ended
-			continue
-		}
-		line := strings.ReplaceAll(string(data), "\x00", " ")
-		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(name))); err == nil && strings.Contains(line, text) {
+	eachProcess(t, "cmdline", func(pid int, data []byte) {
+		if strings.Contains(strings.ReplaceAll(string(data), "\x00", " "), text) {
 			list = append(list, pid)
 		}
-	}
+	})
 	return list
 }
 

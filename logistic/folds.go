@@ -5,6 +5,9 @@ import (
 	"math"
 	"slices"
 
+	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/stat"
+
 	"finetune/internal/rng"
 	"finetune/onnx/batchnorm"
 )
@@ -32,7 +35,7 @@ func (m *Model) LogProbabilities(rows [][]float32, multi bool) []float32 {
 		}
 		total := 0.0
 		if !multi {
-			total = logSumExp(z)
+			total = floats.LogSumExp(z)
 		}
 		for k, v := range z {
 			if multi {
@@ -143,32 +146,13 @@ func (d Data) Losses(logp []float32) []float64 {
 func Choose(losses [][]float64, usual int) int {
 	best := 0
 	for i := range losses {
-		if mean(losses[i]) < mean(losses[best]) {
+		if stat.Mean(losses[i], nil) < stat.Mean(losses[best], nil) {
 			best = i
 		}
 	}
-	difference := make([]float64, len(losses[usual]))
-	for k := range difference {
-		difference[k] = losses[usual][k] - losses[best][k]
-	}
-	if m := mean(difference); m <= standardError(difference, m) {
+	difference := floats.SubTo(make([]float64, len(losses[usual])), losses[usual], losses[best])
+	if m, deviation := stat.MeanStdDev(difference, nil); m <= stat.StdErr(deviation, float64(len(difference))) {
 		return usual
 	}
 	return best
-}
-
-func mean(x []float64) float64 {
-	sum := 0.0
-	for _, v := range x {
-		sum += v
-	}
-	return sum / float64(len(x))
-}
-
-func standardError(x []float64, mean float64) float64 {
-	sum := 0.0
-	for _, v := range x {
-		sum += (v - mean) * (v - mean)
-	}
-	return math.Sqrt(sum/float64(len(x)-1)) / math.Sqrt(float64(len(x)))
 }

@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/optimize"
 
@@ -213,7 +214,7 @@ func (p *problem) gradient(grad, x []float64) {
 // evaluate computes value and grad at x. The features stay as they are: the weights
 // are scaled instead, and what the mean contributes is taken off the sums.
 func (p *problem) evaluate(x []float64) {
-	if p.known && equal(x, p.at) {
+	if p.known && slices.Equal(x, p.at) {
 		return
 	}
 	copy(p.at, x)
@@ -248,15 +249,6 @@ func (p *problem) evaluate(x []float64) {
 			p.grad[i] = p.scale[j]*(p.grad[i]-p.mean[j]*residual)/n + p.penalty*x[i]
 		}
 	}
-}
-
-func equal(a, b []float64) bool {
-	for i, v := range a {
-		if v != b[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // flat reports whether x is as near to a minimum as float32 features can tell.

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"gonum.org/v1/gonum/blas/blas32"
+	"gonum.org/v1/gonum/floats"
 )
 
 // part sums loss and gradient of the rows [lo, hi).
@@ -73,7 +74,7 @@ func (p *problem) residuals(i int, z []float64) (loss float64) {
 		y := float64(p.Labels[i])
 		loss, z[0] = softplus(z[0])-y*z[0], sigmoid(z[0])-y
 	default:
-		total := logSumExp(z)
+		total := floats.LogSumExp(z)
 		loss = total - z[p.Labels[i]]
 		for k := range z {
 			z[k] = math.Exp(z[k] - total)
@@ -94,15 +95,3 @@ func sigmoid(z float64) float64 { return 1 / (1 + math.Exp(-z)) }
 
 // softplus is log(1 + exp(z)) without overflow.
 func softplus(z float64) float64 { return max(z, 0) + math.Log1p(math.Exp(-math.Abs(z))) }
-
-func logSumExp(z []float64) float64 {
-	most := z[0]
-	for _, v := range z {
-		most = max(most, v)
-	}
-	sum := 0.0
-	for _, v := range z {
-		sum += math.Exp(v - most)
-	}
-	return most + math.Log(sum)
-}

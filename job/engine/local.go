@@ -111,7 +111,6 @@ func (r *running) settle(ctx context.Context, t try, d job.Done, err error) {
 	defer r.mu.Unlock()
 	defer r.changed.Broadcast()
 	r.busy--
-	kind := failure.KindOf(err)
 	switch {
 	case err == nil:
 		r.done++
@@ -119,7 +118,7 @@ func (r *running) settle(ctx context.Context, t try, d job.Done, err error) {
 			r.Tell(d)
 		}
 	case ctx.Err() != nil: // the worker was told to stop
-	case kind != failure.UsageKind && kind != failure.DataKind && t.n < tries:
+	case !hopeless(err) && t.n < tries:
 		r.again = append(r.again, try{t.task, t.n + 1})
 	default:
 		r.failed = append(r.failed, Failure{t.task, t.n, err})
@@ -127,6 +126,12 @@ func (r *running) settle(ctx context.Context, t try, d job.Done, err error) {
 			r.cancel(fmt.Errorf("%d tasks failed", maxFailed))
 		}
 	}
+}
+
+// hopeless reports an error that comes again at every try.
+func hopeless(err error) bool {
+	kind := failure.KindOf(err)
+	return kind == failure.UsageKind || kind == failure.DataKind
 }
 
 // slot keeps one worker alive while there are tasks.
@@ -162,8 +167,7 @@ func (r *running) slot(ctx context.Context) {
 func (r *running) start(ctx context.Context) (w *worker, err error) {
 	for range tries {
 		w, err = startWorker(ctx, r.Worker(), r.Stderr)
-		kind := failure.KindOf(err)
-		if err == nil || ctx.Err() != nil || kind == failure.UsageKind || kind == failure.DataKind {
+		if err == nil || ctx.Err() != nil || hopeless(err) {
 			break
 		}
 	}

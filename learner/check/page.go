@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -138,12 +139,8 @@ func (r *Result) shown(row Row) page.Case {
 	return c
 }
 
-func orNone(label string) string {
-	if label == "" {
-		return "no label"
-	}
-	return label
-}
+// orNone is what the page calls a label.
+func orNone(label string) string { return cmp.Or(label, "no label") }
 
 // open decodes a photograph for the page.
 func (p *photographs) open(path string) (image.Image, error) {

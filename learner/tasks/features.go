@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,7 +81,7 @@ func openFeatures(j *job.Job, here Here, ui runs.UI) (job.Computer, error) {
 	if _, err := os.Stat(o.Body.File); err == nil {
 		c.Body.Name = o.Body.File
 	}
-	c.Body.Name = or(here.Model, c.Body.Name)
+	c.Body.Name = cmp.Or(here.Model, c.Body.Name)
 	s, err := features.OpenBody(c, ui)
 	if err != nil {
 		return nil, fmt.Errorf("%w (the body of the job; --model names it where it is elsewhere)", err)
@@ -88,7 +89,7 @@ func openFeatures(j *job.Job, here Here, ui runs.UI) (job.Computer, error) {
 	if err := j.Needs.Met(featureNeeds(s)); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", c.Body.Name, err), s.Close())
 	}
-	return &extractor{s, or(here.Photographs, o.Root)}, nil
+	return &extractor{s, cmp.Or(here.Photographs, o.Root)}, nil
 }
 
 // Compute implements job.Computer. Features of a photograph that cannot be read are empty.

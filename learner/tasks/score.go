@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -74,7 +75,7 @@ func openScore(j *job.Job, here Here, ui runs.UI) (job.Computer, error) {
 	if err := o.check(); err != nil {
 		return nil, failure.Data(fmt.Errorf("tasks: %s: options: %w; plan the job again", j, err))
 	}
-	model, root := or(here.Model, o.Model), or(here.Photographs, o.Root)
+	model, root := cmp.Or(here.Model, o.Model), cmp.Or(here.Photographs, o.Root)
 	c, err := classify.Open(model, runs.Machine{Device: o.Device, NoTF32: o.NoTF32, MaxPixels: o.MaxPixels,
 		Threads: here.Threads, Workers: here.Workers}, ui)
 	if err != nil {

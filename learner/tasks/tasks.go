@@ -60,14 +60,6 @@ func options(j *job.Job, o any) error {
 	return nil
 }
 
-// or is text, or what stands for it where it is empty.
-func or(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
-}
-
 // items are the photographs of a task.
 func items(root string, t job.Task) []dataset.Item {
 	list := make([]dataset.Item, len(t.Inputs))

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"gonum.org/v1/gonum/stat"
+
 	"finetune/head"
 	"finetune/learner/features"
 	"finetune/learner/fit"
@@ -56,7 +58,8 @@ func (tr *training) choose(ctx context.Context, choice *runs.HeadChoice) error {
 	if err != nil {
 		return err
 	}
-	choice.OutOfFold = &runs.OutOfFold{Folds: folds, MLP: mean(d.Losses(mlp)), Linear: mean(d.Losses(linear))}
+	choice.OutOfFold = &runs.OutOfFold{Folds: folds, MLP: stat.Mean(d.Losses(mlp), nil),
+		Linear: stat.Mean(d.Losses(linear), nil)}
 	choice.Kind = runs.HeadMLP
 	if choice.OutOfFold.Linear < choice.OutOfFold.MLP {
 		choice.Kind, choice.C = runs.HeadLinear, c
@@ -209,12 +212,4 @@ func linearTensors(m *logistic.Model) []head.Tensor {
 		{Name: "1.weight", Shape: []int64{int64(classes), int64(features)}, Data: m.Weight},
 		{Name: "1.bias", Shape: []int64{int64(classes)}, Data: m.Bias},
 	}
-}
-
-func mean(x []float64) float64 {
-	sum := 0.0
-	for _, v := range x {
-		sum += v
-	}
-	return sum / float64(len(x))
 }

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
@@ -147,7 +148,7 @@ func caseOf(c Case, thumbs map[string]thumb) caseView {
 	for _, s := range c.Shots {
 		name := baseName(s.Path)
 		v.Shots = append(v.Shots, shotView{Shot: s, URI: thumbs[s.Path].URI, Name: name,
-			Alt: fmt.Sprintf("%s: %s", name, orElse(s.Label, "no label"))})
+			Alt: fmt.Sprintf("%s: %s", name, cmp.Or(s.Label, "no label"))})
 	}
 	return v
 }

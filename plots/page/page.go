@@ -2,9 +2,9 @@ package page
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
-	"finetune/plots"
 	"fmt"
 	"html/template"
 	"image"
@@ -12,6 +12,8 @@ import (
 	"math"
 	"path"
 	"strconv"
+
+	"finetune/plots"
 
 	"github.com/nfnt/resize"
 )
@@ -91,7 +93,7 @@ func (b *builder) page() page {
 	sum := sha256.Sum256([]byte(pageStyle))
 	p := page{
 		Style: template.CSS(pageStyle), StyleHash: base64.StdEncoding.EncodeToString(sum[:]),
-		Title: orElse(b.r.Title, "Report"), Headline: b.headline(), Multi: b.r.Multi, Tiles: b.tiles(),
+		Title: cmp.Or(b.r.Title, "Report"), Headline: b.headline(), Multi: b.r.Multi, Tiles: b.tiles(),
 		Warnings: b.warnings(), Figures: b.figures(), Pairs: b.pairs(), Matrix: b.matrix(),
 		Mistakes: b.mistakeViews(), MistakeNote: b.mistakeNote(),
 		Classes: b.classViews(), Augmented: b.augmented(), Epochs: b.epochs(),
@@ -292,7 +294,7 @@ func (b *builder) mistakeViews() []mistakeView {
 		m := mistakeView{Photo: b.photo(i), Suspicion: b.t.suspicion(i)}
 		for _, n := range near(b.t.ps[i]) {
 			v := photoView{URI: b.thumbs[n.Path].URI, Truth: b.t.name(n.Label), Name: baseName(n.Path), Path: n.Path,
-				Note: orElse(b.r.Distance, "distance") + " " + plots.Short(n.Distance), Right: n.Label == b.t.ps[i].Label}
+				Note: cmp.Or(b.r.Distance, "distance") + " " + plots.Short(n.Distance), Right: n.Label == b.t.ps[i].Label}
 			if n.Duplicate {
 				v.Note = "exact duplicate"
 			}
@@ -337,7 +339,7 @@ func (b *builder) augmented() *galleryView {
 	if g == nil {
 		return nil
 	}
-	out := &galleryView{ID: "augmentation", Title: orElse(g.Title, "Augmentation"), File: "augmentation.png"}
+	out := &galleryView{ID: "augmentation", Title: cmp.Or(g.Title, "Augmentation"), File: "augmentation.png"}
 	for i, im := range g.Images {
 		v := photoView{Alt: fmt.Sprintf("View %d of the photograph", i+1)}
 		if i < len(g.Captions) {
@@ -379,19 +381,12 @@ func number(v float64) string {
 }
 
 func (b *builder) facts() []Fact {
-	out := []Fact{{"Body", orElse(b.r.Body.Name, "unknown")}, {"Body digest", orElse(b.r.Body.Digest, "unknown")}}
+	out := []Fact{{"Body", cmp.Or(b.r.Body.Name, "unknown")}, {"Body digest", cmp.Or(b.r.Body.Digest, "unknown")}}
 	if b.r.Body.Licence != "" {
 		out = append(out, Fact{"Body licence", b.r.Body.Licence})
 	}
 	out = append(out, Fact{"Seed", strconv.FormatUint(b.r.Seed, 10)})
 	return append(out, b.r.Versions...)
-}
-
-func orElse(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }
 
 func baseName(p string) string { return path.Base(p) }
