@@ -40,7 +40,8 @@ func TestBodiesOfOtherInputs(t *testing.T) {
 	}
 }
 
-// A network that was exported in training mode is no body, whoever names the cut.
+// A network that was exported in training mode is no body, whoever names the cut,
+// and however much its description says.
 func TestBodiesInTrainingMode(t *testing.T) {
 	for _, train := range []int64{0, 1} {
 		b := graph.NewBuilder("trained", 15)
@@ -63,6 +64,19 @@ func TestBodiesInTrainingMode(t *testing.T) {
 					!strings.Contains(err.Error(), "export the network in inference mode")) {
 				t.Errorf("training_mode %d, cut %q: %v", train, cut, err)
 			}
+		}
+		digest, err := b.Model().Digest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := WriteSpec(SpecPath(path), Spec{Name: "trained", Digest: digest, Size: 32, Std: [3]float32{1, 1, 1},
+			Layout: NCHW, Cut: "relu", Channels: 4, Groups: []Group{{"all", []string{"conv"}}}}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Resolve(path, Override{}); train == 0 && err != nil ||
+			train == 1 && (failure.KindOf(err) != failure.DataKind ||
+				!strings.Contains(err.Error(), "export the network in inference mode")) {
+			t.Errorf("training_mode %d, all described: %v", train, err)
 		}
 	}
 }
