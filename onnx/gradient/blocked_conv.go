@@ -104,28 +104,28 @@ func (l *blocked) gradInput(n *onnxpb.NodeProto, win window) bool {
 		small := l.op(nchwc+".Conv", []int64{s[0], win.channels, s[2], s[3]},
 			[]string{l.asBlocked(dy), l.filterOfGradient(w, win)}, graph.Ints("kernel_shape", 1, 1),
 			graph.Int("group", win.Group))
-		l.block[dx] = l.zeroStuffBlocked(small, win, [4]int64{-win.Pads[0], -win.Pads[1], conv.Pads[2], conv.Pads[3]})
+		l.block[dx] = l.zeroStuffBlocked(small, win, conv.Pads[2], conv.Pads[3]) // above and left none were padded
 		return true
 	}
 	from := l.asBlocked(dy)
 	if !win.unit() {
-		from = l.zeroStuffBlocked(from, win, [4]int64{0, 0, min(conv.Pads[2], 0), min(conv.Pads[3], 0)})
+		from = l.zeroStuffBlocked(from, win, min(conv.Pads[2], 0), min(conv.Pads[3], 0))
 	}
 	l.emit(nchwc+".Conv", dx, []string{from, l.filterOfGradient(w, win)}, conv.positive().Attrs()...)
 	return true
 }
 
-// zeroStuffBlocked is zeroStuff for a blocked tensor; cut adds to or, negative, takes
-// from its borders.
-func (l *blocked) zeroStuffBlocked(x string, w window, cut [4]int64) string {
+// zeroStuffBlocked is zeroStuff for a blocked tensor; below and right add to its lower and right borders or, negative,
+// take from them.
+func (l *blocked) zeroStuffBlocked(x string, w window, below, right int64) string {
 	s, b := l.shape[x], l.size
 	x = l.reshape(x, -1, s[2], 1, s[3], b)
 	x = l.pad(x, 0, 0, 0, 0, 0, 0, 0, w.Strides[0]-1, 0, (w.Strides[1]-1)*b)
 	h, wide := s[2]*w.Strides[0], s[3]*w.Strides[1]
-	if cut != [4]int64{} {
-		x = l.pad(l.reshape(x, -1, h, wide*b), 0, cut[0], cut[1]*b, 0, cut[2], cut[3]*b)
+	if below != 0 || right != 0 {
+		x = l.pad(l.reshape(x, -1, h, wide*b), 0, 0, 0, 0, below, right*b)
 	}
-	return l.reshape(x, -1, s[1], h+cut[0]+cut[2], wide+cut[1]+cut[3])
+	return l.reshape(x, -1, s[1], h+below, wide+right)
 }
 
 // gradFilter is a sum of convolutions too, one an image: its channels seen by a

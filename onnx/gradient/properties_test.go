@@ -22,6 +22,25 @@ func differentiate(opset int64, o gradient.Options, make func(m *maker) string) 
 	return gradient.Build(m.Model(), "loss", o)
 }
 
+// An input without a derivative is refused by name where it trains; where it depends on what trains, as sizes do,
+// nothing flows through it.
+func TestInputsWithoutDerivatives(t *testing.T) {
+	_, err := differentiate(17, gradient.Options{}, func(m *maker) string {
+		return m.op("Pad", m.p("x", 2), m.ints(1, 1), m.p("value"))
+	})
+	if err == nil || !strings.Contains(err.Error(), `its input "value" cannot be trained; leave it out`) ||
+		failure.KindOf(err) != failure.DataKind {
+		t.Errorf("%v, want bad data that names the value", err)
+	}
+	g, err := differentiate(17, gradient.Options{}, func(m *maker) string {
+		x := m.p("x", 2, 3)
+		return m.op("Reshape", x, m.op("Shape", m.op("Exp", x)))
+	})
+	if err != nil || len(g.Params) != 1 {
+		t.Errorf("sizes of what trains: %v", err)
+	}
+}
+
 // TestRefused: what has no exact rule is refused, in words that say what has one.
 func TestRefused(t *testing.T) {
 	zeros := func(m *maker) string { return m.op("Sub", m.Input("run", graph.Int64, 2), m.ints(0, 0)) }
