@@ -36,6 +36,7 @@ func evaluateCommand(s Streams) *cli.Command {
 				Destination: &o.data.Labels},
 			&cli.StringFlag{Name: "label-sep", Usage: "`SEPARATOR` between the labels of one photograph",
 				Destination: &o.data.LabelSep},
+			excludeFlag(&o.data),
 			&cli.BoolFlag{Name: "no-cache", Usage: "compute all features and keep none", Destination: &o.score.NoCache},
 		}, inferenceFlags(&o.machine), outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {

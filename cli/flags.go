@@ -24,11 +24,17 @@ func dataFlags(c *learner.Config) []cli.Flag {
 			"path,label[,split]", Destination: &c.Data.Labels},
 		&cli.StringFlag{Name: "label-sep", Category: "Data", Usage: "`SEPARATOR` between the labels of one photograph; " +
 			"makes the task multi-label", Destination: &c.Data.LabelSep},
+		excludeFlag(&c.Data),
 		&cli.Float64Flag{Name: "valid-pct", Category: "Data", Usage: "`SHARE` (0 to 1) held out for validation if DATA has " +
 			"no split `valid` (default: 0.2)", Destination: &c.Data.ValidPct},
 		&cli.Float64Flag{Name: "max-bad", Category: "Data", Usage: "fail if more than this `SHARE` (0 to 1) of the " +
 			"photographs is unreadable", Value: c.Data.MaxBad, Destination: &c.Data.MaxBad},
 	}
+}
+
+func excludeFlag(d *learner.DataConfig) cli.Flag {
+	return &cli.PathFlag{Name: "exclude", Category: "Data", Usage: "leave out the photographs that `FILE` names: a path " +
+		"relative to DATA a line, or a CSV file with the column path, such as rows of audit.csv", Destination: &d.Exclude}
 }
 
 // bodyFlags say which body, and how it and the photographs meet.

@@ -51,6 +51,9 @@ func Labelled(data string, o Options) (*Set, error) {
 		}
 	}
 	set, err := t.set(data, o)
+	if err == nil {
+		err = set.checkExcluded(o.Exclude)
+	}
 	if err != nil {
 		return nil, failure.Data(err)
 	}
@@ -78,6 +81,9 @@ func (t table) set(data string, o Options) (*Set, error) {
 	if rows, err = c.distinct(rows); err != nil {
 		return nil, err
 	}
+	all := len(rows)
+	rows = slices.DeleteFunc(rows, func(r row) bool { return o.Exclude.Has(r.path) })
+	c.set.Excluded = all - len(rows)
 	return c.set, c.build(rows)
 }
 

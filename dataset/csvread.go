@@ -260,6 +260,9 @@ func (c *columns) notes() (lines []string) {
 func (c *columns) odd() []string {
 	var extra []string
 	for _, i := range c.unused() {
+		if folded(c.names[i]) == "suggested" { // of relabel.csv, which an audit writes
+			continue
+		}
 		extra = append(extra, fmt.Sprintf("%.40q", c.names[i]))
 	}
 	if len(extra) == 0 {

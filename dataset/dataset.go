@@ -23,6 +23,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"finetune/dataset/exclude"
 	"finetune/internal/failure"
 	"finetune/internal/naming"
 	"finetune/internal/tarshard"
@@ -47,6 +48,7 @@ type Set struct {
 	Test     []Item   // by path; Label is -1 unless a CSV gives one
 	Multi    bool     // an image may have any number of labels
 	Ignored  int      // files that are not photographs, left out
+	Excluded int      // photographs that Options.Exclude names, left out
 	Warnings []string // what may be wrong, one line each, worth printing
 	Drawn    bool     // Valid was drawn from Train
 	Notes    []string // what was decided about the layout where it was not plain, one line each
@@ -54,11 +56,12 @@ type Set struct {
 
 // Options choose the layout.
 type Options struct {
-	Labels   string  // CSV file; empty: folders
-	LabelSep string  // separates labels in a CSV cell; makes the set multi-label
-	ValidPct float64 // share of the photographs to validate on, between 0 and 1; 0: the layout says
-	Fallback float64 // ValidPct for a layout that does not say; 0: such a layout is an error
-	Seed     uint64  // draws the share
+	Labels   string        // CSV file; empty: folders
+	LabelSep string        // separates labels in a CSV cell; makes the set multi-label
+	ValidPct float64       // share of the photographs to validate on, between 0 and 1; 0: the layout says
+	Fallback float64       // ValidPct for a layout that does not say; 0: such a layout is an error
+	Seed     uint64        // draws the share
+	Exclude  *exclude.List // photographs not to be used; nil: none
 }
 
 const layouts = "expected train/CLASS/* with valid/CLASS/* (or val), or CLASS/* with --valid-pct 0.2, or --labels " +
@@ -87,10 +90,13 @@ func Open(root string, o Options) (*Set, error) {
 	}
 	set, err := open(root, o)
 	if err != nil {
-		return nil, err
+		return nil, o.afterExclude(err)
+	}
+	if err := set.checkExcluded(o.Exclude); err != nil {
+		return nil, failure.Data(err)
 	}
 	if err := set.check(); err != nil {
-		return nil, failure.Data(err)
+		return nil, failure.Data(o.afterExclude(err))
 	}
 	return set, nil
 }
@@ -102,6 +108,22 @@ func open(root string, o Options) (*Set, error) {
 	}
 	set, err := openFolders(root, o)
 	return set, failure.Data(err)
+}
+
+// afterExclude adds to the error of a data set that photographs were left out of it.
+func (o Options) afterExclude(err error) error {
+	if o.Exclude == nil {
+		return err
+	}
+	return fmt.Errorf("%w (without what --exclude %s names)", err, o.Exclude.Name)
+}
+
+func (s *Set) checkExcluded(l *exclude.List) error {
+	warning, err := l.Check(s.Root)
+	if warning != "" {
+		s.Warnings = append(s.Warnings, warning)
+	}
+	return err
 }
 
 // orFallback is o for a layout without a validation part.

@@ -16,7 +16,7 @@ func openFolders(root string, o Options) (*Set, error) {
 	if ownRun(root) {
 		return nil, fmt.Errorf("dataset: %s: a run of finetune, not a folder of photographs; name the photographs", root)
 	}
-	r := &folders{walker: walker{root: root}, set: &Set{Root: root}}
+	r := &folders{walker: walker{root: root, exclude: o.Exclude}, set: &Set{Root: root}}
 	names, err := r.subfolders("")
 	if err != nil {
 		return nil, err
@@ -33,7 +33,7 @@ func openFolders(root string, o Options) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.set.Ignored = r.ignoredFiles()
+	r.set.Ignored, r.set.Excluded = r.ignoredFiles(), r.excluded
 	r.set.Warnings = append(r.set.Warnings, r.warnings()...)
 	return r.set, nil
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"finetune/dataset/exclude"
 	"finetune/internal/failure"
 	"finetune/internal/naming"
 	"finetune/internal/tarshard"
@@ -27,6 +28,8 @@ type walker struct {
 	root        string
 	keepUnknown bool // keep a file with an unknown extension without looking inside
 	shards      bool // list the photographs within tar files
+	exclude     *exclude.List
+	excluded    int
 	files       int
 	ignored     map[string]int      // extension or name -> files left out
 	top         string              // the folder of this walk
@@ -122,6 +125,10 @@ func (w *walker) entry(items []Item, rel string, e os.DirEntry, above []os.FileI
 	}
 	if w.files++; w.files > maxFiles {
 		return nil, fmt.Errorf("dataset: %s: more than %d files", w.root, maxFiles)
+	}
+	if w.exclude.Has(naming.EscapePath(rel)) {
+		w.excluded++
+		return items, nil
 	}
 	return append(items, Item{Path: naming.EscapePath(rel), File: file, Label: -1}), nil
 }

@@ -90,9 +90,7 @@ func (r *Result) relabel(w io.Writer) error {
 	t := csv.NewWriter(w)
 	t.Write([]string{"path", "label", "split", "suggested"})
 	for _, i := range order {
-		if p.split[i] != "test" || p.label(i) != "" {
-			t.Write([]string{p.items[i].Path, p.label(i), p.split[i], suggested[i]})
-		}
+		t.Write([]string{p.items[i].Path, p.label(i), p.split[i], suggested[i]})
 	}
 	t.Flush()
 	return t.Error()

@@ -4,15 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
-	"slices"
-	"strings"
 
 	"finetune/activations"
 	"finetune/dataset"
 	"finetune/internal/failure"
-	"finetune/internal/naming"
-	"finetune/learner/features"
 	"finetune/learner/runs"
 	"finetune/metrics"
 )
@@ -140,92 +135,4 @@ func (c *Classifier) measure(p *Predicted) *Evaluation {
 		}
 	}
 	return e
-}
-
-// labelled lists photographs with labels, says where they are and what is odd about them.
-func (c *Classifier) labelled(data runs.DataConfig) (items []dataset.Item, where string, warnings []string, err error) {
-	switch {
-	case data.Labels != "":
-		return c.fromCSV(data)
-	case data.Path != "":
-		return c.fromFolders(data.Path)
-	case c.Trained == nil:
-		return nil, "", nil, failure.Usage(
-			fmt.Errorf("learner: %s: an exported file has no photographs of its own; name DATA", c.Source))
-	}
-	set, err := c.OwnData()
-	if err != nil {
-		return nil, "", nil, err
-	}
-	return set.Valid, c.Trained.Config.Data.Name(), set.Warnings, nil
-}
-
-// OwnData lists the photographs that the run was trained and validated on.
-func (c *Classifier) OwnData() (*dataset.Set, error) {
-	set, err := dataset.Open(c.Trained.Config.Data.Path, features.DatasetOptions(c.Trained.Config))
-	if err != nil {
-		return nil, fmt.Errorf("%w (the data of %s; name DATA if it has moved)", err, c.Source)
-	}
-	if !slices.EqualFunc(set.Classes, c.Classes, naming.SameName) {
-		return nil, failure.Data(fmt.Errorf("learner: %s: has the classes %s, but %s was trained on %s",
-			c.Trained.Config.Data.Path, strings.Join(set.Classes, ", "), c.Source, strings.Join(c.Classes, ", ")))
-	}
-	return set, nil
-}
-
-// fromFolders reads ROOT/valid/CLASS/*, or that of another usual name, or ROOT/CLASS/*.
-func (c *Classifier) fromFolders(root string) ([]dataset.Item, string, []string, error) {
-	if valid := dataset.ValidFolder(root); naming.ClassIndex(c.Classes, valid) < 0 {
-		root = filepath.Join(root, valid)
-	}
-	items, warnings, err := dataset.Files(root)
-	if err != nil {
-		return nil, "", nil, err
-	}
-	for i, it := range items {
-		class, _, _ := strings.Cut(it.Path, "/")
-		if items[i].Label = naming.ClassIndex(c.Classes, class); items[i].Label < 0 {
-			return nil, "", nil, failure.Data(fmt.Errorf("learner: %s: in the folder %q, which is no class of %s (%s); put "+
-				"each photograph into the folder of its class",
-				filepath.Join(root, it.Path), class, c.Source, strings.Join(c.Classes, ", ")))
-		}
-		if c.Multi {
-			items[i].Labels = []int{items[i].Label}
-		}
-	}
-	return items, root, warnings, nil
-}
-
-// fromCSV reads the rows of a labels file whose split is valid, or all of a
-// file without that column.
-func (c *Classifier) fromCSV(data runs.DataConfig) ([]dataset.Item, string, []string, error) {
-	sep := data.LabelSep
-	switch {
-	case !c.Multi && sep != "":
-		return nil, "", nil, failure.Usage(fmt.Errorf("learner: %s was trained with one label a photograph; leave "+
-			"--label-sep out", c.Source))
-	case c.Multi && sep == "":
-		sep = c.Separator
-	}
-	set, err := dataset.Labelled(data.Path, dataset.Options{Labels: data.Labels, LabelSep: sep})
-	if err != nil {
-		return nil, "", nil, err
-	}
-	items := set.Valid
-	index := make([]int, len(set.Classes))
-	for i, name := range set.Classes {
-		if index[i] = naming.ClassIndex(c.Classes, name); index[i] < 0 {
-			return nil, "", nil, failure.Data(fmt.Errorf("learner: %s: %q is no class of %s (%s)", data.Labels, name, c.Source,
-				strings.Join(c.Classes, ", ")))
-		}
-	}
-	for i := range items {
-		if items[i].Label >= 0 {
-			items[i].Label = index[items[i].Label]
-		}
-		for k, l := range items[i].Labels {
-			items[i].Labels[k] = index[l]
-		}
-	}
-	return items, data.Labels, set.Warnings, nil
 }

@@ -30,8 +30,12 @@ type DataConfig struct {
 	Path     string  `json:"path"`
 	Labels   string  `json:"labels,omitempty"`
 	LabelSep string  `json:"label_sep,omitempty"`
+	Exclude  string  `json:"exclude,omitempty"` // file with paths of photographs that are not used
 	ValidPct float64 `json:"valid_pct,omitempty"`
 	MaxBad   float64 `json:"max_bad"`
+
+	LabelsDigest  string `json:"labels_digest,omitempty"`  // SHA-256 of the file Labels
+	ExcludeDigest string `json:"exclude_digest,omitempty"` // and of Exclude
 }
 
 // Name is what messages call the data.
@@ -130,7 +134,7 @@ func (t Training) MovesMomentum() bool { return t.CLR.Moves }
 
 // WithSlashes is c with / between folders, as every system reads it and all that is written has it.
 func (c Config) WithSlashes() Config {
-	for _, p := range []*string{&c.Data.Path, &c.Data.Labels, &c.Body.Name, &c.Body.File, &c.Train.Load,
+	for _, p := range []*string{&c.Data.Path, &c.Data.Labels, &c.Data.Exclude, &c.Body.Name, &c.Body.File, &c.Train.Load,
 		&c.Machine.Cache} {
 		*p = filepath.ToSlash(*p)
 	}

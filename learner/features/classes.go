@@ -33,6 +33,9 @@ func (s *Setup) tellData() {
 		s.UI.Say("held out   %d of %d photographs for validation, drawn by class with --seed %d", len(set.Valid),
 			len(set.Train)+len(set.Valid), s.Config.Train.Seed)
 	}
+	if set.Excluded > 0 {
+		s.UI.Say("excluded   %d photographs that %s names", set.Excluded, s.Config.Data.Exclude)
+	}
 	for _, n := range set.Notes {
 		s.UI.Say("layout     %s", n)
 	}

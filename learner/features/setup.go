@@ -43,7 +43,7 @@ func Open(ctx context.Context, config runs.Config, ui runs.UI) (*Setup, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.Set, err = dataset.Open(config.Data.Path, DatasetOptions(config)); err != nil {
+	if s.Set, err = List(&s.Config); err != nil {
 		return nil, err
 	}
 	s.Config.Classes, s.Config.Multi = s.Set.Classes, s.Set.Multi
@@ -183,15 +183,6 @@ func (s *Setup) InFloat32() *Setup {
 
 // Close frees the body. Twice is fine.
 func (s *Setup) Close() error { return s.Session.close() }
-
-// defaultValidPct is held out where neither the data nor --valid-pct says.
-const defaultValidPct = 0.2
-
-// DatasetOptions say how the data of a configuration is listed.
-func DatasetOptions(c runs.Config) dataset.Options {
-	return dataset.Options{Labels: c.Data.Labels, LabelSep: c.Data.LabelSep, ValidPct: c.Data.ValidPct,
-		Fallback: defaultValidPct, Seed: c.Train.Seed}
-}
 
 // bodyOverride is what the configuration says about the body, as bodies.Resolve takes it.
 func bodyOverride(c runs.Config) bodies.Override {
