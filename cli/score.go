@@ -68,7 +68,7 @@ func scoreCommand(s Streams) *cli.Command {
 // inferenceFlags say what to run on.
 func inferenceFlags(m *learner.Machine) []cli.Flag {
 	return shell.InCategory("Machine",
-		&cli.StringFlag{Name: "device", Usage: "`DEVICE` to run on: auto, cpu or cuda", Value: "auto",
+		&cli.StringFlag{Name: "device", Usage: "`DEVICE` to run on: auto, cpu, cuda (NVIDIA GPUs), openvino (see `finetune fetch`), openvino:GPU or openvino:NPU (Intel)", Value: "auto",
 			Destination: &m.Device},
 		&cli.IntFlag{Name: "threads", Usage: "`N` threads of ONNX Runtime (default: one per core)",
 			Destination: &m.Threads},

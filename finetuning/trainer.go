@@ -25,7 +25,7 @@ import (
 type Options struct {
 	Seed       uint64 // names the dropout masks
 	Threads    int    // of ONNX Runtime, 0 for one a core
-	Device     string // auto, cpu or cuda; "" is cpu
+	Device     string // one of onnx.Devices; "" is cpu
 	MicroBatch int    // most images in one run; a larger batch accumulates gradients. 0 for no limit
 	// ClassWeights are the loss's, by class; nil for none.
 	ClassWeights   []float32
@@ -145,7 +145,7 @@ func (t *Trainer) open(dir string) error {
 		}
 		t.fixed = append(t.fixed, tensor)
 	}
-	options := onnx.Options{Threads: t.o.Threads, Device: t.o.Device, Spin: true, Finish: true, NoTF32: t.o.NoTF32}
+	options := onnx.Options{Threads: t.o.Threads, Device: onnx.ForTraining(t.o.Device), Spin: true, Finish: true, NoTF32: t.o.NoTF32}
 	options.Resident = resident
 	if resident {
 		if t.device, err = t.newDevice(options); err != nil {

@@ -56,7 +56,7 @@ func TestChoose(t *testing.T) {
 			want   string
 		}{{"cpu", false, c.cpu}, {"cpu", true, c.cpu}, {"", false, c.cpu}, {"auto", false, c.auto}, {"auto", true,
 			c.gpu}, {"cuda", false, c.asked}, {"cuda", true, c.asked}} {
-			got, _ := choose(d.device, d.driver, c.first, c.second)
+			got, _ := choose(builds(d.device, d.driver, false), c.first, c.second)
 			if got == "" && d.want == "" {
 				continue
 			}
@@ -65,8 +65,42 @@ func TestChoose(t *testing.T) {
 			}
 		}
 	}
-	if got, _ := choose("cpu", false, []string{system}, nil); filepath.Base(got) != "libonnxruntime.so.1.25.1" {
+	if got, _ := choose(builds("cpu", false, false), []string{system}, nil); filepath.Base(got) != "libonnxruntime.so.1.25.1" {
 		t.Errorf("%s, want the file with the version in its name", got)
+	}
+}
+
+// TestBuildsOfDevices: a build with OpenVINO is taken where it is asked for, by itself
+// where the processor multiplies matrices, and else where there is no other.
+func TestBuildsOfDevices(t *testing.T) {
+	cpu, intel, cuda := t.TempDir(), t.TempDir(), t.TempDir()
+	for folder, files := range map[string][]string{
+		cpu: {libraryName("1.32.0")}, intel: {libraryName("1.99.0"), openVINOProvider},
+		cuda: {libraryName("1.31.1"), cudaProvider},
+	} {
+		for _, f := range files {
+			if err := os.WriteFile(filepath.Join(folder, f), nil, 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	all := []string{cpu, intel, cuda}
+	for _, c := range []struct {
+		device           string
+		driver, matrices bool
+		folders          []string
+		want             string
+	}{
+		{"cpu", false, true, all, cpu}, {"", false, true, all, cpu}, {"openvino", false, false, all, intel},
+		{"openvino:GPU", false, false, all, intel}, {"openvino", false, true, []string{cpu}, ""},
+		{"auto", false, false, all, cpu}, {"auto", false, true, all, intel}, {"auto", true, true, all, cuda},
+		{"auto", true, true, []string{cpu, intel}, cpu}, {"auto", false, false, []string{intel}, intel},
+		{"cuda", true, true, []string{cpu, intel}, ""},
+	} {
+		got, err := choose(builds(c.device, c.driver, c.matrices), c.folders, nil)
+		if err != nil || got != "" && filepath.Dir(got) != c.want || got == "" && c.want != "" {
+			t.Errorf("%+v: %q, %v", c, got, err)
+		}
 	}
 }
 

@@ -17,42 +17,45 @@ var automatic struct {
 }
 
 // Chosen is the device that sessions on a device run on: "cpu" for "", and for
-// "auto" "cuda" where the loaded library has the CUDA provider, an NVIDIA driver
-// is present and a model of one node runs there, else "cpu". The error says why
-// "auto" is the CPU although a driver and a provider are present. Start must have
-// been called.
+// "auto" "cuda" or "openvino" where the loaded library has that provider, the
+// machine has what it is for (FindLibrary) and a model of one node runs there, else
+// "cpu". The error says why "auto" is the CPU although all seems to be present. Start
+// must have been called.
 func Chosen(device string) (string, error) {
 	switch device {
 	case "":
 		return "cpu", nil
 	case "auto":
-		automatic.Do(func() {
-			automatic.device, automatic.why = "cpu", nil
-			if hasCUDA(filepath.Dir(environment.runtime.Path)) && NVIDIADriver() {
-				automatic.device, automatic.why = usable(environment.runtime.Path)
-			}
-		})
+		automatic.Do(func() { automatic.device, automatic.why = best(environment.runtime.Path) })
 		return automatic.device, automatic.why
 	}
 	return device, nil
 }
 
-// usable is "cuda", or "cpu" and why.
-func usable(library string) (string, error) {
+// best is the device for "auto" of the library, and why it is "cpu" if that is no choice.
+func best(library string) (string, error) {
+	device := buildOf(filepath.Dir(library))
+	wanted := map[string]bool{"cuda": NVIDIADriver(), openVINO: HasMatrices()}[device]
+	if !wanted {
+		return "cpu", nil
+	}
 	if fetch.CheckBeside(library) != nil {
-		return "cuda", nil // opening a session says that files were changed
+		return device, nil // opening a session says that files were changed
 	}
-	c, err := InspectCUDA(library)
-	if err == nil {
-		err = c.Problem()
+	var err error
+	if device == "cuda" {
+		var c CUDA
+		if c, err = InspectCUDA(library); err == nil {
+			err = c.Problem()
+		}
 	}
 	if err == nil {
-		err = Try("cuda")
+		err = Try(device)
 	}
 	if err != nil {
 		return "cpu", err
 	}
-	return "cuda", nil
+	return device, nil
 }
 
 // Try doubles a number on device, with a model of one node.

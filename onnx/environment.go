@@ -95,10 +95,11 @@ func libraryPattern() string {
 }
 
 // FindLibrary looks in $ONNXRUNTIME_LIB, then in $FINETUNE_HOME/runtime and in
-// lib beside the program, and then in the system's library folders, for the newest version of the build that the device
-// wants: "cuda" one with the CUDA provider beside it, "cpu" one without, or else
-// the former, which has the CPU provider too; "auto" is "cuda" where an NVIDIA
-// driver and such a build are present, else "cpu".
+// lib beside the program, and then in the system's library folders, for the newest
+// version of the build that the device wants: "cuda" and "openvino" the one with that
+// provider beside it, "cpu" one without, or else one that has the CPU's provider too.
+// "auto" is "cuda" where an NVIDIA driver and such a build are present, "openvino"
+// where that build is and the processor multiplies matrices, else "cpu".
 func FindLibrary(device string) (string, error) {
 	if p := os.Getenv("ONNXRUNTIME_LIB"); p != "" {
 		if _, err := os.Stat(p); err != nil {
@@ -122,12 +123,16 @@ func FindLibrary(device string) (string, error) {
 		}
 		folders = append(folders, beside...)
 	}
-	if p, err := choose(device, NVIDIADriver(), folders, systemFolders); p != "" || err != nil {
+	if p, err := choose(builds(device, NVIDIADriver(), HasMatrices()), folders, systemFolders); p != "" || err != nil {
 		return p, err
 	}
-	if device == "cuda" {
+	switch base, _, _ := strings.Cut(device, ":"); base {
+	case "cuda":
 		return "", fmt.Errorf("onnx: %w with the CUDA provider (%s) in %s; "+
 			"run `finetune fetch cuda`, or set ONNXRUNTIME_LIB", ErrNoLibrary, cudaProvider, dir)
+	case openVINO:
+		return "", fmt.Errorf("onnx: %w with the OpenVINO provider (%s) in %s; "+
+			"run `finetune fetch openvino`, or set ONNXRUNTIME_LIB", ErrNoLibrary, openVINOProvider, dir)
 	}
 	return "", fmt.Errorf("onnx: %w in %s or the system's library folders%s; "+
 		"run `finetune fetch runtime`, `make fetch`, or set ONNXRUNTIME_LIB", ErrNoLibrary, dir, passedOver(folders))
@@ -138,20 +143,13 @@ var systemFolders = map[bool][]string{
 		"/opt/homebrew/lib"},
 }[runtime.GOOS != "windows"] // where these would be folders of whichever drive is current
 
-// choose returns the library for a device among two lists of folders, of which
-// the first counts more, or "". A folder of the first that cannot be listed is
-// an error: what lies in it is not known.
-func choose(device string, driver bool, first, second []string) (string, error) {
-	builds := []bool{false, true} // without and with the CUDA provider, in the order of preference
-	switch {
-	case device == "cuda":
-		builds = []bool{true}
-	case device == "auto" && driver:
-		builds = []bool{true, false}
-	}
+// choose returns the library of the first of the builds that is there among two
+// lists of folders, of which the first list counts more, or "". A folder of the
+// first that cannot be listed is an error: what lies in it is not known.
+func choose(builds []string, first, second []string) (string, error) {
 	for i, folders := range [][]string{first, second} {
-		for _, cuda := range builds {
-			p, err := newest(folders, cuda)
+		for _, build := range builds {
+			p, err := newest(folders, build)
 			if p != "" || err != nil && i == 0 {
 				return p, err
 			}
@@ -185,13 +183,13 @@ func NVIDIADriver() bool {
 	return false
 }
 
-// newest returns the library with the highest version among the folders that
-// have the CUDA provider, or those that have not; "" if there is none, and an
-// error if one of them could not be listed. Libraries for other processors,
-// which a shared home may hold too, are passed over.
-func newest(folders []string, cuda bool) (best string, err error) {
+// newest returns the library with the highest version among the folders that hold
+// such a build; "" if there is none, and an error if one of them could not be
+// listed. Libraries for other processors, which a shared home may hold too, are
+// passed over.
+func newest(folders []string, build string) (best string, err error) {
 	for _, f := range folders {
-		if hasCUDA(f) != cuda {
+		if buildOf(f) != build {
 			continue
 		}
 		list, listed := libraries(f)
@@ -217,14 +215,6 @@ func libraries(folder string) (list []string, err error) {
 		}
 	}
 	return list, err
-}
-
-// cudaProvider is the file that makes a build of ONNX Runtime one for NVIDIA GPUs.
-const cudaProvider = "libonnxruntime_providers_cuda.so"
-
-func hasCUDA(folder string) bool {
-	_, err := os.Stat(filepath.Join(folder, cudaProvider))
-	return err == nil
 }
 
 // version is the dotted numbers in a library's name, or in its folder's: Windows

@@ -37,7 +37,7 @@ func TestNewestVersion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := newest(folders, false); got != want || err != nil {
+	if got, err := newest(folders, "cpu"); got != want || err != nil {
 		t.Errorf("%s, %v; want %s", got, err, want)
 	}
 	if got, err := subfolders(filepath.Join(dir, "absent")); len(got) > 0 || err != nil {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	ort "github.com/yalue/onnxruntime_go"
@@ -17,7 +18,8 @@ import (
 // Options of a session. The zero value runs on every core of the CPU.
 type Options struct {
 	Threads int    // intra-op threads, 0 for one a core
-	Device  string // "auto", "cpu" or "cuda"; empty is "cpu"
+	Device  string // one of Devices; empty is "cpu"
+	Runs    int    // calls of Run at once that OpenVINO is prepared for, 0 for one; others need not know
 	Spin    bool   // busy-wait between operators: a little faster alone, harmful beside other work
 	Plain   bool   // no graph optimisation, for comparisons
 	Profile string // file prefix for ORT's profile, empty for none
@@ -26,6 +28,7 @@ type Options struct {
 	Resident bool
 	Finish   bool // Terminate does not end its runs, which write in place
 	NoTF32   bool // on a GPU: float32 products with all 24 bits, not TF32's 11
+	BFloat16 bool // on OpenVINO: compute in bfloat16; inputs and outputs stay float32
 }
 
 // Session is a loaded model with named inputs and outputs.
@@ -36,7 +39,7 @@ type Session struct {
 	bound    *binding // Resident
 	finish   bool
 	in, out  []port
-	Provider string // "CPU" or "CUDA": what it runs on
+	Provider string // "CPU", "CUDA" or "OpenVINO": what it runs on
 }
 
 // memory is what ORT calls the memory of each provider.
@@ -148,20 +151,26 @@ func sessionOptions(o Options) (so *ort.SessionOptions, provider string, err err
 	if err != nil {
 		return so, "", err
 	}
-	provider, err = appendProvider(so, o)
+	provider, err = appendProvider(so, o, threads)
 	return so, provider, err
 }
 
-// appendProvider adds the CUDA provider where o.Device asks for it. "auto" may
-// be the CPU; "cuda" never is.
-func appendProvider(so *ort.SessionOptions, o Options) (string, error) {
-	switch device, _ := Chosen(o.Device); device {
-	case "cpu":
-		return "CPU", nil
-	case "cuda":
-	default:
-		return "", fmt.Errorf("device %q is not known; use auto, cpu or cuda", o.Device)
+// appendProvider adds the provider that o.Device asks for. "auto" may be the CPU;
+// the others never are.
+func appendProvider(so *ort.SessionOptions, o Options, threads int) (string, error) {
+	device, _ := Chosen(o.Device)
+	switch {
+	case !slices.Contains(Devices, device):
+		return "", fmt.Errorf("device %q is not known; use one of %s", o.Device, strings.Join(Devices, ", "))
+	case device == "cuda":
+		return appendCUDA(so, o)
+	case device != "cpu":
+		return appendOpenVINO(so, device, o, threads)
 	}
+	return "CPU", nil
+}
+
+func appendCUDA(so *ort.SessionOptions, o Options) (string, error) {
 	restore := keepSignals()
 	defer restore()
 	if err := fetch.CheckBeside(environment.runtime.Path); err != nil {

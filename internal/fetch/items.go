@@ -3,6 +3,7 @@ package fetch
 import (
 	"path"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -41,6 +42,8 @@ const (
 	releaseRuntime = "1.31.0"
 	cudaRuntime    = "1.31.1"
 	oldestRuntime  = "1.24.1" // the oldest with the C interface that onnx.APIVersion asks for
+
+	openvinoRuntime = "1.24.1" // the newest build with OpenVINO in the package index
 )
 
 var releases = map[string]struct{ name, digest string }{
@@ -74,6 +77,11 @@ func items(platform string) []Item {
 			Licence: "MIT; NVIDIA's own", MB: 2000,
 			pins: "cuda-linux-x64.txt", pinsDir: "onnxruntime-" + cudaRuntime + "-linux-x64-cuda",
 			keep: cudaLibrary, main: "libonnxruntime.so", discard: true,
+		}, Item{
+			Name: "openvino", About: "ONNX Runtime " + openvinoRuntime + " with Intel's OpenVINO 2025.4, for bfloat16 on CPUs",
+			Licence: "MIT; Apache-2.0", MB: 84,
+			pins: "openvino-linux-x64.txt", pinsDir: "onnxruntime-" + openvinoRuntime + "-linux-x64-openvino",
+			keep: openvinoLibrary, main: "libonnxruntime.so",
 		})
 	}
 	for _, name := range runtimes(platform) {
@@ -194,6 +202,22 @@ func cudaLibrary(entry string) string {
 		return base
 	}
 	return ""
+}
+
+// openvinoKept are the files of OpenVINO's wheel besides ONNX Runtime: its wheel
+// holds each library under several names, of which the others ask for these.
+var openvinoKept = []string{"libopenvino.so.2541", "libopenvino_onnx_frontend.so.2541", "libopenvino_intel_cpu_plugin.so",
+	"libopenvino_intel_gpu_plugin.so", "libopenvino_intel_npu_plugin.so", "libtbb.so.12", "libtbbmalloc.so"}
+
+// openvinoLibrary keeps ONNX Runtime with its OpenVINO provider, OpenVINO with
+// what it needs for Intel's processors, GPUs and NPUs, and the licences.
+func openvinoLibrary(entry string) string {
+	base := path.Base(entry)
+	if path.Base(path.Dir(entry)) == "capi" && (slices.Contains(openvinoKept, base) ||
+		base == "libonnxruntime_providers_openvino.so") {
+		return base
+	}
+	return runtimeLibrary(entry)
 }
 
 func weightsFile(entry string) string {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"finetune/activations"
 	"finetune/augment"
@@ -87,7 +88,7 @@ func FromModel(name string, model *graph.Model, m runs.Machine) (*Classifier, er
 		return nil, errors.Join(failure.Data(fmt.Errorf("learner: %s: %w; export it again", name, err)), s.Close())
 	}
 	c.key = activations.Key{Body: c.Digest, Cut: LogOutput, Preprocess: c.Preprocess.String(), Size: c.Size,
-		Precision: c.Precision}
+		Precision: strings.TrimSpace(c.Precision + " " + onnx.Arithmetic(m.Device, false))}
 	if images.Whole {
 		c.Network = wholeNetwork{c.Preprocess, s, len(c.Classes), c.Multi}
 		c.key.Preprocess = "v1 in the graph, jpeg=" + picture.Decoder

@@ -71,7 +71,8 @@ func (m Machine) ConcurrentRuns() int {
 
 // Session is the options of a session for such runs.
 func (m Machine) Session() onnx.Options {
-	return onnx.Options{Threads: max(m.Threads/m.ConcurrentRuns(), 1), Device: m.Device, NoTF32: m.NoTF32}
+	runs := m.ConcurrentRuns()
+	return onnx.Options{Threads: max(m.Threads/runs, 1), Runs: runs, Device: m.Device, NoTF32: m.NoTF32}
 }
 
 // Fill is the options of filling a cache, or a stream, by such runs.

@@ -135,6 +135,9 @@ func (c Config) checkPrecision() error {
 	case p == Int8 && c.Machine.Device == "cuda":
 		return wrong("body.precision", "{body.precision} int8 runs on CPUs only; leave it out, or leave out "+
 			"{machine.device} cuda")
+	case p == BFloat16 && (c.Machine.Device == "cpu" || c.Machine.Device == "cuda"):
+		return wrong("body.precision", "{body.precision} bfloat16 runs on OpenVINO only; leave it out, or give "+
+			"{machine.device} openvino")
 	}
 	return nil
 }

@@ -1,6 +1,9 @@
 package config
 
-import "finetune/augment"
+import (
+	"finetune/augment"
+	"finetune/onnx"
+)
 
 // Words that fields take. Which of them, words says; an empty one is the default.
 type (
@@ -13,9 +16,10 @@ type (
 
 // Precisions, schedules, optimisers, kinds of head and balances, by the names that config.json and flags have.
 const (
-	Float32 = "float32"
-	Float16 = "float16"
-	Int8    = "int8"
+	Float32  = "float32"
+	Float16  = "float16"
+	BFloat16 = "bfloat16" // on OpenVINO
+	Int8     = "int8"
 
 	SGDR     = "sgdr" // cosine with restarts
 	Constant = "constant"
@@ -39,11 +43,11 @@ const (
 // words are what fields of few words may hold, by their place in config.json.
 var words = map[string][]string{
 	"body.layout":     {"nchw", "nhwc"},
-	"body.precision":  {Float32, Float16, Int8},
+	"body.precision":  {Float32, Float16, BFloat16, Int8},
 	"images.augment":  augment.Policies,
 	"images.crop":     augment.Crops,
 	"images.resample": {augment.NFNT, augment.Area},
-	"machine.device":  {"auto", "cpu", "cuda"},
+	"machine.device":  onnx.Devices,
 	"recipe.augment":  augment.Policies,
 	"train.balance":   {NoBalance, Weights, Sampling},
 	"train.head":      {HeadMLP, HeadLinear, HeadAuto},

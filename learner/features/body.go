@@ -48,7 +48,7 @@ func (s *Setup) openFrozen() (*frozenBody, error) {
 		return nil, fmt.Errorf("learner: body %s: %w", m.Path, err)
 	}
 	session, err := onnx.OpenBytes(m.Path, data, []string{m.Graph.Input[0].GetName()}, []string{surgery.FeaturesName},
-		s.Config.Machine.Session())
+		s.Config.Session())
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"finetune/activations"
 	"finetune/augment/picture"
@@ -11,6 +12,7 @@ import (
 	"finetune/internal/failure"
 	"finetune/internal/rng"
 	"finetune/learner/runs"
+	"finetune/onnx"
 )
 
 // CentreView names the validation view of a photograph in the cache's key.
@@ -196,8 +198,16 @@ func (s *Setup) fillOptions(show func(done, total int)) activations.FillOptions 
 func (s *Setup) Key(view string) activations.Key {
 	return activations.Key{
 		Body: s.Body.Spec.Digest, Cut: s.Body.Spec.Cut, Preprocess: s.Preprocess.String(),
-		Size: s.Config.Images.Size, View: view, Precision: s.Config.Body.Arithmetic(),
+		Size: s.Config.Images.Size, View: view, Precision: s.arithmetic(),
 	}
+}
+
+// arithmetic names the numbers that the body computes with, and by what if that is not
+// ONNX Runtime itself.
+func (s *Setup) arithmetic() string {
+	c := s.Config
+	own := onnx.Arithmetic(c.Machine.Device, c.Body.Precision == runs.BFloat16)
+	return strings.TrimSpace(c.Body.Arithmetic() + " " + own)
 }
 
 // Stream computes the features of the centre view of items, in their order, and keeps

@@ -106,7 +106,7 @@ func (b *frozenBody) checkItself(ctx context.Context) error {
 // Differences between a photograph alone and in a batch, as a share of the row's
 // length: sums in another order make 1e-6 on a processor, TF32 1e-3, and where
 // values are rounded to fewer bits a sum can fall to the other side.
-var tolerated = map[string]float64{runs.Float32: 2e-3, runs.Float16: 0.02, runs.Int8: 0.05}
+var tolerated = map[string]float64{runs.Float32: 2e-3, runs.Float16: 0.02, runs.BFloat16: 0.05, runs.Int8: 0.05}
 
 // checkMates runs an image of the first batch that has two different ones again,
 // alone. A network whose answer is another then, because it computes statistics

@@ -4,6 +4,7 @@ package features
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -63,6 +64,10 @@ func OpenBody(config runs.Config, ui runs.UI) (*Setup, error) {
 	s := &Setup{Config: config.WithSlashes(), UI: ui, Narrow: &NarrowPhotos{}, Session: &SharedBody{}}
 	c := &s.Config
 	c.Machine.Device = c.Device()
+	if c.Body.Precision == runs.BFloat16 && c.Machine.Device == "openvino" && !onnx.HasBFloat16() {
+		return nil, failure.Usage(errors.New("learner: a body in bfloat16 needs a processor that computes with it (AMX or " +
+			"AVX512_BF16), which this one does not; train with --body-precision float32 or int8"))
+	}
 	library, err := onnx.FindLibrary(c.Machine.Device)
 	if err != nil {
 		return nil, err

@@ -23,9 +23,10 @@ type (
 
 // Precisions of a frozen body.
 const (
-	Float32 = config.Float32
-	Float16 = config.Float16
-	Int8    = config.Int8
+	Float32  = config.Float32
+	Float16  = config.Float16
+	BFloat16 = config.BFloat16
+	Int8     = config.Int8
 )
 
 // Kinds of head.
