@@ -54,7 +54,7 @@ TOOL     := $(GO) build -C tools -o $(CURDIR)/bin/tools/
 PACKAGES := ./...
 RACE     := $(patsubst %,./%/...,$(wildcard activations augment dataset internal/fetch learner serve head onnx/quantize finetuning))
 
-.PHONY: all gate fmt vet staticcheck test test-runtimes race verify build fetch runtimes demo cuda cross wine arm64 clean golden proto bench microbench \
+.PHONY: all gate fmt vet staticcheck test test-runtimes race verify build fetch runtimes demo cuda openvino test-openvino cross wine arm64 clean golden proto bench microbench \
 	kills faults hostile corpus fuzz mutants same-bytes sanitize notices sbom tutorial vuln module-path toolchain toolchain-check dist dist-check
 
 all: gate
@@ -91,6 +91,13 @@ runtimes: # other versions of ONNX Runtime for the CPU, to test with: 40 MB
 demo: fetch build # trains on photographs of solar cells and says where the report is
 	@$(SETUP) solar-cells
 	$(BIN) demo
+
+openvino: # ONNX Runtime with Intel's OpenVINO, for bfloat16 on CPUs: 84 MB
+	@$(SETUP) openvino
+
+test-openvino: fetch openvino # frozen bodies on OpenVINO: the same bytes in any batch, and lesson 1 in bfloat16
+	FINETUNE_TEST_DEVICE=openvino $(GO) test -count=1 ./learner/features -run OpenVINO
+	FINETUNE_TEST_DEVICE=openvino $(GO) test -count=1 ./cli -run 'TestScripts/openvino$$'
 
 cuda: # ONNX Runtime for NVIDIA GPUs, about 2 GB
 	@$(SETUP) cuda

@@ -40,8 +40,9 @@ func excludeFlag(d *learner.DataConfig) cli.Flag {
 // bodyFlags say which body, and how it and the photographs meet.
 func bodyFlags(c *learner.Config) []cli.Flag {
 	return append(imageFlags(c), &cli.StringFlag{Name: "body-precision", Category: "Body",
-		Usage: "number `TYPE` of the frozen body: float32, float16 (for GPUs; slow on CPUs without float16 arithmetic) or " +
-			"int8 (calibrated on training photographs; faster on CPUs with VNNI)", Value: string(c.Body.Precision),
+		Usage: "number `TYPE` of the frozen body: float32, float16 (for GPUs; slow on CPUs without float16 arithmetic), " +
+			"bfloat16 (on OpenVINO; fast on CPUs with AMX) or int8 (calibrated on training photographs; faster on CPUs with " +
+			"VNNI)", Value: string(c.Body.Precision),
 		Destination: (*string)(&c.Body.Precision)})
 }
 

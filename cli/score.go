@@ -68,8 +68,8 @@ func scoreCommand(s Streams) *cli.Command {
 // inferenceFlags say what to run on.
 func inferenceFlags(m *learner.Machine) []cli.Flag {
 	return shell.InCategory("Machine",
-		&cli.StringFlag{Name: "device", Usage: "`DEVICE` to run on: auto, cpu, cuda (NVIDIA GPUs), openvino (see `finetune fetch`), openvino:GPU or openvino:NPU (Intel)", Value: "auto",
-			Destination: &m.Device},
+		&cli.StringFlag{Name: "device", Value: "auto", Destination: &m.Device, Usage: "`DEVICE` to run on: " +
+			"auto, cpu, cuda (NVIDIA GPUs), openvino (CPUs with bfloat16), openvino:GPU or openvino:NPU (of Intel)"},
 		&cli.IntFlag{Name: "threads", Usage: "`N` threads of ONNX Runtime (default: one per core)",
 			Destination: &m.Threads},
 		&cli.IntFlag{Name: "workers", Usage: "decode `N` photographs at once (default: one per core)",

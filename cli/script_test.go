@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"finetune/internal/faults"
+	"finetune/internal/onnxtest"
 	"finetune/internal/photos"
 	"finetune/learner"
 	"finetune/onnx"
@@ -28,7 +30,7 @@ func TestMain(m *testing.M) {
 // TestScripts runs the commands of testdata/*.txtar as a person would, each in
 // a folder of its own, on synthetic photographs and a body with made-up weights.
 func TestScripts(t *testing.T) {
-	lib, err := onnx.FindLibrary("cpu")
+	lib, err := onnx.FindLibrary(onnxtest.Device())
 	if err != nil {
 		t.Skipf("skipped: %v", err)
 	}
@@ -39,6 +41,12 @@ func TestScripts(t *testing.T) {
 			e.Setenv("FINETUNE_HOME", home)
 			e.Setenv("ONNXRUNTIME_LIB", lib)
 			return nil
+		},
+		Condition: func(name string) (bool, error) {
+			if name != "openvino" {
+				return false, fmt.Errorf("condition %q is not known", name)
+			}
+			return onnxtest.Device() == name && onnx.HasBFloat16(), nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"photos": writePhotos, "samebytes": sameBytes, "samescore": sameScore, "garbage": garbage,

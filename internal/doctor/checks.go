@@ -48,7 +48,7 @@ func library() []Finding {
 		return []Finding{{"runtime", Missing, err.Error(), fixRuntime}}
 	}
 	file := Finding{Name: "runtime", Detail: path}
-	for _, name := range []string{"runtime", "cuda"} {
+	for _, name := range []string{"runtime", "cuda", "openvino"} {
 		if !slices.Contains(fetch.Names(), name) { // not every system has a CUDA build
 			continue
 		}
@@ -192,7 +192,7 @@ func processor() Finding {
 		ok   bool
 	}{
 		{"AVX2", cpu.X86.HasAVX2}, {"FMA", cpu.X86.HasFMA}, {"AVX-512", cpu.X86.HasAVX512F}, {"VNNI", cpu.X86.HasAVX512VNNI},
-		{"AMX", cpu.X86.HasAMXInt8},
+		{"AVX-512 bfloat16", cpu.X86.HasAVX512BF16}, {"AMX", onnx.HasMatrices()},
 		{"NEON", cpu.ARM64.HasASIMD}, {"dot product", cpu.ARM64.HasASIMDDP}, {"SVE", cpu.ARM64.HasSVE},
 	}
 	var names []string

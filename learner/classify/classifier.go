@@ -35,7 +35,7 @@ type Classifier struct {
 	Multi     bool   // several labels an image
 	Separator string // between the names of several labels
 	Size      int    // pixels a side
-	Precision string // float32, float16 or int8
+	Precision string // float32, float16, bfloat16 or int8
 	Body      string // name of the body, for people
 	Digest    string // SHA-256 that stands for all that decides the probabilities
 	Runtime   onnx.Runtime

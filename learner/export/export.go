@@ -25,7 +25,7 @@ import (
 // Options say how a run becomes one file.
 type Options struct {
 	Output    string // .onnx
-	Precision string // float32, float16 or int8; "" for the run's own
+	Precision string // float32, float16 or int8; "" for the run's own, float32 of a run in bfloat16
 	Whole     bool   // uint8 photographs of any size in; scaling and cropping in the graph
 	Golden    int    // inputs with their probabilities, written to golden.safetensors beside it
 }
@@ -68,13 +68,17 @@ type Bounds struct {
 // boundsOf: float32 differs by the order of sums alone; float16 has 11 bits;
 // int8 may be far off on single photographs, so the labels decide; another
 // resampler moves all pixels a little. Where the run has the same precision, its
-// body is in the file as it is, and only sums differ.
+// body is in the file as it is, and only sums differ. A run in bfloat16 rounds to 8
+// bits what the file, in float32, does not.
 func boundsOf(precision, run string, whole bool) Bounds {
 	if precision == run {
 		precision = runs.Float32
 	}
 	b := map[string]Bounds{"float32": {1e-4, 0.002, 0.002}, "float16": {0.05, 0.01, 0.01},
 		"int8": {1, 0.05, 0.02}}[precision]
+	if run == runs.BFloat16 {
+		b.Largest, b.Flips, b.Drop = max(b.Largest, 0.3), max(b.Flips, 0.02), max(b.Drop, 0.01)
+	}
 	if whole {
 		b.Largest, b.Flips, b.Drop = 1, max(b.Flips, 0.03), max(b.Drop, 0.02)
 	}
@@ -103,6 +107,9 @@ func Write(ctx context.Context, run string, m runs.Machine, o Options, ui runs.U
 	defer c.Close()
 	if o.Precision == "" {
 		o.Precision = c.Precision
+		if c.Precision == runs.BFloat16 { // how OpenVINO computes what the body's file has in float32
+			o.Precision = runs.Float32
+		}
 	}
 	return (&exporter{c, o, ui}).export(ctx)
 }
@@ -148,7 +155,7 @@ func (e *exporter) check() error {
 		return failure.Usage(fmt.Errorf("learner: %s: exported already; export the RUN it came from", e.Source))
 	case o.Precision != runs.Float32 && o.Precision != runs.Float16 && o.Precision != runs.Int8:
 		return failure.Usage(fmt.Errorf("learner: precision %q; choose float32, float16 or int8", o.Precision))
-	case e.Precision != runs.Float32 && o.Precision != e.Precision:
+	case e.Precision != runs.Float32 && e.Precision != runs.BFloat16 && o.Precision != e.Precision:
 		return failure.Usage(fmt.Errorf("learner: %s: the head was trained on features of a body in %s, so the "+
 			"file must have the same precision; export without --precision, or train again with --body-precision "+
 			"float32", e.Source, e.Precision))

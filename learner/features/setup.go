@@ -64,9 +64,8 @@ func OpenBody(config runs.Config, ui runs.UI) (*Setup, error) {
 	s := &Setup{Config: config.WithSlashes(), UI: ui, Narrow: &NarrowPhotos{}, Session: &SharedBody{}}
 	c := &s.Config
 	c.Machine.Device = c.Device()
-	if c.Body.Precision == runs.BFloat16 && c.Machine.Device == "openvino" && !onnx.HasBFloat16() {
-		return nil, failure.Usage(errors.New("learner: a body in bfloat16 needs a processor that computes with it (AMX or " +
-			"AVX512_BF16), which this one does not; train with --body-precision float32 or int8"))
+	if err := bfloat16Runs(*c); err != nil {
+		return nil, err
 	}
 	library, err := onnx.FindLibrary(c.Machine.Device)
 	if err != nil {
@@ -88,6 +87,23 @@ func OpenBody(config runs.Config, ui runs.UI) (*Setup, error) {
 	s.UI.Say("runtime    ONNX Runtime %s (API %d), device %s, %d threads", s.Runtime.Version, s.Runtime.API,
 		chosenDevice(c.Machine.Device, ui), c.Machine.Threads)
 	return s, nil
+}
+
+// bfloat16Runs is an error where the body is to compute in bfloat16 and cannot.
+func bfloat16Runs(c runs.Config) error {
+	device := c.Machine.Device
+	switch {
+	case c.Body.Precision != runs.BFloat16:
+		return nil
+	case !strings.HasPrefix(device, "openvino"):
+		return failure.Usage(fmt.Errorf("learner: the body computes in bfloat16, which OpenVINO alone does, not --device %s; "+
+			"leave --device out, or use the float32 file that `finetune export RUN` writes", device))
+	case device == "openvino" && !onnx.HasBFloat16():
+		return failure.Usage(errors.New("learner: the body computes in bfloat16, which this processor lacks (AMX or " +
+			"AVX512_BF16); train with --body-precision float32 or int8, or use the float32 file that `finetune export RUN` " +
+			"writes elsewhere"))
+	}
+	return nil
 }
 
 // complete writes into the configuration what the body and the machine decide.
@@ -176,12 +192,14 @@ func (s *Setup) Tuned(body bodies.Body, cache string) *Setup {
 }
 
 // InFloat32 is s with the body's float32 features, as far as they are cached, and
-// without test photographs. It says nothing.
+// without test photographs. It says nothing. In OpenVINO's place it has ONNX Runtime's
+// own: those are cached where somebody trained without it.
 func (s *Setup) InFloat32() *Setup {
 	f, set := *s, *s.Set
 	set.Test = nil
 	f.Set, f.UI, f.Int8Path, f.Session, f.cachedOnly, f.looked = &set, runs.Mute{UI: s.UI}, "", &SharedBody{}, true, true
 	f.Config.Machine.Recompute = false
+	f.Config.Machine.Device = onnx.ForTraining(f.Config.Machine.Device)
 	f.Config.Body.Precision, f.Config.Body.Int8 = runs.Float32, ""
 	return &f
 }
