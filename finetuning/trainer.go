@@ -145,8 +145,8 @@ func (t *Trainer) open(dir string) error {
 		}
 		t.fixed = append(t.fixed, tensor)
 	}
-	options := onnx.Options{Threads: t.o.Threads, Device: onnx.ForTraining(t.o.Device), Spin: true, Finish: true, NoTF32: t.o.NoTF32}
-	options.Resident = resident
+	options := onnx.Options{Threads: t.o.Threads, Device: onnx.ForTraining(t.o.Device), Spin: true, Finish: true,
+		NoTF32: t.o.NoTF32, Resident: resident}
 	if resident {
 		if t.device, err = t.newDevice(options); err != nil {
 			return err

@@ -65,7 +65,8 @@ func TestChoose(t *testing.T) {
 			}
 		}
 	}
-	if got, _ := choose(builds("cpu", false, false), []string{system}, nil); filepath.Base(got) != "libonnxruntime.so.1.25.1" {
+	got, _ := choose(builds("cpu", false, false), []string{system}, nil)
+	if filepath.Base(got) != "libonnxruntime.so.1.25.1" {
 		t.Errorf("%s, want the file with the version in its name", got)
 	}
 }

@@ -46,7 +46,7 @@ func benefit(matrices, bfloat16 bool) string {
 	case matrices:
 		return "the frozen body in bfloat16 on AMX, several times as fast as float32"
 	case bfloat16:
-		return "the frozen body in bfloat16 on AVX-512, which is faster than float32; int8 without OpenVINO may be faster still"
+		return "the frozen body in bfloat16 on AVX-512: faster than float32; int8 without OpenVINO may be faster still"
 	}
 	return "this processor has no bfloat16; it is for GPUs and NPUs of Intel"
 }

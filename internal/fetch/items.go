@@ -206,15 +206,15 @@ func cudaLibrary(entry string) string {
 
 // openvinoKept are the files of OpenVINO's wheel besides ONNX Runtime: its wheel
 // holds each library under several names, of which the others ask for these.
-var openvinoKept = []string{"libopenvino.so.2541", "libopenvino_onnx_frontend.so.2541", "libopenvino_intel_cpu_plugin.so",
-	"libopenvino_intel_gpu_plugin.so", "libopenvino_intel_npu_plugin.so", "libtbb.so.12", "libtbbmalloc.so"}
+var openvinoKept = []string{"libonnxruntime_providers_openvino.so", "libopenvino.so.2541",
+	"libopenvino_onnx_frontend.so.2541", "libopenvino_intel_cpu_plugin.so", "libopenvino_intel_gpu_plugin.so",
+	"libopenvino_intel_npu_plugin.so", "libtbb.so.12", "libtbbmalloc.so"}
 
 // openvinoLibrary keeps ONNX Runtime with its OpenVINO provider, OpenVINO with
 // what it needs for Intel's processors, GPUs and NPUs, and the licences.
 func openvinoLibrary(entry string) string {
 	base := path.Base(entry)
-	if path.Base(path.Dir(entry)) == "capi" && (slices.Contains(openvinoKept, base) ||
-		base == "libonnxruntime_providers_openvino.so") {
+	if path.Base(path.Dir(entry)) == "capi" && slices.Contains(openvinoKept, base) {
 		return base
 	}
 	return runtimeLibrary(entry)

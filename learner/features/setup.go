@@ -96,8 +96,8 @@ func bfloat16Runs(c runs.Config) error {
 	case c.Body.Precision != runs.BFloat16:
 		return nil
 	case !strings.HasPrefix(device, "openvino"):
-		return failure.Usage(fmt.Errorf("learner: the body computes in bfloat16, which OpenVINO alone does, not --device %s; "+
-			"leave --device out, or use the float32 file that `finetune export RUN` writes", device))
+		return failure.Usage(fmt.Errorf("learner: the body computes in bfloat16, which OpenVINO alone does, not --device "+
+			"%s; leave --device out, or use the float32 file that `finetune export RUN` writes", device))
 	case device == "openvino" && !onnx.HasBFloat16():
 		return failure.Usage(errors.New("learner: the body computes in bfloat16, which this processor lacks (AMX or " +
 			"AVX512_BF16); train with --body-precision float32 or int8, or use the float32 file that `finetune export RUN` " +
