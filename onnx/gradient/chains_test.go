@@ -38,6 +38,16 @@ func rows(kind string, more ...any) func(m *maker) string {
 // contribGelu is the chain of ONNX Runtime's Gelu, which is the exact form.
 const contribGelu = "gelu of com.microsoft"
 
+// pooled is a maximum whose node has its second output, under a name or none.
+func pooled(m *maker, at string) string {
+	m.NodeN("MaxPool", []string{m.p("x", 1, 2, 4, 5)}, []string{"largest", at}, ints("kernel_shape", 2, 2),
+		ints("strides", 2, 1))
+	if at != "" {
+		m.Output(at, graph.Int64, 1, 2, 2, 4)
+	}
+	return "largest"
+}
+
 // chains are what the reference of PyTorch has not: operators beside each other in the blocked layout, defaults of
 // attributes, batches that only the run knows.
 var chains = map[string]func(m *maker) string{
@@ -142,6 +152,8 @@ var chains = map[string]func(m *maker) string{
 	"conv, max pool": func(m *maker) string {
 		return m.op("MaxPool", m.layer(m.pixels(), "w"), ints("kernel_shape", 2, 2), ints("strides", 2, 2))
 	},
+	"max pool that says where": func(m *maker) string { return pooled(m, "at") },
+	"max pool, unasked where":  func(m *maker) string { return pooled(m, "") },
 	"conv, average pool, same": func(m *maker) string {
 		return m.op("AveragePool", m.layer(m.pixels(), "w"), ints("kernel_shape", 2, 3), ints("strides", 2, 1),
 			graph.Str("auto_pad", "SAME_LOWER"))

@@ -26,8 +26,8 @@ func convRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 // operator's second output, an index into the flattened input.
 func maxPoolRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	x, dy := n.Input[0], b.dy(n)
-	if len(n.Output) < 2 {
-		n.Output = append(n.Output, b.name(n.Output[0]+".indices"))
+	if len(n.Output) < 2 || n.Output[1] == "" {
+		n.Output = append(n.Output[:1], b.name(n.Output[0]+".indices"))
 		b.shape[n.Output[1]] = b.shape[n.Output[0]]
 	}
 	size := b.op("Reshape", []int64{1}, []string{b.op("Size", []int64{}, []string{x}), b.ints(1)})
