@@ -160,3 +160,20 @@ func TestReadsThatFail(t *testing.T) {
 		}
 	}
 }
+
+// Shards of other processes that cannot be listed end the filling, and say why.
+func TestShardsThatCannotBeListed(t *testing.T) {
+	f := newFiller(t.Context(), nil, 4, &fakeBody{features: 8}, fakeLoad, FillOptions{})
+	f.c = open(t, t.TempDir(), 8)
+	f.full, f.spare = make(chan *rows, 1), make(chan *rows, 1)
+	r := &rows{}
+	r.add("1.jpg", "", Digest{1}, make([]float32, 8))
+	f.full <- r
+	close(f.full)
+	if !faults.Refused(unix.SYS_GETDENTS64, syscall.EIO, f.flush) {
+		t.Skip("skipped: system calls cannot be refused here")
+	}
+	if !errors.Is(f.err, syscall.EIO) || f.ctx.Err() == nil || !strings.Contains(f.err.Error(), f.c.dir) {
+		t.Errorf("%v", f.err)
+	}
+}
