@@ -13,8 +13,11 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -100,5 +103,49 @@ func TestAPhotographThatIsNoNumberIsNamed(t *testing.T) {
 	if _, err := l.Precompute(t.Context()); err == nil || failure.KindOf(err) != failure.DataKind ||
 		!strings.Contains(err.Error(), "0white.png") {
 		t.Errorf("with --max-bad 0: %v", err)
+	}
+}
+
+// dumb is a network whose head makes no numbers where it would give the last class more than limit.
+type dumb struct {
+	network
+	limit float64
+}
+
+func (d dumb) finish(rows [][]float32) ([]float32, error) {
+	logp, err := d.network.finish(rows)
+	for i := 0; i+2 <= len(logp); i += 2 {
+		if math.Exp(float64(logp[i+1])) > d.limit {
+			logp[i], logp[i+1] = float32(math.Inf(-1)), float32(math.Inf(-1))
+		}
+	}
+	return logp, err
+}
+
+// Features may be numbers and what the head makes of them none: such a photograph is named, with a cache and without.
+func TestAHeadThatMakesNoNumbers(t *testing.T) {
+	run, m := learnertest.Trained(t)
+	valid := filepath.Join(filepath.Dir(run), "data", "valid")
+	c := opened(t, run, m)
+	share, sorted := map[string]float64{}, []float64(nil)
+	for path, row := range scored(t, c, valid, ScoreOptions{}) {
+		p, err := strconv.ParseFloat(row["p_"+c.Classes[1]], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		share[path], sorted = p, append(sorted, p)
+	}
+	slices.Sort(sorted)
+	half := len(sorted) / 2
+	limit := (sorted[half-1] + sorted[half]) / 2
+	for _, o := range []ScoreOptions{{NoCache: true}, {}} {
+		c := opened(t, run, m)
+		c.Network = dumb{c.Network, limit}
+		for path, row := range scored(t, c, valid, o) {
+			bad := share[path] > limit
+			if bad != (row["status"] == features.StatusFailed) || bad != (row["predicted"] == "") {
+				t.Errorf("%+v: %s: %v, its own head gives %g, the limit is %g", o, path, row, share[path], limit)
+			}
+		}
 	}
 }

@@ -131,6 +131,9 @@ func TestRefused(t *testing.T) {
 		!strings.Contains(err.Error(), "convert the model to 13 or later") {
 		t.Errorf("operator set 12: %v", err)
 	}
+	if _, err := differentiate(13, gradient.Options{}, func(m *maker) string { return m.p("x", 2) }); err != nil {
+		t.Errorf("operator set 13: %v", err)
+	}
 	if _, err := differentiate(17, gradient.Options{Trainable: []string{"x", "z"}},
 		func(m *maker) string { m.p("z", 2); return m.p("x", 2) }); err == nil ||
 		!strings.Contains(err.Error(), `does not depend on parameter "z"`) {
