@@ -69,8 +69,8 @@ func imageFlags(c *learner.Config) []cli.Flag {
 // foreignFlags describe a body that has no description beside it.
 func foreignFlags(c *learner.Config) []cli.Flag {
 	return shell.InCategory("Body",
-		&cli.StringFlag{Name: "cut", Usage: "`TENSOR` where the head begins (default: from BODY.json, else the input of " +
-			"the last global pooling)", Destination: &c.Body.Cut},
+		&cli.StringFlag{Name: "cut", Aliases: []string{"features"}, Usage: "`TENSOR` where the head begins: a map, tokens " +
+			"or a vector (default: from BODY.json, else found as finetune inspect shows it)", Destination: &c.Body.Cut},
 		shell.TextFlag("mean", "channel means `R,G,B` (0 to 1) that the body expects (default: from BODY.json)",
 			&c.Body.Mean),
 		shell.TextFlag("std", "channel standard deviations `R,G,B` (0 to 1) that the body expects (default: from "+

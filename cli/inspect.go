@@ -56,7 +56,8 @@ func runInspect(path string, out *term.Console) error {
 	if info.CutError != "" {
 		line("cut", "none found: %s", info.CutError)
 	} else {
-		line("cut", "%s (%d channels, so %d features)", info.Cut, info.Channels, 2*info.Channels)
+		line("cut", "%s", info.Cut)
+		line("features", "%s", info.Features)
 	}
 	if info.Training != "" {
 		out.Warn("%s", info.Training)
@@ -64,7 +65,8 @@ func runInspect(path string, out *term.Console) error {
 	for _, g := range info.Groups {
 		line("group", "%s, from %s: %d parameters", g.Name, g.First, g.Count)
 	}
-	line("parameters", "%d", info.Parameters)
+	line("parameters", "%d: --unfreeze trains %d and leaves %d; the rest stands behind the cut", info.Total, info.Trained,
+		info.NotTrained)
 	line("operators", "%d nodes: %s", info.Nodes, operators(info.Operators))
 	if spec, err := bodies.ReadSpec(bodies.SpecPath(path)); err == nil {
 		line("sidecar", "%s, %d px, mean %v, std %v, %s, licence %s", spec.Name, spec.Size, spec.Mean, spec.Std, spec.Layout,

@@ -197,7 +197,7 @@ func (s *Setup) fillOptions(show func(done, total int)) activations.FillOptions 
 // Key is all that the rows of a view depend on.
 func (s *Setup) Key(view string) activations.Key {
 	return activations.Key{
-		Body: s.Body.Spec.Digest, Cut: s.Body.Spec.Cut, Preprocess: s.Preprocess.String(),
+		Body: s.Body.Spec.Digest, Cut: s.Body.Spec.Pooled(), Preprocess: s.Preprocess.String(),
 		Size: s.Config.Images.Size, View: view, Precision: s.arithmetic(),
 	}
 }

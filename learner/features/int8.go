@@ -46,7 +46,7 @@ func (s *Setup) useInt8(ctx context.Context) error {
 
 // int8Name stands for all that an int8 body depends on.
 func (s *Setup) int8Name(items []dataset.Item) string {
-	parts := []string{fmt.Sprint(int8Revision), s.Body.Spec.Digest, s.Body.Spec.Cut, s.Preprocess.String()}
+	parts := []string{fmt.Sprint(int8Revision), s.Body.Spec.Digest, s.Body.Spec.Pooled(), s.Preprocess.String()}
 	for _, it := range items {
 		sum, _ := digest.File(it.File) // one that cannot be read has no part in it
 		parts = append(parts, sum)

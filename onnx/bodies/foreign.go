@@ -1,6 +1,7 @@
 package bodies
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -47,7 +48,7 @@ func describe(path string, o Override) (Spec, error) {
 	if err != nil {
 		return Spec{}, err
 	}
-	in, err := m.Image()
+	in, err := m.ImageAmong()
 	if err != nil {
 		return Spec{}, err
 	}
@@ -105,7 +106,7 @@ func (b Body) with(o Override) (Body, error) {
 		s.Layout = strings.ToUpper(o.Layout)
 	}
 	if o.Cut != "" && o.Cut != s.Cut {
-		s.Cut, s.Channels, s.Groups = o.Cut, 0, nil
+		s.Cut, s.Channels, s.Groups, s.Kind, s.Prefix = o.Cut, 0, nil, MapFeatures, 0
 	}
 	if o.Split != "" {
 		s.Groups = nil
@@ -141,7 +142,7 @@ func (b *Body) complete(split string) error {
 	if err != nil {
 		return err
 	}
-	in, err := m.Image()
+	in, err := m.ImageAmong()
 	if err != nil {
 		return err
 	}
@@ -154,15 +155,21 @@ func (b *Body) complete(split string) error {
 			return err
 		}
 	}
-	features, err := surgery.Features(m, s.Cut) // an error here tells what is wrong with the cut
+	cut, err := surgery.At(m, s.Cut) // an error here tells what is wrong with the cut
+	if err != nil {
+		return err
+	}
+	if s.Kind == MapFeatures { // not stated
+		s.Kind, s.Prefix = kindOf(cut), cut.Prefix
+	}
+	s.Channels = cut.Channels
+	features, err := surgery.FeaturesOf(m, s.as(cut))
 	if err != nil {
 		return err
 	}
 	if err := surgery.CheckInference(features); err != nil {
 		return err
 	}
-	shape := features.Outputs()[0].Shape
-	s.Channels = shape[len(shape)-1] / 2
 	if s.Groups == nil || split != "" {
 		surgery.UnshareInitializers(m) // as FeatureModel does: what is apart there needs a group
 		s.Groups, err = groupsOf(m, s.Cut, split)
@@ -234,6 +241,27 @@ func groupsOf(m *graph.Model, cut, split string) ([]Group, error) {
 	return append(groups, Group{"head", nil}), nil
 }
 
+// kindOf is a cut's kind as a description states it.
+func kindOf(c surgery.Cut) Kind {
+	switch {
+	case c.Kind == surgery.Tokens:
+		return TokenFeatures
+	case c.Kind == surgery.Vector:
+		return VectorFeatures
+	case c.Layout == surgery.ChannelsLast:
+		return LastFeatures
+	}
+	return MapFeatures
+}
+
+// as is a cut with the prefix that the description states.
+func (s Spec) as(c surgery.Cut) surgery.Cut {
+	c.Prefix, c.Channels, c.Width = s.Prefix, cmp.Or(s.Channels, c.Channels), 0
+	s.Channels = c.Channels
+	c.Width = int64(s.Features())
+	return c
+}
+
 // FeatureModel reads the body and cuts it: a batch of normalised images
 // [N, 3, Size, Size] in, float32 [N, Spec.Features()] out, maxima before means.
 // The model has one input and one output, "features"; a body of layout NHWC gets
@@ -244,7 +272,15 @@ func FeatureModel(b Body) (*graph.Model, error) {
 		return nil, err
 	}
 	surgery.UnshareInitializers(m)
-	f, err := surgery.Features(m, b.Spec.Cut)
+	cut, err := surgery.At(m, b.Spec.Cut)
+	if err != nil {
+		return nil, err
+	}
+	if k := kindOf(cut); k != b.Spec.Kind {
+		return nil, failure.Data(fmt.Errorf("bodies: %s: tensor %q holds %s, its description says otherwise; take the "+
+			"field \"features\" out of %s", b.Path, cut.Tensor, cut, SpecPath(b.Path)))
+	}
+	f, err := surgery.FeaturesOf(m, b.Spec.as(cut))
 	if err != nil {
 		return nil, err
 	}

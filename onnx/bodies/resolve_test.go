@@ -227,8 +227,9 @@ func TestForeignBodyIsCompleted(t *testing.T) {
 	if b, err = Resolve(path, o); err != nil || b.Spec.Cut != "c" || len(b.Spec.Groups) != 3 || b.Spec.Group("b.w") != 1 {
 		t.Errorf("--cut c --split b: %+v, %v", b.Spec, err)
 	}
-	if _, err = Resolve(path, Override{Cut: "flat"}); err == nil {
-		t.Error("a cut that is no feature map was taken")
+	o = Override{Cut: "flat"}
+	if b, err = Resolve(path, o); err != nil || b.Spec.Kind != VectorFeatures || b.Spec.Features() != 4 {
+		t.Errorf("--cut flat: %+v, %v", b.Spec, err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"finetune/internal/colour"
@@ -30,8 +31,10 @@ type Spec struct {
 	Mean     [3]float32 // subtracted from red, green and blue, which are 0 to 1
 	Std      [3]float32 // then divided by this
 	Layout   string     // NCHW or NHWC
-	Cut      string     // tensor [N, Channels, h, w] where a new head begins
+	Cut      string     // tensor where a new head begins, such as [N, Channels, h, w]
 	Channels int64
+	Kind     Kind    // of what is there
+	Prefix   int64   // of tokens: how many stand for no patch
 	Groups   []Group // input side first; the last is the head
 	Licence  string
 	Source   string
@@ -47,8 +50,36 @@ type Group struct {
 	Layers []string `json:"layers"`
 }
 
-// Features is the number of pooled activations, maximum and mean of each channel.
-func (s Spec) Features() int { return int(2 * s.Channels) }
+// Kind is what the tensor at the cut holds, and so how it is pooled; see surgery.Kind.
+type Kind string
+
+// Kinds of features.
+const (
+	MapFeatures    Kind = "" // a map [N, C, H, W]
+	LastFeatures   Kind = "map-nhwc"
+	TokenFeatures  Kind = "tokens"
+	VectorFeatures Kind = "vector"
+)
+
+// Features is the number of pooled activations: maximum and mean of each channel of a map, the first token and the
+// mean of the others, the mean where there is no prefix, or a vector as it is.
+func (s Spec) Features() int {
+	if s.Kind == VectorFeatures || s.Kind == TokenFeatures && s.Prefix == 0 {
+		return int(s.Channels)
+	}
+	return int(2 * s.Channels)
+}
+
+// Pooled names the features for caches: the cut, and how it is pooled where that is not as a map.
+func (s Spec) Pooled() string {
+	switch s.Kind {
+	case MapFeatures: // the key of earlier versions
+		return s.Cut
+	case TokenFeatures:
+		return fmt.Sprintf("%s %s %d", s.Cut, s.Kind, s.Prefix)
+	}
+	return fmt.Sprintf("%s %s", s.Cut, s.Kind)
+}
 
 // Group is the index in s.Groups of a parameter or node, -1 if none has it.
 func (s Spec) Group(name string) int {
@@ -73,6 +104,8 @@ type wire struct {
 	Layout   string    `json:"layout"`
 	Cut      string    `json:"cut"`
 	Channels int64     `json:"channels"`
+	Kind     Kind      `json:"features,omitempty"`
+	Prefix   int64     `json:"prefix,omitempty"`
 	Groups   []Group   `json:"groups"`
 	Licence  string    `json:"licence"`
 	Source   string    `json:"source"`
@@ -144,8 +177,8 @@ func parseSpec(data []byte) (Spec, error) {
 		return Spec{}, fmt.Errorf("mean has %d numbers and std %d; "+
 			"give three each, for red, green and blue from 0 to 1", len(w.Mean), len(w.Std))
 	}
-	s := Spec{w.Name, w.Digest, w.Size, [3]float32(w.Mean), [3]float32(w.Std), w.Layout, w.Cut, w.Channels, w.Groups,
-		w.Licence, w.Source, w.Weights, w.Revision}
+	s := Spec{w.Name, w.Digest, w.Size, [3]float32(w.Mean), [3]float32(w.Std), w.Layout, w.Cut, w.Channels, w.Kind,
+		w.Prefix, w.Groups, w.Licence, w.Source, w.Weights, w.Revision}
 	return s, s.check()
 }
 
@@ -158,14 +191,18 @@ func (s Spec) check() error {
 		return fmt.Errorf("layout %q; give %s or %s", s.Layout, NCHW, NHWC)
 	case s.Channels < 0 || s.Channels > 1<<20:
 		return fmt.Errorf("%d channels", s.Channels)
+	case !slices.Contains([]Kind{MapFeatures, LastFeatures, TokenFeatures, VectorFeatures}, s.Kind):
+		return fmt.Errorf("features %q; give map-nhwc, tokens or vector, or leave it out", s.Kind)
+	case s.Prefix < 0 || s.Prefix > 1<<10 || s.Prefix > 0 && s.Kind != TokenFeatures:
+		return fmt.Errorf("prefix %d; it is the number of tokens before those of the patches", s.Prefix)
 	}
 	return colour.Check(s.Mean, s.Std)
 }
 
 // MarshalJSON writes the fields of BODY.json in their order.
 func (s Spec) MarshalJSON() ([]byte, error) {
-	w := wire{s.Name, s.Digest, s.Size, s.Mean[:], s.Std[:], s.Layout, s.Cut, s.Channels, s.Groups, s.Licence, s.Source,
-		s.Weights, s.Revision, ""}
+	w := wire{s.Name, s.Digest, s.Size, s.Mean[:], s.Std[:], s.Layout, s.Cut, s.Channels, s.Kind, s.Prefix, s.Groups,
+		s.Licence, s.Source, s.Weights, s.Revision, ""}
 	w.Sum = w.sum()
 	return json.Marshal(w)
 }

@@ -66,6 +66,20 @@ func (m *Model) Image() (Input, error) {
 	return images[0], nil
 }
 
+// ImageAmong is Image where other inputs are allowed, such as the text of a model of both.
+func (m *Model) ImageAmong() (Input, error) {
+	var images []Input
+	for _, in := range m.Inputs() {
+		if len(in.Shape) == 4 {
+			images = append(images, in)
+		}
+	}
+	if len(images) != 1 {
+		return m.Image()
+	}
+	return images[0], nil
+}
+
 // Size is the height and width an image input asks for, -1 where open.
 func (in Input) Size() (height, width int64) {
 	switch {

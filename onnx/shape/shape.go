@@ -53,8 +53,37 @@ const hidden = math.MinInt64/2 + 12345
 // axes are shorter.
 const maxValue = 256
 
-// Inferred is all that can be inferred where the inputs have the given shapes.
+// Inferred is all that can be inferred where the inputs have the given shapes. Where
+// the batch of one input is all that is open, what is left open is inferred for some batches, too: what
+// these agree in does not depend on the batch.
 func Inferred(m *graph.Model, inputs map[string][]int64) (*Inferer, error) {
+	all, err := inferred(m, inputs)
+	name, x, open := openBatch(m, inputs)
+	if err != nil || !open {
+		return all, err
+	}
+	var some *Inferer
+	for _, batch := range []int64{1, 2, 3} {
+		given := maps.Clone(inputs)
+		if given == nil {
+			given = map[string][]int64{}
+		}
+		given[name] = append([]int64{batch}, x[1:]...)
+		one, err := inferred(m, given)
+		if err != nil {
+			return nil, err
+		}
+		if some == nil {
+			some = one
+		} else {
+			some.agree(one)
+		}
+	}
+	all.fill(some)
+	return all, nil
+}
+
+func inferred(m *graph.Model, inputs map[string][]int64) (*Inferer, error) {
 	s := &Inferer{Model: m, Dims: map[string][]int64{}, ints: map[string][]int64{}}
 	moved := false // a declared size was overridden, so value_info may be wrong
 	left := len(inputs)
@@ -92,6 +121,7 @@ func Inferred(m *graph.Model, inputs map[string][]int64) (*Inferer, error) {
 func (s *Inferer) node(n *onnxpb.NodeProto, hints map[string]*onnxpb.ValueInfoProto) {
 	if r := rules[s.Model.Op(n)]; r != nil {
 		r(s, n)
+		s.evaluate(n)
 	}
 	for _, out := range n.Output {
 		if _, ok := s.Dims[out]; !ok && hints[out] != nil {
@@ -121,7 +151,7 @@ func (s *Inferer) constant(name string, t *onnxpb.TensorProto) {
 		shape = []int64{}
 	}
 	s.put(name, shape)
-	if n := dims.Product(shape); n >= 0 && n <= maxValue && len(shape) <= 1 {
+	if n := dims.Product(shape); n >= 0 && n <= maxValue {
 		if v, err := graph.IntsOf(t); err == nil {
 			s.ints[name] = v
 		}

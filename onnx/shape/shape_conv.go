@@ -22,7 +22,9 @@ var onnxRules = map[string]rule{
 	"Concat": concatRule, "Split": splitRule, "Slice": sliceRule, "Gather": gatherRule, "Pad": padRule,
 	"Reshape": reshapeRule, "Flatten": flattenRule, "Transpose": transposeRule,
 	"Squeeze": squeezeRule, "Unsqueeze": unsqueezeRule, "Expand": expandRule,
-	"Shape": shapeRule, "Constant": constantRule, "ConstantOfShape": constantOfShapeRule,
+	"Shape": shapeRule, "Size": sizeRule, "Range": rangeRule, "Tile": tileRule,
+	"Resize": resizeRule, "Upsample": resizeRule,
+	"Constant": constantRule, "ConstantOfShape": constantOfShapeRule,
 	"DepthToSpace": depthToSpaceRule, "SpaceToDepth": spaceToDepthRule,
 }
 

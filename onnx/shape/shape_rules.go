@@ -3,6 +3,7 @@ package shape
 import (
 	"slices"
 
+	"finetune/internal/dims"
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
 )
@@ -14,18 +15,21 @@ func sameRule(s *Inferer, n *onnxpb.NodeProto) {
 	s.out(n, 0, x)
 	switch n.GetOpType() {
 	case "Identity":
-		s.copyValue(n, len(x))
+		s.copyValue(n)
 	case "Cast":
-		if to := int32(graph.FindInt(n, "to", 0)); to == graph.Int64 || to == graph.Int32 {
-			s.copyValue(n, len(x))
+		if to := int32(graph.FindInt(n, "to", 0)); to == graph.Int64 || to == graph.Int32 || to == graph.Bool {
+			s.copyValue(n)
 		}
 	}
 }
 
-// copyValue gives output 0 the value of input 0; rank is that of the output.
-func (s *Inferer) copyValue(n *onnxpb.NodeProto, rank int) {
-	if len(n.Input) > 0 && rank <= 1 {
-		s.outValue(n, s.ints[n.Input[0]], rank == 0)
+// copyValue gives output 0, whose shape is known, the value of input 0.
+func (s *Inferer) copyValue(n *onnxpb.NodeProto) {
+	if len(n.Input) == 0 || len(n.Output) == 0 {
+		return
+	}
+	if v := s.ints[n.Input[0]]; v != nil && dims.Product(s.Dims[n.Output[0]]) == int64(len(v)) {
+		s.ints[n.Output[0]] = v
 	}
 }
 
@@ -39,7 +43,6 @@ func broadcastRule(s *Inferer, n *onnxpb.NodeProto) {
 		out = broadcast(out, x)
 	}
 	s.out(n, 0, out)
-	s.arithmetic(n, len(out))
 }
 
 // broadcast is the shape of an elementwise operation on shapes a and b.
@@ -61,38 +64,6 @@ func broadcast(a, b []int64) []int64 {
 		}
 	}
 	return out
-}
-
-// arithmetic follows the value of Add, Sub, Mul and Div on small integers.
-func (s *Inferer) arithmetic(n *onnxpb.NodeProto, rank int) {
-	if len(n.Input) != 2 {
-		return
-	}
-	a, b := s.ints[n.Input[0]], s.ints[n.Input[1]]
-	if len(a) == 0 || len(b) == 0 || len(a) != len(b) && len(a) != 1 && len(b) != 1 {
-		return
-	}
-	out := make([]int64, max(len(a), len(b)))
-	for i := range out {
-		x, y := a[min(i, len(a)-1)], b[min(i, len(b)-1)]
-		out[i] = hidden
-		if x == hidden || y == hidden {
-			continue
-		}
-		switch n.GetOpType() {
-		case "Add":
-			out[i] = x + y
-		case "Sub":
-			out[i] = x - y
-		case "Mul":
-			out[i] = x * y
-		case "Div":
-			if y != 0 {
-				out[i] = x / y
-			}
-		}
-	}
-	s.outValue(n, out, rank == 0)
 }
 
 func gemmRule(s *Inferer, n *onnxpb.NodeProto) {
@@ -161,7 +132,8 @@ func splitRule(s *Inferer, n *onnxpb.NodeProto) {
 	parts := s.list(n, "split", 1)
 	count := int64(len(n.Output))
 	each := int64(-1)
-	if x[axis] >= 0 && count > 0 {
+	computed := parts == nil && len(n.Input) > 1 && n.Input[1] != ""
+	if x[axis] >= 0 && count > 0 && !computed {
 		each = (x[axis] + count - 1) / count
 	}
 	for i := range n.Output {

@@ -60,15 +60,15 @@ func TestIntegersThatAreNotKnown(t *testing.T) {
 	}
 	for name, want := range map[string]struct{ value, shape []int64 }{
 		"one of a sum": {[]int64{4, 7}, []int64{2}}, "somewhere": {nil, []int64{2}}, "of floats": {nil, []int64{1}},
-		"open batch": {nil, []int64{-1, 3, 48}}, "open rest": {nil, []int64{-1, -1}},
+		"open batch": {nil, []int64{-1, 3, 48}}, "open rest": {nil, []int64{-1, 144}},
 		"bare": {[]int64{9}, []int64{}}, "same": {[]int64{9, 8}, []int64{2}}, "copy": {[]int64{9, 8}, []int64{2}},
 		"scalars": {[]int64{18}, []int64{}},
-		"largest": {nil, []int64{2}}, "misfit": {nil, []int64{-1}}, "backwards": {nil, []int64{3}},
+		"largest": {[]int64{3, 3}, []int64{2}}, "misfit": {nil, []int64{-1}}, "backwards": {[]int64{3, 2, 1}, []int64{3}},
 		"none of it":    {[]int64{}, []int64{0}},
 		"empty and one": {nil, []int64{0}}, "one and empty": {nil, []int64{0}},
 		"with unknown": {nil, []int64{3}}, "list of 256": {many, []int64{256}}, "list of 257": {nil, []int64{257}},
 		"long":   {nil, []int64{257}},
-		"matrix": {nil, []int64{1, 2}}, "zeros": {nil, []int64{2}}, "ones": {nil, []int64{2}}, "square": {nil, []int64{2, 2}},
+		"matrix": {[]int64{1, 2}, []int64{1, 2}}, "zeros": {nil, []int64{2}}, "ones": {nil, []int64{2}}, "square": {[]int64{4, 4, 4, 4}, []int64{2, 2}},
 		"of two values": {nil, []int64{2}},
 		"256 fours":     {many, []int64{256}}, "257 fours": {nil, []int64{257}}, "empty": {[]int64{}, []int64{0}},
 		"tensor of two": {[]int64{3, 4}, []int64{2}},

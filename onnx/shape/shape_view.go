@@ -42,7 +42,7 @@ func reshapeRule(s *Inferer, n *onnxpb.NodeProto) {
 		out[infer] = quotient(dims.Product(rest), target)
 	}
 	s.out(n, 0, out)
-	s.copyValue(n, len(out))
+	s.copyValue(n)
 }
 
 // quotient is what remains of total for the -1 of a Reshape target.
@@ -113,7 +113,7 @@ func squeezeRule(s *Inferer, n *onnxpb.NodeProto) {
 		}
 	}
 	s.out(n, 0, out)
-	s.copyValue(n, len(out))
+	s.copyValue(n)
 }
 
 func unsqueezeRule(s *Inferer, n *onnxpb.NodeProto) {
@@ -137,7 +137,7 @@ func unsqueezeRule(s *Inferer, n *onnxpb.NodeProto) {
 		}
 	}
 	s.out(n, 0, out)
-	s.copyValue(n, len(out))
+	s.copyValue(n)
 }
 
 // ifRule infers the branches of If, which see the tensors around them; a
@@ -251,17 +251,18 @@ func constantRule(s *Inferer, n *onnxpb.NodeProto) {
 }
 
 func constantOfShapeRule(s *Inferer, n *onnxpb.NodeProto) {
-	dims := s.value(n, 0)
-	if dims == nil {
+	shape := s.value(n, 0)
+	if shape == nil {
 		return
 	}
-	s.out(n, 0, dims)
+	s.out(n, 0, shape)
 	t := graph.Find(n, "value").GetT()
-	if len(dims) != 1 || dims[0] < 0 || dims[0] > maxValue || t == nil {
+	count := dims.Product(shape)
+	if count < 0 || count > maxValue || t == nil {
 		return
 	}
-	if v, err := graph.IntsOf(t); err == nil && len(v) == 1 {
-		s.outValue(n, slices.Repeat(v, int(dims[0])), false)
+	if v, err := graph.IntsOf(t); err == nil && len(v) == 1 && len(n.Output) > 0 {
+		s.ints[n.Output[0]] = slices.Repeat(v, int(count))
 	}
 }
 
@@ -274,7 +275,7 @@ func gatherRule(s *Inferer, n *onnxpb.NodeProto) {
 	out := slices.Concat(x[:axis], at, x[axis+1:])
 	s.out(n, 0, out)
 	data, index := s.ints[n.Input[0]], s.value(n, 1)
-	if data == nil || index == nil { // both are short: scalars or vectors
+	if data == nil || index == nil || len(x) != 1 || len(at) > 1 {
 		return
 	}
 	v := make([]int64, len(index))
@@ -336,10 +337,6 @@ func sliceRule(s *Inferer, n *onnxpb.NodeProto) {
 			return
 		}
 		out[axis] = sliced(x[axis], c.start, c.end, c.step)
-		if v := s.ints[n.Input[0]]; v != nil && len(x) == 1 && c.step == 1 {
-			from, to := clampRange(c.start, c.end, int64(len(v)))
-			s.outValue(n, slices.Clone(v[min(from, to):to]), false)
-		}
 	}
 	s.out(n, 0, out)
 }

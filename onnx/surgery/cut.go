@@ -5,7 +5,6 @@ package surgery
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -16,8 +15,12 @@ import (
 	"finetune/onnx/shape"
 )
 
-// FindCut finds the tensor that enters the last global pooling, the place to
-// cut a classifier in two, and its number of channels.
+// FindCut finds the tensor where the features of a network end, the place to cut a
+// classifier in two, and its number of channels; At tells what kind of features it is.
+//
+// It is the tensor that enters the last global pooling. Where there is none, it is the
+// last tokens or map of channels last that everything passes through, or the vector
+// that attention made of them; an output called image_embeds goes before.
 //
 // Pooling is global if it reduces the spatial axes to nothing (GlobalAveragePool
 // and its kin, ReduceMean over both axes, one after the other or flattened
@@ -36,28 +39,19 @@ func FindCut(m *graph.Model) (tensor string, channels int64, err error) {
 	if err != nil {
 		return "", 0, err
 	}
-	for _, c := range v.poolings() {
-		if !v.separates(c.nodes) {
-			continue
-		}
-		shape := v.Dims[c.tensor]
-		if len(shape) != 4 || shape[1] < 1 {
-			return "", 0, m.Badf("the last global pooling is node %s, "+
-				"but the number of channels of its input %q is unknown; "+
-				"export the model with a fixed size, or with its shapes inferred", graph.Label(c.nodes[0]), c.tensor)
-		}
-		return c.tensor, shape[1], nil
-	}
+	f := v.flow()
+	c, err := f.found()
 	switch {
-	case v.attends():
-		return "", 0, m.Badf("a transformer: it ends in tokens, not in a feature map; use a convolutional network")
+	case err != nil:
+		return "", 0, m.Badf("%w", err)
+	case c.Tensor != "":
+		return c.Tensor, c.Channels, nil
 	case v.counts():
 		return "", 0, m.Badf("its operators compute in integers (QLinearConv and the like), " +
 			"so it has no feature map; give the float32 network, which --body-precision int8 quantises here, " +
 			"or quantise it with QuantizeLinear and DequantizeLinear (QDQ)")
 	}
-	return "", 0, m.Badf("no global pooling that all data passes through; "+
-		"name the tensor to cut at with --cut, one of: %s", strings.Join(v.suggestions(), ", "))
+	return "", 0, m.Badf("no feature map, tokens or vector that all data passes through; %s", f.advice())
 }
 
 // view is a graph with its shapes and the maker of each tensor at hand.
@@ -107,7 +101,7 @@ type pooling struct {
 }
 
 // poolings lists the poolings in the graph, the last one first.
-func (v *view) poolings() []pooling {
+func (v *flow) poolings() []pooling {
 	var all []pooling
 	for _, n := range slices.Backward(v.Nodes) {
 		if len(n.Input) == 0 || len(n.Output) == 0 {
@@ -127,10 +121,13 @@ func (v *view) poolings() []pooling {
 }
 
 // pooled is the map [N, C, H, W] that node n pools or flattens away, or "".
-func (v *view) pooled(n *onnxpb.NodeProto) string {
+func (v *flow) pooled(n *onnxpb.NodeProto) string {
 	x, name := v.In(n, 0), n.Input[0]
 	switch v.Model.Op(n).Standard() {
 	case "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool":
+		if len(x) == 3 { // of tokens
+			return ""
+		}
 		return name
 	case "AveragePool", "MaxPool", "LpPool":
 		if out := v.Dims[n.Output[0]]; len(out) == 4 && isMap(x) && out[2] == 1 && out[3] == 1 {
@@ -156,9 +153,10 @@ func isMap(x []int64) bool {
 //
 //	axes 2 and 3 of the map
 //	axes 1 and 2 of its transpose [N, H, W, C]
+//	axes 1 and 2 of a map that is [N, H, W, C] itself, as layers before it tell
 //	axis 2 of the map flattened to [N, C, H*W]
 //	axis 2 of what another Reduce node left of it, after axis 3
-func (v *view) reduced(n *onnxpb.NodeProto) string {
+func (v *flow) reduced(n *onnxpb.NodeProto) string {
 	x, source := v.In(n, 0), n.Input[0]
 	rank := len(x)
 	if x == nil {
@@ -170,7 +168,10 @@ func (v *view) reduced(n *onnxpb.NodeProto) string {
 	case rank == 4 && over(2, 3):
 		return source
 	case rank == 4 && over(1, 2):
-		return v.transposed(source)
+		if from := v.transposed(source); from != "" || v.channelAxis(source) != 3 {
+			return from
+		}
+		return source
 	case rank == 3 && over(2):
 		return cmp.Or(v.flattened(source), v.halfReduced(source))
 	case rank == 4 && over(2): // the other node kept axis 3, of one element
@@ -245,27 +246,12 @@ func (v *view) behind(tensor string, stop []*onnxpb.NodeProto) (meetsStop, meets
 			meetsInput = meetsInput || inputs[name]
 		case slices.Contains(stop, n):
 			meetsStop = true
+		case v.made(name) == "Shape" || v.made(name) == "Size": // a shape is no data
 		default:
 			todo = append(todo, graph.Reads(n)...)
 		}
 	}
 	return meetsStop, meetsInput
-}
-
-// suggestions lists tensors a user may want to cut at: the last few maps.
-func (v *view) suggestions() []string {
-	var list []string
-	for _, n := range slices.Backward(v.Nodes) {
-		for _, out := range n.Output {
-			if x := v.Dims[out]; isMap(x) && len(list) < 5 {
-				list = append(list, fmt.Sprintf("%s %v", out, x))
-			}
-		}
-	}
-	if len(list) == 0 {
-		return []string{"(it makes no tensor [N, C, H, W] of known shape)"}
-	}
-	return list
 }
 
 // CutAt returns the part of the model that makes tensor, its only output.
@@ -281,8 +267,7 @@ func CutAt(m *graph.Model, tensor string) (*graph.Model, error) {
 		return nil, err
 	}
 	if v.maker[tensor] == nil {
-		return nil, m.Badf("no node makes tensor %q; name with --cut one of: %s", tensor,
-			strings.Join(v.suggestions(), ", "))
+		return nil, m.Badf("no node makes tensor %q; %s", tensor, v.flow().advice())
 	}
 	out := &graph.Model{ModelProto: graph.Shallow(flat.ModelProto), Path: m.Path}
 	out.Graph = pruned(flat.Graph, v.Nodes, []string{tensor})

@@ -2,9 +2,12 @@ package surgery
 
 import (
 	"cmp"
-	"finetune/onnx/graph"
 	"maps"
 	"slices"
+
+	"finetune/internal/dims"
+	"finetune/onnx/graph"
+	"finetune/onnx/graph/onnxpb"
 )
 
 // Info is what `finetune inspect` shows of a model.
@@ -20,8 +23,12 @@ type Info struct {
 	Channels   int64             `json:"channels"` // at the cut
 	CutError   string            `json:"cut_error,omitempty"`
 	Training   string            `json:"training_mode,omitempty"` // why it gives no certain answer: see CheckInference
+	Features   *Cut              `json:"features"`                // nil where there is no cut
 	Groups     []Group           `json:"groups"`                  // of the body: all up to the cut
 	Parameters int64             `json:"parameters"`              // trainable numbers in the whole model
+	Trained    int64             `json:"trained"`                 // numbers of the body that --unfreeze trains
+	NotTrained int64             `json:"not_trained"`             // numbers of the body that it leaves as they are
+	Total      int64             `json:"total"`                   // numbers in the file
 	Functions  int               `json:"functions"`
 	Nodes      int               `json:"nodes"`
 	Operators  []OperatorCount   `json:"operators"` // most frequent first
@@ -71,11 +78,44 @@ func Describe(m *graph.Model) (Info, error) {
 	body := flat
 	if info.Cut, info.Channels, err = FindCut(flat); err != nil {
 		info.CutError = err.Error()
-	} else if body, err = CutAt(flat, info.Cut); err != nil {
+	} else if body, err = info.cut(flat); err != nil {
 		return Info{}, err
 	}
 	info.Groups, err = Groups(body)
+	for _, g := range info.Groups {
+		info.Trained += g.Count
+	}
+	info.Total, info.NotTrained = numbers(flat), numbers(body)-info.Trained
 	return info, err
+}
+
+// cut states the features and returns the body before them.
+func (info *Info) cut(m *graph.Model) (*graph.Model, error) {
+	c, err := At(m, info.Cut)
+	if err != nil {
+		return nil, err
+	}
+	info.Features = &c
+	return CutAt(m, info.Cut)
+}
+
+// numbers counts the floating-point numbers that a model holds.
+func numbers(m *graph.Model) int64 {
+	var n int64
+	count := func(t *onnxpb.TensorProto) {
+		if isFloat(t.GetDataType()) {
+			n += max(dims.Product(t.Dims), 0)
+		}
+	}
+	for _, t := range m.Graph.Initializer {
+		count(t)
+	}
+	for _, node := range m.Graph.Node {
+		if t := graph.Find(node, "value").GetT(); t != nil && m.Op(node).Standard() == "Constant" {
+			count(t)
+		}
+	}
+	return n
 }
 
 func operators(m *graph.Model) []OperatorCount {

@@ -1,6 +1,8 @@
 package surgery
 
 import (
+	"fmt"
+	"math"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -14,17 +16,28 @@ import (
 // FeaturesName is the output of the models that Features makes.
 const FeaturesName = "features"
 
-// Features returns the model from its image input to pooled activations:
+// Features returns the model from its image input to pooled activations, float32
+// [N, Cut.Width], for a tensor cut as FindCut names it. At says what is pooled how:
 //
-//	features = [GlobalMaxPool(cut) ‖ GlobalAveragePool(cut)]   float32 [N, 2C]
+//	map     [GlobalMaxPool(cut) ‖ GlobalAveragePool(cut)]
+//	tokens  [first token ‖ mean of those behind the prefix], or without a prefix the mean
+//	vector  as it is
 //
-// for a tensor cut of shape [N, C, H, W], as FindCut names it. The batch is
-// left open where the graph permits it, even if the model was exported for a
+// The batch is left open where the graph permits it, even if the model was exported for a
 // fixed one; Inputs of the result says so. Weights kept in Constant nodes
 // become initializers, so that they can be trained.
-// Source of the order, max first: AdaptiveConcatPool2d of fast.ai 0.7.
+// Source of the order, max first: AdaptiveConcatPool2d of fast.ai 0.7; of tokens: Dinov2ForImageClassification.
 func Features(m *graph.Model, cut string) (*graph.Model, error) {
-	body, err := CutAt(m, cut)
+	c, err := At(m, cut)
+	if err != nil {
+		return nil, err
+	}
+	return FeaturesOf(m, c)
+}
+
+// FeaturesOf is Features for a cut that is known, such as one whose prefix a description states.
+func FeaturesOf(m *graph.Model, c Cut) (*graph.Model, error) {
+	body, err := CutAt(m, c.Tensor)
 	if err != nil {
 		return nil, err
 	}
@@ -36,20 +49,15 @@ func Features(m *graph.Model, cut string) (*graph.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	shape := v.Dims[cut]
-	if len(shape) != 4 || shape[1] < 1 {
-		return nil, m.Badf("tensor %q has shape %v, need [N, C, H, W] with C known; name another with --cut", cut,
-			shape)
-	}
 	hoist(body)
 	if image.Batch() >= 0 {
-		body = openBatch(body, image, cut)
+		body = openBatch(body, image, c.Tensor)
 	}
-	return pool(body, cut, v.elem(cut), shape[1]), nil
+	return pool(body, c, v.elem(c.Tensor))
 }
 
-// pool appends the two poolings to a body whose one output is cut.
-func pool(m *graph.Model, cut string, elem int32, channels int64) *graph.Model {
+// pool appends the pooling of a cut to a body whose one output it is.
+func pool(m *graph.Model, c Cut, elem int32) (*graph.Model, error) {
 	g := m.Graph
 	used := graph.Names(g)
 	fresh := func(name string) string {
@@ -66,34 +74,88 @@ func pool(m *graph.Model, cut string, elem int32, channels int64) *graph.Model {
 			}
 			return s
 		}
-		g, cut = graph.Renamed(g, rename), rename(cut)
+		g, c.Tensor = graph.Renamed(g, rename), rename(c.Tensor)
 	}
-	nodes := slices.Clone(g.Node)
-	add := func(op, output string, inputs []string, attrs ...graph.Attr) string {
-		nodes = append(nodes, &onnxpb.NodeProto{
-			OpType: proto.String(op), Name: proto.String(output),
-			Input: inputs, Output: []string{output}, Attribute: attrs,
-		})
-		return output
-	}
-	x := cut
+	p := &pooler{nodes: slices.Clone(g.Node), inits: slices.Clone(g.Initializer), fresh: fresh, opset: m.Opset()}
+	x := c.Tensor
 	if elem != graph.Float32 {
-		x = add("Cast", fresh("features/float"), []string{x}, graph.Int("to", int64(graph.Float32)))
+		x = p.add("Cast", fresh("features/float"), []string{x}, graph.Int("to", int64(graph.Float32)))
 	}
-	largest := add("GlobalMaxPool", fresh("features/max"), []string{x})
-	mean := add("GlobalAveragePool", fresh("features/mean"), []string{x})
-	both := add("Concat", fresh("features/both"), []string{largest, mean}, graph.Int("axis", 1))
-	add("Flatten", FeaturesName, []string{both}, graph.Int("axis", 1))
-
-	g.Node = nodes
+	if err := p.pool(c, x); err != nil {
+		return nil, m.Badf("%w", err)
+	}
+	g.Node, g.Initializer = p.nodes, p.inits
 	var batch any = m.BatchName()
 	if d := graph.Declared(g.Input[0]); len(d) > 0 && d[0] >= 0 {
 		batch = d[0]
 	}
-	g.Output = []*onnxpb.ValueInfoProto{graph.ValueInfo(FeaturesName, graph.Float32, []any{batch, 2 * channels})}
+	g.Output = []*onnxpb.ValueInfoProto{graph.ValueInfo(FeaturesName, graph.Float32, []any{batch, c.Width})}
 	out := &graph.Model{ModelProto: graph.Shallow(m.ModelProto), Path: m.Path}
 	out.Graph = g
-	return out
+	return out, nil
+}
+
+// pooler appends nodes to a graph.
+type pooler struct {
+	nodes []*onnxpb.NodeProto
+	inits []*onnxpb.TensorProto
+	fresh func(name string) string
+	opset int64
+}
+
+func (p *pooler) add(op, output string, inputs []string, attrs ...graph.Attr) string {
+	p.nodes = append(p.nodes, &onnxpb.NodeProto{
+		OpType: proto.String(op), Name: proto.String(output),
+		Input: inputs, Output: []string{output}, Attribute: attrs,
+	})
+	return output
+}
+
+func (p *pooler) ints(name string, shape []int64, v ...int64) string {
+	name = p.fresh(name)
+	p.inits = append(p.inits, graph.IntTensor(name, shape, v))
+	return name
+}
+
+// pool makes the features of x, which is c's tensor in float32.
+func (p *pooler) pool(c Cut, x string) error {
+	flat := func(x string) { p.add("Flatten", FeaturesName, []string{x}, graph.Int("axis", 1)) }
+	if c.Kind == Vector {
+		flat(x)
+		return nil
+	}
+	var first string
+	if c.Kind == Tokens && c.Prefix > 0 {
+		if p.opset < 10 {
+			return fmt.Errorf("operator set %d: tokens are taken apart from 10 on; export the network with a newer one",
+				p.opset)
+		}
+		first = p.add("Gather", p.fresh("features/class"), []string{x, p.ints("features/zero", []int64{}, 0)},
+			graph.Int("axis", 1))
+		x = p.add("Slice", p.fresh("features/patches"), []string{x, p.ints("features/from", []int64{1}, c.Prefix),
+			p.ints("features/to", []int64{1}, math.MaxInt64), p.ints("features/axis", []int64{1}, 1)})
+	}
+	switch {
+	case c.Layout == ChannelsLast:
+		x = p.add("Transpose", p.fresh("features/map"), []string{x}, graph.Ints("perm", 0, 3, 1, 2))
+	case c.Layout == TokensFirst: // the channels in front, as poolings have it
+		x = p.add("Transpose", p.fresh("features/tokens"), []string{x}, graph.Ints("perm", 0, 2, 1))
+	}
+	var largest string
+	if c.Kind == Map {
+		largest = p.add("GlobalMaxPool", p.fresh("features/max"), []string{x})
+	}
+	mean := p.add("GlobalAveragePool", p.fresh("features/mean"), []string{x})
+	switch {
+	case c.Kind == Map:
+		flat(p.add("Concat", p.fresh("features/both"), []string{largest, mean}, graph.Int("axis", 1)))
+	case first != "":
+		mean = p.add("Flatten", p.fresh("features/mean_rows"), []string{mean}, graph.Int("axis", 1))
+		p.add("Concat", FeaturesName, []string{first, mean}, graph.Int("axis", 1))
+	default:
+		flat(mean)
+	}
+	return nil
 }
 
 // hoist turns Constant nodes that hold float32 weights into initializers.

@@ -81,7 +81,7 @@ func TestOperatorsAreToldByDomain(t *testing.T) {
 			func(m *graph.Model) bool { UnshareInitializers(m); return m.Initializers()["same"] != nil }},
 		"a cut at a pooling": {"pool", func(m *graph.Model) bool {
 			v, err := survey(m)
-			return err == nil && v.pooled(m.Graph.Node[3]) == "back"
+			return err == nil && v.flow().pooled(m.Graph.Node[3]) == "back"
 		}},
 		"use": {"pool", func(m *graph.Model) bool { return Uses(m, "GlobalAveragePool") }},
 	} {

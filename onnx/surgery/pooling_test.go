@@ -64,7 +64,6 @@ func TestWhatPoolsGlobally(t *testing.T) {
 		{"mean of other axes, channels last", []build{turn(0, 2, 3, 1), reduce(0, 1, 3)}, false},
 		{"mean of one axis, channels last", []build{turn(0, 2, 3, 1), reduce(0, 1)}, false},
 		{"mean of three, channels last", []build{turn(0, 2, 3, 1), reduce(0, 1, 2, 3)}, false},
-		{"mean, rows and columns swapped with channels", []build{turn(0, 3, 2, 1), reduce(0, 1, 2)}, false},
 		{"columns, then rows", []build{reduce(1, 3), reduce(1, 2)}, true},
 		{"columns, then rows, axes dropped", []build{reduce(0, 3), reduce(0, 2)}, true},
 		{"channels, then rows", []build{reduce(1, 1), reduce(1, 2)}, false},
@@ -130,7 +129,7 @@ func TestCutsThatCannotBe(t *testing.T) {
 	}{
 		"of sound, not of pictures": {func(b *graph.Builder) string {
 			return pool(b, b.Node("Relu", "map", []string{image(b, "N", 3, 8)}))
-		}, `input "map" is unknown`},
+		}, "pool (vector"},
 		"pooled over axes of a map of unknown shape": {func(b *graph.Builder) string {
 			return b.Node("ReduceMean", "mean", []string{b.Node("org.example.Odd", "map", []string{image(b, "N", 3, 8, 8)})},
 				graph.Ints("axes", 2, 3))
@@ -138,13 +137,10 @@ func TestCutsThatCannotBe(t *testing.T) {
 		"pixels that are pooled at once": {func(b *graph.Builder) string { return pool(b, image(b, "N", 3, 8, 8)) }, "--cut"},
 		"no channels": {func(b *graph.Builder) string {
 			return b.Node("Flatten", "flat", []string{b.Node("Relu", "map", []string{image(b, "N", 0, 8, 8)})})
-		}, "no tensor [N, C, H, W]"},
-		"attention of one node": {func(b *graph.Builder) string {
+		}, "of known shape"},
+		"attention of one node, of unknown shape": {func(b *graph.Builder) string {
 			return b.Node("com.microsoft.Attention", "tokens", []string{image(b, "N", 3, 8, 8)})
-		}, "transformer"},
-		"attention of many heads": {func(b *graph.Builder) string {
-			return b.Node("com.microsoft.MultiHeadAttention", "tokens", []string{image(b, "N", 3, 8, 8)})
-		}, "transformer"},
+		}, "of known shape"},
 		"convolutions of integers": {func(b *graph.Builder) string {
 			return b.Node("com.microsoft.QLinearGlobalAveragePool", "map", []string{b.Node("QLinearConv", "integers",
 				[]string{image(b, "N", 3, 8, 8)})})
@@ -219,18 +215,18 @@ func TestSuggestions(t *testing.T) {
 		}
 	}
 	if got := said([]any{1, 3, 8, 8},
-		relus("a", "b", "c", "d", "e", "f")); got != "f [1 3 8 8], e [1 3 8 8], d [1 3 8 8], c [1 3 8 8], b [1 3 8 8]" {
+		relus("a", "b", "c", "d", "e", "f")); got != strings.Join([]string{"f", "e", "d", "c", "b"}, " (map 3 × 8 × 8, 6 features), ")+" (map 3 × 8 × 8, 6 features)" {
 		t.Errorf("six maps: %s", got)
 	}
 	if got := said([]any{"N", "C", "H", "W"}, func(b *graph.Builder, x string) string {
 		return b.Node("BatchNormalization", "norm", slices.Repeat([]string{x}, 5))
-	}); got != "norm [1 3 224 224]" {
+	}); got != "norm (map 3 × 224 × 224, 6 features)" {
 		t.Errorf("open sizes: %s", got)
 	}
 	if got := said([]any{"N", "H", "W", "C"}, func(b *graph.Builder, x string) string {
 		x = b.Node("Cast", "cast", []string{x}, graph.Int("to", int64(graph.Float32)))
 		return b.Node("Transpose", "turned", []string{x}, graph.Ints("perm", 0, 3, 1, 2))
-	}); got != "turned [1 3 224 224], cast [1 224 224 3]" {
+	}); got != "turned (map 3 × 224 × 224, 6 features), cast (map 224 × 224 × 3, channels last, 6 features)" {
 		t.Errorf("open sizes, channels last: %s", got)
 	}
 }
