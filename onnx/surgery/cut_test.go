@@ -12,7 +12,8 @@ import (
 
 func TestNoCutNamesTheFlagAndCandidates(t *testing.T) {
 	_, _, err := surgery.FindCut(read(t, "graph_no_pooling.onnx"))
-	if err == nil || !strings.Contains(err.Error(), "--cut") || !strings.Contains(err.Error(), "m (tokens 1 × 16, 1 features)") ||
+	if err == nil || !strings.Contains(err.Error(), "--cut") ||
+		!strings.Contains(err.Error(), "m (tokens 1 × 16, 1 features)") ||
 		failure.KindOf(err) != failure.DataKind {
 		t.Errorf("got %v", err)
 	}

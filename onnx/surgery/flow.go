@@ -207,8 +207,8 @@ func (f *flow) reshaped(n *onnxpb.NodeProto) int {
 // attention reports whether tensor holds attention: scores or weights of tokens for tokens.
 func (f *flow) attention(tensor string) bool {
 	scale := func(op string) bool {
-		return slices.Contains([]string{"Add", "Cast", "Div", "Dropout", "Identity", "IsNaN", "Mul", "Reshape", "Sub", "Where"},
-			op)
+		return slices.Contains([]string{"Add", "Cast", "Div", "Dropout", "Identity", "IsNaN", "Mul", "Reshape", "Sub",
+			"Where"}, op)
 	}
 	for t, i := tensor, 0; i < 8 && len(f.Dims[t]) > 2; i++ { // from a Softmax to here
 		op := f.made(t)

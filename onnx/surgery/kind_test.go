@@ -133,8 +133,8 @@ func TestKindsOfFeatures(t *testing.T) {
 	}
 }
 
-// TestWorthlessCutsAreRefused: of a network of some layers neither patch embeddings nor attention are features. What the
-// refusal names can be cut at.
+// TestWorthlessCutsAreRefused: of a network of some layers neither patch embeddings nor attention are features. What
+// the refusal names can be cut at.
 func TestWorthlessCutsAreRefused(t *testing.T) {
 	m := vit(1, func(p part, x string) string { return p.linear(x, 6, 10) })
 	var weights, scores string

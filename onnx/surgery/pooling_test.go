@@ -214,8 +214,9 @@ func TestSuggestions(t *testing.T) {
 			return x
 		}
 	}
+	what := " (map 3 × 8 × 8, 6 features)"
 	if got := said([]any{1, 3, 8, 8},
-		relus("a", "b", "c", "d", "e", "f")); got != strings.Join([]string{"f", "e", "d", "c", "b"}, " (map 3 × 8 × 8, 6 features), ")+" (map 3 × 8 × 8, 6 features)" {
+		relus("a", "b", "c", "d", "e", "f")); got != strings.Join([]string{"f", "e", "d", "c", "b"}, what+", ")+what {
 		t.Errorf("six maps: %s", got)
 	}
 	if got := said([]any{"N", "C", "H", "W"}, func(b *graph.Builder, x string) string {
