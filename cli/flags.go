@@ -24,7 +24,7 @@ func dataFlags(c *learner.Config) []cli.Flag {
 			"path,label[,split]", Destination: &c.Data.Labels},
 		&cli.StringFlag{Name: "label-sep", Category: "Data", Usage: "`SEPARATOR` between the labels of one photograph; " +
 			"makes the task multi-label", Destination: &c.Data.LabelSep},
-		excludeFlag(&c.Data),
+		excludeFlag(&c.Data), groupFlag(&c.Data),
 		&cli.Float64Flag{Name: "valid-pct", Category: "Data", Usage: "`SHARE` (0 to 1) held out for validation if DATA has " +
 			"no split `valid` (default: 0.2)", Destination: &c.Data.ValidPct},
 		&cli.Float64Flag{Name: "max-bad", Category: "Data", Usage: "fail if more than this `SHARE` (0 to 1) of the " +
@@ -35,6 +35,12 @@ func dataFlags(c *learner.Config) []cli.Flag {
 func excludeFlag(d *learner.DataConfig) cli.Flag {
 	return &cli.PathFlag{Name: "exclude", Category: "Data", Usage: "leave out the photographs that `FILE` names: a path " +
 		"relative to DATA a line, or a CSV file with the column path, such as rows of audit.csv", Destination: &d.Exclude}
+}
+
+func groupFlag(d *learner.DataConfig) cli.Flag {
+	return &cli.StringFlag{Name: "group", Category: "Data", Usage: "keep photographs of one group on one side where the " +
+		"validation part is drawn: sequence (by the numbers in their names), cluster (by likeness) or a `COLUMN` of --labels",
+		Destination: &d.Group}
 }
 
 // bodyFlags say which body, and how it and the photographs meet.

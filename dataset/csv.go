@@ -17,7 +17,7 @@ import (
 // openCSV reads a labels file. The reference lists CSV order; here, as
 // everywhere, the lists are sorted.
 func openCSV(data string, o Options) (*Set, error) {
-	t, err := readCSV(o.Labels, o.LabelSep)
+	t, err := readCSV(o.Labels, o.LabelSep, o.Group)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func openCSV(data string, o Options) (*Set, error) {
 // those whose split is valid, or all of a file without that column. It may hold
 // one class alone. Paths are as in Open.
 func Labelled(data string, o Options) (*Set, error) {
-	t, err := readCSV(o.Labels, o.LabelSep)
+	t, err := readCSV(o.Labels, o.LabelSep, o.Group)
 	if err != nil {
 		return nil, failure.Data(err)
 	}
@@ -236,7 +236,7 @@ func (c *csvSet) cell(text string) []string {
 }
 
 func (c *csvSet) item(r row, labels []string) (it Item, found bool, err error) {
-	it = Item{Path: r.path, File: naming.FilePath(c.set.Root, r.path), Label: -1, Class: r.label}
+	it = Item{Path: r.path, File: naming.FilePath(c.set.Root, r.path), Label: -1, Class: r.label, Group: r.group}
 	for _, l := range labels {
 		// a test row may carry a label that nothing was trained on: unknown
 		if i, ok := slices.BinarySearch(c.set.Classes, l); ok && c.set.Multi {

@@ -249,7 +249,7 @@ func FuzzCSV(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		t1, err := parseCSV(strings.NewReader(string(data)), "")
+		t1, err := parseCSV(strings.NewReader(string(data)), "", "")
 		if err != nil {
 			if !strings.HasPrefix(err.Error(), ":") {
 				t.Errorf("%q does not begin with a place", err)

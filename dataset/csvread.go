@@ -27,6 +27,7 @@ type row struct {
 	path  string // what it was found to be: relative, cleaned, with slashes
 	label string // trimmed
 	split string // "", train, valid or test
+	group string
 }
 
 // table is a labels file that was read.
@@ -38,7 +39,7 @@ type table struct {
 }
 
 // readCSV opens the labels file and parses it.
-func readCSV(name, sep string) (table, error) {
+func readCSV(name, sep, group string) (table, error) {
 	info, err := os.Stat(name)
 	if err != nil {
 		return table{}, fmt.Errorf("dataset: %s: %w; --labels wants a CSV file with the header path,label", name, reason(err))
@@ -51,7 +52,7 @@ func readCSV(name, sep string) (table, error) {
 		return table{}, fmt.Errorf("dataset: %s: %w", name, reason(err))
 	}
 	defer f.Close()
-	t, err := parseCSV(io.LimitReader(f, maxCSVBytes), sep)
+	t, err := parseCSV(io.LimitReader(f, maxCSVBytes), sep, group)
 	if err != nil {
 		return table{}, fmt.Errorf("dataset: %s%w", name, err)
 	}
@@ -60,9 +61,9 @@ func readCSV(name, sep string) (table, error) {
 
 // parseCSV reads a header and its rows. Cells are separated by what separates
 // the header's: commas, semicolons, tabs or bars. sep separates the labels of
-// one photograph, as in Options. Errors begin with ":LINE: " where a line is to
+// one photograph, group names the column of groups, as in Options. Errors begin with ":LINE: " where a line is to
 // blame, with ": " otherwise.
-func parseCSV(r io.Reader, sep string) (t table, err error) {
+func parseCSV(r io.Reader, sep, group string) (t table, err error) {
 	b := bufio.NewReaderSize(r, 1<<16)
 	if head, _ := b.Peek(3); bytes.HasPrefix(head, []byte("\xef\xbb\xbf")) {
 		_, _ = b.Discard(3) // cannot fail: these bytes were just seen
@@ -72,7 +73,7 @@ func parseCSV(r io.Reader, sep string) (t table, err error) {
 	first, _ := b.Peek(1 << 16)
 	cr := csv.NewReader(b)
 	cr.Comma, cr.FieldsPerRecord, cr.ReuseRecord = delimiter(first), -1, true
-	cols, err := header(cr, sep)
+	cols, err := header(cr, sep, group)
 	if err != nil {
 		return t, err
 	}
@@ -140,6 +141,7 @@ func delimiter(text []byte) rune {
 type columns struct {
 	names              []string
 	path, label, split int
+	group              int
 	named              string // the split column's name, folded
 	noSplit            bool   // what looked like the split column holds something else
 	oneHot             []int  // a column a class, in place of label
@@ -162,7 +164,7 @@ func folded(name string) string {
 
 const wantHeader = "the first line must be path,label or path,label,split"
 
-func header(cr *csv.Reader, sep string) (c columns, err error) {
+func header(cr *csv.Reader, sep, group string) (c columns, err error) {
 	rec, err := cr.Read()
 	if err == io.EOF {
 		return c, errors.New(": empty; " + wantHeader)
@@ -181,6 +183,14 @@ func header(cr *csv.Reader, sep string) (c columns, err error) {
 	}
 	if c.split >= 0 {
 		c.named = folded(c.names[c.split])
+	}
+	if c.group = -1; group != "" {
+		if c.group, err = c.find([]string{folded(group)}); err != nil {
+			return c, err
+		}
+		if c.group < 0 {
+			return c, fmt.Errorf(":1: there is no column %.40q to group by; the columns are %s", group, naming.Few(c.names, 12))
+		}
 	}
 	if c.path >= 0 && c.label < 0 {
 		rest := c.unused()
@@ -234,7 +244,8 @@ func (c *columns) find(names []string) (int, error) {
 func (c *columns) unused() []int {
 	var rest []int
 	for i, name := range c.names {
-		if i != c.path && i != c.label && i != c.split && strings.TrimSpace(name) != "" && !slices.Contains(c.oneHot, i) {
+		taken := i == c.path || i == c.label || i == c.split || i == c.group || slices.Contains(c.oneHot, i)
+		if !taken && strings.TrimSpace(name) != "" {
 			rest = append(rest, i)
 		}
 	}
@@ -298,6 +309,9 @@ func (c *columns) row(rec []string, first bool) (row, error) {
 		}
 	}
 	r := row{cell: rec[c.path]}
+	if c.group >= 0 {
+		r.group = strings.TrimSpace(rec[c.group])
+	}
 	if err := checkCell(r.cell); err != nil {
 		return row{}, err
 	}

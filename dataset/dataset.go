@@ -37,6 +37,7 @@ type Item struct {
 	Labels []int  // multi-label sets: sorted indices into Set.Classes, maybe none
 	Class  string // the class name, or the multi-label cell; empty when unknown
 	Digest string // SHA-256 of the file in hex where it is known, else empty
+	Group  string // what the column Options.Group says; empty: in no group
 }
 
 // Set is a data set: what to train on, what to validate on, what to score.
@@ -62,6 +63,7 @@ type Options struct {
 	Fallback float64       // ValidPct for a layout that does not say; 0: such a layout is an error
 	Seed     uint64        // draws the share
 	Exclude  *exclude.List // photographs not to be used; nil: none
+	Group    string        // column of Labels whose equal values are not torn by the draw; empty: none
 }
 
 const layouts = "expected train/CLASS/* with valid/CLASS/* (or val), or CLASS/* with --valid-pct 0.2, or --labels " +

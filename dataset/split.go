@@ -19,10 +19,14 @@ func (s *Set) split(o Options) error {
 	if err := digests(s.Train); err != nil {
 		return err
 	}
-	p := draw.Photographs{}
-	for _, it := range s.Train {
+	p, groups := draw.Photographs{}, make([]string, len(s.Train))
+	for i, it := range s.Train {
+		groups[i] = it.Group
 		p.Labels = append(p.Labels, it.Label)                             // -1 of several labels: one stratum
 		p.Keys = append(p.Keys, cmp.Or(it.Digest, "unreadable "+it.Path)) // counted and skipped when it is decoded
+	}
+	if o.Group != "" {
+		p.Groups = groups
 	}
 	valid, twice := p.Hold(o.ValidPct, o.Seed)
 	s.sayTwice(twice)

@@ -107,12 +107,12 @@ func run(ctx context.Context, s *features.Setup, f *features.Features, brief boo
 			p.rows = append(p.rows, part.of.Rows[i])
 		}
 	}
-	fast, err := newProducts(s.Config.Machine.Threads)
+	fast, err := features.NewProducts(s.Config.Machine.Threads)
 	if err != nil {
 		return nil, err
 	}
-	defer fast.close()
-	p.product = fast.multiply
+	defer fast.Close()
+	p.product = fast.Multiply
 	r := &Result{brief: brief, Data: s.Config.Data.Name(), Counts: s.Set.Counts(), Seconds: map[string]float64{}, p: p}
 	started := time.Now()
 	if p.pairs, err = audit.Similar(p.rows, p.product); err != nil {

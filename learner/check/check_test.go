@@ -18,6 +18,7 @@ import (
 
 	"finetune/audit"
 	"finetune/augment/picture"
+	"finetune/learner/features"
 	"finetune/onnx"
 )
 
@@ -77,7 +78,7 @@ func TestFileFacts(t *testing.T) {
 	}
 }
 
-func fast(t testing.TB) *products {
+func fast(t testing.TB) *features.Products {
 	lib, err := onnx.FindLibrary("cpu")
 	if err != nil {
 		t.Skipf("skipped: %v", err)
@@ -85,11 +86,11 @@ func fast(t testing.TB) *products {
 	if _, err := onnx.Start(lib); err != nil {
 		t.Fatal(err)
 	}
-	p, err := newProducts(0)
+	p, err := features.NewProducts(0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { p.close() })
+	t.Cleanup(func() { p.Close() })
 	return p
 }
 
@@ -110,7 +111,7 @@ func TestProducts(t *testing.T) {
 		t blas.Transpose
 	}{{b, blas.NoTrans}, {c, blas.Trans}} {
 		got, want := random(7, 11), random(7, 11)
-		if err := p.multiply(got, a, x.b, x.t == blas.Trans); err != nil {
+		if err := p.Multiply(got, a, x.b, x.t == blas.Trans); err != nil {
 			t.Fatal(err)
 		}
 		blas64.Gemm(blas.NoTrans, x.t, 1, a, x.b, 0, want)
@@ -129,7 +130,7 @@ func BenchmarkLabels(b *testing.B) {
 			rows, labels := someRows(n)
 			p := fast(b)
 			for b.Loop() {
-				if _, err := audit.WrongLabels(rows, labels, 2, p.multiply); err != nil {
+				if _, err := audit.WrongLabels(rows, labels, 2, p.Multiply); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -144,7 +145,7 @@ func BenchmarkSimilar(b *testing.B) {
 			rows, _ := someRows(n)
 			p := fast(b)
 			for b.Loop() {
-				if _, err := audit.Similar(rows, p.multiply); err != nil {
+				if _, err := audit.Similar(rows, p.Multiply); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"finetune/audit"
+	"finetune/learner/config"
 	"finetune/learner/runs"
 )
 
@@ -100,7 +101,7 @@ func inner(a, b []float32) (sum float64) {
 // sequences asks whether a random split tears series apart, and what that does to the accuracy.
 func (r *Result) sequences() (err error) {
 	p, set := r.p, r.p.setup.Set
-	if set.Multi {
+	if g := p.setup.Groups; set.Multi || g != nil && g.N > 0 && g.Torn == 0 { // --group keeps them together
 		return nil
 	}
 	labelled, s := p.labelled(), r.Series
@@ -109,12 +110,12 @@ func (r *Result) sequences() (err error) {
 	for _, i := range labelled {
 		labels, rows = append(labels, p.items[i].Label), append(rows, p.rows[i])
 	}
-	groups, by := s.Groups, "by the numbers in their names"
+	groups, by, flag := s.Groups, "by the numbers in their names", config.GroupSequence
 	if !s.Found && r.likeFilm == 0 {
 		return nil
 	}
 	if !s.Found {
-		by = "by likeness"
+		by, flag = "by likeness", config.GroupCluster
 		if groups, _, err = audit.Clusters(rows, p.product); err != nil {
 			return err
 		}
@@ -131,6 +132,9 @@ func (r *Result) sequences() (err error) {
 	}
 	if ok {
 		text += fmt.Sprintf(": %.1f %% right by random folds, %.1f %% with series kept together", 100*r.Random, 100*r.Grouped)
+	}
+	if set.Drawn {
+		text += fmt.Sprintf("; --group %s does that", flag)
 	}
 	r.say(Sequence, text)
 	return nil

@@ -19,7 +19,7 @@ import (
 )
 
 // format changes when Brief says other things about the same photographs.
-const format = 1
+const format = 2
 
 // mostKept is the size of a file of findings, in bytes.
 const mostKept = 1 << 20
@@ -36,6 +36,7 @@ type subject struct {
 	Key     activations.Key
 	Classes []string
 	Sep     string
+	Groups  *runs.Groups
 	Splits  [][]photograph
 }
 
@@ -70,7 +71,8 @@ func Closing(ctx context.Context, s *features.Setup, f *features.Features) ([]ru
 }
 
 func keptAt(s *features.Setup, f *features.Features) (string, error) {
-	about := subject{Format: format, Key: s.Key(features.CentreView), Classes: s.Set.Classes, Sep: s.Config.Data.LabelSep}
+	about := subject{Format: format, Key: s.Key(features.CentreView), Classes: s.Set.Classes, Sep: s.Config.Data.LabelSep,
+		Groups: s.Groups}
 	for _, part := range []features.Split{f.Train, f.Valid, f.Test} {
 		list := make([]photograph, part.Len())
 		for i, it := range part.Items {

@@ -78,6 +78,11 @@ func (c *Classifier) OwnData() (*dataset.Set, error) {
 		return nil, failure.Data(fmt.Errorf("learner: %s: has the classes %s, but %s was trained on %s",
 			c.Trained.Config.Data.Path, strings.Join(set.Classes, ", "), c.Source, strings.Join(c.Classes, ", ")))
 	}
+	if set.Drawn && now.Data.Group != "" { // by features, perhaps, which are not at hand
+		if err := c.asTrained(set); err != nil {
+			return nil, err
+		}
+	}
 	was := c.Trained.Config.Data
 	for _, f := range []struct{ name, was, now string }{{was.Labels, was.LabelsDigest, now.Data.LabelsDigest},
 		{was.Exclude, was.ExcludeDigest, now.Data.ExcludeDigest}} {
@@ -86,6 +91,28 @@ func (c *Classifier) OwnData() (*dataset.Set, error) {
 		}
 	}
 	return set, nil
+}
+
+// asTrained puts the photographs of a set on the sides that the run wrote down.
+func (c *Classifier) asTrained(set *dataset.Set) error {
+	sides, err := runs.Sides(c.Source)
+	if err != nil || sides == nil {
+		return err
+	}
+	all := slices.Concat(set.Train, set.Valid)
+	set.Train, set.Valid = nil, nil
+	for _, it := range all {
+		to := &set.Train
+		if sides[it.Path] == "valid" {
+			to = &set.Valid
+		}
+		*to = append(*to, it)
+	}
+	if len(set.Valid) == 0 {
+		return failure.Data(fmt.Errorf("learner: %s: none of the validation photographs of %s is there; name DATA if it has "+
+			"moved", c.Trained.Config.Data.Name(), c.Source))
+	}
+	return nil
 }
 
 // fromFolders reads ROOT/valid/CLASS/*, or that of another usual name, or ROOT/CLASS/*.

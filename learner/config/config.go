@@ -32,10 +32,25 @@ type DataConfig struct {
 	LabelSep string  `json:"label_sep,omitempty"`
 	Exclude  string  `json:"exclude,omitempty"` // file with paths of photographs that are not used
 	ValidPct float64 `json:"valid_pct,omitempty"`
+	Group    string  `json:"group,omitempty"` // what the draw keeps together: GroupSequence, GroupCluster or a column of Labels
 	MaxBad   float64 `json:"max_bad"`
 
 	LabelsDigest  string `json:"labels_digest,omitempty"`  // SHA-256 of the file Labels
 	ExcludeDigest string `json:"exclude_digest,omitempty"` // and of Exclude
+}
+
+// What a draw of the validation photographs keeps together, where it is no column of the labels file.
+const (
+	GroupSequence = "sequence" // photographs that follow each other by the numbers in their names
+	GroupCluster  = "cluster"  // photographs whose features are alike
+)
+
+// Column is the column of Labels that groups are of, "" for none.
+func (d DataConfig) Column() string {
+	if d.Group == GroupSequence || d.Group == GroupCluster {
+		return ""
+	}
+	return d.Group
 }
 
 // Name is what messages call the data.

@@ -65,6 +65,10 @@ func (c Config) check() error {
 	if err := c.CheckBounds(); err != nil {
 		return err
 	}
+	if c.Data.Column() != "" && c.Data.Labels == "" {
+		return wrong("data.group", "{data.group} %s is a column of a labels file: add {data.labels}, or use sequence or "+
+			"cluster", c.Data.Group)
+	}
 	if z := c.Images.MaxZoom; z > 0 && z < 1 {
 		return wrong("images.max_zoom", "{images.max_zoom} %g: must be 1 or more, or 0 for none", z)
 	}

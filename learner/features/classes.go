@@ -29,9 +29,8 @@ func (s *Setup) tellData() {
 		}
 		s.UI.Say("%-10s %s", head, line)
 	}
-	if set.Drawn {
-		s.UI.Say("held out   %d of %d photographs for validation, drawn by class with --seed %d", len(set.Valid),
-			len(set.Train)+len(set.Valid), s.Config.Train.Seed)
+	if set.Drawn && (s.Config.Data.Group == "" || s.Config.Data.Column() != "") { // else not drawn yet
+		s.tellDrawn()
 	}
 	if set.Excluded > 0 {
 		s.UI.Say("excluded   %d photographs that %s names", set.Excluded, s.Config.Data.Exclude)
@@ -42,6 +41,11 @@ func (s *Setup) tellData() {
 	for _, w := range set.Warnings {
 		s.UI.Warn("%s", w)
 	}
+}
+
+func (s *Setup) tellDrawn() {
+	s.UI.Say("held out   %d of %d photographs for validation, drawn by class with --seed %d", len(s.Set.Valid),
+		len(s.Set.Train)+len(s.Set.Valid), s.Config.Train.Seed)
 }
 
 // classLines has a line a class, or where there are many, what they have in common.

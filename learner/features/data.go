@@ -20,7 +20,7 @@ const defaultValidPct = 0.2
 // no longer the same are failure.Usage.
 func List(c *runs.Config) (*dataset.Set, error) {
 	options := dataset.Options{Labels: c.Data.Labels, LabelSep: c.Data.LabelSep, ValidPct: c.Data.ValidPct,
-		Fallback: defaultValidPct, Seed: c.Train.Seed}
+		Fallback: defaultValidPct, Seed: c.Train.Seed, Group: c.Data.Column()}
 	if c.Data.Exclude != "" {
 		var err error
 		if options.Exclude, err = exclude.Read(c.Data.Exclude, c.Data.Path); err != nil {

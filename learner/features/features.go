@@ -80,6 +80,9 @@ func (s *Setup) Precompute(ctx context.Context) (*Features, error) {
 	if err := s.checkSkipped(f); err != nil {
 		return f, err
 	}
+	if err := s.keepGroups(f); err != nil {
+		return f, err
+	}
 	return f, s.checkLeft(f)
 }
 

@@ -18,7 +18,7 @@ import (
 
 // Setup is a data set, a body and how to bring the two together, as Open found
 // them. Nothing changes it afterwards, but that its body loads itself when it is
-// first needed. What trains otherwise works with another Setup made of it.
+// first needed, and that Precompute draws the split where it depends on features. What trains otherwise works with another Setup made of it.
 type Setup struct {
 	Config  runs.Config // complete: with what was chosen where nothing was said
 	Set     *dataset.Set
@@ -30,7 +30,8 @@ type Setup struct {
 	Policy     augment.Policy // of augmented views
 	Int8Path   string         // path of the int8 form of the body, where it is used
 	Narrow     *NarrowPhotos
-	Session    *SharedBody // of this Setup and of those that With made of it
+	Groups     *runs.Groups // that Precompute kept on one side; nil where it was not asked to
+	Session    *SharedBody  // of this Setup and of those that With made of it
 
 	part       bool // of the photographs alone: a class may be missing
 	looked     bool // the photographs were looked at before: warnings are given

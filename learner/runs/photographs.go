@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"finetune/internal/failure"
+	"finetune/scores"
 )
 
 var photographsHeader = []string{"split", "path", "label", "sha256"}
@@ -52,6 +54,20 @@ func (r *Run) writePhotographs(rows []Listed) error {
 
 // maxPhotographs bounds the list: ten million photographs.
 const maxPhotographs = 2 << 30
+
+// Sides are the parts, train or valid, of the photographs that a run began with, by their paths. It is nil
+// for a run of an earlier version, which has no list.
+func Sides(run string) (map[string]string, error) {
+	list, err := readPhotographs(filepath.Join(run, PhotographsFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	sides := make(map[string]string, len(list))
+	for _, p := range list {
+		sides[scores.Rearm(p.Path)] = p.Split
+	}
+	return sides, err
+}
 
 func readPhotographs(path string) ([]Listed, error) {
 	f, err := os.Open(path)

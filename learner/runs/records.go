@@ -71,8 +71,18 @@ type Summary struct {
 	Counts   []dataset.Count `json:"counts,omitempty"`   // readable photographs of each class
 	Head     *HeadChoice     `json:"head,omitempty"`     // where --head asked for another than mlp
 	Majority *Majority       `json:"majority,omitempty"` // what the accuracy has to be compared with
+	Groups   *Groups         `json:"groups,omitempty"`   // that the draw of the validation photographs kept together
 
 	Findings []Finding `json:"-"` // of the data, of this command: not part of the run
+}
+
+// Groups are photographs that belong together: the draw of the validation photographs keeps each on one side.
+type Groups struct {
+	By    string `json:"by"`     // sequence, cluster or a column
+	N     int    `json:"groups"` // of two photographs or more
+	Train int    `json:"train"`  // groups with a photograph to train on
+	Valid int    `json:"valid"`  // and to validate on
+	Torn  int    `json:"torn"`   // groups on both sides, where the data's own split was kept
 }
 
 // Finding is what an audit has to say of one kind of fault, in a line.

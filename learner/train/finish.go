@@ -38,7 +38,7 @@ func (tr *training) finish(ctx context.Context, t *fit.Fit, m *headModel, choice
 		Run: filepath.ToSlash(r.Name), Body: tr.Config.Body.Name, Classes: tr.Set.Classes,
 		TrainImages: len(f.Train.Items), ValidImages: len(f.Valid.Items), Skipped: len(f.Skipped),
 		Valid: runs.Measure(logp, f.Valid.Items, len(tr.Set.Classes), tr.Set.Multi), Counts: f.Counts(tr.Set.Classes),
-		Head: choice, Majority: runs.MajorityOf(f.Valid.Items, tr.Set.Classes, tr.Set.Multi),
+		Head: choice, Majority: runs.MajorityOf(f.Valid.Items, tr.Set.Classes, tr.Set.Multi), Groups: tr.Groups,
 	}
 	if t.Cycles > 0 {
 		e := runs.Measure(t.Ensemble(), f.Valid.Items, len(tr.Set.Classes), tr.Set.Multi)

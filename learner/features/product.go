@@ -1,4 +1,4 @@
-package check
+package features
 
 import (
 	"errors"
@@ -10,17 +10,18 @@ import (
 	"finetune/onnx/graph"
 )
 
-// products computes matrix products by ONNX Runtime, ten times as fast as gonum. Owned by
-// the caller: freed by close. Runs may overlap.
-type products struct{ plain, transposed *onnx.Session }
+// Products computes matrix products by ONNX Runtime, ten times as fast as gonum. Owned by
+// the caller: freed by Close. Runs may overlap.
+type Products struct{ plain, transposed *onnx.Session }
 
-func newProducts(threads int) (*products, error) {
-	p := &products{}
+// NewProducts opens the sessions of products on so many threads, 0 for all.
+func NewProducts(threads int) (*Products, error) {
+	p := &Products{}
 	var errs [2]error
 	p.plain, errs[0] = openGemm("a·b", threads)
 	p.transposed, errs[1] = openGemm("a·bᵀ", threads, graph.Int("transB", 1))
 	if err := errors.Join(errs[:]...); err != nil {
-		return nil, errors.Join(err, p.close())
+		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil
 }
@@ -36,12 +37,13 @@ func openGemm(name string, threads int, attrs ...graph.Attr) (*onnx.Session, err
 	return onnx.OpenBytes("audit: product "+name, model, in, []string{"y"}, onnx.Options{Threads: threads, Device: "cpu"})
 }
 
-func (p *products) close() error { return errors.Join(p.plain.Close(), p.transposed.Close()) }
+// Close frees the sessions.
+func (p *Products) Close() error { return errors.Join(p.plain.Close(), p.transposed.Close()) }
 
-var _ audit.Product = (*products)(nil).multiply
+var _ audit.Product = (*Products)(nil).Multiply
 
-// multiply implements audit.Product.
-func (p *products) multiply(dst, a, b blas64.General, transB bool) (err error) {
+// Multiply implements audit.Product.
+func (p *Products) Multiply(dst, a, b blas64.General, transB bool) (err error) {
 	s := p.plain
 	if transB {
 		s = p.transposed
