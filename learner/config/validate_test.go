@@ -22,6 +22,7 @@ func sound() Config {
 // free are the fields that may hold anything: names, paths, digests, switches. Those
 // that end in a dot stand for all fields below.
 var free = []string{"version", "command", "classes", "multi_label", "data.path", "data.labels", "data.label_sep",
+	"data.labels_digest", "data.exclude", "data.exclude_digest", "data.group",
 	"body.name", "body.file", "body.digest", "body.cut", "body.split", "body.licence", "body.int8", "images.depth_range",
 	"machine.cache", "machine.runtime", "machine.no_tf32", "recipe.lesson", "train.best", "train.bn_freeze",
 	"train.decoupled", "train.load", "train.norm_decay", "train.save", "train.snapshots", "train.unfreeze"}

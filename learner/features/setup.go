@@ -18,7 +18,8 @@ import (
 
 // Setup is a data set, a body and how to bring the two together, as Open found
 // them. Nothing changes it afterwards, but that its body loads itself when it is
-// first needed, and that Precompute draws the split where it depends on features. What trains otherwise works with another Setup made of it.
+// first needed, and that Precompute draws the split where it depends on features.
+// What trains otherwise works with another Setup made of it.
 type Setup struct {
 	Config  runs.Config // complete: with what was chosen where nothing was said
 	Set     *dataset.Set
