@@ -17,6 +17,16 @@ func TestCrashesEndByASignal(t *testing.T) {
 		go func() { panic("of a test") }()
 		select {}
 	}
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_CORE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	before := limit
+	limit.Cur = limit.Max // as where core files are wanted: the child inherits it
+	if err := syscall.Setrlimit(syscall.RLIMIT_CORE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = syscall.Setrlimit(syscall.RLIMIT_CORE, &before) }()
 	c := exec.Command(os.Args[0], "-test.run=^TestCrashesEndByASignal$")
 	c.Env, c.Dir = append(os.Environ(), "FINETUNE_TEST_CRASH=1"), t.TempDir()
 	out, err := c.CombinedOutput()

@@ -230,7 +230,7 @@ func (b *build) keepInitializers(g *onnxpb.GraphProto) {
 func (b *build) imports() []*onnxpb.OperatorSetIdProto {
 	sets := map[string]int64{}
 	for _, n := range b.nodes {
-		if d := n.GetDomain(); d != "" && d != "ai.onnx" {
+		if d := n.GetDomain(); !graph.IsONNX(d) {
 			sets[d] = 1
 		}
 	}

@@ -78,6 +78,26 @@ func TestOperatorsOfOtherDomains(t *testing.T) {
 	}
 }
 
+// TestOneVersionOfTheStandardOperators: ONNX's own operators have two names for their domain; whichever the model and
+// its nodes use, the training graph imports them once.
+func TestOneVersionOfTheStandardOperators(t *testing.T) {
+	for _, model := range []string{"", "ai.onnx"} {
+		for _, nodes := range []string{"", "ai.onnx"} {
+			b := graph.NewBuilder("named", 17)
+			b.Output(b.Node("Exp", "loss", []string{b.Init("s", []int64{1}, []float32{1})}), graph.Float32, 1)
+			m := b.Model()
+			m.OpsetImport[0].Domain, m.Graph.Node[0].Domain = proto.String(model), proto.String(nodes)
+			g, err := gradient.Build(m, "loss", gradient.Options{Trainable: []string{"s"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if list := g.Model.OpsetImport; len(list) != 1 || list[0].GetDomain() != model || list[0].GetVersion() != 17 {
+				t.Errorf("a model of %q with nodes of %q imports %v", model, nodes, list)
+			}
+		}
+	}
+}
+
 // TestStrangersAreCopied: where no trainable parameter reaches it, such a node stays as it is, in both layouts, and
 // costs
 // the memory of its output.
