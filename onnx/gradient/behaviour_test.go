@@ -219,6 +219,13 @@ func TestLossInputs(t *testing.T) {
 				t.Errorf("%s of %s: %v", name, what, err)
 			}
 		}
+		circle := newMaker(name)
+		circle.Output(circle.Node("Neg", "y", []string{circle.batch("x", 3)}), graph.Float32, "N", 3)
+		model = circle.Model()
+		model.Graph.Node[0].Input[0] = "y"
+		if _, err := c.with(model, "y"); err == nil || !strings.Contains(err.Error(), "depends on its own output") {
+			t.Errorf("%s of what depends on itself: %v", name, err)
+		}
 	}
 }
 
