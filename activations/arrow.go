@@ -9,6 +9,8 @@ import (
 	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
+
+	"finetune/internal/plural"
 )
 
 // This file reads the part of the Arrow IPC file format that a shard uses, in
@@ -64,7 +66,7 @@ func checkSchema(schema table, k keyFile) error {
 	const floating, utf8, fixedSizeList, single = 3, 5, 16, 1
 	fields := schema.tables(1)
 	if len(fields) != 4 || schema.number(0, 2) != 0 {
-		return fmt.Errorf("%w: %d columns", errDamaged, len(fields))
+		return fmt.Errorf("%w: %s", errDamaged, plural.Count(len(fields), "column"))
 	}
 	for i, name := range []string{"path", "label", "digest"} {
 		if f := fields[i]; f.text(0) != name || f.number(2, 1) != utf8 {
@@ -97,7 +99,7 @@ func parseBatch(message table, body []byte, features int) (b batch, err error) {
 	nodes, buffers := rec.vector(1, 16), rec.vector(2, 16)
 	for i, want := range []int{n, n, n, n, n * features} {
 		if got, nulls := i64(nodes[16*i:]), i64(nodes[16*i+8:]); got != int64(want) || nulls != 0 {
-			return b, fmt.Errorf("column %d: %d values of %d, %d of them null", i, got, want, nulls)
+			return b, fmt.Errorf("column %d: %s of %d, %d of them null", i, plural.Count(got, "value"), want, nulls)
 		}
 	}
 	buffer := func(i int) []byte {
@@ -127,7 +129,7 @@ func parseDigests(column texts) ([]Digest, error) {
 	for i := range digests {
 		text := column.bytes(i)
 		if len(text) != 2*len(Digest{}) {
-			return nil, fmt.Errorf("row %d: digest of %d characters", i, len(text))
+			return nil, fmt.Errorf("row %d: digest of %s", i, plural.Count(len(text), "character"))
 		}
 		if _, err := hex.Decode(digests[i][:], text); err != nil {
 			return nil, fmt.Errorf("row %d: digest: %w", i, err)

@@ -16,6 +16,7 @@ import (
 	"finetune/internal/digest"
 	"finetune/internal/durable"
 	"finetune/internal/parallel"
+	"finetune/internal/plural"
 )
 
 // Cache is the rows of one key. Its methods may be called by several
@@ -41,7 +42,8 @@ type place struct{ shard, batch, row int32 }
 // features is the length of a row. Owned by the caller: the Cache, freed by Close.
 func Open(dir string, k Key, features int) (*Cache, error) {
 	if features < 1 || features > maxFeatures {
-		return nil, fmt.Errorf("activations: %d features a row; between 1 and %d are possible", features, maxFeatures)
+		return nil, fmt.Errorf("activations: %s a row; between 1 and %d are possible", plural.Count(features, "feature"),
+			maxFeatures)
 	}
 	key := keyFile{Format: format, Features: features, Key: k}
 	c := &Cache{

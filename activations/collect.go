@@ -2,10 +2,11 @@ package activations
 
 import (
 	"errors"
-	"finetune/dataset"
 	"fmt"
 	"runtime/debug"
 	"time"
+
+	"finetune/dataset"
 )
 
 // collect takes the batches in order, up to the first that is not computed or

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"finetune/dataset"
+	"finetune/internal/plural"
 )
 
 // Body computes features.
@@ -99,8 +100,8 @@ type Report struct {
 // be decoded are in the report and not an error.
 func (c *Cache) Fill(ctx context.Context, items []dataset.Item, body Body, load Load, o FillOptions) (Report, error) {
 	if body.Features() != c.key.Features {
-		return Report{}, fmt.Errorf("activations: the body gives %d features, the cache was opened for %d", body.Features(),
-			c.key.Features)
+		return Report{}, fmt.Errorf("activations: the body gives %s, the cache was opened for %d",
+			plural.Count(body.Features(), "feature"), c.key.Features)
 	}
 	if c.key.Key.Size < 1 {
 		return Report{}, fmt.Errorf("activations: image size %d in the key", c.key.Key.Size)

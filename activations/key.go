@@ -25,6 +25,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+
+	"finetune/internal/plural"
 )
 
 // format is the version of the folder and of the shards; a change makes every key new.
@@ -70,8 +72,8 @@ func parseKey(b []byte) (keyFile, error) {
 		return keyFile{}, err
 	}
 	if k.Format != format || k.Features < 1 || k.Features > maxFeatures {
-		return keyFile{}, fmt.Errorf("format %d with %d features, this program knows format %d with 1 to %d", k.Format,
-			k.Features, format, maxFeatures)
+		return keyFile{}, fmt.Errorf("format %d with %s, this program knows format %d with 1 to %d", k.Format,
+			plural.Count(k.Features, "feature"), format, maxFeatures)
 	}
 	return k, nil
 }

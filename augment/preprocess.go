@@ -8,6 +8,7 @@ import (
 	"finetune/augment/picture"
 	"finetune/internal/colour"
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/internal/rng"
 )
 
@@ -79,7 +80,8 @@ func (p Preprocess) ready(dst []float32) error {
 		return err
 	}
 	if len(dst) != p.Len() {
-		return fmt.Errorf("augment: room for %d values; [3, %d, %d] takes %d", len(dst), p.Size, p.Size, p.Len())
+		return fmt.Errorf("augment: room for %s; [3, %d, %d] takes %d", plural.Count(len(dst), "value"), p.Size, p.Size,
+			p.Len())
 	}
 	return nil
 }

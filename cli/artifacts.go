@@ -8,6 +8,7 @@ import (
 
 	"finetune/cli/shell"
 	"finetune/cli/term"
+	"finetune/internal/plural"
 	"finetune/learner"
 	"finetune/onnx/artifacts"
 )
@@ -86,7 +87,7 @@ func runArtifacts(o artifactsOptions, out *term.Console) error {
 	}
 	out.Print("%s: %s, %s, %s, %s", o.output, artifacts.TrainingFile, artifacts.EvalFile, artifacts.OptimizerFile,
 		artifacts.CheckpointFile)
-	out.Print("groups     %s (%d tensors train); about %.2f GB and %.3f GB a photograph", strings.Join(names, ", "),
-		len(m.Params), float64(m.Memory.Fixed)/1e9, float64(m.Memory.PerImage)/1e9)
+	out.Print("groups     %s (%s train); about %.2f GB and %.3f GB a photograph", strings.Join(names, ", "),
+		plural.Count(len(m.Params), "tensor"), float64(m.Memory.Fixed)/1e9, float64(m.Memory.PerImage)/1e9)
 	return out.Object(m)
 }

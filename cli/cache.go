@@ -10,6 +10,7 @@ import (
 	"finetune/activations"
 	"finetune/cli/term"
 	"finetune/internal/home"
+	"finetune/internal/plural"
 )
 
 func cacheCommand(s Streams) *cli.Command {
@@ -84,6 +85,6 @@ func runCachePrune(out *term.Console, dir, keep string, older time.Duration) err
 	for _, e := range removed {
 		total += e.Bytes
 	}
-	out.Print("removed %d caches from %s, %s", len(removed), dir, term.Size(total))
+	out.Print("removed %s from %s, %s", plural.Count(len(removed), "cache"), dir, term.Size(total))
 	return out.Object(removed)
 }

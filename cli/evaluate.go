@@ -11,6 +11,7 @@ import (
 
 	"finetune/cli/shell"
 	"finetune/cli/term"
+	"finetune/internal/plural"
 	"finetune/learner"
 )
 
@@ -67,8 +68,8 @@ func runEvaluate(ctx context.Context, o evaluateOptions, out *term.Console) erro
 
 // printEvaluation prints the numbers, the classes and, where it fits, the confusions.
 func printEvaluation(out *term.Console, e *learner.Evaluation) {
-	out.Print("accuracy   %.2f %% of %d photographs (95 %% interval %.1f to %.1f)", 100*e.Accuracy, e.Images,
-		100*e.Interval[0], 100*e.Interval[1])
+	out.Print("accuracy   %.2f %% of %s (95 %% interval %.1f to %.1f)", 100*e.Accuracy,
+		plural.Count(e.Images, "photograph"), 100*e.Interval[0], 100*e.Interval[1])
 	out.Print("log loss   %.4f", e.Loss)
 	if e.Top5 != nil {
 		out.Print("top 5      %.2f %%", 100**e.Top5)

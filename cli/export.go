@@ -11,6 +11,7 @@ import (
 
 	"finetune/cli/shell"
 	"finetune/cli/term"
+	"finetune/internal/plural"
 	"finetune/learner"
 	"finetune/onnx/weights"
 )
@@ -74,9 +75,9 @@ func runExport(ctx context.Context, o exportOptions, out *term.Console) error {
 		return err
 	}
 	out.Print("file       %s, %s, %s, digest %.12s", r.Output, r.Precision, term.Size(r.Bytes), r.Digest)
-	out.Print("check      %d validation photographs: probabilities differ by at most %.2g, on average %.2g; %d "+
-		"predictions differ",
-		r.Photographs, r.Largest, r.Mean, r.Flips)
+	out.Print("check      %s: probabilities differ by at most %.2g, on average %.2g; %s",
+		plural.Count(r.Photographs, "validation photograph"), r.Largest, r.Mean,
+		plural.Of(r.Flips, "prediction differs", "predictions differ"))
 	out.Print("accuracy   run %.2f %%, file %.2f %%", 100*r.Accuracy.Run, 100*r.Accuracy.File)
 	if r.Speed.File > 0 {
 		out.Print("speed      run %.1f images/s, file %.1f images/s (%.2f times)", r.Speed.Run, r.Speed.File,

@@ -3,9 +3,6 @@ package cli
 import (
 	"encoding/binary"
 	"encoding/json"
-	"finetune/internal/durable"
-	"finetune/internal/faults"
-	"finetune/onnx/weights"
 	"fmt"
 	"hash/crc32"
 	"io/fs"
@@ -16,6 +13,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"finetune/internal/durable"
+	"finetune/internal/faults"
+	"finetune/onnx/weights"
 )
 
 // whole runs the command undisturbed and returns the steps it took.

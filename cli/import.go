@@ -7,6 +7,7 @@ import (
 
 	"finetune/cli/shell"
 	"finetune/cli/term"
+	"finetune/internal/plural"
 	"finetune/onnx/bodies"
 )
 
@@ -38,8 +39,8 @@ func importCommand(s Streams) *cli.Command {
 			if err != nil {
 				return err
 			}
-			out.Print("%s: %s, digest %s, %d features at %d px; use it with --body %s", body, spec.Name, spec.Digest,
-				spec.Features(), spec.Size, body)
+			out.Print("%s: %s, digest %s, %s at %d px; use it with --body %s", body, spec.Name, spec.Digest,
+				plural.Count(spec.Features(), "feature"), spec.Size, body)
 			return out.Object(spec)
 		},
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"finetune/cli/term"
+	"finetune/internal/plural"
 	"finetune/onnx/bodies"
 	"finetune/onnx/graph"
 	"finetune/onnx/surgery"
@@ -63,11 +64,11 @@ func runInspect(path string, out *term.Console) error {
 		out.Warn("%s", info.Training)
 	}
 	for _, g := range info.Groups {
-		line("group", "%s, from %s: %d parameters", g.Name, g.First, g.Count)
+		line("group", "%s, from %s: %s", g.Name, g.First, plural.Count(g.Count, "parameter"))
 	}
 	line("parameters", "%d: --unfreeze trains %d and leaves %d; the rest stands behind the cut", info.Total, info.Trained,
 		info.NotTrained)
-	line("operators", "%d nodes: %s", info.Nodes, operators(info.Operators))
+	line("operators", "%s: %s", plural.Count(info.Nodes, "node"), operators(info.Operators))
 	if spec, err := bodies.ReadSpec(bodies.SpecPath(path)); err == nil {
 		line("sidecar", "%s, %d px, mean %v, std %v, %s, licence %s", spec.Name, spec.Size, spec.Mean, spec.Std, spec.Layout,
 			orDash(spec.Licence))

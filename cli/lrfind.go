@@ -9,6 +9,7 @@ import (
 
 	"finetune/cli/shell"
 	"finetune/cli/term"
+	"finetune/internal/plural"
 	"finetune/learner"
 	"finetune/plots"
 )
@@ -86,12 +87,12 @@ func runLRFind(ctx context.Context, o lrFindOptions, out *term.Console) (err err
 	}
 	switch {
 	case curve.Suggestion == 0:
-		out.Warn("%d rates are too few to suggest one; raise --tries, or lower --start", len(curve.Rates))
+		out.Warn("%s: too few to suggest one; raise --tries, or lower --start", plural.Count(len(curve.Rates), "rate"))
 	case curve.Suggestion <= curve.Rates[0]*(1+1e-9):
 		out.Warn("the loss rises from the first rates on; lower --start (it was %g)", o.search.Start)
 	}
 	out.Print("suggestion %.2g (%s)", curve.Suggestion, curve.Rule)
-	out.Print("curve      %s and %s, %d rates from %.2g to %.2g", o.output, table, len(curve.Rates), o.search.Start,
-		curve.Rates[len(curve.Rates)-1])
+	out.Print("curve      %s and %s, %s from %.2g to %.2g", o.output, table, plural.Count(len(curve.Rates), "rate"),
+		o.search.Start, curve.Rates[len(curve.Rates)-1])
 	return out.Object(curve)
 }

@@ -6,6 +6,7 @@ import (
 	"finetune/cli/jobs"
 	"finetune/cli/shell"
 	"finetune/cli/term"
+	"finetune/internal/plural"
 	"finetune/scores"
 )
 
@@ -36,7 +37,7 @@ func mergeCommand(s Streams) *cli.Command {
 			if err != nil {
 				return err
 			}
-			out.Say("%s: %d rows from %d parts", into, rows, c.NArg())
+			out.Say("%s: %s from %s", into, plural.Count(rows, "row"), plural.Count(c.NArg(), "part"))
 			return out.Object(map[string]any{"output": into, "rows": rows, "parts": c.NArg()})
 		},
 	}

@@ -8,6 +8,7 @@ import (
 
 	"finetune/cli/shell"
 	"finetune/cli/term"
+	"finetune/internal/plural"
 	"finetune/learner"
 )
 
@@ -59,8 +60,8 @@ func runPrecompute(ctx context.Context, o precomputeOptions, out *term.Console) 
 	if err := l.PrecomputeViews(ctx, f); err != nil {
 		return err
 	}
-	out.Print("features of %d train, %d valid and %d test photographs are in %s", f.Train.Len(), f.Valid.Len(),
-		f.Test.Len(), l.Config.Machine.Cache)
+	out.Print("features of %d train, %d valid and %s are in %s", f.Train.Len(), f.Valid.Len(),
+		plural.Count(f.Test.Len(), "test photograph"), l.Config.Machine.Cache)
 	batch, rates := l.Fed()
 	return out.Object(map[string]any{"counts": l.Set.Counts(), "train": f.Train.Len(), "valid": f.Valid.Len(),
 		"test": f.Test.Len(), "skipped": len(f.Skipped), "computed": f.Computed, "seconds": f.Seconds,

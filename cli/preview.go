@@ -8,6 +8,7 @@ import (
 
 	"finetune/cli/shell"
 	"finetune/cli/term"
+	"finetune/internal/plural"
 	"finetune/learner"
 	"finetune/plots"
 )
@@ -58,7 +59,7 @@ func runPreview(ctx context.Context, o previewOptions, out *term.Console) (err e
 	if err != nil {
 		return err
 	}
-	title := fmt.Sprintf("%s in %d views, augmentation %s", it.Path, o.count, o.config.Images.Augment)
+	title := fmt.Sprintf("%s in %s, augmentation %s", it.Path, plural.Count(o.count, "view"), o.config.Images.Augment)
 	figure, err := plots.Grid{Title: title, Images: images}.Draw(plots.Wide)
 	if err != nil {
 		return err

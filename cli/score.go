@@ -12,6 +12,7 @@ import (
 	"finetune/cli/term"
 	"finetune/dataset"
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/learner"
 	"finetune/scores"
 )
@@ -113,7 +114,7 @@ func runScore(ctx context.Context, o scoreOptions, out *term.Console) error {
 	if out.Quiet && report.Bad() == 0 {
 		return out.Object(report)
 	}
-	out.Tell("%s: %d rows: %s; %.1f s, %s", report.Output, report.Rows, totals(report), report.Seconds,
+	out.Tell("%s: %s: %s; %.1f s, %s", report.Output, plural.Count(report.Rows, "row"), totals(report), report.Seconds,
 		term.PerSecond(float64(report.Rows-report.Resumed)/report.Seconds, "images"))
 	if err := out.Object(report); err != nil {
 		return err

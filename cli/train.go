@@ -11,6 +11,7 @@ import (
 
 	"finetune/cli/shell"
 	"finetune/cli/term"
+	"finetune/internal/plural"
 	"finetune/learner"
 )
 
@@ -97,8 +98,9 @@ func (o *trainOptions) check() error {
 
 func printSummary(out *term.Console, s *learner.Summary) {
 	out.Print("")
-	out.Print("accuracy   %.2f %% of %d validation photographs (95 %% interval %.1f to %.1f), loss %.4f",
-		100*s.Valid.Accuracy, s.ValidImages, 100*s.Valid.Interval[0], 100*s.Valid.Interval[1], s.Valid.Loss)
+	out.Print("accuracy   %.2f %% of %s (95 %% interval %.1f to %.1f), loss %.4f",
+		100*s.Valid.Accuracy, plural.Count(s.ValidImages, "validation photograph"), 100*s.Valid.Interval[0],
+		100*s.Valid.Interval[1], s.Valid.Loss)
 	if s.Float32 != nil {
 		out.Print("float32    %.2f %% (%.1f to %.1f), loss %.4f: the same training on float32 features; --body-precision "+
 			"changes accuracy by %+.2f points", 100*s.Float32.Accuracy, 100*s.Float32.Interval[0], 100*s.Float32.Interval[1],

@@ -12,6 +12,7 @@ import (
 
 	"finetune/internal/failure"
 	"finetune/internal/naming"
+	"finetune/internal/plural"
 )
 
 // openCSV reads a labels file. The reference lists CSV order; here, as
@@ -131,7 +132,7 @@ func (c *csvSet) nowhere(data string, rows []row) error {
 		hint = fmt.Sprintf("%s has a file of that name: give that folder as DATA", dir)
 	}
 	return fmt.Errorf("dataset: %s: none of its %s is below %s, the first is %s (line %d); %s", c.name,
-		plural(len(rows), "file", "files"), where, rows[0].cell, rows[0].line, hint)
+		plural.Of(len(rows), "file", "files"), where, rows[0].cell, rows[0].line, hint)
 }
 
 // distinct drops repeated rows and refuses contradicting ones.
@@ -150,7 +151,7 @@ func (c *csvSet) distinct(rows []row) ([]row, error) {
 		}
 	}
 	if n := len(rows) - len(kept); n > 0 {
-		c.set.warn("%d rows of %s repeat an earlier one", n, filepath.Base(c.name))
+		c.set.warn("%s an earlier one in %s", plural.Of(n, "row repeats", "rows repeat"), filepath.Base(c.name))
 	}
 	return kept, nil
 }
@@ -176,7 +177,8 @@ func (c *csvSet) build(rows []row) error {
 		c.add(r.split, it)
 	}
 	if len(missing) > 0 {
-		c.set.warn("%d files of %s do not exist: %s", len(missing), filepath.Base(c.name), naming.Few(missing, 5))
+		c.set.warn("%s of %s %s: %s", plural.Count(len(missing), "file"), filepath.Base(c.name),
+			plural.Form(len(missing), "does not exist", "do not exist"), naming.Few(missing, 5))
 	}
 	sortItems(c.set.Train)
 	sortItems(c.set.Valid)

@@ -1,12 +1,13 @@
 package dataset
 
 import (
-	"finetune/internal/naming"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+
+	"finetune/internal/naming"
 )
 
 // Names that look like nothing, or nearly like another, are the files they are.

@@ -3,7 +3,6 @@ package dataset
 import (
 	"cmp"
 	"errors"
-	"finetune/internal/naming"
 	"fmt"
 	"os"
 	"path"
@@ -13,6 +12,9 @@ import (
 	"strings"
 
 	"golang.org/x/text/unicode/norm"
+
+	"finetune/internal/naming"
+	"finetune/internal/plural"
 )
 
 // checkCell refuses what is no path of a file.
@@ -201,7 +203,7 @@ func (f *finder) said() []string {
 	var lines []string
 	for _, how := range []string{withBlanks, backslashed, noEnding, otherCase, fromAbove} {
 		if s := f.notes[how]; s != nil {
-			lines = append(lines, fmt.Sprintf("labels file: %s %s: %s", plural(s.rows, "path is", "paths are"), how, s.first))
+			lines = append(lines, fmt.Sprintf("labels file: %s %s: %s", plural.Of(s.rows, "path is", "paths are"), how, s.first))
 		}
 	}
 	return lines

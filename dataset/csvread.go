@@ -5,13 +5,15 @@ import (
 	"bytes"
 	"encoding/csv"
 	"errors"
-	"finetune/internal/naming"
 	"fmt"
 	"io"
 	"os"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"finetune/internal/naming"
+	"finetune/internal/plural"
 )
 
 const (
@@ -260,8 +262,8 @@ func (c *columns) notes() (lines []string) {
 	}
 	switch path := c.names[c.path]; {
 	case len(c.oneHot) > 0:
-		return append(lines, fmt.Sprintf("labels file: column %.40q is the path, the %d other columns are the classes", path,
-			len(c.oneHot)))
+		return append(lines, fmt.Sprintf("labels file: column %.40q is the path, the %s", path,
+			plural.Of(len(c.oneHot), "other column is the class", "other columns are the classes")))
 	case folded(path) != "path" || folded(c.names[c.label]) != "label":
 		return append(lines, fmt.Sprintf("labels file: column %.40q is the path, %.40q the label", path, c.names[c.label]))
 	}
@@ -298,11 +300,11 @@ func syntax(err error) error {
 func (c *columns) row(rec []string, first bool) (row, error) {
 	if n := len(c.names); len(rec) < n || !blank(rec[n:]) {
 		return row{}, fmt.Errorf("%s, the header has %d; quote cells that hold the separator",
-			plural(len(rec), "column", "columns"), n)
+			plural.Of(len(rec), "column", "columns"), n)
 	}
 	for _, cell := range rec {
 		if len(cell) > maxCell {
-			return row{}, fmt.Errorf("a cell of %d bytes; is a quote left open?", len(cell))
+			return row{}, fmt.Errorf("a cell of %s; is a quote left open?", plural.Count(len(cell), "byte"))
 		}
 		if !utf8.ValidString(cell) {
 			return row{}, fmt.Errorf("%.40q is not UTF-8; save the file as UTF-8", cell)
@@ -375,7 +377,7 @@ func (c *columns) hot(rec []string, first bool, split string) (string, error) {
 	}
 	if c.sep == "" && len(labels) != 1 && (len(labels) > 1 || split != "test") {
 		return "", fmt.Errorf("%s set, not one; for several labels a photograph, or none, add --label-sep ';'",
-			plural(len(labels), "class is", "classes are"))
+			plural.Of(len(labels), "class is", "classes are"))
 	}
 	return strings.Join(labels, c.sep), nil
 }

@@ -26,6 +26,7 @@ import (
 	"finetune/dataset/exclude"
 	"finetune/internal/failure"
 	"finetune/internal/naming"
+	"finetune/internal/plural"
 	"finetune/internal/tarshard"
 )
 
@@ -215,11 +216,9 @@ func (s *Set) check() error {
 				"photographs or leave the class out", s.Root, c.Class)
 		}
 	}
-	if names := classesWhere(counts, func(c Count) bool { return c.Valid == 0 }); len(names) == 1 {
-		s.warn("class %s has no validation photographs, so its accuracy is not known", names[0])
-	} else if len(names) > 1 {
-		s.warn("%d classes have no validation photographs, so their accuracy is not known: %s", len(names),
-			naming.Few(names, 5))
+	if names := classesWhere(counts, func(c Count) bool { return c.Valid == 0 }); len(names) > 0 {
+		s.warn("%s not known: %s", plural.Of(len(names), "class has no validation photographs, so its accuracy is",
+			"classes have no validation photographs, so their accuracy is"), naming.Few(names, 5))
 	}
 	if names := classesWhere(counts, func(c Count) bool { return c.Train == 1 }); len(names) > 0 {
 		s.warn("classes with only one training photograph; add more: %s", naming.Few(names, 5))

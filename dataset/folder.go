@@ -2,13 +2,15 @@ package dataset
 
 import (
 	"errors"
-	"finetune/internal/naming"
 	"fmt"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"finetune/internal/naming"
+	"finetune/internal/plural"
 )
 
 // openFolders reads the folder layouts.
@@ -124,8 +126,8 @@ func (r *folders) noClasses() error {
 		return err
 	}
 	if len(items) > 0 {
-		return fmt.Errorf("dataset: %s: %d photographs but no class folders; %s%s", r.root, len(items), layouts,
-			r.tableHint())
+		return fmt.Errorf("dataset: %s: %s but no class folders; %s%s", r.root, plural.Count(len(items), "photograph"),
+			layouts, r.tableHint())
 	}
 	return fmt.Errorf("dataset: %s: empty; %s", r.root, layouts)
 }
@@ -273,9 +275,9 @@ func (r *folders) tests(names []string) error {
 // sayTest tells that a folder is a test set, and what its class folders are good for.
 func (r *folders) sayTest(name string, items []Item) {
 	if slices.Contains(r.doubtful, name) {
-		r.set.warn("%s/ is taken as a test set of %d photographs because of its name; if it is a class, put all class "+
+		r.set.warn("%s/ is taken as a test set of %s because of its name; if it is a class, put all class "+
 			"folders into %s",
-			name, len(items), filepath.Join(r.root, "train"))
+			name, plural.Count(len(items), "photograph"), filepath.Join(r.root, "train"))
 		return
 	}
 	hint := ""
@@ -286,7 +288,8 @@ func (r *folders) sayTest(name string, items []Item) {
 			break
 		}
 	}
-	r.say("%s/ is taken as a test set of %d photographs: predicted, not trained on%s", name, len(items), hint)
+	r.say("%s/ is taken as a test set of %s: predicted, not trained on%s", name, plural.Count(len(items), "photograph"),
+		hint)
 }
 
 // subfolders lists the folders (and links to folders) in rel that may hold

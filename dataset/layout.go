@@ -1,13 +1,14 @@
 package dataset
 
 import (
-	"finetune/internal/naming"
 	"fmt"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"finetune/internal/naming"
 )
 
 // branch is a folder directly below a root and what is seen in it at a glance.

@@ -1,13 +1,14 @@
 package dataset
 
 import (
-	"finetune/internal/naming"
 	"os"
 	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
 	"testing"
+
+	"finetune/internal/naming"
 )
 
 // photos are photographs of two classes below each of the folders.

@@ -1,10 +1,11 @@
 package dataset
 
 import (
-	"finetune/internal/naming"
 	"fmt"
 	"strings"
 	"testing"
+
+	"finetune/internal/naming"
 )
 
 // each makes names by a pattern of one number, from 1 to n.

@@ -10,6 +10,7 @@ import (
 	"finetune/internal/failure"
 	"finetune/internal/naming"
 	"finetune/internal/parallel"
+	"finetune/internal/plural"
 	"finetune/internal/reading"
 )
 
@@ -51,11 +52,8 @@ func (s *Set) sayTwice(twice [][]int) {
 	for _, i := range twice[0] {
 		paths = append(paths, s.Train[i].Path)
 	}
-	if len(twice) == 1 {
-		s.warn("one photograph has two labels: %s", naming.Few(paths, 4))
-	} else {
-		s.warn("%d photographs have two labels each, the first is %s", len(twice), naming.Few(paths, 4))
-	}
+	s.warn("%s: %s", plural.Of(len(twice), "photograph has two labels", "photographs have two labels each, the first"),
+		naming.Few(paths, 4))
 }
 
 // digests fills in Digest where the file can be read, on all cores.

@@ -15,6 +15,7 @@ import (
 	"finetune/dataset/exclude"
 	"finetune/internal/failure"
 	"finetune/internal/naming"
+	"finetune/internal/plural"
 	"finetune/internal/tarshard"
 )
 
@@ -243,16 +244,17 @@ func (w *walker) warnings() []string {
 			parts = append(parts, fmt.Sprintf("%s %d", what, w.ignored[what]))
 		}
 		lines = append(lines, fmt.Sprintf("dataset: %s: %s left out (%s)",
-			w.root, plural(w.ignoredFiles(), "file is not a photograph and was", "files are not photographs and were"),
+			w.root, plural.Of(w.ignoredFiles(), "file is not a photograph and was", "files are not photographs and were"),
 			naming.Few(parts, 8)))
 	}
 	if len(w.left) > 0 {
 		lines = append(lines, fmt.Sprintf("dataset: %s: %s left out (%s)", w.root,
-			plural(len(w.left), "hidden or system folder was", "hidden or system folders were"), naming.Few(tally(w.left), 8)))
+			plural.Of(len(w.left), "hidden or system folder was", "hidden or system folders were"),
+			naming.Few(tally(w.left), 8)))
 	}
 	if len(w.runs) > 0 {
 		lines = append(lines, fmt.Sprintf("dataset: %s: %s left out (%s)", w.root,
-			plural(len(w.runs), "run of finetune was", "runs of finetune were"),
+			plural.Of(len(w.runs), "run of finetune was", "runs of finetune were"),
 			naming.Few(slices.Sorted(maps.Keys(w.runs)), 5)))
 	}
 	for _, what := range slices.Sorted(maps.Keys(w.notes)) {
@@ -272,14 +274,6 @@ func tally(m map[string]string) []string {
 		parts = append(parts, fmt.Sprintf("%s %d", v, n[v]))
 	}
 	return parts
-}
-
-// plural is a number and the words for it.
-func plural(n int, one, many string) string {
-	if n == 1 {
-		many = one
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }
 
 // systemFile reports whether a file's name says that a desktop or a camera keeps notes in it.

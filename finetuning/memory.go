@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"finetune/internal/plural"
 	"finetune/onnx/artifacts"
 )
 
@@ -48,8 +49,8 @@ func CheckMemory(m artifacts.Manifest, batch int, limit int64) error {
 	if b := FitBatch(m, batch, limit); b > 0 {
 		next = fmt.Sprintf("--micro-batch %d", b)
 	}
-	return fmt.Errorf("finetuning: a batch of %d images needs about %d MB, %d MB are free; use %s", batch, need>>20,
-		limit>>20, next)
+	return fmt.Errorf("finetuning: a batch of %s needs about %d MB, %d MB are free; use %s",
+		plural.Count(batch, "image"), need>>20, limit>>20, next)
 }
 
 // Available is the memory that this process can still take: what the machine

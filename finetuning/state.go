@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/onnx/weights"
 )
 
@@ -56,8 +57,8 @@ func (t *Trainer) Load(values map[string][]float32) error {
 	for name, v := range values {
 		b := t.tensors[name]
 		if b == nil || len(b.data) != len(v) {
-			return failure.Data(fmt.Errorf("finetuning: %q with %d values does not fit the network; was it trained on "+
-				"another body or head?", name, len(v)))
+			return failure.Data(fmt.Errorf("finetuning: %q with %s does not fit the network; was it trained on "+
+				"another body or head?", name, plural.Count(len(v), "value")))
 		}
 	}
 	return t.change(slices.Collect(maps.Keys(values)), func(name string, data []float32) { copy(data, values[name]) })

@@ -6,6 +6,7 @@ import (
 
 	"finetune/internal/dims"
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/internal/rng"
 	"finetune/onnx"
 	"finetune/onnx/artifacts"
@@ -47,8 +48,8 @@ func (t *Trainer) Step(images []float32, labels Labels, r Rates) (loss float64, 
 			"it to another", n))
 	}
 	if len(r.Rates) != len(t.groups) || r.Decay != nil && len(r.Decay) != len(t.groups) {
-		return 0, nil, failure.Usage(fmt.Errorf("finetuning: %d rates and %d decays for layer groups %v; give one each",
-			len(r.Rates), len(r.Decay), t.groups))
+		return 0, nil, failure.Usage(fmt.Errorf("finetuning: %s and %s for layer groups %v; give one each",
+			plural.Count(len(r.Rates), "rate"), plural.Count(len(r.Decay), "decay"), t.groups))
 	}
 	logits = make([]float32, n*t.Manifest.Classes)
 	parts := t.parts(n)
@@ -123,12 +124,13 @@ func (t *Trainer) batch(images []float32, labels Labels) (int, error) {
 		have = len(labels.Hot) / t.Manifest.Classes
 	}
 	if n*size != len(images) || n != have || n == 0 {
-		return 0, failure.Usage(fmt.Errorf("finetuning: %d values are not %d images of shape %v", len(images), have,
-			input.Shape))
+		return 0, failure.Usage(fmt.Errorf("finetuning: %s, not those of %s of shape %v", plural.Count(len(images), "value"),
+			plural.Count(have, "image"), input.Shape))
 	}
 	for i, y := range labels.Classes {
 		if y < 0 || y >= int64(t.Manifest.Classes) {
-			return 0, failure.Usage(fmt.Errorf("finetuning: image %d has label %d of %d classes", i, y, t.Manifest.Classes))
+			return 0, failure.Usage(fmt.Errorf("finetuning: image %d has label %d of %s", i, y,
+				plural.Count(t.Manifest.Classes, "class")))
 		}
 	}
 	return n, nil

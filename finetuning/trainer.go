@@ -14,6 +14,7 @@ import (
 	"slices"
 
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/onnx"
 	"finetune/onnx/artifacts"
 	"finetune/onnx/gradient"
@@ -75,8 +76,9 @@ func Open(dir string, o Options) (*Trainer, error) {
 		o.ClassWeights = slices.Repeat([]float32{1}, m.Classes)
 	}
 	if len(o.ClassWeights) != m.Classes || o.MicroBatch < 0 || !(o.LabelSmoothing >= 0 && o.LabelSmoothing < 1) {
-		return nil, failure.Usage(fmt.Errorf("finetuning: %d class weights for %d classes, micro-batch %d, label "+
-			"smoothing %v; see finetune train --help", len(o.ClassWeights), m.Classes, o.MicroBatch, o.LabelSmoothing))
+		return nil, failure.Usage(fmt.Errorf("finetuning: %s for %s, micro-batch %d, label "+
+			"smoothing %v; see finetune train --help", plural.Count(len(o.ClassWeights), "class weight"),
+			plural.Count(m.Classes, "class"), o.MicroBatch, o.LabelSmoothing))
 	}
 	t := &Trainer{Manifest: m, o: o, tensors: map[string]*buffer{}}
 	for _, g := range m.Groups {
@@ -100,8 +102,9 @@ func checkMachine(dir string, m artifacts.Manifest) error {
 		return err
 	}
 	if have != m.Block {
-		return failure.Data(fmt.Errorf("finetuning: %s: written for CPU kernels with blocks of %d channels, this machine "+
-			"has %d; write it again here with finetune artifacts", filepath.Join(dir, artifacts.TrainingFile), m.Block, have))
+		return failure.Data(fmt.Errorf("finetuning: %s: written for CPU kernels with blocks of %s, this machine "+
+			"has %d; write it again here with finetune artifacts", filepath.Join(dir, artifacts.TrainingFile),
+			plural.Count(m.Block, "channel"), have))
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package head
 import (
 	"fmt"
 
+	"finetune/internal/plural"
 	"finetune/onnx/headgraph"
 )
 
@@ -28,11 +29,12 @@ func (c Config) withDefaults() (Config, error) {
 		c.Drop = headgraph.UsualDrop(len(c.Hidden))
 	}
 	if c.In < 1 || c.Classes < 1 || !c.Multi && c.Classes < 2 {
-		return c, fmt.Errorf("head: %d features and %d classes; a head needs features and two classes or more", c.In,
-			c.Classes)
+		return c, fmt.Errorf("head: %s and %s; a head needs features and two classes or more", plural.Count(c.In, "feature"),
+			plural.Count(c.Classes, "class"))
 	}
 	if len(c.Drop) != len(c.Hidden)+1 {
-		return c, fmt.Errorf("head: %d dropout values for %d Linear layers; give one for each", len(c.Drop), len(c.Hidden)+1)
+		return c, fmt.Errorf("head: %s for %s; give one for each", plural.Count(len(c.Drop), "dropout value"),
+			plural.Count(len(c.Hidden)+1, "Linear layer"))
 	}
 	total, in := 0.0, float64(c.In)
 	for _, w := range c.Hidden {
@@ -42,8 +44,9 @@ func (c Config) withDefaults() (Config, error) {
 		total, in = total+in*float64(w), float64(w)
 	}
 	if total += in * float64(c.Classes); total > mostWeights {
-		return c, fmt.Errorf("head: hidden widths %v for %d features and %d classes make %.2g weights; at most %.2g are "+
-			"trained, so give narrower layers", c.Hidden, c.In, c.Classes, total, float64(mostWeights))
+		return c, fmt.Errorf("head: hidden widths %v for %s and %s make %.2g weights; at most %.2g are "+
+			"trained, so give narrower layers", c.Hidden, plural.Count(c.In, "feature"), plural.Count(c.Classes, "class"),
+			total, float64(mostWeights))
 	}
 	if err := headgraph.CheckDrop(c.Drop); err != nil {
 		return c, fmt.Errorf("head: %w", err)
@@ -183,8 +186,8 @@ func (h *Head) forward(tapes []*tape, rows [][]float32, modes []mode) error {
 func (h *Head) checkRows(rows [][]float32) error {
 	for i, r := range rows {
 		if len(r) != h.Config.In {
-			return fmt.Errorf("head: row %d has %d features, the head takes %d; use the body the head was trained on", i, len(r),
-				h.Config.In)
+			return fmt.Errorf("head: row %d has %s, the head takes %d; use the body the head was trained on", i,
+				plural.Count(len(r), "feature"), h.Config.In)
 		}
 	}
 	return nil

@@ -3,6 +3,8 @@ package head
 import (
 	"fmt"
 	"math"
+
+	"finetune/internal/plural"
 )
 
 // Loss turns logits into a mean loss and its gradient.
@@ -114,7 +116,8 @@ func logSigmoid(z []float32) {
 // checkSettings reports weights or smoothing that make no loss.
 func (l Loss) checkSettings(c Config) error {
 	if l.Weights != nil && len(l.Weights) != c.Classes {
-		return fmt.Errorf("head: %d class weights for %d classes; give one for each", len(l.Weights), c.Classes)
+		return fmt.Errorf("head: %s for %s; give one for each", plural.Count(len(l.Weights), "class weight"),
+			plural.Count(c.Classes, "class"))
 	}
 	for i, w := range l.Weights {
 		if !(w > 0) || math.IsInf(float64(w), 0) {
@@ -132,12 +135,13 @@ func (l Loss) check(b Batch, c Config) error {
 	n := len(b.Rows)
 	if c.Multi {
 		if len(b.Targets) != n*c.Classes {
-			return fmt.Errorf("head: %d targets for %d rows of %d classes; give one for each", len(b.Targets), n, c.Classes)
+			return fmt.Errorf("head: %s for %s of %s; give one for each", plural.Count(len(b.Targets), "target"),
+				plural.Count(n, "row"), plural.Count(c.Classes, "class"))
 		}
 		return nil
 	}
 	if len(b.Labels) != n {
-		return fmt.Errorf("head: %d labels for %d rows; give one for each", len(b.Labels), n)
+		return fmt.Errorf("head: %s for %s; give one for each", plural.Count(len(b.Labels), "label"), plural.Count(n, "row"))
 	}
 	for i, y := range b.Labels {
 		if y < 0 || y >= c.Classes {

@@ -15,6 +15,8 @@ import (
 	"fmt"
 	"sync"
 	"unsafe"
+
+	"finetune/internal/plural"
 )
 
 // native is the fast engine: C with the widest vectors the processor has, on all
@@ -67,7 +69,8 @@ func (native) fuses() bool { return true }
 
 func (native) normalize(t *tape, rows [][]float32, m mode) error {
 	if t.n > nativeMaxRows {
-		return fmt.Errorf("head: batch of %d rows; %d is the largest, use a smaller batch", t.n, nativeMaxRows)
+		return fmt.Errorf("head: batch of %s; %d is the largest, use a smaller batch", plural.Count(t.n, "row"),
+			nativeMaxRows)
 	}
 	t.arguments(m)
 	t.native.rows = rows

@@ -27,6 +27,7 @@ import (
 
 	"finetune/internal/digest"
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/internal/store"
 )
 
@@ -148,7 +149,8 @@ func (s Spec) check() error {
 	case s.Tasks < 1 || s.Tasks > MaxTasks:
 		return fmt.Errorf("tasks %d, expected 1 to %d", s.Tasks, MaxTasks)
 	case s.Rows > int64(s.Tasks)*int64(s.TaskRows) || s.Rows <= int64(s.Tasks-1)*int64(s.TaskRows):
-		return fmt.Errorf("%d rows are not those of %d tasks of %d", s.Rows, s.Tasks, s.TaskRows)
+		return fmt.Errorf("%s, not those of %s of %d", plural.Count(s.Rows, "row"), plural.Count(s.Tasks, "task"),
+			s.TaskRows)
 	case !isDigest(s.Inputs):
 		return fmt.Errorf("inputs %q is no SHA-256", s.Inputs)
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/scores"
 )
 
@@ -23,8 +24,8 @@ func (j *Job) Merge(ctx context.Context,
 	if missing, n, err := j.missing(ctx); err != nil {
 		return err
 	} else if n > 0 {
-		return failure.Data(fmt.Errorf("job: %s: %d of %d tasks are not done: %s; run the job again, then merge", j, n,
-			j.Tasks, missing))
+		return failure.Data(fmt.Errorf("job: %s: %d of %s still to do: %s; run the job again, then merge", j, n,
+			plural.Count(j.Tasks, "task"), missing))
 	}
 	var columns []scores.Column
 	stop := errors.New("columns are known")

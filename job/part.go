@@ -9,6 +9,7 @@ import (
 	"io/fs"
 
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/internal/store"
 	"finetune/scores"
 )
@@ -143,8 +144,8 @@ func (j *Job) claims(n int, p *scores.Part) (a About, err error) {
 	case a.Task != n:
 		return a, fmt.Errorf("the part of task %d", a.Task)
 	case a.Rows != j.rows(n) || p.Rows != int64(a.Rows) || sum != a.Rows:
-		return a, fmt.Errorf("damaged: %d rows, %d by its statuses and %d by its description; the task has %d", p.Rows, sum,
-			a.Rows, j.rows(n))
+		return a, fmt.Errorf("damaged: %s, %d by its statuses and %d by its description; the task has %d",
+			plural.Count(p.Rows, "row"), sum, a.Rows, j.rows(n))
 	}
 	return a, nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"finetune/internal/digest"
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/internal/store"
 )
 
@@ -28,7 +29,7 @@ const uploads = 8
 func Plan(ctx context.Context, place string, spec Spec,
 	each func(yield func(input string) error) error) (_ *Job, err error) {
 	if spec.TaskRows < 1 || spec.TaskRows > MaxTaskRows {
-		return nil, failure.Usage(fmt.Errorf("job: %d rows a task; plan 1 to %d", spec.TaskRows, MaxTaskRows))
+		return nil, failure.Usage(fmt.Errorf("job: %s a task; plan 1 to %d", plural.Count(spec.TaskRows, "row"), MaxTaskRows))
 	}
 	s, err := store.Open(ctx, place)
 	if err != nil {
@@ -128,7 +129,8 @@ func (p *planner) finish(ctx context.Context) (*Job, error) {
 	}
 	data = append(data, '\n')
 	if len(data) > maxSpec {
-		return nil, failure.Usage(fmt.Errorf("job: %s of %d bytes, more than %d", specFile, len(data), maxSpec))
+		return nil, failure.Usage(fmt.Errorf("job: %s of %s, more than %d", specFile, plural.Count(len(data), "byte"),
+			maxSpec))
 	}
 	err = p.store.PutIfAbsent(ctx, specFile, store.Bytes(slices.Clip(data)))
 	if errors.Is(err, fs.ErrExist) {

@@ -10,6 +10,7 @@ import (
 
 	"finetune/internal/digest"
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 )
 
 // Task is what one part is computed from.
@@ -34,7 +35,8 @@ func taskBytes(n int, inputs []string) ([]byte, error) {
 	e.SetEscapeHTML(false)
 	for _, in := range inputs {
 		if len(in) > maxInput {
-			return nil, failure.Data(fmt.Errorf("job: an input of %d bytes, longer than %d: %.80s…", len(in), maxInput, in))
+			return nil, failure.Data(fmt.Errorf("job: an input of %s, longer than %d: %.80s…", plural.Count(len(in), "byte"),
+				maxInput, in))
 		}
 		if err := e.Encode(in); err != nil {
 			return nil, err
@@ -62,7 +64,7 @@ func parseTask(data []byte, n, rows int) (Task, error) {
 	case h.Task != n:
 		return t, fmt.Errorf("it is task %d's", h.Task)
 	case h.Rows != rows:
-		return t, fmt.Errorf("%d inputs, planned were %d", h.Rows, rows)
+		return t, fmt.Errorf("%s, planned were %d", plural.Count(h.Rows, "input"), rows)
 	case h.SHA256 != digest.Of(string(lines)):
 		return t, errors.New("its bytes are not those that were planned: the file is cut off or changed")
 	}
@@ -77,7 +79,7 @@ func parseTask(data []byte, n, rows int) (Task, error) {
 		t.Inputs = append(t.Inputs, in)
 	}
 	if len(t.Inputs) != rows {
-		return t, fmt.Errorf("%d inputs of %d", len(t.Inputs), rows)
+		return t, fmt.Errorf("%s of %d", plural.Count(len(t.Inputs), "input"), rows)
 	}
 	return t, nil
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/internal/store"
 	"finetune/scores"
 )
@@ -85,7 +86,8 @@ func (j *Job) compute(ctx context.Context, c Computer, n int) (string, error) {
 	}
 	rows, err := c.Compute(ctx, t)
 	if err == nil && (len(rows.Rows) != len(t.Inputs) || len(rows.Status) != len(t.Inputs)) {
-		err = fmt.Errorf("%d rows and %d statuses of %d inputs", len(rows.Rows), len(rows.Status), len(t.Inputs))
+		err = fmt.Errorf("%s and %s of %s", plural.Count(len(rows.Rows), "row"), plural.Count(len(rows.Status), "status"),
+			plural.Count(len(t.Inputs), "input"))
 	}
 	if err != nil {
 		return "", fmt.Errorf("job: task %d: %w", n, err)
@@ -155,7 +157,8 @@ func failures(j *Job, list []error) error {
 	if len(list) < 2 {
 		return errors.Join(list...)
 	}
-	err := fmt.Errorf("job: %s: %d tasks failed; `finetune status` names all: %w", j, len(list), errors.Join(list...))
+	err := fmt.Errorf("job: %s: %s failed; `finetune status` names all: %w", j, plural.Count(len(list), "task"),
+		errors.Join(list...))
 	switch failure.KindOf(list[0]) {
 	case failure.UsageKind:
 		return failure.Usage(err)

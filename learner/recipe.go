@@ -3,16 +3,18 @@ package learner
 import (
 	"cmp"
 	"context"
-	"finetune/learner/export"
-	"finetune/learner/features"
-	"finetune/learner/runs"
-	"finetune/learner/train"
 	"fmt"
 	"math"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
+
+	"finetune/internal/plural"
+	"finetune/learner/export"
+	"finetune/learner/features"
+	"finetune/learner/runs"
+	"finetune/learner/train"
 )
 
 // StepResult is the result of one stage of a recipe.
@@ -85,7 +87,7 @@ func (c *recipe) augmented(ctx context.Context) (from string, err error) {
 	if err != nil || views == 0 {
 		return runs.StepHead, err
 	}
-	what := fmt.Sprintf("the head with augmentation (%d views)", views)
+	what := fmt.Sprintf("the head with augmentation (%s)", plural.Count(views, "view"))
 	return runs.StepAugmented, c.step(ctx, runs.StepAugmented, what, train.Head, func(im *runs.Images, t *runs.Training) {
 		im.Augment, im.Views, t.Load = c.Augment, views, c.folder(runs.StepHead)
 	})
@@ -98,8 +100,8 @@ func (c *recipe) export(ctx context.Context, r *runs.Run) error {
 	if err != nil {
 		return err
 	}
-	c.setup.UI.Say("exported   %s: %d of %d checked predictions differ from those of the run",
-		filepath.Join(r.Name, runs.ModelFile), report.Flips, report.Photographs)
+	c.setup.UI.Say("exported   %s: %s from the run, of %d checked", filepath.Join(r.Name, runs.ModelFile),
+		plural.Of(report.Flips, "prediction differs", "predictions differ"), report.Photographs)
 	return nil
 }
 
@@ -216,13 +218,13 @@ func (c *recipe) unfreeze(ctx context.Context, from string) error {
 		c.setup.UI.Say("stage      no time is left for fine-tuning (--minutes %g)", c.Minutes)
 		return nil
 	}
-	epochs := fmt.Sprintf("%d epochs", length)
+	epochs := plural.Count(length, "epoch")
 	if length == 1 {
 		epochs = "one epoch"
 	}
 	what := "fine-tuning of later layers and a new head, one cycle of " + epochs
 	if c.Lesson {
-		what = fmt.Sprintf("fine-tuning of the whole network, %d cycles that double", length)
+		what = fmt.Sprintf("fine-tuning of the whole network, %s that double", plural.Count(length, "cycle"))
 	}
 	return c.step(ctx, runs.StepUnfrozen, what, train.Network, func(im *runs.Images, t *runs.Training) {
 		im.Augment = c.Augment

@@ -16,6 +16,7 @@ import (
 	"gonum.org/v1/gonum/optimize"
 
 	"finetune/internal/parallel"
+	"finetune/internal/plural"
 	"finetune/onnx/batchnorm"
 )
 
@@ -113,17 +114,19 @@ func (p *problem) minimise(ctx context.Context, x []float64, share float64) (*op
 func (d Data) check() error {
 	n := len(d.Rows)
 	if n < 2 {
-		return fmt.Errorf("logistic: %d rows; give two or more", n)
+		return fmt.Errorf("logistic: %s; give two or more", plural.Count(n, "row"))
 	}
 	switch {
 	case d.Multi && (len(d.Targets) != n*d.Classes || d.Classes < 1 || d.Weights != nil):
-		return fmt.Errorf("logistic: %d targets for %d rows of %d classes", len(d.Targets), n, d.Classes)
+		return fmt.Errorf("logistic: %s for %s of %s", plural.Count(len(d.Targets), "target"), plural.Count(n, "row"),
+			plural.Count(d.Classes, "class"))
 	case !d.Multi && (len(d.Labels) != n || d.Classes < 2 || d.Weights != nil && len(d.Weights) != d.Classes):
-		return fmt.Errorf("logistic: %d labels for %d rows of %d classes", len(d.Labels), n, d.Classes)
+		return fmt.Errorf("logistic: %s for %s of %s", plural.Count(len(d.Labels), "label"), plural.Count(n, "row"),
+			plural.Count(d.Classes, "class"))
 	}
 	for i, r := range d.Rows {
 		if len(r) != len(d.Rows[0]) || len(r) == 0 {
-			return fmt.Errorf("logistic: row %d has %d features, row 0 has %d", i, len(r), len(d.Rows[0]))
+			return fmt.Errorf("logistic: row %d has %s, row 0 has %d", i, plural.Count(len(r), "feature"), len(d.Rows[0]))
 		}
 		for _, v := range r {
 			if v-v != 0 {
@@ -133,7 +136,7 @@ func (d Data) check() error {
 	}
 	for i, y := range d.Labels {
 		if y < 0 || y >= d.Classes {
-			return fmt.Errorf("logistic: row %d has label %d of %d classes", i, y, d.Classes)
+			return fmt.Errorf("logistic: row %d has label %d of %s", i, y, plural.Count(d.Classes, "class"))
 		}
 	}
 	return nil

@@ -1,6 +1,10 @@
 package onnx
 
-import "fmt"
+import (
+	"fmt"
+
+	"finetune/internal/plural"
+)
 
 // Host is memory outside Go's heap. Owned by who asked for it, freed by Close.
 type Host struct {
@@ -15,7 +19,7 @@ type Host struct {
 // Close it before the session.
 func (s *Session) Floats(n int) (*Host, error) {
 	if n < 1 {
-		return nil, fmt.Errorf("onnx: %s: memory for %d numbers", s.name, n)
+		return nil, fmt.Errorf("onnx: %s: memory for %s", s.name, plural.Count(n, "number"))
 	}
 	h, err := s.floats(n)
 	if err != nil {

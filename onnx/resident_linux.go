@@ -145,6 +145,8 @@ import (
 	"unsafe"
 
 	ort "github.com/yalue/onnxruntime_go"
+
+	"finetune/internal/plural"
 )
 
 // binding runs a session with tensors in its device's memory.
@@ -180,7 +182,8 @@ func newBinding(s *ort.DynamicAdvancedSession, device string, in, out []string) 
 // run is Session.Run; outputs that are nil become resident tensors.
 func (b *binding) run(in, out []*Tensor) error {
 	if len(in) != len(b.in) || len(out) != len(b.out) {
-		return fmt.Errorf("%d inputs and %d outputs given for %d and %d", len(in), len(out), len(b.in), len(b.out))
+		return fmt.Errorf("%s and %s given for %d and %d", plural.Count(len(in), "input"), plural.Count(len(out), "output"),
+			len(b.in), len(b.out))
 	}
 	inputs, outputs := handles(in), handles(out)
 	err := failed(C.run_binding(&b.c, C.size_t(len(in)), unsafe.SliceData(b.in), unsafe.SliceData(inputs),

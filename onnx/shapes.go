@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
+	"finetune/internal/plural"
 	"finetune/onnx/graph/onnxpb"
 )
 
@@ -91,7 +92,7 @@ func ports(model io.ReaderAt, size int64, in, out []string) (inputs, outputs []p
 				return nil
 			}
 			if to-from > maxDeclaration {
-				return fmt.Errorf("an input or output is described in %d bytes", to-from)
+				return fmt.Errorf("an input or output is described in %s", plural.Count(to-from, "byte"))
 			}
 			data := make([]byte, to-from)
 			if _, err := model.ReadAt(data, from); err != nil && err != io.EOF {

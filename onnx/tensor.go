@@ -7,6 +7,7 @@ import (
 	ort "github.com/yalue/onnxruntime_go"
 
 	"finetune/internal/dims"
+	"finetune/internal/plural"
 )
 
 // Tensor is a value that goes in or out of a Session.
@@ -42,7 +43,7 @@ func Bool(data []bool, shape ...int64) (*Tensor, error) { return view(data, shap
 
 func view[T float32 | float64 | int64 | uint8 | bool](data []T, shape []int64) (*Tensor, error) {
 	if n := dims.Product(shape); n != int64(len(data)) {
-		return nil, fmt.Errorf("onnx: tensor of shape %v holds %d values, got %d", shape, n, len(data))
+		return nil, fmt.Errorf("onnx: tensor of shape %v holds %s, got %d", shape, plural.Count(n, "value"), len(data))
 	}
 	if len(shape) == 0 {
 		return scalar(data[0])

@@ -10,6 +10,8 @@ import (
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"finetune/internal/plural"
 )
 
 // newPlot returns a gonum plot in the house style with named axes.
@@ -101,6 +103,9 @@ func groupDigits(s string) string {
 
 // Count writes n with its digits grouped.
 func Count(n int) string { return groupDigits(strconv.Itoa(n)) }
+
+// CountOf is Count and the name of what is counted, given in the singular.
+func CountOf(n int, one string) string { return Count(n) + " " + plural.Noun(n, one) }
 
 // Percent writes a share of 0 to 1 with one decimal, or "none" for 0/0.
 func Percent(share float64) string {

@@ -7,6 +7,8 @@ import (
 
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg/draw"
+
+	"finetune/internal/plural"
 )
 
 // Balance is the number of photographs of each class.
@@ -51,7 +53,7 @@ func (f Balance) Draw(w Width) (Figure, error) {
 			s.text(face(bar, false, soft), x+long+6, yk+bar/2, Count(v))
 		}
 	}
-	return s.figure(fmt.Sprintf("Photographs of each of %d classes in training and validation.", n))
+	return s.figure(fmt.Sprintf("Photographs of each of %s in training and validation.", plural.Count(n, "class")))
 }
 
 // halves are the colours of training and validation.
@@ -77,7 +79,7 @@ func (f Balance) ranked(w Width, hd header) (Figure, error) {
 	frame(p, 1, float64(len(f.Classes)), 0, float64(top)*1.05)
 	p.X.Tick.Marker, p.Y.Tick.Marker = ticks{whole: true}, ticks{whole: true}
 	p.Draw(s.body())
-	return s.figure(fmt.Sprintf("Photographs per class of %s classes, largest first.", Count(len(f.Classes))))
+	return s.figure(fmt.Sprintf("Photographs per class of %s, largest first.", CountOf(len(f.Classes), "class")))
 }
 
 func (f Balance) finding() string {
@@ -94,7 +96,7 @@ func (f Balance) finding() string {
 	case small < 0 || len(f.Train) == 0:
 		return "Photographs per class"
 	case At(f.Train, small) == At(f.Train, large):
-		return fmt.Sprintf("Balanced: %s training photographs of every class", Count(At(f.Train, small)))
+		return fmt.Sprintf("Balanced: %s of every class", CountOf(At(f.Train, small), "training photograph"))
 	}
 	return fmt.Sprintf("%s to train on: fewest %s (%s), most %s (%s)", Count(Sum(f.Train)),
 		f.Classes[small], Count(At(f.Train, small)), f.Classes[large], Count(At(f.Train, large)))

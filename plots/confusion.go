@@ -100,7 +100,7 @@ func (f Confusion) finding(pairs []Pair) string {
 	}
 	p := pairs[0]
 	if p.Count == 1 && n-right > 1 {
-		return fmt.Sprintf("%s mistakes of %s, no two of the same kind", Count(n-right), Count(n))
+		return fmt.Sprintf("%s of %s, no two of the same kind", CountOf(n-right, "mistake"), Count(n))
 	}
 	return fmt.Sprintf("Most frequent mistake: %s predicted as %s, %s of %s", f.Classes[p.True],
 		f.Classes[p.Predicted], Count(p.Count), Count(p.Total))
@@ -113,12 +113,13 @@ func (f Confusion) note(m matrix) string {
 	case m.named:
 		return "Photographs; darker is a larger share of the row (the true class)"
 	}
-	return fmt.Sprintf("%s classes in order; a dot is a kind of mistake, darker for a larger share of the row", Count(m.n))
+	return fmt.Sprintf("%s in order; a dot is a kind of mistake, darker for a larger share of the row",
+		CountOf(m.n, "class"))
 }
 
 func (f Confusion) words(pairs []Pair) string {
-	alt := fmt.Sprintf("Confusion matrix of %s classes, true class by row, predicted class by column.",
-		Count(len(f.Classes)))
+	alt := fmt.Sprintf("Confusion matrix of %s, true class by row, predicted class by column.",
+		CountOf(len(f.Classes), "class"))
 	for _, p := range pairs[:min(3, len(pairs))] {
 		alt += fmt.Sprintf(" %s predicted as %s: %d of %d.",
 			f.Classes[p.True], f.Classes[p.Predicted], p.Count, p.Total)

@@ -81,7 +81,7 @@ func (f Gains) finding() string {
 	if fewer == 0 {
 		return "No stage after the first lowered the error"
 	}
-	return fmt.Sprintf("%s: %s fewer mistakes of %s, the most of any stage", f.Steps[best].Step, Count(fewer),
+	return fmt.Sprintf("%s: %s of %s, the most of any stage", f.Steps[best].Step, CountOf(fewer, "fewer mistake"),
 		Count(f.Steps[best].N))
 }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"gonum.org/v1/plot/vg/draw"
+
+	"finetune/internal/plural"
 )
 
 // Grid is pictures in rows, each with a caption: the augmentation preview.
@@ -118,7 +120,7 @@ func deal(w Width, hd header, cards []card, columns int) (Figure, error) {
 			alts = append(alts, c.alt)
 		}
 	}
-	return s.figure(fmt.Sprintf("%d pictures. %s", len(cards), strings.Join(alts, "; ")))
+	return s.figure(fmt.Sprintf("%s. %s", plural.Count(len(cards), "picture"), strings.Join(alts, "; ")))
 }
 
 func (s *sheet) card(c card, x, y, side, tall float64) {

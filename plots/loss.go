@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"gonum.org/v1/plot"
+
+	"finetune/internal/plural"
 )
 
 // LossByStep is the training loss of every step and its running mean.
@@ -19,7 +21,8 @@ func (f LossByStep) Draw(w Width) (Figure, error) {
 	hd := header{title: "Training loss by step"}
 	if first, last, ok := ends(mean); ok {
 		hd.title = fmt.Sprintf("Training loss %s, from %s to %s", direction(first, last), Short(first), Short(last))
-		hd.key = []swatch{{pale(orange), "each batch"}, {orange, fmt.Sprintf("running mean, about %d steps", window)}}
+		hd.key = []swatch{{pale(orange), "each batch"}, {orange,
+			fmt.Sprintf("running mean, about %s", plural.Count(window, "step"))}}
 	}
 	if at := firstBad(f.Loss); at >= 0 {
 		hd.title = fmt.Sprintf("Training loss is not a number from step %s on", Count(at+1))
@@ -35,7 +38,7 @@ func (f LossByStep) Draw(w Width) (Figure, error) {
 	frame(p, 1, float64(len(x)), 0, ceiling(f.Loss, mean))
 	p.X.Tick.Marker = ticks{whole: true}
 	p.Draw(s.body())
-	return s.figure(fmt.Sprintf("Loss of each batch and its running mean over %s training steps.", Count(len(x))))
+	return s.figure(fmt.Sprintf("Loss of each batch and its running mean over %s.", CountOf(len(x), "training step")))
 }
 
 // smoothed is the debiased exponential mean of fast.ai, whose window of about

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"gonum.org/v1/plot"
+
+	"finetune/internal/plural"
 )
 
 // Schedule is the learning rate of every training step, a curve per layer
@@ -38,8 +40,8 @@ func (f Schedule) Draw(w Width) (Figure, error) {
 	rate, steps := f.rates(hi)
 	if !moved {
 		rate.Draw(s.body())
-		return s.figure(fmt.Sprintf("Learning rate against training step, %s to %s over %s steps.", Short(lo), Short(hi),
-			Count(int(steps))))
+		return s.figure(fmt.Sprintf("Learning rate against training step, %s to %s over %s.", Short(lo), Short(hi),
+			CountOf(int(steps), "step")))
 	}
 	mom := newPlot("training step", "momentum")
 	mom.Add(lineOf(curve(counted(len(f.Momentum)), f.Momentum, 2000), pink, 1.8))
@@ -48,8 +50,8 @@ func (f Schedule) Draw(w Width) (Figure, error) {
 	mom.X.Tick.Marker = ticks{whole: true}
 	mom.Y.Tick.Marker = ticks{most: 4}
 	s.stack(rate, mom, 0.62)
-	return s.figure(fmt.Sprintf("Upper panel: learning rate, %s to %s over %s steps. Lower panel: momentum, %s to %s.",
-		Short(lo), Short(hi), Count(int(steps)), Short(mlo), Short(mhi)))
+	return s.figure(fmt.Sprintf("Upper panel: learning rate, %s to %s over %s. Lower panel: momentum, %s to %s.",
+		Short(lo), Short(hi), CountOf(int(steps), "step"), Short(mlo), Short(mhi)))
 }
 
 // rates plots a curve per group, on a log scale where the groups' highest rates
@@ -112,11 +114,12 @@ func (f Schedule) finding() string {
 	flat := !moves(r)
 	switch {
 	case flat:
-		return fmt.Sprintf("Learning rate constant at %s for %s steps", Short(hi), Count(len(r)))
+		return fmt.Sprintf("Learning rate constant at %s for %s", Short(hi), CountOf(len(r), "step"))
 	case restarts == 0:
-		return fmt.Sprintf("Learning rate up to %s over %s steps", Short(hi), Count(len(r)))
+		return fmt.Sprintf("Learning rate up to %s over %s", Short(hi), CountOf(len(r), "step"))
 	default:
-		return fmt.Sprintf("Learning rate up to %s in %d cycles over %s steps", Short(hi), restarts+1, Count(len(r)))
+		return fmt.Sprintf("Learning rate up to %s in %s over %s", Short(hi), plural.Count(restarts+1, "cycle"),
+			CountOf(len(r), "step"))
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg/draw"
+
+	"finetune/internal/plural"
 )
 
 // Scores is a histogram per class of the probability given to it: once for the
@@ -36,8 +38,8 @@ func (f Scores) Draw(w Width) (Figure, error) {
 		note: "Share of each group of photographs, by probability of the class",
 		key:  []swatch{{blue, "photographs of the class"}, {pale(orange), "all others"}}}
 	if len(f.Classes) > panels {
-		hd.title = fmt.Sprintf("Predicted probability of the %d classes of %s that are hardest to separate", len(hs),
-			Count(len(f.Classes)))
+		hd.title = fmt.Sprintf("Predicted probability of the %s of %s that are hardest to separate",
+			plural.Count(len(hs), "class"), Count(len(f.Classes)))
 	} else if len(hs) > 0 {
 		h := hs[0]
 		hd.title = fmt.Sprintf("Hardest class: %s, mean probability %.0f %% on its own photographs, %.0f %% on others",
@@ -65,7 +67,7 @@ func (f Scores) Draw(w Width) (Figure, error) {
 		x, y := margin+each*float64(i%columns), s.top+tall*float64(i/columns)
 		f.panel(s, h, x, y, each-12, tall-12, i%columns == 0)
 	}
-	return s.figure(fmt.Sprintf("A histogram for each of %d classes.", len(hs)))
+	return s.figure(fmt.Sprintf("A histogram for each of %s.", plural.Count(len(hs), "class")))
 }
 
 // worst lists the n classes whose own photographs get the lowest probability
@@ -109,7 +111,7 @@ func (h *histogram) add(p float64, own bool) {
 
 func (f Scores) panel(s *sheet, h histogram, x, y, w, tall float64, first bool) {
 	s.text(boldText, x, y+7, fit(boldText, f.Classes[h.class], w-70))
-	s.text(aligned(smallText, draw.XRight), x+w, y+7, Count(h.nOwn)+" photos")
+	s.text(aligned(smallText, draw.XRight), x+w, y+7, CountOf(h.nOwn, "photo"))
 	p := newPlot("probability (%)", "")
 	if first {
 		p.Y.Label.Text = "share (%)"

@@ -18,6 +18,7 @@ import (
 	"finetune/internal/durable"
 	"finetune/internal/failure"
 	"finetune/internal/lock"
+	"finetune/internal/plural"
 )
 
 // Journal keeps the rows of a table that is not complete, in the folder
@@ -258,7 +259,7 @@ func (j *Journal) decode(in *bytes.Reader, row Row) error {
 			return err
 		}
 		if n > maxText {
-			return fmt.Errorf("a text of %d bytes", n)
+			return fmt.Errorf("a text of %s", plural.Count(n, "byte"))
 		}
 		b := make([]byte, n)
 		if _, err := io.ReadFull(in, b); err != nil {

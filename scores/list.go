@@ -13,6 +13,7 @@ import (
 	"finetune/dataset"
 	"finetune/internal/failure"
 	"finetune/internal/naming"
+	"finetune/internal/plural"
 )
 
 // maxList bounds a list of paths that is read from a pipe.
@@ -57,7 +58,8 @@ func list(r io.Reader, limit int64) (items []dataset.Item, warnings []string, er
 	n := len(items)
 	items = slices.CompactFunc(items, func(a, b dataset.Item) bool { return a.Path == b.Path })
 	if n > len(items) {
-		warnings = append(warnings, fmt.Sprintf("scores: standard input: %d paths were given more than once", n-len(items)))
+		warnings = append(warnings, fmt.Sprintf("scores: standard input: %s given more than once",
+			plural.Of(n-len(items), "path was", "paths were")))
 	}
 	return items, warnings, nil
 }

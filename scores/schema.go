@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 )
 
 // Column is a named column of texts or of float32 numbers.
@@ -72,8 +73,8 @@ func NewTable(classes []string, o Options) (*Table, error) {
 		func(n string) { t.Columns = append(t.Columns, Column{n, true}) }
 	switch {
 	case o.Top < 0 || o.Top > len(classes):
-		return nil, failure.Usage(fmt.Errorf("scores: --top %d: there are %d classes; give 1 to %d",
-			o.Top, len(classes), len(classes)))
+		return nil, failure.Usage(fmt.Errorf("scores: --top %d: there are %s; give 1 to %d",
+			o.Top, plural.Count(len(classes), "class"), len(classes)))
 	case !(o.Threshold >= 0 && o.Threshold <= 1):
 		return nil, failure.Usage(fmt.Errorf("scores: --threshold %v: must be from 0 to 1", o.Threshold))
 	case o.Kaggle != "" && o.Top > 0:

@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"finetune/internal/plural"
 )
 
 // budget bounds the memory that requests may hold, all together and by client.
@@ -74,8 +76,8 @@ func (u *upload) Read(p []byte) (int, error) {
 	n, err := u.body.Read(p[:min(len(p), 256<<10)])
 	u.got += int64(n)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = refuse(http.StatusRequestTimeout, "the upload is too slow: %d bytes in %.1f s, at least %d bytes a second "+
-			"are needed", u.got, time.Since(u.start).Seconds(), u.rate)
+		err = refuse(http.StatusRequestTimeout, "the upload is too slow: %s in %.1f s, at least %s a second "+
+			"are needed", plural.Count(u.got, "byte"), time.Since(u.start).Seconds(), plural.Count(u.rate, "byte"))
 	}
 	return n, err
 }

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"finetune/internal/plural"
 )
 
 // images reads {"images": ["BASE64", …]} as it arrives: strings become bytes
@@ -90,7 +92,7 @@ func (j *images) elements() error {
 	}
 	for {
 		if len(j.list) == j.most {
-			return refuse(http.StatusRequestEntityTooLarge, "more than %d photographs in one request", j.most)
+			return refuse(http.StatusRequestEntityTooLarge, "more than %s in one request", plural.Count(j.most, "photograph"))
 		}
 		if err := j.element(c); err != nil {
 			return err

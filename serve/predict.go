@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"finetune/augment/picture"
+	"finetune/internal/plural"
 )
 
 // Prediction is the answer for one photograph.
@@ -57,7 +58,7 @@ type request struct {
 // predict answers POST /predict.
 func (s *Server) predict(w http.ResponseWriter, r *http.Request) {
 	if n := r.ContentLength; n > s.o.MaxBody {
-		fail(w, refuse(http.StatusRequestEntityTooLarge, "%d bytes; at most %d are read", n, s.o.MaxBody))
+		fail(w, refuse(http.StatusRequestEntityTooLarge, "%s; at most %d are read", plural.Count(n, "byte"), s.o.MaxBody))
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), s.o.Timeout)

@@ -12,6 +12,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"finetune/internal/plural"
 )
 
 // client names who asks, for fairness: the address, or of IPv6 the network of
@@ -81,7 +83,7 @@ func unread(err error) error {
 	case errors.As(err, &r):
 		return r
 	case errors.As(err, &large):
-		return refuse(http.StatusRequestEntityTooLarge, "more than %d bytes", large.Limit)
+		return refuse(http.StatusRequestEntityTooLarge, "more than %s", plural.Count(large.Limit, "byte"))
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &slow) && slow.Timeout():
 		return refuse(http.StatusRequestTimeout, "the upload took too long")
 	}
@@ -108,7 +110,8 @@ func (s *Server) multipart(r *multipart.Reader, u *upload) ([]photo, error) {
 			continue
 		}
 		if len(photos) == s.o.MaxImages {
-			return nil, refuse(http.StatusRequestEntityTooLarge, "more than %d photographs in one request", s.o.MaxImages)
+			return nil, refuse(http.StatusRequestEntityTooLarge, "more than %s in one request",
+				plural.Count(s.o.MaxImages, "photograph"))
 		}
 		data, err := u.all(part, -1)
 		if err != nil {

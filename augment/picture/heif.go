@@ -6,6 +6,7 @@ import (
 	"image"
 
 	"finetune/internal/heif"
+	"finetune/internal/plural"
 )
 
 func openHEIF(data []byte, l Limits) (*file, error) {
@@ -18,8 +19,8 @@ func openHEIF(data []byte, l Limits) (*file, error) {
 		return nil, err
 	}
 	if limit := l.pixels(); c.Coded > 2*limit { // tiles may reach over the edges
-		return nil, &DecodeError{TooLarge, fmt.Sprintf("is made of pictures of %d pixels together, more than twice the "+
-			"limit of %d; save it again, or raise --max-pixels", c.Coded, limit)}
+		return nil, &DecodeError{TooLarge, fmt.Sprintf("is made of pictures of %s together, more than twice the "+
+			"limit of %d; save it again, or raise --max-pixels", plural.Count(c.Coded, "pixel"), limit)}
 	}
 	f.decode = func(ctx context.Context, l Limits) (Source, error) {
 		p, err := c.Decode(ctx)

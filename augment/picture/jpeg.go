@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"finetune/internal/jpeg"
+	"finetune/internal/plural"
 )
 
 // scansOfLimit is how often the scans of a JPEG may pass over as many pixels as
@@ -33,9 +34,8 @@ func openJPEG(data []byte, l Limits) (*file, error) {
 	}
 	pixels := int64(h.Width) * int64(h.Height)
 	if most := scansOfLimit * l.pixels(); int64(h.Scans) > most/pixels {
-		return nil, &DecodeError{TooLarge, fmt.Sprintf("a JPEG of %d scans of %d × %d pixels, which costs too much to "+
-			"decode; save it again, or raise --max-pixels",
-			h.Scans, h.Width, h.Height)}
+		return nil, &DecodeError{TooLarge, fmt.Sprintf("a JPEG of %s of %d × %d pixels, which costs too much to "+
+			"decode; save it again, or raise --max-pixels", plural.Count(h.Scans, "scan"), h.Width, h.Height)}
 	}
 	if h.Scans == 0 || pixels/64 > 8*int64(len(data)) { // a bit or more for each block of 8 × 8 pixels
 		f.short = true

@@ -7,6 +7,7 @@ import (
 	"finetune/cli/shell"
 	"finetune/cli/term"
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/internal/store"
 	"finetune/job"
 	"finetune/scores"
@@ -48,6 +49,6 @@ func Merge(ctx context.Context, place, into string, out *term.Console) error {
 	if err != nil {
 		return err
 	}
-	out.Say("%s: %d rows from %d parts", into, j.Rows, j.Tasks)
+	out.Say("%s: %s from %s", into, plural.Count(j.Rows, "row"), plural.Count(j.Tasks, "part"))
 	return out.Object(map[string]any{"output": into, "rows": j.Rows, "parts": j.Tasks})
 }

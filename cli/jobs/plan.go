@@ -6,6 +6,7 @@ import (
 	"finetune/cli/shell"
 	"finetune/cli/term"
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/job"
 	"finetune/learner"
 	"finetune/learner/tasks"
@@ -33,7 +34,8 @@ func planned(s term.Streams, quiet, json bool, plan func(out *term.Console) (*jo
 		return err
 	}
 	defer j.Close()
-	out.Say("%s: %d photographs in %d tasks; `finetune run %s` does them", j, j.Rows, j.Tasks, j)
+	out.Say("%s: %s in %s; `finetune run %s` does them", j, plural.Count(j.Rows, "photograph"),
+		plural.Count(j.Tasks, "task"), j)
 	return out.Object(map[string]any{"job": j.String(), "rows": j.Rows, "tasks": j.Tasks})
 }
 

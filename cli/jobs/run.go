@@ -15,6 +15,7 @@ import (
 	"finetune/cli/shell"
 	"finetune/cli/term"
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/internal/store"
 	"finetune/job"
 	"finetune/job/engine"
@@ -105,9 +106,11 @@ func (o runOptions) local(ctx context.Context, j *job.Job, place string, out *te
 		return err
 	}
 	if len(st.Bad) > 0 {
-		return failure.Data(fmt.Errorf("%d of %d parts are of no use, the first: %s", len(st.Bad), j.Tasks, st.Bad[0].Error))
+		return failure.Data(fmt.Errorf("%d of %s cannot be used, the first: %s", len(st.Bad), plural.Count(j.Tasks, "part"),
+			st.Bad[0].Error))
 	}
-	out.Say("%s: all %d tasks are done, %d of them now; `finetune merge %s -o FILE` makes one table", j, j.Tasks, done, j)
+	out.Say("%s: complete; %d of %s done now; `finetune merge %s -o FILE` makes one table", j, done,
+		plural.Count(j.Tasks, "task"), j)
 	return out.Object(map[string]any{"job": j.String(), "tasks": j.Tasks, "done": done})
 }
 
@@ -148,8 +151,8 @@ func (o runOptions) cluster(ctx context.Context, j *job.Job, place string, out *
 		return err
 	}
 	answer = answer[strings.LastIndexByte(answer, '\n')+1:] // Spark's has a line for each task
-	out.Say("%s: %d workers on %s; %s: %s; `finetune status` tells how far they are", j, o.workers, o.engine,
-		script.Answer, answer)
+	out.Say("%s: %s on %s; %s: %s; `finetune status` tells how far they are", j, plural.Count(o.workers, "worker"),
+		o.engine, script.Answer, answer)
 	return out.Object(map[string]any{"job": j.String(), "workers": o.workers, "answer": answer})
 }
 

@@ -12,6 +12,7 @@ import (
 	"finetune/cli/shell"
 	"finetune/cli/term"
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/job"
 	"finetune/scores"
 )
@@ -52,7 +53,8 @@ func statusCommand(s term.Streams, shared Shared) *cli.Command {
 }
 
 func printStatus(out *term.Console, s job.Status, price float64) {
-	out.Print("done    %d of %d tasks, %d of %d rows%s", s.Done, s.Tasks, s.RowsDone, s.Rows, counts(s.Status))
+	out.Print("done    %d of %s, %d of %s%s", s.Done, plural.Count(s.Tasks, "task"), s.RowsDone,
+		plural.Count(s.Rows, "row"), counts(s.Status))
 	if left := s.Rows - s.RowsDone; left > 0 && s.RowsPerSecond > 0 {
 		out.Print("rate    %.4g rows/s of late; about %s left", s.RowsPerSecond,
 			time.Duration(s.SecondsLeft*1e9).Round(time.Second))

@@ -13,7 +13,8 @@ import (
 // floors are the packages from the ground up. Each may import what lies on a lower
 // floor, nothing of its own floor or above.
 var floors = [][]string{
-	// bytes, files and numbers
+	// words, bytes, files and numbers
+	{"internal/plural"},
 	{"internal/arch", "internal/bmp", "internal/colour", "internal/digest", "internal/dims", "internal/durable",
 		"internal/failure", "internal/heif", "internal/jpeg", "internal/licences", "internal/lock", "internal/parallel",
 		"internal/rng", "internal/tiff", "internal/uitest", "metrics", "onnx/batchnorm", "onnx/graph/onnxpb",

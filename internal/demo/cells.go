@@ -15,6 +15,7 @@ import (
 
 	"finetune/internal/failure"
 	"finetune/internal/fetch"
+	"finetune/internal/plural"
 )
 
 // cell is one picture with what the experts said of it.
@@ -86,7 +87,7 @@ func parseLabels(data []byte) ([]cell, error) {
 			continue
 		}
 		if len(f) != 3 {
-			return nil, fmt.Errorf("line %q has %d fields, not 3", lines.Text(), len(f))
+			return nil, fmt.Errorf("line %q has %s, not 3", lines.Text(), plural.Count(len(f), "field"))
 		}
 		p, err := strconv.ParseFloat(f[1], 64)
 		if err != nil || !(p >= 0 && p <= 1) {

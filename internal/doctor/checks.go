@@ -17,6 +17,7 @@ import (
 	"finetune/internal/durable"
 	"finetune/internal/fetch"
 	"finetune/internal/home"
+	"finetune/internal/plural"
 	"finetune/onnx"
 	"finetune/onnx/bodies"
 )
@@ -182,7 +183,8 @@ func cache() Finding {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return Finding{"cache", Broken, err.Error(), "set FINETUNE_HOME to a folder you may write to"}
 	}
-	return Finding{Name: "cache", Detail: fmt.Sprintf("%s: %d files, %.1f MB", dir, files, float64(bytes)/1e6)}
+	return Finding{Name: "cache", Detail: fmt.Sprintf("%s: %s, %.1f MB", dir, plural.Count(files, "file"),
+		float64(bytes)/1e6)}
 }
 
 // processor names the cores and the instructions that ONNX Runtime's kernels use.
@@ -201,6 +203,6 @@ func processor() Finding {
 			names = append(names, h.name)
 		}
 	}
-	detail := []string{fmt.Sprintf("%d cores (%s)", runtime.GOMAXPROCS(0), runtime.GOARCH)}
+	detail := []string{fmt.Sprintf("%s (%s)", plural.Count(runtime.GOMAXPROCS(0), "core"), runtime.GOARCH)}
 	return Finding{Name: "processor", Detail: strings.Join(append(detail, names...), ", ")}
 }

@@ -14,6 +14,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"finetune/internal/plural"
 )
 
 // Step is one thing that happens to a file on its way to its name.
@@ -234,7 +236,7 @@ func size(n int64) string {
 		v /= 1000
 	}
 	if u == 0 {
-		return fmt.Sprintf("%d bytes", n)
+		return plural.Count(n, "byte")
 	}
 	return fmt.Sprintf("%.1f %s", v, units[u])
 }

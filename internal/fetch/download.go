@@ -15,6 +15,7 @@ import (
 
 	"finetune/internal/digest"
 	"finetune/internal/durable"
+	"finetune/internal/plural"
 )
 
 // Download is one file to bring here over HTTP.
@@ -147,8 +148,8 @@ func (d *Download) whole(ctx context.Context, part string) error {
 			idle = 0
 		}
 		if idle++; idle >= d.Tries {
-			return fmt.Errorf("given up after %d attempts; the downloaded part is kept, and the next attempt "+
-				"continues it: %w", idle, err)
+			return fmt.Errorf("given up after %s; the downloaded part is kept, and the next attempt "+
+				"continues it: %w", plural.Count(idle, "attempt"), err)
 		}
 		pause := max(d.Wait<<(idle-1), after)
 		pause += time.Duration(rand.Int64N(int64(pause)/4 + 1)) // many machines must not return at one moment

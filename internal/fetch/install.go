@@ -16,6 +16,7 @@ import (
 	"finetune/internal/digest"
 	"finetune/internal/durable"
 	"finetune/internal/home"
+	"finetune/internal/plural"
 )
 
 // sums is the file beside a library that records the digests of its folder, in
@@ -241,7 +242,7 @@ func writeEntry(path string, size int64, r io.Reader) (digest string, err error)
 	err = durable.Write(path, func(w io.Writer) error {
 		n, err := io.Copy(io.MultiWriter(w, h), io.LimitReader(r, size+1))
 		if err == nil && n != size {
-			err = fmt.Errorf("%d bytes where the archive declares %d", n, size)
+			err = fmt.Errorf("%s where the archive declares %d", plural.Count(n, "byte"), size)
 		}
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrArchive, err)

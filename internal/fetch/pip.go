@@ -14,6 +14,7 @@ import (
 	"finetune/internal/digest"
 	"finetune/internal/durable"
 	"finetune/internal/home"
+	"finetune/internal/plural"
 )
 
 //go:embed pins/*.txt
@@ -145,7 +146,7 @@ func pipDownload(ctx context.Context, r requirement, it Item) (string, error) {
 	}
 	found, err := filepath.Glob(filepath.Join(dir, "*.whl"))
 	if err != nil || len(found) != 1 {
-		return "", fmt.Errorf("fetch: %s: pip left %d wheels for %s, not one", it.Name, len(found), r.project)
+		return "", fmt.Errorf("fetch: %s: pip left %s for %s, not one", it.Name, plural.Count(len(found), "wheel"), r.project)
 	}
 	got, err := digest.File(found[0])
 	if err != nil {

@@ -11,6 +11,8 @@ import (
 	"os"
 	"path"
 	"strings"
+
+	"finetune/internal/plural"
 )
 
 // Limits of an archive. The largest we fetch, cuDNN's, has 40 entries and
@@ -63,7 +65,7 @@ func entries(file string, l limits, visit func(name string, size int64, r io.Rea
 	defer f.Close()
 	magic := make([]byte, 2)
 	if _, err := io.ReadFull(f, magic); err != nil {
-		return fmt.Errorf("fetch: %s: %w: %d bytes", file, ErrArchive, size(file))
+		return fmt.Errorf("fetch: %s: %w: %s", file, ErrArchive, plural.Count(size(file), "byte"))
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("fetch: %w", err)

@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"finetune/internal/durable"
+	"finetune/internal/plural"
 )
 
 var update = flag.Bool("update", os.Getenv("GOLDEN_UPDATE") != "", "rewrite golden files")
@@ -119,9 +120,9 @@ func compare(name string, got, want []byte, tolerance int, dir string) string {
 			return fmt.Sprintf("golden: %s: %v", name, err)
 		}
 	}
-	return fmt.Sprintf("golden: %s: %d pixels differ (%v, golden %v); look at %s.got.png and %s.diff.png, make golden "+
-		"accepts the new picture",
-		name, n, g.Bounds().Size(), w.Bounds().Size(), base, base)
+	return fmt.Sprintf("golden: %s: %s (%v, golden %v); look at %s.got.png and %s.diff.png, make golden "+
+		"accepts the new picture", name, plural.Of(n, "pixel differs", "pixels differ"),
+		g.Bounds().Size(), w.Bounds().Size(), base, base)
 }
 
 // difference marks in red, over a faded a, the pixels that b does not have.

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 	"unicode/utf8"
+
+	"finetune/internal/plural"
 )
 
 // Trial runs a finetune program over hostile files.
@@ -134,7 +136,7 @@ func (r *Result) rows(table string, paths []string) {
 	}
 	for p, n := range want {
 		if n != 0 {
-			r.Complaints = append(r.Complaints, fmt.Sprintf("%q: %d rows too few", p, n))
+			r.Complaints = append(r.Complaints, fmt.Sprintf("%q: %s too few", p, plural.Count(n, "row")))
 		}
 	}
 }

@@ -9,7 +9,11 @@
 // libjpeg's to the bit.
 package jpeg
 
-import "fmt"
+import (
+	"fmt"
+
+	"finetune/internal/plural"
+)
 
 // Unsupported is the error of a sound file of a kind that is not read here.
 type Unsupported string
@@ -67,7 +71,7 @@ func (h *Header) Supported() error {
 	case h.SOF > sof2:
 		return Unsupported("hierarchical JPEG")
 	case h.Bits != 8:
-		return Unsupported(fmt.Sprintf("JPEG of %d bits a sample", h.Bits))
+		return Unsupported(fmt.Sprintf("JPEG of %s a sample", plural.Count(h.Bits, "bit")))
 	case h.Height == 0:
 		return Unsupported("JPEG that tells its height after the picture")
 	}
@@ -75,7 +79,7 @@ func (h *Header) Supported() error {
 	case 1, 3, 4:
 		return nil
 	}
-	return Unsupported(fmt.Sprintf("JPEG of %d components", len(h.Components)))
+	return Unsupported(fmt.Sprintf("JPEG of %s", plural.Count(len(h.Components), "component")))
 }
 
 // Model is how the components of a frame make colours.

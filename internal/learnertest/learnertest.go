@@ -3,6 +3,12 @@ package learnertest
 
 import (
 	"encoding/csv"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
 	"finetune/internal/onnxtest"
 	"finetune/internal/photos"
 	"finetune/internal/uitest"
@@ -10,11 +16,6 @@ import (
 	"finetune/learner/features"
 	"finetune/learner/runs"
 	"finetune/learner/train"
-	"os"
-	"path/filepath"
-	"sync"
-	"testing"
-	"time"
 )
 
 // shared is a home and a run on synthetic photographs, made by the first test

@@ -16,6 +16,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"finetune/internal/plural"
 )
 
 // Module is a linked module with every licence and notice that lies at its root
@@ -121,8 +123,8 @@ func sorted(modules map[string]*Module) ([]Module, error) {
 	var bad error
 	for _, m := range modules {
 		if len(m.IDs()) == 0 {
-			bad = errors.Join(bad, fmt.Errorf("licences: %s %s: no licence that is known among its %d files; look at it and "+
-				"add its sentence", m.Path, m.Version, len(m.Files)))
+			bad = errors.Join(bad, fmt.Errorf("licences: %s %s: no licence that is known among its %s; look at it and "+
+				"add its sentence", m.Path, m.Version, plural.Count(len(m.Files), "file")))
 		}
 		list = append(list, *m)
 	}

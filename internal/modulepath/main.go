@@ -23,6 +23,7 @@ import (
 	"strings"
 
 	"finetune/internal/durable"
+	"finetune/internal/plural"
 )
 
 func main() {
@@ -67,7 +68,7 @@ func run(dir, to string) error {
 		return err
 	})
 	if err == nil {
-		fmt.Printf("%s is now %s: %d files changed\n", from, to, changed)
+		fmt.Printf("%s is now %s: %s changed\n", from, to, plural.Count(changed, "file"))
 	}
 	return err
 }

@@ -2,12 +2,13 @@
 package plotstest
 
 import (
-	"finetune/internal/rng"
-	"finetune/plots"
 	"fmt"
 	"image"
 	"image/color"
 	"math"
+
+	"finetune/internal/rng"
+	"finetune/plots"
 )
 
 var Breeds = []string{"Abyssinian", "american bulldog", "basset hound", "Staffordshire bull terrier", "Birman",

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 )
 
 // Pauses before each further try. Tests make them short.
@@ -36,7 +37,7 @@ func Steadily(path string, do func() error) error {
 			if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
 				cause = "a limit of this machine is to blame, not the file: raise it with `ulimit -n`, or lower --workers"
 			}
-			return fmt.Errorf("%w, in each of %d tries; %s", err, try+1, cause)
+			return fmt.Errorf("%w, in each of %s; %s", err, plural.Count(try+1, "try"), cause)
 		}
 		time.Sleep(Pauses[try])
 	}
@@ -57,7 +58,7 @@ func File(path string, limit int64) (data []byte, err error) {
 			return err
 		}
 		if int64(len(data)) > limit {
-			return fmt.Errorf("%s: more than %d bytes", path, limit)
+			return fmt.Errorf("%s: more than %s", path, plural.Count(limit, "byte"))
 		}
 		return nil
 	})

@@ -13,6 +13,7 @@ import (
 	"gocloud.dev/gcerrors"
 
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 )
 
 // bucket is a store in an object store.
@@ -81,7 +82,7 @@ func (b bucket) Get(ctx context.Context, name string, limit int64) ([]byte, erro
 		return nil, b.fails(name, err)
 	}
 	if int64(len(data)) > limit {
-		return nil, fmt.Errorf("store: %s: %s: more than %d bytes", b.place, name, limit)
+		return nil, fmt.Errorf("store: %s: %s: more than %s", b.place, name, plural.Count(limit, "byte"))
 	}
 	return data, nil
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"finetune/internal/durable"
+	"finetune/internal/plural"
 	"finetune/internal/reading"
 )
 
@@ -103,7 +104,7 @@ func (f folder) Open(ctx context.Context, name string, offset, length int64) (io
 // within checks that a file of size bytes has the part that is asked for.
 func within(name string, offset, length, size int64) error {
 	if offset < 0 || offset > size || length > size-offset {
-		return fmt.Errorf("store: %s: %d bytes from %d of a file of %d: %w", name, length, offset, size,
+		return fmt.Errorf("store: %s: %s from %d of a file of %d: %w", name, plural.Count(length, "byte"), offset, size,
 			io.ErrUnexpectedEOF)
 	}
 	return nil

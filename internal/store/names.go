@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"finetune/internal/durable"
+	"finetune/internal/plural"
 )
 
 // longestName is the most bytes that object stores take.
@@ -23,7 +24,7 @@ func Check(name string) error {
 	case name == "":
 		why = "it is empty"
 	case len(name) > longestName:
-		why = fmt.Sprintf("it has %d bytes, more than %d", len(name), longestName)
+		why = fmt.Sprintf("it has %s, more than %d", plural.Count(len(name), "byte"), longestName)
 	case !utf8.ValidString(name):
 		why = "it is not UTF-8 text"
 	case strings.ContainsFunc(name, unicode.IsControl):

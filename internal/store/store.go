@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 )
 
 // Entry is a file of a store.
@@ -88,7 +89,7 @@ func Open(ctx context.Context, place string) (Store, error) {
 // Range is length bytes of a file from offset.
 func Range(ctx context.Context, s Store, name string, offset, length int64) ([]byte, error) {
 	if length < 0 {
-		return nil, fmt.Errorf("store: %s: %d bytes asked for", name, length)
+		return nil, fmt.Errorf("store: %s: %s asked for", name, plural.Count(length, "byte"))
 	}
 	r, err := s.Open(ctx, name, offset, length)
 	if err != nil {
@@ -97,7 +98,7 @@ func Range(ctx context.Context, s Store, name string, offset, length int64) ([]b
 	defer r.Close()
 	data := make([]byte, length)
 	if _, err := io.ReadFull(r, data); err != nil {
-		return nil, fmt.Errorf("store: %s: %d bytes from %d: %w", name, length, offset, err)
+		return nil, fmt.Errorf("store: %s: %s from %d: %w", name, plural.Count(length, "byte"), offset, err)
 	}
 	return data, nil
 }

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 )
 
 // Sample is a photograph with what its shard says about it. A key with two photographs
@@ -100,7 +101,8 @@ func (g *grouper) add(m Member, read func() ([]byte, error)) error {
 
 func (g *grouper) photo(m Member, read func() ([]byte, error)) (err error) {
 	if m.Size > MaxPhoto {
-		return failure.Data(fmt.Errorf("tarshard: %q: %d bytes, more than %d; take it out", m.Name, m.Size, MaxPhoto))
+		return failure.Data(fmt.Errorf("tarshard: %q: %s, more than %d; take it out", m.Name, plural.Count(m.Size, "byte"),
+			MaxPhoto))
 	}
 	s := Sample{Key: g.key, Photo: m}
 	if !g.lazy {
@@ -117,7 +119,8 @@ func (g *grouper) photo(m Member, read func() ([]byte, error)) (err error) {
 
 func text(to **string, m Member, read func() ([]byte, error)) error {
 	if m.Size > MaxLabel {
-		return failure.Data(fmt.Errorf("tarshard: %q: %d bytes, more than %d for a label", m.Name, m.Size, MaxLabel))
+		return failure.Data(fmt.Errorf("tarshard: %q: %s, more than %d for a label", m.Name, plural.Count(m.Size, "byte"),
+			MaxLabel))
 	}
 	data, err := read()
 	s := string(data)

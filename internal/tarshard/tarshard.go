@@ -18,6 +18,7 @@ import (
 	"strings"
 
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 )
 
 // Limits of what a shard may hold.
@@ -47,8 +48,8 @@ func Index(ctx context.Context, r io.ReaderAt, size int64) ([]Member, error) {
 	err := walk(section, func() int64 { at, _ := section.Seek(0, io.SeekCurrent); return at },
 		func(m Member, _ io.Reader) error {
 			if m.Size > size-m.Offset {
-				return failure.Data(fmt.Errorf("tarshard: the file ends at byte %d, within %q, which needs %d bytes from %d; "+
-					"copy it again", size, m.Name, m.Size, m.Offset))
+				return failure.Data(fmt.Errorf("tarshard: the file ends at byte %d, within %q, which needs %s from %d; "+
+					"copy it again", size, m.Name, plural.Count(m.Size, "byte"), m.Offset))
 			}
 			list = append(list, m)
 			return ctx.Err()
@@ -173,7 +174,7 @@ func Samples(members []Member, read func(Member) ([]byte, error)) ([]Sample, err
 // Read is a member's bytes.
 func Read(r io.ReaderAt, m Member) ([]byte, error) {
 	if m.Size < 0 || m.Size > MaxPhoto {
-		return nil, failure.Data(fmt.Errorf("tarshard: %q: %d bytes, more than %d", m.Name, m.Size, MaxPhoto))
+		return nil, failure.Data(fmt.Errorf("tarshard: %q: %s, more than %d", m.Name, plural.Count(m.Size, "byte"), MaxPhoto))
 	}
 	data := make([]byte, m.Size)
 	if _, err := io.ReadFull(io.NewSectionReader(r, m.Offset, m.Size), data); err != nil {

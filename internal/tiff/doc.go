@@ -12,6 +12,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+
+	"finetune/internal/plural"
 )
 
 // Unsupported is the error of a sound file of a kind that is not read here.
@@ -183,7 +185,7 @@ func (f *file) fields(at uint64) (fields map[int]field, next uint64, err error) 
 		n = f.order.Uint64(b)
 	}
 	if b = b[count:]; n > 4096 {
-		return nil, 0, Format(fmt.Sprintf("directory of %d fields", n))
+		return nil, 0, Format(fmt.Sprintf("directory of %s", plural.Count(n, "field")))
 	}
 	if uint64(len(b)) < n*uint64(entry) {
 		return nil, 0, io.ErrUnexpectedEOF

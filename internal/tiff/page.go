@@ -3,6 +3,8 @@ package tiff
 import (
 	"bytes"
 	"fmt"
+
+	"finetune/internal/plural"
 )
 
 // Compressions and photometric interpretations by their numbers.
@@ -134,9 +136,10 @@ func (p *Page) check() error {
 	case !known:
 		return Unsupported(fmt.Sprintf("TIFF of compression %d", p.compression))
 	case p.extra < 0:
-		return Format(fmt.Sprintf("%d samples a pixel for photometric interpretation %d", p.samples, p.photometric))
+		return Format(fmt.Sprintf("%s a pixel for photometric interpretation %d", plural.Count(p.samples, "sample"),
+			p.photometric))
 	case p.samples > 64:
-		return Unsupported(fmt.Sprintf("TIFF of %d samples a pixel", p.samples))
+		return Unsupported(fmt.Sprintf("TIFF of %s a pixel", plural.Count(p.samples, "sample")))
 	case p.planar != 1 && p.planar != 2, p.predictor < 1 || p.predictor > 3, p.fill != 1 && p.fill != 2:
 		return Format("planar configuration, predictor or fill order")
 	case p.photometric == paletted && (p.bits > 8 || len(p.palette) != 3<<p.bits):
@@ -144,7 +147,7 @@ func (p *Page) check() error {
 	case p.photometric == ycbcr && p.subsampled && p.compression != newJPEG:
 		return Unsupported("TIFF of YCbCr with fewer samples of colour, and not as JPEG")
 	case p.compression == newJPEG && p.bits != 8:
-		return Unsupported(fmt.Sprintf("TIFF of JPEG with %d bits a sample", p.bits))
+		return Unsupported(fmt.Sprintf("TIFF of JPEG with %s a sample", plural.Count(p.bits, "bit")))
 	}
 	if err := p.depth(); err != nil {
 		return err
@@ -161,13 +164,13 @@ func (p *Page) depth() error {
 	case p.format == floating && float, p.format == 1 && integer, p.format == 4 && integer,
 		p.format == 2 && (p.bits == 8 || p.bits == 16 || p.bits == 32):
 	default:
-		return Unsupported(fmt.Sprintf("TIFF of %d bits a sample in format %d", p.bits, p.format))
+		return Unsupported(fmt.Sprintf("TIFF of %s a sample in format %d", plural.Count(p.bits, "bit"), p.format))
 	}
 	if p.predictor == 2 && p.bits != 8 && p.bits != 16 && p.bits != 32 || p.predictor == 3 && p.format != floating {
-		return Unsupported(fmt.Sprintf("TIFF with predictor %d for %d bits a sample", p.predictor, p.bits))
+		return Unsupported(fmt.Sprintf("TIFF with predictor %d for %s a sample", p.predictor, plural.Count(p.bits, "bit")))
 	}
 	if deep && p.bits != 8 && (p.bits != 16 || p.photometric == ycbcr) || deep && p.format != 1 {
-		return Unsupported(fmt.Sprintf("TIFF of CMYK or YCbCr with %d bits a sample", p.bits))
+		return Unsupported(fmt.Sprintf("TIFF of CMYK or YCbCr with %s a sample", plural.Count(p.bits, "bit")))
 	}
 	return nil
 }

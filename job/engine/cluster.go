@@ -15,6 +15,7 @@ import (
 	"text/template"
 
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/internal/store"
 )
 
@@ -87,8 +88,8 @@ func (o Order) Write(cluster string) (Script, error) {
 	case !plainName.MatchString(o.Name):
 		return Script{}, failure.Usage(fmt.Errorf("job: %q is no name; use small letters, digits and hyphens", o.Name))
 	case o.Workers < 1 || o.Workers > k.most || o.Threads < 1:
-		return Script{}, failure.Usage(fmt.Errorf("job: %d workers of %d threads; %s takes 1 to %d workers", o.Workers,
-			o.Threads, cluster, k.most))
+		return Script{}, failure.Usage(fmt.Errorf("job: %s of %s; %s takes 1 to %s", plural.Count(o.Workers, "worker"),
+			plural.Count(o.Threads, "thread"), cluster, plural.Count(k.most, "worker")))
 	case cluster == "kubernetes" && !plainImage.MatchString(o.Image):
 		return Script{}, failure.Usage(errors.New("job: kubernetes needs --image, a container image with finetune and " +
 			"ONNX Runtime in it"))

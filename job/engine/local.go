@@ -15,6 +15,7 @@ import (
 	"sync"
 
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/job"
 )
 
@@ -181,7 +182,8 @@ func (r *running) result(ctx context.Context) error {
 	case ctx.Err() == nil || len(r.failed) == maxFailed:
 		return r.failures()
 	case errors.Is(cause, context.Canceled):
-		return fmt.Errorf("stopped after %d tasks, which are kept; run the same command again to continue: %w", r.done, cause)
+		return fmt.Errorf("stopped after %s, which are kept; run the same command again to continue: %w",
+			plural.Count(r.done, "task"), cause)
 	default:
 		return cause
 	}
@@ -191,14 +193,14 @@ func (r *running) result(ctx context.Context) error {
 func (r *running) failures() error {
 	var list []error
 	for _, f := range r.failed {
-		list = append(list, fmt.Errorf("task %d, tried %d times: %w", f.Task, f.Tries, f.Err))
+		list = append(list, fmt.Errorf("task %d, tried %s: %w", f.Task, plural.Count(f.Tries, "time"), f.Err))
 	}
 	more := "the others are done"
 	if len(list) == maxFailed {
 		more = "the engine gave up"
 	}
-	err := fmt.Errorf("job: %s: %d tasks failed, %s; fix the cause and run the job again:\n%w", r.job, len(list), more,
-		errors.Join(list...))
+	err := fmt.Errorf("job: %s: %s failed, %s; fix the cause and run the job again:\n%w", r.job,
+		plural.Count(len(list), "task"), more, errors.Join(list...))
 	switch failure.KindOf(r.failed[0].Err) {
 	case failure.UsageKind:
 		return failure.Usage(err)

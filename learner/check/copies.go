@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"finetune/audit"
+	"finetune/internal/plural"
 )
 
 // Copies that somebody made come in ones and twos. Where many photographs have a like one on
@@ -68,16 +69,16 @@ func (r *Result) copies() error {
 	var parts []string
 	switch {
 	case r.likeFilm > 0 && len(exact) > 0:
-		parts = append(parts, plural(len(exact), "exact copy", "exact copies")+" of held-out photographs in training")
+		parts = append(parts, plural.Of(len(exact), "exact copy", "exact copies")+" of held-out photographs in training")
 	case r.likeFilm == 0 && len(leaking) > 0:
 		parts = append(parts, fmt.Sprintf("%s in training as well: the accuracy flatters",
-			plural(len(leaking), "held-out photograph is", "held-out photographs are")))
+			plural.Of(len(leaking), "held-out photograph is", "held-out photographs are")))
 	}
 	if inside > 0 && r.likeFilm == 0 {
-		parts = append(parts, plural(inside, "copy within a split", "copies within a split"))
+		parts = append(parts, plural.Of(inside, "copy within a split", "copies within a split"))
 	}
 	if contrary > 0 && r.likeFilm == 0 {
-		parts = append(parts, fmt.Sprintf("%s two labels", plural(contrary, "of the copies has", "of the copies have")))
+		parts = append(parts, fmt.Sprintf("%s two labels", plural.Of(contrary, "of the copies has", "of the copies have")))
 	}
 	if r.brief && len(exact) == len(leaking) { // which a warning has told before
 		return nil

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"finetune/audit"
+	"finetune/internal/plural"
 	"finetune/learner/config"
 	"finetune/learner/runs"
 )
@@ -49,7 +50,7 @@ func (r *Result) labels() (err error) {
 		r.add(row)
 	}
 	if n := sum(to); n > 0 {
-		r.say(Label, fmt.Sprintf("%s contradicted by the other photographs: %s", plural(n, "training label is",
+		r.say(Label, fmt.Sprintf("%s contradicted by the other photographs: %s", plural.Of(n, "training label is",
 			"training labels are"), mostOf(to)))
 	}
 	return nil
@@ -271,7 +272,7 @@ func (r *Result) odd() error {
 		r.add(rows[k])
 	}
 	if n > 0 {
-		r.say(Odd, plural(n, "photograph is", "photographs are")+" unlike all others, the most: "+rows[0].Path)
+		r.say(Odd, plural.Of(n, "photograph is", "photographs are")+" unlike all others, the most: "+rows[0].Path)
 	}
 	return nil
 }
@@ -331,7 +332,7 @@ func (r *Result) balance() error {
 		}
 	}
 	if len(few) > 0 {
-		r.say(Balance, plural(len(few), "class is", "classes are")+" small: "+someOf(few))
+		r.say(Balance, plural.Of(len(few), "class is", "classes are")+" small: "+someOf(few))
 	}
 	return nil
 }

@@ -72,19 +72,17 @@ func (r *Result) headline() string {
 	switch {
 	case len(r.Findings) == 0:
 		return "Nothing is amiss that an audit can see"
-	case n == 1:
-		return "1 finding to look at"
 	}
-	return plots.Count(n) + " findings to look at"
+	return plots.CountOf(n, "finding") + " to look at"
 }
 
 func (r *Result) tiles() []page.Tile {
 	p := r.p
 	of := func(kind string) string { return plots.Count(r.flagged(kind)) }
 	tiles := []page.Tile{
-		{Name: "Photographs", Value: plots.Count(len(p.items)), Note: fmt.Sprintf("%s to train, %s held out, %s classes",
-			plots.Count(p.train), plots.Count(len(p.items)-p.train), plots.Count(len(p.setup.Set.Classes)))},
-		{Name: "Doubtful labels", Value: of(Label), Note: "of " + plots.Count(p.train) + " training photographs"},
+		{Name: "Photographs", Value: plots.Count(len(p.items)), Note: fmt.Sprintf("%s to train, %s held out, %s",
+			plots.Count(p.train), plots.Count(len(p.items)-p.train), plots.CountOf(len(p.setup.Set.Classes), "class"))},
+		{Name: "Doubtful labels", Value: of(Label), Note: "of " + plots.CountOf(p.train, "training photograph")},
 		{Name: "In both splits", Value: plots.Count(r.Leaking), Note: "held-out photographs that training has as well"},
 		{Name: "Odd or broken", Value: plots.Count(r.flagged(Odd) + r.flagged(Basic)),
 			Note: "unlike all others, dark, blurred, empty"},

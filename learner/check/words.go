@@ -9,14 +9,6 @@ import (
 	"finetune/internal/naming"
 )
 
-// plural counts things, one or several.
-func plural(n int, one, several string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, several)
-}
-
 // mostOf says what is counted, the most frequent first, at most four.
 func mostOf(count map[string]int) string {
 	names := slices.Sorted(maps.Keys(count))

@@ -18,6 +18,7 @@ import (
 	"finetune/dataset"
 	"finetune/internal/digest"
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/internal/reading"
 	"finetune/internal/rng"
 	"finetune/learner/features"
@@ -80,8 +81,8 @@ func Open(path string, m runs.Machine, ui runs.UI) (*Classifier, error) {
 		return nil, err
 	}
 	c.Source = path
-	ui.Say("classifier %s: %s, %s, %d classes, %d px, digest %.12s", path, c.Body, c.Precision, len(c.Classes), c.Size,
-		c.Digest)
+	ui.Say("classifier %s: %s, %s, %s, %d px, digest %.12s", path, c.Body, c.Precision,
+		plural.Count(len(c.Classes), "class"), c.Size, c.Digest)
 	return c, nil
 }
 

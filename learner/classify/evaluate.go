@@ -8,6 +8,7 @@ import (
 	"finetune/activations"
 	"finetune/dataset"
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/learner/runs"
 	"finetune/metrics"
 )
@@ -82,7 +83,7 @@ func (c *Classifier) Evaluate(ctx context.Context, data runs.DataConfig, o Score
 	if err != nil {
 		return nil, err
 	}
-	ui.Say("data       %s: %d labelled photographs", where, len(items))
+	ui.Say("data       %s: %s", where, plural.Count(len(items), "labelled photograph"))
 	for _, w := range warnings {
 		ui.Warn("%s", w)
 	}
@@ -94,7 +95,8 @@ func (c *Classifier) Evaluate(ctx context.Context, data runs.DataConfig, o Score
 		ui.Warn("%s: %s: %s; skipped", b.Path, b.Status, b.Reason)
 	}
 	if len(p.Items) == 0 {
-		return nil, failure.Data(fmt.Errorf("learner: %s: none of %d photographs can be read", where, len(items)))
+		return nil, failure.Data(fmt.Errorf("learner: %s: none of %s can be read", where,
+			plural.Count(len(items), "photograph")))
 	}
 	e := c.measure(p)
 	e.Model, e.Data, e.TTA, e.Skipped = c.Source, where, o.TTA, len(p.bad)

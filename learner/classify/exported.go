@@ -12,6 +12,7 @@ import (
 	"finetune/augment/picture"
 	"finetune/internal/colour"
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/learner/features"
 	"finetune/learner/runs"
 	"finetune/onnx"
@@ -125,7 +126,7 @@ func readDescription(m *graph.Model) (*Classifier, InputFormat, error) {
 		return nil, images, fmt.Errorf("%s: %w", MetaPreprocess, err)
 	}
 	if n := len(c.Classes); n < 1 || n > maxClasses {
-		return nil, images, fmt.Errorf("%s: %d classes", runs.MetaClasses, n)
+		return nil, images, fmt.Errorf("%s: %s", runs.MetaClasses, plural.Count(n, "class"))
 	}
 	if err := colour.Check(images.Mean, images.Std); err != nil {
 		return nil, images, fmt.Errorf("%s: %w", MetaPreprocess, err)
@@ -142,7 +143,7 @@ func (c *Classifier) agrees(m *graph.Model) error {
 		if n := len(o.Shape); n == 2 && o.Shape[1] == int64(len(c.Classes)) {
 			return nil
 		}
-		return fmt.Errorf("output %s has the shape %v for %d classes", LogOutput, o.Shape, len(c.Classes))
+		return fmt.Errorf("output %s has the shape %v for %s", LogOutput, o.Shape, plural.Count(len(c.Classes), "class"))
 	}
 	return errors.New("no output " + LogOutput)
 }

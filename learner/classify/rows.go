@@ -8,6 +8,7 @@ import (
 
 	"finetune/dataset"
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/learner/runs"
 	"finetune/scores"
 )
@@ -45,7 +46,8 @@ func (c *Classifier) Rows(ctx context.Context, items []dataset.Item, o ScoreOpti
 		return nil, nil, nil, err
 	}
 	if len(rows) != len(items) {
-		return nil, nil, nil, fmt.Errorf("learner: %d rows for %d files", len(rows), len(items))
+		return nil, nil, nil, fmt.Errorf("learner: %s for %s", plural.Count(len(rows), "row"),
+			plural.Count(len(items), "file"))
 	}
 	return t, rows, status, nil
 }

@@ -16,6 +16,7 @@ import (
 	"finetune/dataset"
 	"finetune/internal/durable"
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/internal/reading"
 	"finetune/learner/features"
 	"finetune/learner/runs"
@@ -82,7 +83,7 @@ func (c *Classifier) Score(ctx context.Context, items []dataset.Item, o ScoreOpt
 	}
 	defer journal.Close()
 	if r.Resumed = journal.Len(); r.Resumed > 0 {
-		ui.Say("resuming   after %d of %d files", r.Resumed, len(items))
+		ui.Say("resuming   after %d of %s", r.Resumed, plural.Count(len(items), "file"))
 	}
 	show, end := ui.Progress("score", "images")
 	s := &scorer{c: c, o: o, items: items, from: r.Resumed, table: table, keep: journal.Append, report: &r, show: show}
@@ -90,8 +91,8 @@ func (c *Classifier) Score(ctx context.Context, items []dataset.Item, o ScoreOpt
 	end()
 	if err != nil {
 		if ctx.Err() != nil {
-			err = fmt.Errorf("stopped after %d of %d files, which are kept; run the same command again to continue: %w",
-				journal.Len(), len(items), ctx.Err())
+			err = fmt.Errorf("stopped after %d of %s, which are kept; run the same command again to continue: %w",
+				journal.Len(), plural.Count(len(items), "file"), ctx.Err())
 		}
 		return r, err
 	}
@@ -332,7 +333,7 @@ func (s *scorer) flush() error {
 // finish writes the table from the journal.
 func (s *scorer) finish(journal *scores.Journal) error {
 	if n := journal.Len(); n != len(s.items) {
-		return fmt.Errorf("learner: %s: %d rows for %d files", s.o.Output, n, len(s.items))
+		return fmt.Errorf("learner: %s: %s for %s", s.o.Output, plural.Count(n, "row"), plural.Count(len(s.items), "file"))
 	}
 	return scores.Write(s.o.Output, s.table.Columns, func(yield func(scores.Row) error) error {
 		return journal.Rows(func(r scores.Row) error {

@@ -8,6 +8,7 @@ import (
 
 	"finetune/augment/picture"
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/learner/features"
 	"finetune/learner/runs"
 	"finetune/onnx"
@@ -56,8 +57,8 @@ func (c *Classifier) SelfTest(ctx context.Context) error {
 		}
 		want := t.Probabilities[i]
 		if len(want) != len(got) {
-			return failure.Data(fmt.Errorf("learner: %s: self-test of %d classes, the file gives %d; export it again", c.Source,
-				len(want), len(got)))
+			return failure.Data(fmt.Errorf("learner: %s: self-test of %s, the file gives %d; export it again", c.Source,
+				plural.Count(len(want), "class"), len(got)))
 		}
 		for k := range got {
 			if d := math.Abs(float64(got[k] - want[k])); !(d <= t.Tolerance) {

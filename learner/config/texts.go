@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"finetune/internal/plural"
 )
 
 // Widths are those of the head's hidden layers, in units; a text such as "512,256" in
@@ -37,7 +39,7 @@ const most = 16
 func split[T any](text, kind string, parse func(string) (T, error)) ([]T, error) {
 	parts := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
 	if len(parts) > most {
-		return nil, fmt.Errorf("%d numbers; at most %d", len(parts), most)
+		return nil, fmt.Errorf("%s; at most %d", plural.Count(len(parts), "number"), most)
 	}
 	var out []T
 	for _, p := range parts {
@@ -129,7 +131,7 @@ func (c *OneCycle) set(list []float64) error {
 	case 4:
 		*c = OneCycle{Div: list[0], Cut: list[1], Moves: true, MomentumMax: list[2], MomentumMin: list[3]}
 	default:
-		return fmt.Errorf("%d numbers; two or four are needed", len(list))
+		return fmt.Errorf("%s; two or four are needed", plural.Count(len(list), "number"))
 	}
 	return nil
 }

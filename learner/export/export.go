@@ -14,6 +14,7 @@ import (
 	"finetune/dataset"
 	"finetune/internal/durable"
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/learner/classify"
 	"finetune/learner/features"
 	"finetune/learner/runs"
@@ -230,8 +231,8 @@ func (e *exporter) prove(ctx context.Context, file *classify.Classifier, items [
 		return nil, err
 	}
 	if len(run.Items) == 0 || len(got.Items) != len(run.Items) {
-		return nil, failure.Data(fmt.Errorf("learner: %s: of %d photographs the run reads %d and the file %d; nothing can "+
-			"be proven", e.Source, len(items), len(run.Items), len(got.Items)))
+		return nil, failure.Data(fmt.Errorf("learner: %s: of %s the run reads %d and the file %d; nothing can "+
+			"be proven", e.Source, plural.Count(len(items), "photograph"), len(run.Items), len(got.Items)))
 	}
 	r := &Report{Photographs: len(run.Items), Bounds: b}
 	r.Largest, r.Mean, r.Flips = difference(run.Logp, got.Logp, len(e.Classes), e.Multi)
@@ -245,11 +246,12 @@ func (e *exporter) prove(ctx context.Context, file *classify.Classifier, items [
 	}
 	n := float64(r.Photographs)
 	if r.Largest > b.Largest || float64(r.Flips) > math.Ceil(b.Flips*n) || r.Accuracy.Run-r.Accuracy.File > b.Drop {
-		return r, fmt.Errorf("learner: %s: not written, because it differs too much from the run on %d validation "+
-			"photographs: probabilities by up to %.2g (limit %g), %d predictions (limit %.0f), accuracy from %.4f "+
+		return r, fmt.Errorf("learner: %s: not written, because it differs too much from the run on %s: "+
+			"probabilities by up to %.2g (limit %g), %s (limit %.0f), accuracy from %.4f "+
 			"to %.4f (limit %g lower); %s",
-			file.Source, r.Photographs, r.Largest, b.Largest, r.Flips, math.Ceil(b.Flips*n), r.Accuracy.Run, r.Accuracy.File,
-			b.Drop, instead(e.o, e.Precision))
+			file.Source, plural.Count(r.Photographs, "validation photograph"), r.Largest, b.Largest,
+			plural.Count(r.Flips, "prediction"), math.Ceil(b.Flips*n),
+			r.Accuracy.Run, r.Accuracy.File, b.Drop, instead(e.o, e.Precision))
 	}
 	return r, nil
 }

@@ -8,6 +8,7 @@ import (
 	"finetune/augment"
 	"finetune/dataset"
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/internal/reading"
 	"finetune/learner/runs"
 	"finetune/onnx"
@@ -55,8 +56,8 @@ func QuantizeInt8(ctx context.Context, m *graph.Model, pre augment.Preprocess, i
 		return nil, err
 	}
 	if used < min(10, len(items)) {
-		return nil, failure.Data(fmt.Errorf("learner: %s: only %d of %d training photographs can be read to calibrate "+
-			"int8; put the data back", m.Path, used, len(items)))
+		return nil, failure.Data(fmt.Errorf("learner: %s: only %d of %s can be read to calibrate "+
+			"int8; put the data back", m.Path, used, plural.Count(len(items), "training photograph")))
 	}
 	return quantize.Int8(m, ranges)
 }

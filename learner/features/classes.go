@@ -10,6 +10,7 @@ import (
 
 	"finetune/dataset"
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/learner/runs"
 )
 
@@ -20,8 +21,8 @@ const shownClasses = 16
 // what was decided about the layout and what was left out.
 func (s *Setup) tellData() {
 	set := s.Set
-	s.UI.Say("data       %s: %d train, %d valid, %d test photographs in %d classes", s.Config.Data.Name(), len(set.Train),
-		len(set.Valid), len(set.Test), len(set.Classes))
+	s.UI.Say("data       %s: %d train, %d valid, %s in %s", s.Config.Data.Name(), len(set.Train),
+		len(set.Valid), plural.Count(len(set.Test), "test photograph"), plural.Count(len(set.Classes), "class"))
 	for i, line := range classLines(set.Counts(), len(set.Test) > 0) {
 		head := ""
 		if i == 0 {
@@ -109,18 +110,18 @@ func (s *Setup) checkLeft(f *Features) error {
 	before, left := s.Set.Counts(), f.Counts(s.Set.Classes)
 	for i, c := range left {
 		if c.Train == 0 && before[i].Train > 0 {
-			return failure.Data(fmt.Errorf("learner: %s: class %q: none of its %d training photographs can be "+
+			return failure.Data(fmt.Errorf("learner: %s: class %q: none of its %s can be "+
 				"read%s; repair them, or remove the class",
-				s.Config.Data.Name(), c.Class, before[i].Train, s.firstSkipped(f, i)))
+				s.Config.Data.Name(), c.Class, plural.Count(before[i].Train, "training photograph"), s.firstSkipped(f, i)))
 		}
 		if c.Valid == 0 && before[i].Valid > 0 {
-			s.UI.Warn("class %q: none of its %d validation photographs can be read, so its accuracy is not known",
+			s.UI.Warn("class %q: none of its %s can be read, so its accuracy is not known",
 				c.Class,
-				before[i].Valid)
+				plural.Count(before[i].Valid, "validation photograph"))
 		}
 		if c.Train == 1 && before[i].Train > 1 {
-			s.UI.Warn("class %q: only one of its %d training photographs can be read; add more", c.Class,
-				before[i].Train)
+			s.UI.Warn("class %q: only one of its %s can be read; add more", c.Class,
+				plural.Count(before[i].Train, "training photograph"))
 		}
 	}
 	if !s.Set.Drawn {
@@ -172,11 +173,13 @@ func (s *Setup) checkEqual(f *Features) {
 	note(f.Train.Items, false)
 	note(f.Valid.Items, true)
 	if len(shared) > 0 {
-		s.UI.Warn("%d of %d validation photographs are also training photographs, so the accuracy is too "+
+		s.UI.Warn("%d of %s %s, so the accuracy is too "+
 			"optimistic (%s)", len(shared),
-			len(f.Valid.Items), shared[0])
+			plural.Count(len(f.Valid.Items), "validation photograph"),
+			plural.Form(len(shared), "is also a training photograph", "are also training photographs"), shared[0])
 	}
 	if len(labels) > 0 {
-		s.UI.Warn("%d photographs appear again with another label (%s)", len(labels), labels[0])
+		s.UI.Warn("%s again with another label (%s)",
+			plural.Of(len(labels), "photograph appears", "photographs appear"), labels[0])
 	}
 }

@@ -2,11 +2,11 @@ package features
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"sync"
 
 	"finetune/augment/picture"
+	"finetune/internal/plural"
 	"finetune/learner/runs"
 )
 
@@ -32,10 +32,8 @@ func (p *NarrowPhotos) Tell(ui runs.UI) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.n > 0 {
-		who := fmt.Sprintf("%d photographs look almost uniform: they have 16 bits or more per sample, but use", p.n)
-		if p.n == 1 {
-			who = "1 photograph looks almost uniform: it has 16 bits or more per sample, but uses"
-		}
+		who := plural.Of(p.n, "photograph looks almost uniform: it has 16 bits or more per sample, but uses",
+			"photographs look almost uniform: they have 16 bits or more per sample, but use")
 		ui.Warn("%s only the values %.6g to %.6g; add --depth-range auto or --depth-range MIN,MAX", who, p.min, p.max)
 	}
 	p.n = 0

@@ -10,6 +10,7 @@ import (
 	"finetune/augment/picture"
 	"finetune/dataset"
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/internal/rng"
 	"finetune/learner/runs"
 	"finetune/onnx"
@@ -104,8 +105,8 @@ func (s *Setup) PrecomputeViews(ctx context.Context, f *Features) error {
 
 func (s *Setup) tell(r activations.Report, items, skipped int) {
 	if r.Computed > 0 {
-		s.UI.Say("features   %d photographs computed in %.1f s (%.0f images/s), %d from the cache", r.Computed, r.Seconds,
-			float64(r.Computed)/r.Seconds, items-r.Computed-skipped)
+		s.UI.Say("features   %s computed in %.1f s (%.0f images/s), %d from the cache",
+			plural.Count(r.Computed, "photograph"), r.Seconds, float64(r.Computed)/r.Seconds, items-r.Computed-skipped)
 	} else {
 		s.UI.Say("features   all %d from the cache, no inference (%.2f s)", items-skipped, r.Seconds)
 	}
@@ -116,7 +117,8 @@ func (s *Setup) checkSkipped(f *Features) error {
 	const shown = 5
 	for i, b := range f.Skipped {
 		if i == shown {
-			s.UI.Warn("and %d more unreadable photographs, all listed in %s", len(f.Skipped)-shown, s.listSkipped(f.Skipped))
+			s.UI.Warn("and %s, all listed in %s", plural.Count(len(f.Skipped)-shown, "more unreadable photograph"),
+				s.listSkipped(f.Skipped))
 			break
 		}
 		s.UI.Warn("%s: %s: %s; skipped", b.Path, b.Status, b.Reason)
@@ -129,9 +131,10 @@ func (s *Setup) checkSkipped(f *Features) error {
 	}
 	total := len(s.Set.Train) + len(s.Set.Valid)
 	if share := float64(bad) / float64(max(total, 1)); bad > 0 && share > s.Config.Data.MaxBad {
-		return failure.Data(fmt.Errorf("learner: %s: %d of %d photographs cannot be read, more than --max-bad %g "+
+		return failure.Data(fmt.Errorf("learner: %s: %d of %s cannot be read, more than --max-bad %g "+
 			"allows; repair or remove them (%s: %s)",
-			s.Config.Data.Name(), bad, total, s.Config.Data.MaxBad, f.Skipped[0].Path, f.Skipped[0].Reason))
+			s.Config.Data.Name(), bad, plural.Count(total, "photograph"), s.Config.Data.MaxBad, f.Skipped[0].Path,
+			f.Skipped[0].Reason))
 	}
 	if !s.part && (len(f.Train.Items) == 0 || len(f.Valid.Items) == 0) {
 		return failure.Data(fmt.Errorf("learner: %s: no readable photographs are left to train and validate on",
@@ -173,9 +176,9 @@ func (s *Setup) view(ctx context.Context, items []dataset.Item, view string,
 	end()
 	if err != nil {
 		if ctx.Err() != nil {
-			err = fmt.Errorf("stopped after %d computed photographs, which are kept; run the same command again to "+
+			err = fmt.Errorf("stopped after %s, which are kept; run the same command again to "+
 				"continue: %w",
-				report.Computed, ctx.Err())
+				plural.Count(report.Computed, "computed photograph"), ctx.Err())
 		}
 		return nil, report, err
 	}

@@ -12,6 +12,7 @@ import (
 	"finetune/internal/durable"
 	"finetune/internal/failure"
 	"finetune/internal/home"
+	"finetune/internal/plural"
 	"finetune/learner/runs"
 	"finetune/onnx/graph"
 )
@@ -39,7 +40,7 @@ func (s *Setup) useInt8(ctx context.Context) error {
 		return failure.Usage(fmt.Errorf("learner: the int8 body of these training photographs is now %.12s, this run "+
 			"began with %.12s; put the photographs back, or train again with --overwrite", sum, b.Int8))
 	}
-	s.UI.Say("int8       %s, digest %.12s, calibrated on %d training photographs", path, sum, len(items))
+	s.UI.Say("int8       %s, digest %.12s, calibrated on %s", path, sum, plural.Count(len(items), "training photograph"))
 	b.Int8, s.Int8Path = sum, path
 	return nil
 }

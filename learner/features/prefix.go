@@ -7,6 +7,7 @@ import (
 
 	"finetune/activations"
 	"finetune/dataset"
+	"finetune/internal/plural"
 	"finetune/onnx"
 	"finetune/onnx/artifacts"
 	"finetune/onnx/graph"
@@ -48,8 +49,8 @@ func (s *Setup) OpenPrefix(ctx context.Context, dir string, m artifacts.Manifest
 	if err != nil {
 		return nil, errors.Join(err, cache.Close())
 	}
-	s.UI.Say("prefix     %d photographs computed in %.1f s, %d from the cache", report.Computed, report.Seconds,
-		len(items)-report.Computed)
+	s.UI.Say("prefix     %s computed in %.1f s, %d from the cache", plural.Count(report.Computed, "photograph"),
+		report.Seconds, len(items)-report.Computed)
 	return cache, nil
 }
 

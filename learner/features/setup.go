@@ -11,6 +11,7 @@ import (
 	"finetune/augment"
 	"finetune/dataset"
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/learner/runs"
 	"finetune/onnx"
 	"finetune/onnx/bodies"
@@ -86,8 +87,8 @@ func OpenBody(config runs.Config, ui runs.UI) (*Setup, error) {
 		return nil, err
 	}
 	s.UI.Say("body       %s, digest %.12s, %d px", body.Spec.Name, body.Spec.Digest, c.Images.Size)
-	s.UI.Say("runtime    ONNX Runtime %s (API %d), device %s, %d threads", s.Runtime.Version, s.Runtime.API,
-		chosenDevice(c.Machine.Device, ui), c.Machine.Threads)
+	s.UI.Say("runtime    ONNX Runtime %s (API %d), device %s, %s", s.Runtime.Version, s.Runtime.API,
+		chosenDevice(c.Machine.Device, ui), plural.Count(c.Machine.Threads, "thread"))
 	return s, nil
 }
 

@@ -3,10 +3,12 @@ package fit
 import (
 	"encoding/json"
 	"errors"
-	"finetune/learner/runs"
-	"finetune/onnx/weights"
 	"fmt"
 	"math"
+
+	"finetune/internal/plural"
+	"finetune/learner/runs"
+	"finetune/onnx/weights"
 )
 
 // metaState is the key of what a state says besides tensors, as JSON.
@@ -42,7 +44,7 @@ func (f *Fit) Restore(tensors []weights.Tensor, meta map[string]string) error {
 	byName := weights.ByName(tensors)
 	losses := byName["losses"].Ints
 	if p.Step < 0 || p.Step > f.Schedule.Steps() || len(losses) != p.Step {
-		return fmt.Errorf("damaged: %d losses at step %d of %d", len(losses), p.Step, f.Schedule.Steps())
+		return fmt.Errorf("damaged: %s at step %d of %d", plural.Count(len(losses), "loss"), p.Step, f.Schedule.Steps())
 	}
 	if err := errors.Join(f.Model.SetWeights(runs.WithoutPrefix("model.", tensors)),
 		f.Model.SetOptimiser(tensors)); err != nil {

@@ -16,6 +16,7 @@ import (
 	"finetune/augment/picture"
 	"finetune/internal/failure"
 	"finetune/internal/naming"
+	"finetune/internal/plural"
 	"finetune/internal/reading"
 	"finetune/learner/runs"
 	"finetune/plots"
@@ -62,8 +63,8 @@ func gather(run string) (page.Report, error) {
 		Versions: []page.Fact{
 			{Name: "finetune", Value: c.Version}, {Name: "ONNX Runtime", Value: c.Machine.Runtime},
 			{Name: "Go", Value: runtime.Version()},
-			{Name: "machine", Value: fmt.Sprintf("%s/%s, %d threads, device %s", runtime.GOOS, runtime.GOARCH, c.Machine.Threads,
-				c.Machine.Device)},
+			{Name: "machine", Value: fmt.Sprintf("%s/%s, %s, device %s", runtime.GOOS, runtime.GOARCH,
+				plural.Count(c.Machine.Threads, "thread"), c.Machine.Device)},
 		},
 	}
 	if sum.TTA != nil {
@@ -144,7 +145,8 @@ func reportPrediction(cells map[string]string, header []string, index map[string
 			}
 		}
 		if len(p.LogProbs) != len(c.Classes) {
-			return p, fmt.Errorf("%d probabilities for %d classes", len(p.LogProbs), len(c.Classes))
+			return p, fmt.Errorf("%s for %s", plural.Count(len(p.LogProbs), "probability"),
+				plural.Count(len(c.Classes), "class"))
 		}
 	}
 	names := []string{scores.Rearm(cells["label"])}

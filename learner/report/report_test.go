@@ -1,10 +1,11 @@
 package report
 
 import (
-	"finetune/learner/runs"
-	"finetune/plots/page"
 	"os"
 	"testing"
+
+	"finetune/learner/runs"
+	"finetune/plots/page"
 )
 
 // What a spreadsheet would run is disarmed in a run's tables, and read back as it was.

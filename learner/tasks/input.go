@@ -11,6 +11,7 @@ import (
 
 	"finetune/dataset"
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/internal/sorting"
 	"finetune/internal/store"
 	"finetune/internal/tarshard"
@@ -106,7 +107,8 @@ func (n New) plan(ctx context.Context, kind string, needs job.Needs, options fun
 		return nil, err
 	}
 	if in.again > 0 {
-		ui.Warn("%s: %d paths were given more than once; each is taken once", n.Input, in.again)
+		ui.Warn("%s: %s given more than once; each is taken once", n.Input,
+			plural.Of(in.again, "path was", "paths were"))
 	}
 	return j, nil
 }

@@ -15,6 +15,7 @@ import (
 	"finetune/dataset"
 	"finetune/internal/failure"
 	"finetune/internal/naming"
+	"finetune/internal/plural"
 	"finetune/internal/reading"
 	"finetune/job"
 	"finetune/learner/runs"
@@ -97,6 +98,6 @@ func absent(items []dataset.Item) error {
 	if folders > 0 && len(items) < many {
 		return nil
 	}
-	return fmt.Errorf("tasks: none of the %d photographs is on this machine, the first is %s; mount their folder, or "+
-		"name it with --photographs", len(items), items[0].File)
+	return fmt.Errorf("tasks: none of the %s is on this machine, the first is %s; mount their folder, or "+
+		"name it with --photographs", plural.Count(len(items), "photograph"), items[0].File)
 }

@@ -2,12 +2,13 @@ package train
 
 import (
 	"errors"
+	"fmt"
+	"os"
+
 	"finetune/head"
 	"finetune/internal/failure"
 	"finetune/learner/fit"
 	"finetune/learner/runs"
-	"fmt"
-	"os"
 )
 
 // checkpoint writes the state and the tables that belong to it.

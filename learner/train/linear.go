@@ -8,6 +8,7 @@ import (
 	"gonum.org/v1/gonum/stat"
 
 	"finetune/head"
+	"finetune/internal/plural"
 	"finetune/learner/features"
 	"finetune/learner/fit"
 	"finetune/learner/runs"
@@ -173,7 +174,7 @@ func (tr *training) fitLinear(ctx context.Context, choice *runs.HeadChoice, keep
 		Seconds: time.Since(begin).Seconds()}
 	t.History, t.Done = []runs.Epoch{row}, true
 	if keep {
-		tr.UI.Say("head       linear, C %g, converged in %d iterations", choice.C, fitted.Iterations)
+		tr.UI.Say("head       linear, C %g, converged in %s", choice.C, plural.Count(fitted.Iterations, "iteration"))
 		tr.header()
 		tr.row(row)
 	}

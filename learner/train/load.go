@@ -1,13 +1,14 @@
 package train
 
 import (
-	"finetune/head"
-	"finetune/internal/failure"
-	"finetune/learner/runs"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"finetune/head"
+	"finetune/internal/failure"
+	"finetune/learner/runs"
 )
 
 // headPath finds what --load names: a RUN, a file, or a name saved in the

@@ -13,6 +13,7 @@ import (
 	"finetune/finetuning"
 	"finetune/head"
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/learner/features"
 	"finetune/learner/fit"
 	"finetune/learner/runs"
@@ -241,7 +242,7 @@ func groupRates(rate float64, groups int) []float64 {
 func (tr *training) checkFull(m *fullModel) error {
 	all, rates := m.trainer.Manifest.Frozen+len(m.Groups()), len(tr.fullRates(m).LRs)
 	if rates != 1 && rates < len(m.Groups()) || rates > all {
-		return fmt.Errorf("learner: %d rates for the layer groups %s; give one rate, or one for each", rates,
+		return fmt.Errorf("learner: %s for the layer groups %s; give one rate, or one for each", plural.Count(rates, "rate"),
 			strings.Join(m.Groups(), ", "))
 	}
 	batch := tr.Config.Train.BatchSize
@@ -249,8 +250,8 @@ func (tr *training) checkFull(m *fullModel) error {
 		batch = min(batch, micro)
 	}
 	manifest := m.trainer.Manifest
-	tr.UI.Say("memory     about %.1f GB for a step of %d photographs", float64(finetuning.Memory(manifest, batch))/1e9,
-		batch)
+	tr.UI.Say("memory     about %.1f GB for a step of %s", float64(finetuning.Memory(manifest, batch))/1e9,
+		plural.Count(batch, "photograph"))
 	return finetuning.CheckMemory(manifest, batch, finetuning.Available())
 }
 

@@ -2,6 +2,7 @@ package train
 
 import (
 	"finetune/internal/durable"
+	"finetune/internal/plural"
 	"finetune/onnx/artifacts"
 	"finetune/onnx/graph"
 	"finetune/onnx/shape"
@@ -25,8 +26,8 @@ func (tr *training) cutPrefix(o *artifacts.Options, photographs int) error {
 		return err
 	}
 	if len(tensors) != 1 || tensors[0] == o.Body.Inputs()[0].Name {
-		tr.UI.Say("prefix     not cached, because %d tensors leave the frozen layers; these layers run at each step",
-			len(tensors))
+		tr.UI.Say("prefix     not cached, because %s leave the frozen layers; these layers run at each step",
+			plural.Count(len(tensors), "tensor"))
 		return nil
 	}
 	prefix, err := surgery.CutAt(o.Body, tensors[0])
@@ -48,8 +49,8 @@ func (tr *training) cutPrefix(o *artifacts.Options, photographs int) error {
 		return nil
 	}
 	bytes := 4 * int64(row.Len())
-	tr.UI.Say("prefix     %s %v of %d photographs, %.1f kB each, %.0f MB in all, cached", row.Name, row.Shape, photographs,
-		float64(bytes)/1e3, float64(bytes)*float64(photographs)/1e6)
+	tr.UI.Say("prefix     %s %v of %s, %.1f kB each, %.0f MB in all, cached", row.Name, row.Shape,
+		plural.Count(photographs, "photograph"), float64(bytes)/1e3, float64(bytes)*float64(photographs)/1e6)
 	// a quarter for merging shards
 	if err := durable.Room(tr.Config.Machine.Cache, bytes*int64(photographs)*5/4); err != nil {
 		tr.UI.Warn("prefix not cached: %s; the frozen layers run at each step", err)

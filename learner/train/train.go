@@ -12,6 +12,7 @@ import (
 
 	"finetune/head"
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/learner/config"
 	"finetune/learner/features"
 	"finetune/learner/fit"
@@ -69,9 +70,9 @@ func (tr *training) newFit(ctx context.Context) (*fit.Fit, *headModel, error) {
 		return nil, nil, failure.Usage(err)
 	}
 	if len(tr.features.Train.Items) < 2 {
-		return nil, nil, failure.Data(fmt.Errorf("learner: %s: %d readable training photographs; at least two are "+
+		return nil, nil, failure.Data(fmt.Errorf("learner: %s: %s; at least two are "+
 			"needed",
-			tr.Config.Data.Name(), len(tr.features.Train.Items)))
+			tr.Config.Data.Name(), plural.Count(len(tr.features.Train.Items), "readable training photograph")))
 	}
 	options, err := tr.headOptions(tr.features.Train)
 	if err != nil {

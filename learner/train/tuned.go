@@ -2,6 +2,11 @@ package train
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
 	"finetune/head"
 	"finetune/learner/fit"
 	"finetune/learner/runs"
@@ -9,10 +14,6 @@ import (
 	"finetune/onnx/bodies"
 	"finetune/onnx/graph"
 	"finetune/onnx/surgery"
-	"fmt"
-	"os"
-	"strings"
-	"time"
 )
 
 // headOf is the head inside the network.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"finetune/internal/plural"
 	"finetune/onnx/batchnorm"
 	"finetune/onnx/headgraph"
 )
@@ -20,8 +21,9 @@ type Head struct {
 
 func (h Head) check() error {
 	if h.Classes < 1 || len(h.Drop) != len(h.Hidden)+1 {
-		return fmt.Errorf("artifacts: a head of %d classes with %d dropout rates for %d layers; "+
-			"give one class or more and a rate a layer", h.Classes, len(h.Drop), len(h.Hidden)+1)
+		return fmt.Errorf("artifacts: a head of %s with %s for %s; "+
+			"give one class or more and a rate a layer", plural.Count(h.Classes, "class"),
+			plural.Count(len(h.Drop), "dropout rate"), plural.Count(len(h.Hidden)+1, "layer"))
 	}
 	if err := headgraph.CheckDrop(h.Drop); err != nil {
 		return fmt.Errorf("artifacts: %w", err)

@@ -11,6 +11,7 @@ import (
 
 	"finetune/internal/digest"
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/onnx/graph"
 	"finetune/onnx/surgery"
 )
@@ -94,8 +95,8 @@ func (b Body) with(o Override) (Body, error) {
 			continue
 		}
 		if len(v.from) != 3 {
-			return Body{}, failure.Usage(fmt.Errorf("bodies: %s has %d numbers; give three, for red, green and blue",
-				v.flag, len(v.from)))
+			return Body{}, failure.Usage(fmt.Errorf("bodies: %s has %s; give three, for red, green and blue",
+				v.flag, plural.Count(len(v.from), "number")))
 		}
 		*v.to = [3]float32(v.from)
 	}
@@ -208,9 +209,9 @@ func (s *Spec) agrees(in graph.Input) error {
 			s.Layout)
 	}
 	if c := in.Channels(s.Layout); c > 0 && c != 3 {
-		return fmt.Errorf("input %q %v takes images of %d channels; "+
+		return fmt.Errorf("input %q %v takes images of %s; "+
 			"a body takes three, red, green and blue: put a layer in front that makes %d of them, and export again",
-			in.Name, in.Shape, c, c)
+			in.Name, in.Shape, plural.Count(c, "channel"), c)
 	}
 	if h, w := in.Size(); h > 0 && h != int64(s.Size) || w > 0 && w != int64(s.Size) {
 		return fmt.Errorf("input %q %v takes images of %dx%d, not %d; "+

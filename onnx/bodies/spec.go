@@ -15,6 +15,7 @@ import (
 	"finetune/internal/digest"
 	"finetune/internal/durable"
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 )
 
 // Layouts of an image batch.
@@ -174,8 +175,8 @@ func parseSpec(data []byte) (Spec, error) {
 			"import the body again, or remove the line \"crc32c\" if the change is yours", sum, w.Sum)
 	}
 	if len(w.Mean) != 3 || len(w.Std) != 3 {
-		return Spec{}, fmt.Errorf("mean has %d numbers and std %d; "+
-			"give three each, for red, green and blue from 0 to 1", len(w.Mean), len(w.Std))
+		return Spec{}, fmt.Errorf("mean has %s and std %d; "+
+			"give three each, for red, green and blue from 0 to 1", plural.Count(len(w.Mean), "number"), len(w.Std))
 	}
 	s := Spec{w.Name, w.Digest, w.Size, [3]float32(w.Mean), [3]float32(w.Std), w.Layout, w.Cut, w.Channels, w.Kind,
 		w.Prefix, w.Groups, w.Licence, w.Source, w.Weights, w.Revision}
@@ -190,7 +191,7 @@ func (s Spec) check() error {
 	case s.Layout != "" && s.Layout != NCHW && s.Layout != NHWC:
 		return fmt.Errorf("layout %q; give %s or %s", s.Layout, NCHW, NHWC)
 	case s.Channels < 0 || s.Channels > 1<<20:
-		return fmt.Errorf("%d channels", s.Channels)
+		return errors.New(plural.Count(s.Channels, "channel"))
 	case !slices.Contains([]Kind{MapFeatures, LastFeatures, TokenFeatures, VectorFeatures}, s.Kind):
 		return fmt.Errorf("features %q; give map-nhwc, tokens or vector, or leave it out", s.Kind)
 	case s.Prefix < 0 || s.Prefix > 1<<10 || s.Prefix > 0 && s.Kind != TokenFeatures:

@@ -1,8 +1,9 @@
 package gradient_test
 
 import (
-	"finetune/onnx/graph"
 	"math"
+
+	"finetune/onnx/graph"
 )
 
 // maker builds the graph of a case.

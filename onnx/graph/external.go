@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"finetune/internal/dims"
+	"finetune/internal/plural"
 	"finetune/onnx/graph/onnxpb"
 )
 
@@ -64,8 +65,8 @@ func loadTensor(root *os.Root, t *onnxpb.TensorProto, left *int64) error {
 		length = info.Size() - offset
 	}
 	if length < 0 || length > info.Size() || offset > info.Size()-length {
-		return fmt.Errorf("external data %s has %d bytes, bytes %d to %d are wanted; the file is cut short", location,
-			info.Size(), offset, offset+length)
+		return fmt.Errorf("external data %s has %s, bytes %d to %d are wanted; the file is cut short", location,
+			plural.Count(info.Size(), "byte"), offset, offset+length)
 	}
 	if *left -= length; *left < 0 {
 		return fmt.Errorf("external data of more than %d bytes; use a smaller model", MaxBytes)
@@ -148,8 +149,9 @@ func (m *Model) UpdateInitializers(values map[string][]float32) error {
 		}
 		old := m.Graph.Initializer[i]
 		if old.GetDataType() != Float32 || dims.Product(old.Dims) != int64(len(v)) {
-			return m.Badf("initializer %q is %s %v, got %d float32 values; "+
-				"is this the body the weights were trained on?", name, elemName(old.GetDataType()), old.Dims, len(v))
+			return m.Badf("initializer %q is %s %v, got %s; "+
+				"is this the body the weights were trained on?", name, elemName(old.GetDataType()), old.Dims,
+				plural.Count(len(v), "float32 value"))
 		}
 		t := FloatTensor(name, old.Dims, v)
 		t.DocString, t.MetadataProps = old.DocString, old.MetadataProps

@@ -20,6 +20,7 @@ import (
 
 	"finetune/internal/durable"
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/internal/reading"
 	"finetune/onnx/graph/onnxpb"
 )
@@ -64,7 +65,7 @@ func Parse(data []byte) (*Model, error) {
 func decode(data []byte, path string) (*Model, error) {
 	m := &Model{ModelProto: &onnxpb.ModelProto{}, Path: path}
 	if len(data) > MaxBytes {
-		return nil, m.Badf("%d bytes, the limit is %d; keep weights as external data", len(data), MaxBytes)
+		return nil, m.Badf("%s, the limit is %d; keep weights as external data", plural.Count(len(data), "byte"), MaxBytes)
 	}
 	if what := reading.Other(data); what != "" {
 		return nil, m.Badf("not an ONNX model but %s", what)
@@ -96,8 +97,8 @@ func readLimited(path string) ([]byte, error) {
 		return nil, failure.Data(fmt.Errorf("graph: %s: not a regular file; name an .onnx file", path))
 	}
 	if info.Size() > MaxBytes {
-		return nil, failure.Data(fmt.Errorf("graph: %s: %d bytes, the limit is %d; keep weights as external data", path,
-			info.Size(), MaxBytes))
+		return nil, failure.Data(fmt.Errorf("graph: %s: %s, the limit is %d; keep weights as external data", path,
+			plural.Count(info.Size(), "byte"), MaxBytes))
 	}
 	data := make([]byte, info.Size())
 	if _, err := io.ReadFull(f, data); err != nil {
@@ -109,7 +110,7 @@ func readLimited(path string) ([]byte, error) {
 // Bytes is the model as a file's content. Equal models give equal bytes.
 func (m *Model) Bytes() ([]byte, error) {
 	if n := proto.Size(m.ModelProto); n > MaxBytes {
-		return nil, m.Badf("%d bytes, the limit of an ONNX file is %d; use a smaller model", n, MaxBytes)
+		return nil, m.Badf("%s, the limit of an ONNX file is %d; use a smaller model", plural.Count(n, "byte"), MaxBytes)
 	}
 	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(m.ModelProto)
 	if err != nil {

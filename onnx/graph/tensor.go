@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"finetune/internal/dims"
+	"finetune/internal/plural"
 	"finetune/onnx/graph/onnxpb"
 )
 
@@ -54,7 +55,7 @@ func rawTensor(name string, elem int32, shape []int64, raw []byte) *onnxpb.Tenso
 
 func mustFit(name string, shape []int64, n int) {
 	if count := dims.Product(shape); count != int64(n) {
-		panic(fmt.Sprintf("graph: tensor %q: shape %v holds %d values, got %d", name, shape, count, n))
+		panic(fmt.Sprintf("graph: tensor %q: shape %v holds %s, got %d", name, shape, plural.Count(count, "value"), n))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"finetune/internal/plural"
 	"finetune/onnx/graph/onnxpb"
 )
 
@@ -34,9 +35,9 @@ func WindowOf(n *onnxpb.NodeProto, kernel []int64) (Window, error) {
 		ceil:      FindInt(n, "ceil_mode", 0) != 0,
 	}
 	if !w.sound() {
-		return Window{}, fmt.Errorf("kernel %v, strides %v, dilations %v, %d groups, pads %v are no window; "+
+		return Window{}, fmt.Errorf("kernel %v, strides %v, dilations %v, %s, pads %v are no window; "+
 			"export the model again",
-			w.Kernel, w.Strides, w.Dilations, w.Group, w.Pads)
+			w.Kernel, w.Strides, w.Dilations, plural.Count(w.Group, "group"), w.Pads)
 	}
 	if !slices.Contains([]string{"NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"}, w.Auto) {
 		return Window{}, fmt.Errorf("auto_pad %q is unknown; export the model with explicit pads", w.Auto)

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/onnx/batchnorm"
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
@@ -177,8 +178,8 @@ func (e *editor) foldInto(conv, norm *onnxpb.NodeProto) (bool, error) {
 		}
 	}
 	if len(bias) != channels || n.Channels() != channels {
-		return false, failure.Data(fmt.Errorf("quantize: %s: node %q: its sizes do not fit the %d channels before it",
-			e.model.Path, norm.GetName(), channels))
+		return false, failure.Data(fmt.Errorf("quantize: %s: node %q: its sizes do not fit the %s before it",
+			e.model.Path, norm.GetName(), plural.Count(channels, "channel")))
 	}
 	weight, bias = n.IntoPrevious(weight, bias)
 	name := norm.Output[0]

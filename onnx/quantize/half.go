@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
 )
@@ -60,8 +61,8 @@ func Half(m *graph.Model, from, to string) (*graph.Model, error) {
 func HalfWhole(m *graph.Model) (*graph.Model, error) {
 	e := edit(m)
 	if len(e.g.Input) != 1 || len(e.g.Output) != 1 {
-		return nil, fmt.Errorf("quantize: %s: %d inputs and %d outputs; one each can be kept in float32", m.Path,
-			len(e.g.Input), len(e.g.Output))
+		return nil, fmt.Errorf("quantize: %s: %s and %s; one each can be kept in float32", m.Path,
+			plural.Count(len(e.g.Input), "input"), plural.Count(len(e.g.Output), "output"))
 	}
 	in, out := e.g.Input[0].GetName(), e.g.Output[0].GetName()
 	first, last := in+"/inside", out+"/inside"

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
 	"finetune/onnx/shape"
@@ -246,8 +247,8 @@ func (p *plan) weights(n *onnxpb.NodeProto, input float32) error {
 	var bias []float32
 	if len(n.Input) > 2 && n.Input[2] != "" {
 		if bias = p.floats(n.Input[2]); len(bias) != channels {
-			return failure.Data(fmt.Errorf("quantize: %s: node %q: a bias of %d values for %d channels", p.model.Path,
-				n.GetName(), len(bias), channels))
+			return failure.Data(fmt.Errorf("quantize: %s: node %q: a bias of %s for %s", p.model.Path,
+				n.GetName(), plural.Count(len(bias), "value"), plural.Count(channels, "channel")))
 		}
 	}
 	scales, q := make([]float32, channels), make([]byte, len(w))

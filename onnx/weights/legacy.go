@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"finetune/internal/plural"
 )
 
 // legacyMagic is the number 0x1950a86a20f9469cfc6c, little-endian.
@@ -94,11 +96,11 @@ func (s *legacyStorages) locate(keys any, seen map[string]storage, at int64) err
 			return err
 		}
 		if n := s.bytes.Uint64(b[:]); n != uint64(st.numel) {
-			return fmt.Errorf("storage %q has %d elements, its tensors say %d", key, n, st.numel)
+			return fmt.Errorf("storage %q has %s, its tensors say %d", key, plural.Count(n, "element"), st.numel)
 		}
 		s.at[key] = at + 8
 		if at += 8 + st.numel*st.dtype.size; at > s.size {
-			return fmt.Errorf("cut short in storage %q: %d bytes of %d", key, s.size, at)
+			return fmt.Errorf("cut short in storage %q: %s of %d", key, plural.Count(s.size, "byte"), at)
 		}
 	}
 	return nil

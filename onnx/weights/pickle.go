@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+
+	"finetune/internal/plural"
 )
 
 // The pickle format is a program for a stack machine. This machine knows the
@@ -281,7 +283,7 @@ func (m *machine) setItems(items []any) error {
 	}
 	d, ok := v.(*dict)
 	if !ok || len(items)%2 != 0 {
-		return fmt.Errorf("%d keys and values for a %T", len(items), v)
+		return fmt.Errorf("%s for a %T", plural.Of(len(items), "key and value", "keys and values"), v)
 	}
 	for i := 0; i < len(items); i += 2 {
 		d.keys, d.values = append(d.keys, items[i]), append(d.values, items[i+1])

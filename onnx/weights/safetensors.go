@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"finetune/internal/plural"
 )
 
 // The format: 8 bytes of header length (little-endian), a JSON header
@@ -56,8 +58,8 @@ func parseSafetensors(r io.ReaderAt, size int64) ([]Tensor, map[string]string, e
 	}
 	n := binary.LittleEndian.Uint64(prefix[:])
 	if n > maxHeader || int64(n) > size-8 {
-		return nil, nil, fmt.Errorf("header of %d bytes in a file of %d; "+
-			"the file is cut short or is no safetensors file", n, size)
+		return nil, nil, fmt.Errorf("header of %s in a file of %d; "+
+			"the file is cut short or is no safetensors file", plural.Count(n, "byte"), size)
 	}
 	header := make([]byte, n)
 	if _, err := r.ReadAt(header, 8); err != nil && err != io.EOF {
@@ -84,7 +86,7 @@ func parseSafetensors(r io.ReaderAt, size int64) ([]Tensor, map[string]string, e
 		tensors, at = append(tensors, t), end
 	}
 	if 8+int64(n)+at != size {
-		return nil, nil, fmt.Errorf("%d bytes after the last tensor", size-8-int64(n)-at)
+		return nil, nil, fmt.Errorf("%s after the last tensor", plural.Count(size-8-int64(n)-at, "byte"))
 	}
 	return tensors, metadata, nil
 }
@@ -161,8 +163,8 @@ func readEntry(r io.ReaderAt, name string, e entry, start, at, size int64) (Tens
 		return Tensor{}, 0, fmt.Errorf("data starts at %d, the tensor before it ends at %d", e.Offsets[0], at)
 	}
 	if end := e.Offsets[1]; end > size-start || end-at != count*d.size {
-		return Tensor{}, 0, fmt.Errorf("data at %v does not hold %s %v in %d bytes of data", e.Offsets, e.Dtype,
-			e.Shape, size-start)
+		return Tensor{}, 0, fmt.Errorf("data at %v does not hold %s %v in %s of data", e.Offsets, e.Dtype,
+			e.Shape, plural.Count(size-start, "byte"))
 	}
 	raw := make([]byte, count*d.size)
 	if _, err := r.ReadAt(raw, start+at); err != nil && err != io.EOF {
@@ -244,7 +246,7 @@ func makeHeader(sorted []Tensor, metadata map[string]string) ([]byte, error) {
 	}
 	n := b.Len() - 8
 	if n > maxHeader {
-		return nil, fmt.Errorf("header of %d bytes, at most %d can be read back", n, maxHeader)
+		return nil, fmt.Errorf("header of %s, at most %d can be read back", plural.Count(n, "byte"), maxHeader)
 	}
 	binary.LittleEndian.PutUint64(b.Bytes(), uint64(n))
 	return b.Bytes(), nil
@@ -269,8 +271,8 @@ func checkTensor(t Tensor, seen map[string]bool) error {
 		}
 	}
 	if kinds > 1 || n != int64(t.Len()) {
-		return fmt.Errorf("shape %v with %d float32, %d int64 and %d uint8 elements", t.Shape, len(t.Data), len(t.Ints),
-			len(t.Bytes))
+		return fmt.Errorf("shape %v with %d float32, %d int64 and %s", t.Shape, len(t.Data), len(t.Ints),
+			plural.Count(len(t.Bytes), "uint8 element"))
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"finetune/internal/plural"
 )
 
 // storage is a flat array that tensors are views of.
@@ -116,8 +118,8 @@ func (v view) check() error {
 		return err
 	}
 	if len(v.shape) != len(v.stride) || v.offset < 0 || n > v.storage.numel {
-		return fmt.Errorf("shape %v, strides %v, offset %d do not fit a storage of %d elements", v.shape, v.stride,
-			v.offset, v.storage.numel)
+		return fmt.Errorf("shape %v, strides %v, offset %d do not fit a storage of %s", v.shape, v.stride,
+			v.offset, plural.Count(v.storage.numel, "element"))
 	}
 	if n == 0 {
 		return nil
@@ -126,14 +128,14 @@ func (v view) check() error {
 	for i, d := range v.shape {
 		// d and the stride are held below 2^28 and last below 2^30, so nothing overflows
 		if s := v.stride[i]; s < 0 || s > maxElements || last > v.storage.numel {
-			return fmt.Errorf("strides %v and offset %d leave the storage of %d elements", v.stride, v.offset,
-				v.storage.numel)
+			return fmt.Errorf("strides %v and offset %d leave the storage of %s", v.stride, v.offset,
+				plural.Count(v.storage.numel, "element"))
 		}
 		last += (d - 1) * v.stride[i]
 	}
 	if last >= v.storage.numel {
-		return fmt.Errorf("strides %v and offset %d leave the storage of %d elements", v.stride, v.offset,
-			v.storage.numel)
+		return fmt.Errorf("strides %v and offset %d leave the storage of %s", v.stride, v.offset,
+			plural.Count(v.storage.numel, "element"))
 	}
 	return nil
 }
@@ -153,7 +155,8 @@ func storageOf(id any) (storage, error) {
 		return storage{}, errors.New("a storage without type, key or size")
 	}
 	if numel < 0 || numel > maxElements {
-		return storage{}, fmt.Errorf("storage %q has %d elements, at most %d are read", key, numel, maxElements)
+		return storage{}, fmt.Errorf("storage %q has %s, at most %d are read", key, plural.Count(numel, "element"),
+			maxElements)
 	}
 	if len(t) > 5 && t[5] != nil {
 		return storage{}, fmt.Errorf("storage %q is a view of another (PyTorch before 0.4); "+
@@ -211,7 +214,7 @@ func findState(value any, depth int) ([]namedView, error) {
 		views, shapes = append(views, namedView{name, t}), append(shapes, t.shape)
 	}
 	if len(views) > maxTensors {
-		return nil, fmt.Errorf("%d tensors, at most %d are read", len(views), maxTensors)
+		return nil, fmt.Errorf("%s, at most %d are read", plural.Count(len(views), "tensor"), maxTensors)
 	}
 	if len(views) > 0 {
 		return views, fit(shapes)

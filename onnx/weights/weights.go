@@ -22,6 +22,7 @@ import (
 
 	"finetune/internal/dims"
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/internal/reading"
 )
 
@@ -164,7 +165,7 @@ func firstName(tensors []Tensor) string {
 // are too many dimensions or the product passes maxElements.
 func elements(shape []int64) (int64, error) {
 	if len(shape) > maxDims {
-		return 0, fmt.Errorf("%d dimensions, at most %d are read", len(shape), maxDims)
+		return 0, fmt.Errorf("%s, at most %d are read", plural.Count(len(shape), "dimension"), maxDims)
 	}
 	if slices.ContainsFunc(shape, func(d int64) bool { return d < 0 }) {
 		return 0, fmt.Errorf("shape %v has a negative size", shape)

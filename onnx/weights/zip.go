@@ -8,6 +8,8 @@ import (
 	"io"
 	"path"
 	"strings"
+
+	"finetune/internal/plural"
 )
 
 // parseZip reads what torch.save writes since PyTorch 1.6: an archive of
@@ -71,8 +73,8 @@ func (z *zipStorages) read(s storage) ([]byte, error) {
 	}
 	b, err := readStored(f, z.size, maxElements*8)
 	if err == nil && int64(len(b)) != s.numel*s.dtype.size {
-		err = fmt.Errorf("storage %q has %d bytes, %d elements of %s need %d", s.key, len(b), s.numel, s.dtype.name,
-			s.numel*s.dtype.size)
+		err = fmt.Errorf("storage %q has %s, %s of %s need %d", s.key, plural.Count(len(b), "byte"),
+			plural.Count(s.numel, "element"), s.dtype.name, s.numel*s.dtype.size)
 	}
 	return b, err
 }
@@ -85,7 +87,7 @@ func readStored(f *zip.File, archive int64, limit uint64) ([]byte, error) {
 		return nil, fmt.Errorf("%s is compressed; torch.save does not do that", f.Name)
 	}
 	if n > limit || n >= uint64(archive) {
-		return nil, fmt.Errorf("%s says it has %d bytes, more than can be", f.Name, n)
+		return nil, fmt.Errorf("%s says it has %s, more than can be", f.Name, plural.Count(n, "byte"))
 	}
 	r, err := f.Open()
 	if err != nil {

@@ -126,7 +126,7 @@ func WriteAudit(path string, a Audit) error {
 			}
 		}
 		if left := max(s.All, len(s.Cases)) - min(mostCases, len(s.Cases)); left > 0 {
-			section.Left = fmt.Sprintf("%s more are in audit.csv.", plots.Count(left))
+			section.Left = fmt.Sprintf("%s more in audit.csv.", plots.Count(left))
 		}
 		v.Sections = append(v.Sections, section)
 	}

@@ -1,10 +1,11 @@
 package page
 
 import (
-	"finetune/plots"
 	"math"
 	"slices"
 	"testing"
+
+	"finetune/plots"
 )
 
 // fixture is the first ten rows that the lesson's notebook prints

@@ -13,6 +13,7 @@ import (
 	"path"
 	"strconv"
 
+	"finetune/internal/plural"
 	"finetune/plots"
 
 	"github.com/nfnt/resize"
@@ -108,7 +109,8 @@ func (b *builder) page() page {
 		p.Mistakes, p.MoreMistakes = p.Mistakes[:openMistakes], p.Mistakes[openMistakes:]
 	}
 	if len(b.perClass) < len(b.r.Classes) {
-		p.ClassNote = fmt.Sprintf("The %d classes of %s with the lowest F1.", len(b.perClass), plots.Count(len(b.r.Classes)))
+		p.ClassNote = fmt.Sprintf("The %s of %s with the lowest F1.", plural.Count(len(b.perClass), "class"),
+			plots.Count(len(b.r.Classes)))
 	}
 	for _, g := range b.galleries {
 		p.Galleries = append(p.Galleries, b.galleryView(g))
@@ -155,12 +157,12 @@ func (b *builder) tiles() []tile {
 	}
 	if t := b.r.TTA; t != nil {
 		out = append(out, tile{"With test-time augmentation", fmt.Sprintf("%.1f %%", 100*t.Accuracy),
-			fmt.Sprintf("log loss %.4f, %d augmented views and the centre view", t.Loss, t.Views)})
+			fmt.Sprintf("log loss %.4f, %s and the centre view", t.Loss, plural.Count(t.Views, "augmented view"))})
 	}
 	photos := tile{"Validation photographs", plots.Count(len(b.t.ps)),
-		fmt.Sprintf("%s classes", plots.Count(len(b.r.Classes)))}
+		plots.CountOf(len(b.r.Classes), "class")}
 	if n := plots.Sum(b.r.TrainCount); n > 0 {
-		photos.Note = fmt.Sprintf("%s trained on, %s classes", plots.Count(n), plots.Count(len(b.r.Classes)))
+		photos.Note = fmt.Sprintf("%s trained on, %s", plots.Count(n), plots.CountOf(len(b.r.Classes), "class"))
 	}
 	skipped := tile{"Skipped files", plots.Count(len(b.r.Skipped)), "every file could be read"}
 	if len(b.r.Skipped) > 0 {
@@ -199,7 +201,8 @@ func (b *builder) warnings() []string {
 		}
 	}
 	if failed > 0 {
-		out = append(out, fmt.Sprintf("%d pictures of this page could not be opened; the first: %s", failed, first))
+		out = append(out, fmt.Sprintf("%s of this page could not be opened; the first: %s", plural.Count(failed, "picture"),
+			first))
 	}
 	return out
 }
@@ -324,12 +327,12 @@ func (b *builder) mistakeNote() string {
 	case compared == 0:
 		return "No neighbours were computed."
 	case compared > len(b.mistakes):
-		return fmt.Sprintf("%d of %s mistakes: suspicious ones first, then by the probability of the true class, "+
+		return fmt.Sprintf("%d of %s: suspicious ones first, then by the probability of the true class, "+
 			"smallest first.",
-			len(b.mistakes), plots.Count(wrong))
+			len(b.mistakes), plots.CountOf(wrong, "mistake"))
 	}
-	return fmt.Sprintf("All %s mistakes with neighbours: suspicious ones first, then by the probability of the "+
-		"true class, smallest first.", plots.Count(compared))
+	return fmt.Sprintf("All %s with neighbours: suspicious ones first, then by the probability of the "+
+		"true class, smallest first.", plots.CountOf(compared, "mistake"))
 }
 
 // augmented is the augmentation preview, its pictures as JPEG to keep the page

@@ -3,8 +3,6 @@ package page
 import (
 	"bytes"
 	"errors"
-	"finetune/internal/plotstest"
-	"finetune/plots"
 	"fmt"
 	"image"
 	"os"
@@ -12,6 +10,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"finetune/internal/plotstest"
+	"finetune/plots"
 )
 
 const attack = `valid/ants/"><script>document.title='owned'</script><img src=x onerror=alert(1)>.jpg`

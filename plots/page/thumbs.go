@@ -3,7 +3,6 @@ package page
 import (
 	"bytes"
 	"encoding/base64"
-	"finetune/plots"
 	"html/template"
 	"image"
 	"image/draw"
@@ -12,6 +11,8 @@ import (
 	"sync"
 
 	"github.com/nfnt/resize"
+
+	"finetune/plots"
 )
 
 const (

@@ -19,6 +19,7 @@ import (
 
 	"finetune/internal/durable"
 	"finetune/internal/licences"
+	"finetune/internal/plural"
 )
 
 func main() {
@@ -58,7 +59,7 @@ func run(tags, out string) error {
 		return err
 	})
 	if err == nil {
-		fmt.Printf("%s: licences of %d modules\n", out, len(modules))
+		fmt.Printf("%s: licences of %s\n", out, plural.Count(len(modules), "module"))
 	}
 	return err
 }

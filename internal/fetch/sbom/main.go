@@ -24,6 +24,7 @@ import (
 	"finetune/internal/durable"
 	"finetune/internal/fetch"
 	"finetune/internal/licences"
+	"finetune/internal/plural"
 )
 
 type property struct {
@@ -114,7 +115,7 @@ func run(binary string, files []string, tags, out string) error {
 	if err := durable.WriteFile(out, append(data, '\n')); err != nil {
 		return err
 	}
-	fmt.Printf("%s: %d components\n", out, len(b.Components))
+	fmt.Printf("%s: %s\n", out, plural.Count(len(b.Components), "component"))
 	return nil
 }
 
