@@ -34,8 +34,8 @@ func TestCSV(t *testing.T) {
 	equal(t, "test", paths(set.Test), "p/5.jpg=-1 p/6.jpg=-1")
 	equal(t, "file", set.Train[0].File, filepath.Join(root, "p", "1.jpg"))
 	warnings := strings.Join(set.Warnings, "\n")
-	for _, want := range []string{`columns not used: "width"`, "1 rows of labels.csv repeat",
-		"1 files of labels.csv do not exist: p/7.jpg (line 10)"} {
+	for _, want := range []string{`columns not used: "width"`, "1 row repeats an earlier one in labels.csv",
+		"1 file of labels.csv does not exist: p/7.jpg (line 10)"} {
 		if !strings.Contains(warnings, want) {
 			t.Errorf("no warning %q in:\n%s", want, warnings)
 		}

@@ -37,7 +37,7 @@ func TestCSVCells(t *testing.T) {
 			`columns not used: "size"`},
 		"split first": {"subset,label,path\ntrain,a,p/1.jpg\ntrain,b,p/2.jpg\ntrain,a,p/5.jpg\ntrain,b,p/6.jpg\n" +
 			"valid,a,p/3.jpg\ntest,b,p/4.jpg\n", "", "1.jpg=0 5.jpg=0 2.jpg=1 6.jpg=1; 3.jpg=0; 4.jpg=1",
-			`column "subset" says what to train and what to validate on`, `class "b" has no validation`},
+			`column "subset" says what to train and what to validate on`, `1 class has no validation photographs`},
 		"is_valid": {"path,label,is_valid\np/1.jpg,a,No\np/2.jpg,b,0.0\np/5.jpg,a,FALSE\np/6.jpg,b,0\np/3.jpg,a," +
 			"yes\np/4.jpg,b,1.0\n", "", "1.jpg=0 5.jpg=0 2.jpg=1 6.jpg=1; 3.jpg=0 4.jpg=1; ", `column "is_valid" says`, ""},
 		"is_val": {"path,label,Is " +
@@ -46,7 +46,7 @@ func TestCSVCells(t *testing.T) {
 		"one-hot, test": {"path,ants,bees,split\np/1.jpg,1,0,train\np/2.jpg,0,TRUE,train\np/5.jpg,1.0,,train\np/6.jpg," +
 			"false,1,train\np/3.jpg,1,0,valid\np/4.jpg,,1,valid\np/7.jpg,0,0,test\n", "",
 			"1.jpg=0 5.jpg=0 2.jpg=1 6.jpg=1; 3.jpg=0 4.jpg=1; 7.jpg=-1", "the 2 other columns are the classes",
-			"1 files of labels.csv do not exist: p/7.jpg (line 8)"},
+			"1 file of labels.csv does not exist: p/7.jpg (line 8)"},
 		"one of one": {"path,it is\np/1.jpg,x,\np/2.jpg,y\np/5.jpg,x\np/6.jpg,y\n", "", "",
 			`column "path" is the path, "it is" the label`, ""},
 		"a bar in a name": {"path,label|x\np/1.jpg,a\np/2.jpg,b\np/5.jpg,a\np/6.jpg,b\n", "", "", `"label|x" the label`, ""},
@@ -57,10 +57,10 @@ func TestCSVCells(t *testing.T) {
 			""},
 		"repeated": {"path,label,split\np/1.jpg,a,train\np/2.jpg,b,train\np/5.jpg,a,train\np/6.jpg,b,train\np/" +
 			"3.jpg,a,valid\np/4.jpg,b,valid\np/4.jpg,b,valid\n", "", "1.jpg=0 5.jpg=0 2.jpg=1 6.jpg=1; 3.jpg=0 4.jpg=1; ", "",
-			"1 rows of labels.csv repeat"},
+			"1 row repeats an earlier one in labels.csv"},
 		"test of any name": {"path,label,split\np/1.jpg,b,train\np/2.jpg,c,train\np/5.jpg,b,train\np/6.jpg,c,valid\np/" +
 			"3.jpg,a,test\np/4.jpg,c,test\n", "", "1.jpg=0 5.jpg=0 2.jpg=1; 6.jpg=1; 3.jpg=-1 4.jpg=1", "",
-			`class "b" has no validation`},
+			`1 class has no validation photographs`},
 		"several": {"path,label,split\np/1.jpg, sun ;; " +
 			"sea,train\np/2.jpg,,train\np/5.jpg,sea;sea,train\n" +
 			"p/6.jpg,sun,train\np/3.jpg,sun;sea,valid\np/4.jpg,rain;sea,test\n", ";",

@@ -157,7 +157,7 @@ func TestCSVLinks(t *testing.T) {
 			want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if missing := err == nil && strings.Contains(strings.Join(set.Warnings, ""), "1 files of labels.csv do not exist: "+
+		if missing := err == nil && strings.Contains(strings.Join(set.Warnings, ""), "1 file of labels.csv does not exist: "+
 			"nothing.jpg"); missing != (name == "nothing.jpg") {
 			t.Errorf("%s: missing is %v", name, missing)
 		}

@@ -31,7 +31,7 @@ func TestNotesAndWarningsOfLayouts(t *testing.T) {
 		"the other name": {photos("training", "val"), "2 6 6 0", "training/ is the training part, val/ the " +
 			"validation part", ""},
 		"flat test": {with(two, []string{"test/1.jpg"}), "2 4 2 1", "test/ is taken as a test set of 1 " +
-			"photographs: predicted, not trained on", ""},
+			"photograph: predicted, not trained on", ""},
 		"test of classes": {with(two, []string{"test/x/1.jpg", "test/bees/1.jpg"}), "2 4 2 2", "test/ is taken as a " +
 			"test set of 2 photographs: predicted, not trained on; its folders are not read as labels, `finetune evaluate " +
 			"RUN ROOT/test` does that", ""},
@@ -40,8 +40,8 @@ func TestNotesAndWarningsOfLayouts(t *testing.T) {
 		"empty test": {with(two, []string{"test/readme.txt"}), "2 4 2 0", "",
 			"1 file is not a photograph and was left out (.txt 1)"},
 		"two tests": {with(photos("train", "valid"), []string{"test2/b.jpg", "test1/z.jpg", "TestA/q.jpg"}),
-			"2 6 6 3", "TestA/ is taken as a test set of 1 photographs: predicted, not trained on|test1/ is taken as a test " +
-				"set of 1 photographs: predicted, not trained on|test2/ is taken as a test set of 1 photographs: predicted, not " +
+			"2 6 6 3", "TestA/ is taken as a test set of 1 photograph: predicted, not trained on|test1/ is taken as a test " +
+				"set of 1 photograph: predicted, not trained on|test2/ is taken as a test set of 1 photograph: predicted, not " +
 				"trained on", ""},
 		"empty class": {with(two, []string{"wasps/readme.txt"}), "2 4 2 0", "",
 			"1 file is not a photograph and was left out (.txt 1)|class folder without photographs, left out: wasps"},

@@ -157,7 +157,7 @@ func TestClassesCalledLikeSplits(t *testing.T) {
 	set := mustOpen(t, flat(t, append(files, "test-positive/1.jpg")...), Options{Fallback: 0.2})
 	equal(t, "test-positive", []int{len(set.Classes), len(set.Test)}, "[2 1]")
 	if w := strings.Join(set.Warnings, "\n"); !strings.Contains(w, "test-positive/ is taken as a test set of 1 "+
-		"photographs because of its name; if it is a class") {
+		"photograph because of its name; if it is a class") {
 		t.Error(w)
 	}
 	set = mustOpen(t, flat(t, "test_positive/1.jpg", "test_positive/2.jpg", "test_negative/1.jpg", "test_negative/2.jpg"),

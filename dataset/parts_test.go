@@ -119,7 +119,7 @@ func TestSeveralPhotographsWithTwoLabels(t *testing.T) {
 	for seed := range uint64(5) {
 		set := mustOpen(t, tree(t, files), Options{ValidPct: 0.3, Seed: seed})
 		if w := strings.Join(set.Warnings, "\n"); !strings.Contains(w,
-			"12 photographs have two labels each, the first is ") || !strings.Contains(w, ".jpg, b/t") {
+			"12 photographs have two labels each, the first: ") || !strings.Contains(w, ".jpg, b/t") {
 			t.Errorf("warnings %s", w)
 		}
 		held := map[string]int{}
@@ -167,7 +167,7 @@ func TestWarningsOfClasses(t *testing.T) {
 		want    string
 	}{
 		{"a:2:1 b:3:1", ""},
-		{"a:2:1 b:2:0", `class "b" has no validation photographs, so its accuracy is not known`},
+		{"a:2:1 b:2:0", `1 class has no validation photographs, so its accuracy is not known: "b"`},
 		{"a:2:1 b:2:0 c:2:0", `2 classes have no validation photographs, so their accuracy is not known: "b", "c"`},
 		{"a:2:1 b:2:0 c:2:0 d:2:0 e:2:0 f:2:0",
 			`5 classes have no validation photographs, so their accuracy is not known: "b", "c", "d", "e", "f"`},

@@ -105,7 +105,7 @@ func TestConfigAtTheLimits(t *testing.T) {
 		{Config{In: 4, Hidden: []int{1 << 40}, Classes: 2}, "narrower"},
 		{Config{In: 4, Classes: 2, Drop: []float64{-.1}}, "dropout -0.1"},
 		{Config{In: 4, Classes: 2, Drop: []float64{math.NaN()}}, "dropout NaN"},
-		{Config{In: 4, Classes: 2, Hidden: []int{3}, Drop: []float64{.1}}, "1 dropout values for 2 Linear layers"},
+		{Config{In: 4, Classes: 2, Hidden: []int{3}, Drop: []float64{.1}}, "1 dropout value for 2 Linear layers"},
 		{Config{In: 4, Classes: 2, Drop: []float64{}}, "0 dropout values for 1"},
 	} {
 		if _, err := tt.c.withDefaults(); err == nil || !strings.Contains(err.Error(), tt.want) {

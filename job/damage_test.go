@@ -84,7 +84,7 @@ func TestDamageIsNamed(t *testing.T) {
 		if err := j.store.Delete(ctx, partFile(2)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := merged(j); failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), "not done: 2;") {
+		if _, err := merged(j); failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), "still to do: 2;") {
 			t.Errorf("missing: %v", err)
 		}
 		task := get(j, taskFile(2))

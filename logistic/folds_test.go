@@ -108,16 +108,16 @@ func TestErrors(t *testing.T) {
 		c      float64
 		want   string
 	}{
-		"one row":     {func(d *Data) { d.Rows, d.Labels = d.Rows[:1], d.Labels[:1] }, 1, "1 rows"},
+		"one row":     {func(d *Data) { d.Rows, d.Labels = d.Rows[:1], d.Labels[:1] }, 1, "1 row"},
 		"labels":      {func(d *Data) { d.Labels = d.Labels[1:] }, 1, "89 labels for 90 rows"},
-		"a class":     {func(d *Data) { d.Classes = 1 }, 1, "of 1 classes"},
+		"a class":     {func(d *Data) { d.Classes = 1 }, 1, "of 1 class"},
 		"a label":     {func(d *Data) { d.Labels = slices.Clone(d.Labels); d.Labels[3] = 2 }, 1, "row 3 has label 2"},
 		"width":       {func(d *Data) { d.Rows = slices.Clone(d.Rows); d.Rows[5] = d.Rows[5][1:] }, 1, "row 5 has 19"},
 		"not numbers": {func(d *Data) { d.Rows[7] = narrow([]float64{math.NaN()}); d.Rows[0] = d.Rows[7] }, 1, "row 0"},
 		"C":           {func(*Data) {}, 0, "C is 0"},
 		"C inf":       {func(*Data) {}, math.Inf(1), "C is +Inf"},
 		"weights":     {func(d *Data) { d.Weights = []float64{1} }, 1, "90 labels"},
-		"targets":     {func(d *Data) { d.Multi, d.Targets = true, []float32{1} }, 1, "1 targets"},
+		"targets":     {func(d *Data) { d.Multi, d.Targets = true, []float32{1} }, 1, "1 target"},
 	} {
 		d := good
 		d.Rows = slices.Clone(good.Rows)

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"errors"
@@ -24,6 +25,62 @@ type exception struct {
 	strip  func([]byte) ([]byte, error) // leaves out what may differ, and the rest must be equal; nil: all of it may
 }
 
+// change is an exception for what a later version makes otherwise on purpose. It holds
+// while the older program is one from before the change: where that one made a file of
+// its own called file, in which text stands, both must make the same.
+type change struct {
+	exception
+	file, text string
+}
+
+const newStage = "recipe/steps/linear/summary.json"
+
+// changed are the changes since 526883a.
+var changed = []change{
+	{exception{"home/audits/*", "findings of the audit are kept", nil}, "home/audits/*", ""},
+	{exception{"recipe/steps/linear/*", "a stage that recipes did not have", nil}, newStage, ""},
+	{exception{"recipe/recipe.csv", "has a row more; stages have other names, and seconds", stripStages}, newStage, ""},
+	copied("SHA256SUMS"), copied("config.json"), copied("head.safetensors"), copied("history.csv"), copied("model.onnx"),
+	copied("neighbours.csv"), copied("predictions.csv"), copied("report/*"), copied("steps.csv"), copied("summary.json"),
+	{exception{"*/report/confusion.png", "says predicted for called", nil}, aPage, newWords},
+	{exception{"*/report/reliability.png", "says underconfident, and accuracy for share right", nil}, aPage, newWords},
+	{exception{"*/report/scores.png", "says hardest class", nil}, aPage, newWords},
+}
+
+// copied is a file of a recipe's run that is one of its best stage, or made from it.
+// Which stage that is, and that the files are copied, trial.copiesStage checks.
+func copied(name string) change {
+	return change{exception{"recipe/" + name, "the new stage may be the best, whose files a recipe's run copies", nil},
+		newStage, ""}
+}
+
+const (
+	aPage    = "head/report/index.html"
+	newWords = "accuracy of always predicting"
+)
+
+// inForce are the changes that the folder of the older program is from before.
+func inForce(old string) (list []exception, err error) {
+	for _, c := range changed {
+		files, err := filepath.Glob(filepath.Join(old, filepath.FromSlash(c.file)))
+		if err != nil {
+			return nil, err
+		}
+		after := false
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				return nil, err
+			}
+			after = after || bytes.Contains(data, []byte(c.text))
+		}
+		if !after {
+			list = append(list, c.exception)
+		}
+	}
+	return list, nil
+}
+
 // timed are the files that differ between two runs of one program, or may in another version without harm.
 var timed = []exception{
 	{"summary.json", "holds seconds", stripJSON},
@@ -31,6 +88,7 @@ var timed = []exception{
 	{"history.csv", "holds seconds", stripColumn},
 	{"recipe.csv", "holds seconds", stripColumn},
 	{"*-unfinished/state.safetensors", "a run was killed at another step", nil},
+	{"*-unfinished/.*[0-9]", "a file that was being written when the run was killed", nil},
 	{"state.safetensors", "the history in it holds seconds, and its checksum covers them", stripState},
 	{"report/index.html", "holds seconds", stripPage},
 	{"*/report/index.html", "holds seconds", stripPage},
@@ -38,9 +96,9 @@ var timed = []exception{
 	{"training_model.onnx", "its nodes may have other names; what it trained is in checkpoints, which are equal", nil},
 }
 
-// exceptions are all files that may differ: those that hold seconds, those the caller names, and the digests of both.
+// exceptions are all files that may differ: those that the caller names, those that hold seconds, and the digests of both.
 func exceptions(named []exception) []exception {
-	list := append(slices.Clone(timed), named...)
+	list := append(slices.Clone(named), timed...)
 	sums := func(data []byte) ([]byte, error) { return stripSums(data, list) }
 	return append(list, exception{"SHA256SUMS", "holds digests of files that may differ", sums})
 }

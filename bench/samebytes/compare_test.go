@@ -100,6 +100,67 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+// A change is an exception beside programs from before it alone.
+func TestChangesInForce(t *testing.T) {
+	old := t.TempDir()
+	covers := func(name string) bool {
+		list, err := inForce(old)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return covering(list, name) >= 0
+	}
+	write := func(name, text string) {
+		path := filepath.Join(old, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o777), os.WriteFile(path, []byte(text), 0o666)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(aPage, "right by always guessing ants")
+	for name, want := range map[string]bool{"home/audits/1.json": true, "recipe/head.safetensors": true,
+		"recipe/report/index.html": true, "recipe/lr.csv": false, "recipe/steps/head/head.safetensors": false,
+		"tuned/report/scores.png": true, "tuned/report/loss.png": false, "head/head.safetensors": false} {
+		if covers(name) != want {
+			t.Errorf("%s: may differ is %v", name, !want)
+		}
+	}
+	write(aPage, "accuracy of always predicting ants")
+	write(newStage, "{}")
+	write("home/audits/1.json", "{}")
+	for _, name := range []string{"home/audits/1.json", "recipe/head.safetensors", "recipe/recipe.csv",
+		"tuned/report/scores.png"} {
+		if covers(name) {
+			t.Errorf("%s: may differ from a program that made it the same way", name)
+		}
+	}
+}
+
+// A recipe's run holds the files of one stage, or the trial fails.
+func TestCopiesStage(t *testing.T) {
+	trial := trial{dir: t.TempDir()}
+	write := func(name, text string) {
+		path := filepath.Join(trial.dir, "recipe", name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o777), os.WriteFile(path, []byte(text), 0o666)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if trial.copiesStage() == nil {
+		t.Error("a recipe without stages passes")
+	}
+	for folder, text := range map[string]string{"": "b", "steps/a": "a", "steps/b": "b"} {
+		for _, name := range []string{"predictions.csv", "steps.csv", "neighbours.csv", "head.safetensors"} {
+			write(filepath.Join(folder, name), text)
+		}
+	}
+	if err := trial.copiesStage(); err != nil {
+		t.Error(err)
+	}
+	write("head.safetensors", "a")
+	if trial.copiesStage() == nil {
+		t.Error("weights of one stage beside predictions of another pass")
+	}
+}
+
 func TestProgress(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.safetensors")
 	if err := os.WriteFile(path, state("1", "00", 1, 2, 3, 4), 0o666); err != nil {
@@ -176,7 +237,14 @@ func TestStrips(t *testing.T) {
 		same  bool
 	}{
 		{stripPage, []byte("<dd>19 s</dd>"), []byte("<dd>2.5 s, of them 1 s</dd>"), true},
-		{stripPage, []byte(`<img src="data:image/png;base64,A&#43;C">`), []byte(`<img src="data:image/png;base64,D">`), true},
+		{stripPage, []byte(`<img src="data:image/png;base64,A&#43;C">`), []byte(`<img src="data:image/png;base64,D" width="4" height="3">`),
+			true},
+		{stripPage, []byte("<dd>right by always guessing ants"), []byte("<dd>accuracy of always predicting ants"), true},
+		{stripPage, []byte("<dd>right by always guessing ants"), []byte("<dd>accuracy of always predicting bees"), false},
+		{stripStages, []byte("step,right,n,loss,seconds\nthe head,8,16,.5,1\n"),
+			[]byte("step,right,n,loss,seconds\na head,8,16,.5,2\na linear head on cached features,1,16,.1,1\n"), true},
+		{stripStages, []byte("step,right,n,loss,seconds\nthe head,8,16,.5,1\n"),
+			[]byte("step,right,n,loss,seconds\nthe head,8,16,.6,1\n"), false},
 		{stripPage, []byte("<dd>81.25 %</dd>"), []byte("<dd>81.24 %</dd>"), false},
 		{stripPage, []byte("<dd>19 square</dd>"), []byte("<dd>20 square</dd>"), false},
 	} {

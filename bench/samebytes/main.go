@@ -97,7 +97,11 @@ func run(c config) error {
 		}
 	}
 	fmt.Printf("== old beside new\n")
-	differ := compare(os.Stdout, sides[0], sides[1], exceptions(c.may))
+	intended, err := inForce(sides[0])
+	if err != nil {
+		return err
+	}
+	differ := compare(os.Stdout, sides[0], sides[1], exceptions(append(c.may, intended...)))
 	fmt.Printf("== the new program on what the old one left\n")
 	unread, err := t.readsBack(programs[1], sides[0])
 	return errors.Join(differ, unread, err)

@@ -61,6 +61,24 @@ func stripColumn(data []byte) ([]byte, error) {
 	return out.Bytes(), err
 }
 
+// stripStages leaves of a recipe's table what its older stages reached: photographs right, all of them, the loss.
+func stripStages(data []byte) ([]byte, error) {
+	rows, err := csv.NewReader(bytes.NewReader(data)).ReadAll()
+	if err != nil {
+		return nil, err
+	}
+	var out []byte
+	for _, row := range rows {
+		if len(row) != 5 {
+			return nil, fmt.Errorf("a row of %d cells, not step, right, n, loss and seconds", len(row))
+		}
+		if row[0] != "a linear head on cached features" {
+			out = fmt.Appendln(out, row[1:4])
+		}
+	}
+	return out, nil
+}
+
 var inHeader = regexp.MustCompile(`\\"seconds\\":[0-9.eE+-]+|"finetune.crc32c":"[0-9a-f]+"`)
 
 // stripState drops the seconds and the checksum from a safetensors header.
@@ -73,10 +91,25 @@ func stripState(data []byte) ([]byte, error) {
 	return append(header, data[n:]...), nil
 }
 
-var inPage = regexp.MustCompile(`>[0-9.]+ (ms|s|min|h)\b[^<]*<|data:image/png;base64,[^"]+`)
+var inPage = regexp.MustCompile(`>[0-9.]+ (ms|s|min|h)\b[^<]*<|data:image/png;base64,[^"]+"( width="\d+" height="\d+")?`)
 
-// stripPage drops from a report the durations, and the pictures, which lie beside it as files.
-func stripPage(data []byte) ([]byte, error) { return inPage.ReplaceAll(data, nil), nil }
+// words are what pages of earlier versions say, and what they say now.
+var words = strings.NewReplacer(
+	"right by always guessing", "accuracy of always predicting",
+	"distance of confidence and accuracy", "difference between confidence and accuracy",
+	"Not sure enough by", "Underconfident by",
+	"Too sure by", "Overconfident by",
+	"share right against probability", "accuracy against probability",
+	"Hardest to tell:", "Hardest class:",
+	" called ", " predicted as ",
+	"then those that gave the truth the least probability", "then by the probability of the true class, smallest first",
+	"views and the plain one", "augmented views and the centre view",
+)
+
+// stripPage drops from a report the durations, and the pictures with their sizes, which lie beside it as files.
+func stripPage(data []byte) ([]byte, error) {
+	return []byte(words.Replace(string(inPage.ReplaceAll(data, nil)))), nil
+}
 
 // stripSums drops the lines of files that may differ.
 func stripSums(data []byte, list []exception) ([]byte, error) {

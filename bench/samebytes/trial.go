@@ -118,7 +118,34 @@ func (t trial) work() error {
 			return fmt.Errorf("finetune %s: %w", j.args, err)
 		}
 	}
-	return t.sameAsWhole("")
+	return errors.Join(t.sameAsWhole(""), t.copiesStage())
+}
+
+// copiesStage checks that a recipe's run holds the files of one of its stages, which are compared between programs.
+func (t trial) copiesStage() error {
+	stages, err := filepath.Glob(filepath.Join(t.dir, "recipe/steps/*"))
+	if err != nil || len(stages) == 0 {
+		return fmt.Errorf("recipe: no stages (%v)", err)
+	}
+	var all []error
+	for _, stage := range stages {
+		name := filepath.Join("recipe/steps", filepath.Base(stage))
+		var differ []error
+		for _, file := range []string{"predictions.csv", "steps.csv", "neighbours.csv"} {
+			differ = append(differ, t.equal(filepath.Join("recipe", file), filepath.Join(name, file)))
+		}
+		for _, file := range []string{"head.safetensors", "checkpoint.safetensors", "body.onnx"} { // of a head; of a network
+			if _, err := os.Stat(filepath.Join(stage, file)); err == nil {
+				differ = append(differ, t.equal(filepath.Join("recipe", file), filepath.Join(name, file)))
+			}
+		}
+		if errors.Join(differ...) == nil {
+			fmt.Printf("           recipe holds the files of its stage %s\n", filepath.Base(stage))
+			return nil
+		}
+		all = append(all, differ...)
+	}
+	return fmt.Errorf("recipe holds the files of no stage: %w", errors.Join(all...))
 }
 
 // sameAsWhole compares the killed runs, or their copies whose names end in suffix, with those that were not stopped.

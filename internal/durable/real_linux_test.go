@@ -296,7 +296,7 @@ func TestRealRoom(t *testing.T) {
 	if err := durable.Room("/proc", 0); err != nil { // which has no room at all
 		t.Errorf("nothing needs no room: %v", err)
 	}
-	if err := durable.Room("/proc", 1); err == nil || !strings.Contains(err.Error(), "0 bytes free, 1 bytes needed") {
+	if err := durable.Room("/proc", 1); err == nil || !strings.Contains(err.Error(), "0 bytes free, 1 byte needed") {
 		t.Errorf("a full file system: %v", err)
 	}
 	refused(t, unix.SYS_STATFS, syscall.ENOSYS, func() {

@@ -242,7 +242,7 @@ func TestTemporaryHasAName(t *testing.T) {
 }
 
 func TestSizeAtAThousand(t *testing.T) {
-	for n, want := range map[int64]string{1: "1 bytes", 1000: "1.0 kB", 999_900: "999.9 kB", 1_000_000: "1.0 MB",
+	for n, want := range map[int64]string{1: "1 byte", 1000: "1.0 kB", 999_900: "999.9 kB", 1_000_000: "1.0 MB",
 		1_000_000_000: "1.0 GB"} {
 		if got := size(n); got != want {
 			t.Errorf("%d bytes are %q, want %q", n, got, want)

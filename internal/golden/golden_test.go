@@ -31,7 +31,7 @@ func TestCompare(t *testing.T) {
 		want      string
 	}{
 		{"same", base, 0, ""},
-		{"one level off, exact", picture(t, 4, 4, color.Gray{101}), 0, "1 pixels differ"},
+		{"one level off, exact", picture(t, 4, 4, color.Gray{101}), 0, "1 pixel differs"},
 		{"one level off, tolerated", picture(t, 4, 4, color.Gray{101}), 2, ""},
 		{"other size", picture(t, 4, 5, color.Gray{100}), 2, "4 pixels differ"},
 		{"not a picture", []byte("x"), 0, "not a PNG"},

@@ -143,7 +143,7 @@ func TestTasksThatCannotBeDoneAreNamed(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"3 tasks failed", "task 1, tried 3 times", "poisoned", "task 3, tried 1 times",
+	for _, want := range []string{"3 tasks failed", "task 1, tried 3 times", "poisoned", "task 3, tried 1 time",
 		"this input is bad", "task 5, tried 3 times", "killed", "the others are done"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is missing: %v", want, err)

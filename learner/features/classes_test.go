@@ -80,7 +80,7 @@ func TestCheckLeft(t *testing.T) {
 			f *Features) {
 			f.Valid.Items = []dataset.Item{item("v/a", 0, "1"), item("v/b", 1, "3")}
 		},
-		"1 photographs appear again with another label (t/a1 and v": func(
+		"1 photograph appears again with another label (t/a1 and v": func(
 			f *Features) {
 			f.Valid.Items = append(f.Valid.Items[:1:1], item("v/x", 1, "1"))
 		},

@@ -299,7 +299,7 @@ func TestLayoutsGiveTheSameFeatures(t *testing.T) {
 func TestSpecErrors(t *testing.T) {
 	for _, tt := range []struct{ text, want string }{
 		{`{"size":224,"mean":[0,0,0],"std":[1,1,1],"means":[1]}`, "unknown field"},
-		{`{"size":224,"mean":[0],"std":[1,1,1]}`, "mean has 1 numbers"},
+		{`{"size":224,"mean":[0],"std":[1,1,1]}`, "mean has 1 number"},
 		{`{"size":224,"mean":[0,0,0]}`, "std 0"},
 		{`{"mean":[0,0,0],"std":[1,1,1]}`, "size 0"},
 		{`{"size":224,"mean":[0,0,0],"std":[1,-1,1]}`, "above 0"},
@@ -354,7 +354,7 @@ func TestBodiesOfOneChannel(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := Resolve(path, Override{Size: 8, Mean: []float32{0, 0, 0}, Std: []float32{1, 1, 1}})
-		if err == nil || failure.KindOf(err) != failure.UsageKind || !strings.Contains(err.Error(), "1 channels") {
+		if err == nil || failure.KindOf(err) != failure.UsageKind || !strings.Contains(err.Error(), "1 channel") {
 			t.Errorf("%s: %v", layout, err)
 		}
 	}

@@ -163,14 +163,14 @@ func TestHalfWholeKeepsItsEnds(t *testing.T) {
 	b := graph.NewBuilder("two", 17)
 	x := b.Node("Add", "sum", []string{b.Input("image", graph.Float32, 1), b.Input("other", graph.Float32, 1)})
 	b.Output(x, graph.Float32, 1)
-	if _, err := HalfWhole(b.Model()); err == nil || !strings.Contains(err.Error(), "2 inputs and 1 outputs") {
+	if _, err := HalfWhole(b.Model()); err == nil || !strings.Contains(err.Error(), "2 inputs and 1 output") {
 		t.Errorf("two inputs: %v", err)
 	}
 	b = graph.NewBuilder("two", 17)
 	x = b.Input("image", graph.Float32, 1)
 	b.Output(b.Node("Relu", "a", []string{x}), graph.Float32, 1)
 	b.Output(b.Node("Relu", "b", []string{x}), graph.Float32, 1)
-	if _, err := HalfWhole(b.Model()); err == nil || !strings.Contains(err.Error(), "1 inputs and 2 outputs") {
+	if _, err := HalfWhole(b.Model()); err == nil || !strings.Contains(err.Error(), "1 input and 2 outputs") {
 		t.Errorf("two outputs: %v", err)
 	}
 }

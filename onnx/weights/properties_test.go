@@ -309,7 +309,7 @@ func TestWhatAProgramMayNotDo(t *testing.T) {
 		{"Nb.", "stack is empty"}, {"NNb.", "attributes for a <nil>"},
 		{"K\x01}b.", "attributes for a int64"}, {"NK\x01a.", "append to a <nil>"}, {"}K\x01a.", "append to a"},
 		{"a.", "stack is empty"},
-		{"N(K\x01e.", "append to a"}, {"N(K\x01K\x02u.", "2 keys and values for a <nil>"}, {"}(K\x01u.", "1 keys and values"},
+		{"N(K\x01e.", "append to a"}, {"N(K\x01K\x02u.", "2 keys and values for a <nil>"}, {"}(K\x01u.", "1 key and value"},
 		{"e.", "no mark"}, {"u.", "no mark"}, {"q\x01.", "stack is empty"}, {"\x94.", "stack is empty"},
 	} {
 		m := &machine{data: []byte(tt.program), knows: func(global) bool { return true },

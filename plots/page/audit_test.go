@@ -56,7 +56,7 @@ func TestAudit(t *testing.T) {
 		t.Fatal(err)
 	}
 	html := read(t, path)
-	for _, want := range []string{"12 more</summary>", "12 more are in audit.csv", "by the others: bees",
+	for _, want := range []string{"12 more</summary>", "12 more in audit.csv", "by the others: bees",
 		"&lt;b&gt;ants", "not available", `href="relabel.csv"`, `class="pair"`, `class="one"`, "&lt;i&gt;one"} {
 		if !strings.Contains(html, want) {
 			t.Errorf("the page lacks %q", want)
