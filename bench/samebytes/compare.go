@@ -96,7 +96,7 @@ var timed = []exception{
 	{"training_model.onnx", "its nodes may have other names; what it trained is in checkpoints, which are equal", nil},
 }
 
-// exceptions are all files that may differ: those that the caller names, those that hold seconds, and the digests of both.
+// exceptions are all files that may differ: those named, those that hold seconds, and the digests of both.
 func exceptions(named []exception) []exception {
 	list := append(slices.Clone(named), timed...)
 	sums := func(data []byte) ([]byte, error) { return stripSums(data, list) }

@@ -17,6 +17,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"finetune/internal/plural"
 )
 
 const (
@@ -136,8 +138,8 @@ func cells(data []byte, comma rune, at int) (list []entry, err error) {
 			continue
 		}
 		if at >= len(record) {
-			return nil, fmt.Errorf(":%d: %d cells, and no path among them; the header has it as number %d", line, len(record),
-				at+1)
+			return nil, fmt.Errorf(":%d: %s, and no path among them; the header has it as number %d", line,
+				plural.Count(len(record), "cell"), at+1)
 		}
 		if text := strings.TrimSpace(record[at]); text != "" { // of a class, or of the whole set
 			list = append(list, entry{text, line})
@@ -205,12 +207,12 @@ func (l *List) Check(data string) (warning string, err error) {
 	case n == 0:
 		return "", nil
 	case n == len(l.entries):
-		return "", fmt.Errorf("dataset: --exclude %s: none of its %d paths is of a photograph in %s, the first is %s; "+
-			"paths are relative to DATA, and a CSV file begins with a line that names the column path", l.Name, n, data,
-			unknown[0])
+		return "", fmt.Errorf("dataset: --exclude %s: none of its %s is of a photograph in %s, the first is %s; "+
+			"paths are relative to DATA, and a CSV file begins with a line that names the column path", l.Name,
+			plural.Count(n, "path"), data, unknown[0])
 	case n > 5:
 		unknown = append(unknown[:5:5], "…")
 	}
-	return fmt.Sprintf("dataset: --exclude %s: %d of its %d paths are of no photograph in %s: %s", l.Name, n,
-		len(l.entries), data, strings.Join(unknown, ", ")), nil
+	return fmt.Sprintf("dataset: --exclude %s: %d of its %s %s of no photograph in %s: %s", l.Name, n,
+		plural.Count(len(l.entries), "path"), plural.Form(n, "is", "are"), data, strings.Join(unknown, ", ")), nil
 }

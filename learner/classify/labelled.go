@@ -11,6 +11,7 @@ import (
 	"finetune/dataset/exclude"
 	"finetune/internal/failure"
 	"finetune/internal/naming"
+	"finetune/internal/plural"
 	"finetune/learner/features"
 	"finetune/learner/runs"
 )
@@ -39,7 +40,8 @@ func (c *Classifier) labelled(data runs.DataConfig) (items []dataset.Item, where
 	n := len(items)
 	items = slices.DeleteFunc(items, func(it dataset.Item) bool { return list.Has(path.Join(below, it.Path)) })
 	if n > 0 && len(items) == 0 {
-		err = fmt.Errorf("learner: --exclude %s names all %d labelled photographs of %s", data.Exclude, n, where)
+		err = fmt.Errorf("learner: --exclude %s names each of %s of %s", data.Exclude,
+			plural.Count(n, "labelled photograph"), where)
 	}
 	if n == len(items) { // it may name training photographs alone
 		warnings = append(warnings, fmt.Sprintf("learner: --exclude %s names none of these photographs", data.Exclude))

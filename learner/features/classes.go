@@ -34,7 +34,7 @@ func (s *Setup) tellData() {
 		s.tellDrawn()
 	}
 	if set.Excluded > 0 {
-		s.UI.Say("excluded   %d photographs that %s names", set.Excluded, s.Config.Data.Exclude)
+		s.UI.Say("excluded   %s that %s names", plural.Count(set.Excluded, "photograph"), s.Config.Data.Exclude)
 	}
 	for _, n := range set.Notes {
 		s.UI.Say("layout     %s", n)
