@@ -77,7 +77,7 @@ func TestNoList(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                   "empty",
 		"\xff\xfe":           "UTF-8",
-		"kind,path\nlabel\n": ":2: 1 cells, and no path",
+		"kind,path\nlabel\n": ":2: 1 cell, and no path",
 		"kind,path\n\"a,b\n": ":2: ",
 	} {
 		if _, err := Read(write(t, text), "photos"); err == nil || !strings.Contains(err.Error(), want) {

@@ -45,8 +45,8 @@ func (s *Setup) tellData() {
 }
 
 func (s *Setup) tellDrawn() {
-	s.UI.Say("held out   %d of %d photographs for validation, drawn by class with --seed %d", len(s.Set.Valid),
-		len(s.Set.Train)+len(s.Set.Valid), s.Config.Train.Seed)
+	s.UI.Say("held out   %d of %s for validation, drawn by class with --seed %d", len(s.Set.Valid),
+		plural.Count(len(s.Set.Train)+len(s.Set.Valid), "photograph"), s.Config.Train.Seed)
 }
 
 // classLines has a line a class, or where there are many, what they have in common.

@@ -10,6 +10,7 @@ import (
 	"finetune/dataset"
 	"finetune/dataset/draw"
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/learner/config"
 	"finetune/learner/runs"
 )
@@ -164,10 +165,11 @@ func count(by string, groups []string, train int) *runs.Groups {
 func (s *Setup) tellGroups(f *Features) {
 	g, total := s.Groups, f.Train.Len()+f.Valid.Len()
 	if !s.Set.Drawn {
-		s.UI.Warn("--group %s: the split is the data's own and was not changed; %d of %d groups are on both sides", g.By,
-			g.Torn, g.N)
+		s.UI.Warn("--group %s: the split is the data's own and was not changed; %d of %s %s on both sides", g.By,
+			g.Torn, plural.Count(g.N, "group"), plural.Form(g.Torn, "is", "are"))
 		return
 	}
-	s.UI.Say("groups     %d by %s: %d with %d photographs to train on, %d with %d photographs (%.1f %%) to validate on",
-		g.N, g.By, g.Train, f.Train.Len(), g.Valid, f.Valid.Len(), 100*float64(f.Valid.Len())/float64(max(total, 1)))
+	s.UI.Say("groups     %d by %s: %d with %s to train on, %d with %s (%.1f %%) to validate on",
+		g.N, g.By, g.Train, plural.Count(f.Train.Len(), "photograph"), g.Valid, plural.Count(f.Valid.Len(), "photograph"),
+		100*float64(f.Valid.Len())/float64(max(total, 1)))
 }

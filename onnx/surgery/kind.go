@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"finetune/internal/dims"
+	"finetune/internal/plural"
 	"finetune/onnx/graph"
 )
 
@@ -264,5 +265,5 @@ func (c Cut) String() string {
 	case c.Kind == Tokens && c.Prefix > 0:
 		text += fmt.Sprintf(", %d before the patches", c.Prefix)
 	}
-	return fmt.Sprintf("%s, %d features", text, c.Width)
+	return fmt.Sprintf("%s, %s", text, plural.Count(c.Width, "feature"))
 }
