@@ -130,11 +130,7 @@ func reduceRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	if n.GetOpType() == "ReduceMean" {
 		dy = b.div(dy, b.ratio(x, kept))
 	}
-	if batch := slices.Index(kept, -1); batch >= 0 { // at most the batch is unknown, and Reshape can work it out
-		dy = b.op("Reshape", kept, []string{dy, b.ints(kept...)})
-	} else {
-		dy = b.reshape(dy, kept...)
-	}
+	dy = b.reshape(dy, kept...) // at most the batch is unknown, and Reshape can work it out
 	return one(b.op("Expand", b.shape[x], []string{dy, b.runShape(x)}))
 }
 
