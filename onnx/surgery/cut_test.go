@@ -13,7 +13,7 @@ import (
 func TestNoCutNamesTheFlagAndCandidates(t *testing.T) {
 	_, _, err := surgery.FindCut(read(t, "graph_no_pooling.onnx"))
 	if err == nil || !strings.Contains(err.Error(), "--cut") ||
-		!strings.Contains(err.Error(), "m (tokens 1 × 16, 1 features)") ||
+		!strings.Contains(err.Error(), "m (tokens 1 × 16, 1 feature)") ||
 		failure.KindOf(err) != failure.DataKind {
 		t.Errorf("got %v", err)
 	}
