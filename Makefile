@@ -44,8 +44,6 @@ COMMIT  := $(shell git describe --always --exclude '*' --dirty=.changed 2>/dev/n
 VERSION := $(or $(TAGGED),$(NEXT)-dev$(addprefix +,$(COMMIT)))
 LDFLAGS := -s -w -X $(shell sed -n 's/^module //p' go.mod)/cli.Version=$(VERSION)
 
-# libjpeg-turbo decodes faster than Go; it is linked in where its static library is (Debian: libturbojpeg0-dev). TAGS= leaves it out.
-TAGS ?= $(shell pkg-config --exists libturbojpeg 2>/dev/null && test -f "$$(pkg-config --variable=libdir libturbojpeg)/libturbojpeg.a" && echo turbojpeg)
 # The modules that carry the decoders of HEIC and AVIF would look for libraries of this machine at every start; pixels should not depend on those.
 ALWAYS := nodynamic
 
@@ -61,12 +59,12 @@ all: gate
 gate: test build
 
 build: # reproducible: the same sources give the same bytes in any folder
-	$(GO) build -trimpath -buildvcs=false -tags '$(ALWAYS) $(TAGS)' -ldflags '$(LDFLAGS)' -o $(BIN) .
+	$(GO) build -trimpath -buildvcs=false -tags '$(ALWAYS)' -ldflags '$(LDFLAGS)' -o $(BIN) .
 
 test: fetch verify fmt vet staticcheck
 	@tools/toolchain_test.sh
 	$(GO) test -timeout 30m $(PACKAGES)
-	$(if $(TAGS),$(GO) test -tags '$(TAGS)' ./augment/...)
+	FINETUNE_JPEG=go $(GO) test ./augment/...
 	$(GO) test -race -short -timeout 30m $(RACE)
 
 toolchain-check: # make demo without Go and, with OLD=/path/to/go, with that older Go first in PATH; 200 MB each
@@ -82,8 +80,8 @@ test-runtimes: fetch runtimes # with the oldest ONNX Runtime that is accepted an
 		$(GO) test -short -timeout 30m ./onnx/... ./head ./finetuning ./learner/... && \
 		$(GO) test ./cli -run 'TestScripts/(train|float16|int8|unfreeze)$$|TestHostileModels' || exit 1; done <bin/runtimes
 
-fetch: # once: ONNX Runtime and the default body
-	@$(SETUP) runtime efficientnet-lite0
+fetch: # once: ONNX Runtime, the decoder of JPEG files and the default body
+	@$(SETUP) runtime jpeg efficientnet-lite0
 
 runtimes: # other versions of ONNX Runtime for the CPU, to test with: 40 MB
 	@$(SETUP) runtimes
@@ -152,7 +150,7 @@ proto: # rewrites onnx/graph/onnxpb from onnx.proto; PROTOC='python3 -m grpc_too
 	cd onnx/graph/onnxpb && PATH="$(CURDIR)/bin/tools:$$PATH" $(PROTOC) -I. --go_out=. --go_opt=paths=source_relative onnx.proto
 
 bench: fetch build # finetune beside PyTorch and ONNX Runtime from Python, into docs/lab/side-by-side.md; see bench/README.md
-	$(GO) build -tags '$(TAGS)' -o bin/race ./bench/race
+	$(GO) build -tags '$(ALWAYS)' -o bin/race ./bench/race
 	bin/race -finetune $(BIN) -photos '$(PHOTOS)' -n $(COUNT) -rounds $(ROUNDS) -only '$(ONLY)' -docs '$(DOCS)'
 
 microbench: # Go's benchmarks, for benchstat
@@ -171,10 +169,10 @@ faults: # every step of every write goes wrong once; a quarter of an hour
 CORPUS ?= dist/corpus
 PYTHON ?= python3
 
-corpus: # hundreds of files of every kind beside Pillow, in both builds; PYTHON needs Pillow, tifffile, imagecodecs, pillow-heif; cjpeg
+corpus: # hundreds of files of every kind beside Pillow, with both decoders of JPEG; PYTHON needs Pillow, tifffile, imagecodecs, pillow-heif; cjpeg
 	$(PYTHON) bench/corpus/make.py $(CORPUS)
-	$(GO) run -tags '$(ALWAYS)' ./bench/corpus -rows $(CORPUS)-go $(CORPUS)
-	$(if $(TAGS),$(GO) run -tags '$(ALWAYS) $(TAGS)' ./bench/corpus -against $(CORPUS)-go $(CORPUS))
+	FINETUNE_JPEG=go $(GO) run -tags '$(ALWAYS)' ./bench/corpus -rows $(CORPUS)-go $(CORPUS)
+	$(GO) run -tags '$(ALWAYS)' ./bench/corpus -against $(CORPUS)-go $(CORPUS)
 
 hostile: # thousands of files made to break score and precompute
 	$(GO) run ./bench/hostile -n $(HOSTILE)
@@ -183,16 +181,16 @@ sanitize: # the C kernels of the head under the address sanitizer, odd widths an
 	$(GO) test -asan -short -skip TestStepDoesNotAllocate ./head
 
 same-bytes: # OLD=COMMIT: whether this tree still makes its bytes and reads what it left; minutes. PHOTOS=FOLDER, MAY='GLOB=REASON'
-	$(GO) run ./bench/samebytes -old '$(OLD)' -tags '$(ALWAYS) $(TAGS)' -photos '$(PHOTOS)' $(if $(MAY),-may '$(MAY)')
+	FINETUNE_JPEG=go $(GO) run ./bench/samebytes -old '$(OLD)' -tags '$(ALWAYS)' -photos '$(PHOTOS)' $(if $(MAY),-may '$(MAY)')
 
 mutants: # how many small changes of the code its tests notice, by package; an hour. MUTANTS='-n 60 -seed 2 ./scores'
 	$(GO) run ./bench/mutants $(MUTANTS)
 
 notices: # bin/THIRD_PARTY_NOTICES.txt: the licences of all that is linked in, which go with the binary
-	@$(GO) run ./internal/fetch/notices -tags '$(ALWAYS) $(TAGS)' -o bin/THIRD_PARTY_NOTICES.txt
+	@$(GO) run ./internal/fetch/notices -tags '$(ALWAYS)' -o bin/THIRD_PARTY_NOTICES.txt
 
 sbom: build # dist/sbom.json: every module and every pinned download, in CycloneDX form
-	$(GO) run ./internal/fetch/sbom -tags '$(TAGS)' -o dist/sbom.json $(BIN)
+	$(GO) run ./internal/fetch/sbom -tags '$(ALWAYS)' -o dist/sbom.json $(BIN)
 
 vuln: # asks the Go vulnerability database, which needs its network address
 	@$(TOOL) golang.org/x/vuln/cmd/govulncheck

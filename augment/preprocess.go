@@ -39,7 +39,7 @@ func (p Preprocess) Len() int { return 3 * p.Size * p.Size }
 func (p Preprocess) String() string {
 	p = p.canonical()
 	text := fmt.Sprintf("v1 size=%d mean=%v std=%v resample=%s crop=%s pad=%d jpeg=%s",
-		p.Size, p.Mean, p.Std, p.Resample, p.Crop, p.Pad, picture.Decoder)
+		p.Size, p.Mean, p.Std, p.Resample, p.Crop, p.Pad, picture.Decoder())
 	if p.Depth != (picture.Depth{}) { // else the key is that of earlier versions
 		text += " depth=" + p.Depth.String()
 	}

@@ -26,10 +26,10 @@ func TestPreprocessString(t *testing.T) {
 		"v1 size=8 mean=[0 0 0] std=[1 1 1] resample=nfnt crop=noop pad=2 jpeg=": {Size: 8, Std: plain.Std, Crop: "noop",
 			Pad: 2},
 	} {
-		if got := p.String(); got != want+picture.Decoder {
-			t.Errorf("%s, want %s%s", got, want, picture.Decoder)
+		if got := p.String(); got != want+picture.Decoder() {
+			t.Errorf("%s, want %s%s", got, want, picture.Decoder())
 		}
-		if p.Depth = (picture.Depth{Min: 0, Max: 4095}); p.String() != want+picture.Decoder+" depth=0,4095" {
+		if p.Depth = (picture.Depth{Min: 0, Max: 4095}); p.String() != want+picture.Decoder()+" depth=0,4095" {
 			t.Errorf("%s", p.String())
 		}
 	}

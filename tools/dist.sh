@@ -61,9 +61,9 @@ one() {
 	CC="$PWD/bin/dist/cc-$platform" go build -trimpath -buildvcs=false -tags nodynamic -ldflags "$ldflags" -o "$dir/$program" .
 	rm -f -- -.o # Zig leaves it where Go asks what the linker for macOS can do
 	bin/dist/notices -tags nodynamic -o "$dir/THIRD_PARTY_NOTICES.txt" >/dev/null
-	local library
-	library=$(dirname "$(bin/dist/setup -paths "runtime-$platform")")
-	cp -r "$library" "$dir/lib/"
+	local library items=runtime-$platform
+	case $platform in linux-*) items+=" jpeg-$platform" ;; esac
+	for library in $(bin/dist/setup -paths $items); do cp -r "$(dirname "$library")" "$dir/lib/"; done
 	rm -f "$dir"/lib/*/.checked
 	cp bin/dist/$body.onnx bin/dist/$body.json "$dir/bodies/"
 	cp LICENSE "$dir/bodies/$body.LICENSE" # its weights are under the Apache License 2.0 too

@@ -18,7 +18,7 @@ import (
 // bytes can cost as much as one of megabytes.
 const scansOfLimit = 20
 
-// openJPEG chooses among three decoders: libjpeg-turbo where it is built in,
+// openJPEG chooses among three decoders: libjpeg-turbo where it is,
 // image/jpeg, and internal/jpeg for the files that the others refuse or get wrong.
 func openJPEG(data []byte, l Limits) (*file, error) {
 	h, err := jpeg.ReadHeader(data)

@@ -1,5 +1,3 @@
-//go:build turbojpeg && cgo
-
 package picture
 
 import "encoding/binary"

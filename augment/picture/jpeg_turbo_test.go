@@ -1,5 +1,3 @@
-//go:build turbojpeg && cgo
-
 package picture_test
 
 import (
@@ -14,7 +12,15 @@ import (
 	"finetune/internal/rng"
 )
 
-// goJPEG decodes as the build without libjpeg-turbo does.
+// needsTurbo skips a test that compares the decoders where there is one alone.
+func needsTurbo(t *testing.T) {
+	t.Helper()
+	if picture.Decoder() != "turbojpeg" {
+		t.Skip("skipped: no libjpeg-turbo; `make fetch` brings it to Linux")
+	}
+}
+
+// goJPEG decodes as is done where libjpeg-turbo is not.
 func goJPEG(t *testing.T, data []byte) *picture.Image {
 	t.Helper()
 	im, err := picture.Decode(data, picture.InGo(picture.Limits{}))
@@ -48,6 +54,7 @@ func compare(t *testing.T, p augment.Preprocess, a, b *picture.Image) (worst, me
 // The bounds that package documentation states, on photographs and on the
 // pictures of every chroma ratio that come with Go.
 func TestDecodersAgree(t *testing.T) {
+	needsTurbo(t)
 	files := picturetest.Photographs(t, 20)
 	photos := len(files)
 	paths, err := filepath.Glob(filepath.Join(picturetest.GoPhotos(t), "*.jpeg"))
@@ -78,6 +85,7 @@ func TestDecodersAgree(t *testing.T) {
 
 // Shrinking while decoding, at the factor of two that Load keeps in hand.
 func TestShrunkDecodeAgrees(t *testing.T) {
+	needsTurbo(t)
 	for _, size := range []int{32, 64} {
 		total, files := 0.0, picturetest.Photographs(t, 20)
 		for i, data := range files {
@@ -104,6 +112,7 @@ func TestShrunkDecodeAgrees(t *testing.T) {
 
 // A shrunk picture, turned, still lies where the whole one does.
 func TestShrunkOrientations(t *testing.T) {
+	needsTurbo(t)
 	im := &picture.Image{Width: 151, Height: 117, Pix: make([]uint8, 3*151*117)} // eighths that are not whole
 	for i := range 151 * 117 {
 		x, y := float64(i%151), float64(i/151)
@@ -126,6 +135,7 @@ func TestShrunkOrientations(t *testing.T) {
 // without libjpeg-turbo, in the same words. Damage inside the picture data is the
 // exception that fastJPEG states.
 func TestSameVerdict(t *testing.T) {
+	needsTurbo(t)
 	var files [][]byte
 	for _, dir := range []string{picturetest.GoPhotos(t), filepath.Join("..", "..", "testdata", "images")} {
 		paths, err := filepath.Glob(filepath.Join(dir, "*.jp*g"))
@@ -161,6 +171,7 @@ func TestSameVerdict(t *testing.T) {
 
 // libjpeg-turbo has tables of its own for files that lack them; Go refuses those.
 func TestMissingTables(t *testing.T) {
+	needsTurbo(t)
 	for _, name := range []string{"420.jpg", "420_progressive.jpg", "grey.jpg"} {
 		data := picturetest.Image(t, name)
 		for _, marker := range []byte{0xc4, 0xdb} {

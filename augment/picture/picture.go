@@ -1,8 +1,9 @@
 // Package picture reads the file of a photograph into RGB pixels.
 //
 // Decode tells formats by content, honours EXIF orientation and refuses files that declare
-// more pixels than the limit before it allocates. Built with -tags turbojpeg, JPEG is
-// decoded by libjpeg-turbo, several times faster. Everything here is safe for concurrent use.
+// more pixels than the limit before it allocates. JPEG is decoded by libjpeg-turbo where
+// that is (package libjpeg), several times faster. Everything here is safe for concurrent
+// use.
 package picture
 
 import (

@@ -70,7 +70,7 @@ func run(dir, rows, against string, near float64) (wrong int, err error) {
 		}
 	}
 	print(kinds)
-	fmt.Printf("%d files, JPEG decoder %s: %d not as expected", len(list), picture.Decoder, wrong)
+	fmt.Printf("%d files, JPEG decoder %s: %d not as expected", len(list), picture.Decoder(), wrong)
 	if against != "" {
 		fmt.Printf(", %d differ from the other build", differ)
 	}

@@ -92,7 +92,7 @@ func decodeWork(o options, args []string) (func() error, string, error) {
 		}
 		wg.Wait()
 		return nil
-	}, "JPEG decoder: " + picture.Decoder, nil
+	}, "JPEG decoder: " + picture.Decoder(), nil
 }
 
 // featureModel is the frozen body with its pooling.

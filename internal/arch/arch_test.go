@@ -23,7 +23,9 @@ var floors = [][]string{
 	{"internal/faults", "internal/fetch/notices", "internal/golden", "internal/home", "internal/hostile",
 		"internal/modulepath", "internal/naming", "internal/photos", "internal/picturetest", "internal/reading", "plots"},
 	// photographs and networks as data
-	{"augment/picture", "dataset", "internal/fetch", "internal/plotstest", "internal/store", "onnx/graph", "onnx/weights",
+	{"internal/fetch"},
+	{"internal/libjpeg"},
+	{"augment/picture", "dataset", "internal/plotstest", "internal/store", "onnx/graph", "onnx/weights",
 		"plots/page"},
 	{"augment", "onnx/shape"},
 	{"onnx/surgery"},

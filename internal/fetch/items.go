@@ -44,6 +44,8 @@ const (
 	oldestRuntime  = "1.24.1" // the oldest with the C interface that onnx.APIVersion asks for
 
 	openvinoRuntime = "1.24.1" // the newest build with OpenVINO in the package index
+
+	jpegLibrary = "3.2.0" // as Pillow's wheel has it
 )
 
 var releases = map[string]struct{ name, digest string }{
@@ -84,6 +86,9 @@ func items(platform string) []Item {
 			keep: openvinoLibrary, main: "libonnxruntime.so",
 		})
 	}
+	if strings.HasPrefix(platform, "linux-") {
+		all = append(all, jpegItem(platform))
+	}
 	for _, name := range runtimes(platform) {
 		all = append(all, otherRuntime(strings.TrimPrefix(name, "runtime-"), platform))
 	}
@@ -118,6 +123,15 @@ func runtimeItem(platform string) Item {
 	return it
 }
 
+func jpegItem(platform string) Item {
+	return Item{
+		Name: "jpeg", About: "libjpeg-turbo " + jpegLibrary + ", which decodes JPEG files three times as fast as Go",
+		Licence: "IJG, BSD-3-Clause, Zlib", MB: 7,
+		pins: "jpeg-" + platform + ".txt", pinsDir: "libjpeg-turbo-" + jpegLibrary + "-" + platform,
+		keep: libjpeg, main: "libjpeg",
+	}
+}
+
 // Runtimes names the items that hold other versions of ONNX Runtime than the
 // default, for tests: the oldest that is accepted and the CUDA build's.
 func Runtimes() []string { return runtimes(Platform()) }
@@ -139,14 +153,17 @@ func otherRuntime(version, platform string) Item {
 	}
 }
 
-// foreign is the default version for another system, "runtime-windows-x64", which
-// goes into that system's release. It is not listed, and lies apart as otherRuntime's do.
+// foreign is the default version for another system, "runtime-windows-x64" or
+// "jpeg-linux-arm64", which goes into that system's release. It is not listed, and
+// lies apart as otherRuntime's do.
 func foreign(name string) (Item, bool) {
-	platform, ok := strings.CutPrefix(name, "runtime-")
-	if _, known := pipPlatforms[platform]; !ok || !known {
+	kind, platform, _ := strings.Cut(name, "-")
+	of := map[string]func(string) Item{"runtime": runtimeItem, "jpeg": jpegItem}[kind]
+	_, known := pipPlatforms[platform]
+	if of == nil || !known || kind == "jpeg" && !strings.HasPrefix(platform, "linux-") {
 		return Item{}, false
 	}
-	it := runtimeItem(platform)
+	it := of(platform)
 	it.Name, it.platform, it.pinsDir = name, platform, "others/"+it.pinsDir
 	it.url, it.urlDir, it.urlDigest = "", "", ""
 	return it, true
@@ -218,6 +235,19 @@ func openvinoLibrary(entry string) string {
 		return base
 	}
 	return runtimeLibrary(entry)
+}
+
+// libjpeg keeps libjpeg-turbo from Pillow's wheel, under the name that it has
+// everywhere, and the licences of what the wheel holds.
+func libjpeg(entry string) string {
+	base := path.Base(entry)
+	switch {
+	case path.Dir(entry) == "pillow.libs" && strings.HasPrefix(base, "libjpeg-"):
+		return "libjpeg.so.62"
+	case base == "LICENSE":
+		return base
+	}
+	return ""
 }
 
 func weightsFile(entry string) string {

@@ -165,7 +165,7 @@ func pipDownload(ctx context.Context, r requirement, it Item) (string, error) {
 var pipPlatforms = map[string][]string{
 	"linux-x64": {"manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64",
 		"manylinux_2_12_x86_64", "manylinux2010_x86_64", "manylinux_2_5_x86_64", "manylinux1_x86_64"},
-	"linux-arm64":   {"manylinux_2_28_aarch64"},
+	"linux-arm64":   {"manylinux_2_28_aarch64", "manylinux_2_27_aarch64"},
 	"macos-arm64":   {"macosx_14_0_arm64"},
 	"windows-x64":   {"win_amd64"},
 	"windows-arm64": {"win_arm64"},

@@ -9,7 +9,7 @@ import (
 
 // The licences of all that is linked in.
 func Example() {
-	list, err := licences.Linked("turbojpeg")
+	list, err := licences.Linked("nodynamic")
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -92,7 +92,7 @@ func FromModel(name string, model *graph.Model, m runs.Machine) (*Classifier, er
 		Precision: strings.TrimSpace(c.Precision + " " + onnx.Arithmetic(m.Device, false))}
 	if images.Whole {
 		c.Network = wholeNetwork{c.Preprocess, s, len(c.Classes), c.Multi}
-		c.key.Preprocess = "v1 in the graph, jpeg=" + picture.Decoder
+		c.key.Preprocess = "v1 in the graph, jpeg=" + picture.Decoder()
 		if c.Preprocess.Depth != (picture.Depth{}) {
 			c.key.Preprocess += " depth=" + c.Preprocess.Depth.String()
 		}

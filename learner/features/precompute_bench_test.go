@@ -25,7 +25,7 @@ import (
 // FINETUNE_BENCH_DATA against its bound: the processor seconds of decoding
 // alone and of the body alone, over the cores.
 //
-//	FINETUNE_BENCH_DATA=photos go test -tags turbojpeg ./learner/features -run '^$' -bench Precompute -benchtime 1x
+//	FINETUNE_BENCH_DATA=photos go test ./learner/features -run '^$' -bench Precompute -benchtime 1x
 func BenchmarkPrecompute(b *testing.B) {
 	data := os.Getenv("FINETUNE_BENCH_DATA")
 	if data == "" {

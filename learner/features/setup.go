@@ -11,6 +11,7 @@ import (
 	"finetune/augment"
 	"finetune/dataset"
 	"finetune/internal/failure"
+	"finetune/internal/libjpeg"
 	"finetune/internal/plural"
 	"finetune/learner/runs"
 	"finetune/onnx"
@@ -82,6 +83,9 @@ func OpenBody(config runs.Config, ui runs.UI) (*Setup, error) {
 	}
 	if s.Body = body; failed != nil {
 		return nil, failed
+	}
+	if _, err := libjpeg.Loaded(); err != nil {
+		s.UI.Warn("JPEG files are decoded by Go, three times slower: %v", err)
 	}
 	if err := s.complete(); err != nil {
 		return nil, err

@@ -1,10 +1,9 @@
 // Command notices writes the licences of all that is linked into the binary, to
 // go with it wherever it goes:
 //
-//	go run ./internal/fetch/notices -tags turbojpeg -o bin/THIRD_PARTY_NOTICES.txt
+//	go run ./internal/fetch/notices -tags nodynamic -o bin/THIRD_PARTY_NOTICES.txt
 //
-// The texts are those in the module cache, in Go's own folder and, for
-// libjpeg-turbo, in the system's package.
+// The texts are those in the module cache and in Go's own folder.
 package main
 
 import (
@@ -46,7 +45,7 @@ func run(tags, out string) error {
 	if err != nil {
 		return err
 	}
-	system, err := systemTexts(tags)
+	system, err := systemTexts()
 	if err != nil {
 		return err
 	}
@@ -74,12 +73,8 @@ func section(w io.Writer, m licences.Module) (err error) {
 	return err
 }
 
-// turbojpeg is where systems keep what libjpeg-turbo's licences ask to be said.
-var turbojpeg = []string{"/usr/share/doc/libturbojpeg0-dev/copyright", "/usr/share/licenses/libjpeg-turbo/LICENSE.md",
-	"/opt/homebrew/opt/jpeg-turbo/LICENSE.md"}
-
 // systemTexts are of what is linked in and is no module.
-func systemTexts(tags string) ([]licences.Module, error) {
+func systemTexts() ([]licences.Module, error) {
 	root, err := exec.Command("go", "env", "GOROOT", "GOVERSION").Output()
 	if err != nil {
 		return nil, fmt.Errorf("go env: %w", err)
@@ -89,17 +84,6 @@ func systemTexts(tags string) ([]licences.Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := []licences.Module{{Path: "Go's standard library", Version: version,
-		Files: []licences.File{{Name: "LICENSE", Text: string(text), ID: licences.Name(string(text))}}}}
-	if !strings.Contains(tags, "turbojpeg") {
-		return list, nil
-	}
-	for _, path := range turbojpeg {
-		if text, err := os.ReadFile(path); err == nil {
-			return append(list, licences.Module{Path: "libjpeg-turbo", Files: []licences.File{
-				{Name: "licence", Text: string(text), ID: "IJG AND BSD-3-Clause AND Zlib"}}}), nil
-		}
-	}
-	return nil, fmt.Errorf("libjpeg-turbo is linked in, and its licence is in none of %s; build with TAGS= or add the "+
-		"place", strings.Join(turbojpeg, ", "))
+	return []licences.Module{{Path: "Go's standard library", Version: version,
+		Files: []licences.File{{Name: "LICENSE", Text: string(text), ID: licences.Name(string(text))}}}}, nil
 }

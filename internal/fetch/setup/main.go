@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"finetune/internal/failure"
@@ -46,12 +47,16 @@ func main() {
 	}
 }
 
-// named puts the names of the other runtimes in the place of "runtimes".
+// named puts the names of the other runtimes in the place of "runtimes", and leaves
+// out libjpeg-turbo where none is known for this system: Go decodes there.
 func named(args []string) (names []string) {
 	for _, a := range args {
-		if a == "runtimes" {
+		switch {
+		case a == "runtimes":
 			names = append(names, fetch.Runtimes()...)
-		} else {
+		case a == "jpeg" && !slices.Contains(fetch.Names(), a):
+			fmt.Printf("%-18s none for %s: Go's decoder is used\n", a, fetch.Platform())
+		default:
 			names = append(names, a)
 		}
 	}
