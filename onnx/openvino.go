@@ -88,6 +88,12 @@ func Arithmetic(device string, bfloat16 bool) string {
 	return "openvino " + environment.runtime.Version
 }
 
+// HasOpenVINO reports whether a build of ONNX Runtime with OpenVINO would be found.
+func HasOpenVINO() bool {
+	path, err := FindLibrary(openVINO)
+	return err == nil && buildOf(filepath.Dir(path)) == openVINO
+}
+
 // IsOpenVINO reports whether sessions on this device run on OpenVINO. Start must have been called.
 func IsOpenVINO(device string) bool {
 	chosen, _ := Chosen(device)

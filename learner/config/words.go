@@ -21,6 +21,8 @@ const (
 	BFloat16 = "bfloat16" // on OpenVINO
 	Int8     = "int8"
 
+	AutoPrecision = "auto" // the fastest whose accuracy is near float32's: opening the data puts that in its place
+
 	SGDR     = "sgdr" // cosine with restarts
 	Constant = "constant"
 	CLR      = "clr"      // one cycle
@@ -43,7 +45,7 @@ const (
 // words are what fields of few words may hold, by their place in config.json.
 var words = map[string][]string{
 	"body.layout":     {"nchw", "nhwc"},
-	"body.precision":  {Float32, Float16, BFloat16, Int8},
+	"body.precision":  {Float32, Float16, BFloat16, Int8, AutoPrecision},
 	"images.augment":  augment.Policies,
 	"images.crop":     augment.Crops,
 	"images.resample": {augment.NFNT, augment.Area},

@@ -53,11 +53,14 @@ func Open(ctx context.Context, config runs.Config, ui runs.UI) (*Setup, error) {
 	}
 	s.Config.Classes, s.Config.Multi = s.Set.Classes, s.Set.Multi
 	s.tellData()
-	if s.Config.Body.Precision != runs.Int8 {
-		return s, nil
+	switch s.Config.Body.Precision {
+	case runs.Int8:
+		err = s.useInt8(ctx)
+	case runs.AutoPrecision:
+		err = s.choosePrecision(ctx)
 	}
-	if err := s.useInt8(ctx); err != nil {
-		return nil, err
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
@@ -67,7 +70,7 @@ func Open(ctx context.Context, config runs.Config, ui runs.UI) (*Setup, error) {
 func OpenBody(config runs.Config, ui runs.UI) (*Setup, error) {
 	s := &Setup{Config: config.WithSlashes(), UI: ui, Narrow: &NarrowPhotos{}, Session: &SharedBody{}}
 	c := &s.Config
-	c.Machine.Device = c.Device()
+	c.Machine.Device = openVINOAuto(*c)
 	if err := bfloat16Runs(*c); err != nil {
 		return nil, err
 	}

@@ -27,6 +27,8 @@ const (
 	Float16  = config.Float16
 	BFloat16 = config.BFloat16
 	Int8     = config.Int8
+
+	AutoPrecision = config.AutoPrecision
 )
 
 // Kinds of head.

@@ -34,9 +34,9 @@ type FeatureOptions struct {
 
 // PlanFeatures writes a job that computes features: a column for each, f_0, f_1 …
 func PlanFeatures(ctx context.Context, n New, c runs.Config, ui runs.UI) (*job.Job, error) {
-	if c.Body.Precision == runs.Int8 {
-		return nil, failure.Usage(errors.New("tasks: an int8 body is calibrated on training photographs, which a job does " +
-			"not have; use float32 or float16"))
+	if p := c.Body.Precision; p == runs.Int8 || p == runs.AutoPrecision {
+		return nil, failure.Usage(fmt.Errorf("tasks: --body-precision %s needs training photographs, which a job does not "+
+			"have; use float32, float16 or bfloat16", p))
 	}
 	s, err := features.OpenBody(c, ui)
 	if err != nil {
