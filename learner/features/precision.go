@@ -18,6 +18,7 @@ import (
 	"finetune/dataset"
 	"finetune/internal/digest"
 	"finetune/internal/home"
+	"finetune/internal/plural"
 	"finetune/internal/rng"
 	"finetune/learner/config"
 	"finetune/learner/runs"
@@ -269,7 +270,7 @@ func (c *precisionChoice) String() string {
 	}
 	text := strings.Join(parts, "; ")
 	if c.Photographs > 0 {
-		text += fmt.Sprintf(" (%d training photographs, by heads trained without them)", c.Photographs)
+		text += fmt.Sprintf(" (%s, by heads trained without them)", plural.Count(c.Photographs, "training photograph"))
 	}
 	return text
 }
