@@ -56,7 +56,7 @@ func runCacheList(out *term.Console, dir string) error {
 		fmt.Fprintln(w, "last used\trows\tsize\tpixels\tbody\tview")
 		for _, e := range list {
 			fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%.12s\t%s\n", e.LastUsed.Format(time.DateTime), e.Rows, term.Size(e.Bytes),
-				e.Key.Size, e.Key.Body, e.Key.View)
+				e.Key.Size, e.Key.Body, term.Line(e.Key.View))
 		}
 		w.Flush()
 	}

@@ -33,7 +33,9 @@ func demoCommand(s Streams) *cli.Command {
 			if err != nil {
 				return err
 			}
-			out.Say("%s", strings.TrimSpace(demo.Notice))
+			for line := range strings.Lines(strings.TrimSpace(demo.Notice)) {
+				out.Say("%s", strings.TrimSuffix(line, "\n"))
+			}
 			o.config.Data.Path, o.set = dir, c.IsSet
 			return runTrain(c.Context, o, out)
 		},

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -89,15 +88,19 @@ func printEvaluation(out *term.Console, e *learner.Evaluation) {
 	fmt.Fprintln(w, "\nclass\tprecision\trecall\tF1\tphotographs")
 	for _, name := range e.Classes {
 		s := e.PerClass[name]
-		fmt.Fprintf(w, "%s\t%.4f\t%.4f\t%.4f\t%d\n", term.Plain(name), s.Precision, s.Recall, s.F1, s.Support)
+		fmt.Fprintf(w, "%s\t%.4f\t%.4f\t%.4f\t%d\n", term.Line(name), s.Precision, s.Recall, s.F1, s.Support)
 	}
 	w.Flush()
 	if len(e.Classes) > widest {
 		return
 	}
-	fmt.Fprintf(w, "\ntrue \\ predicted\t%s\n", term.Plain(strings.Join(e.Classes, "\t")))
+	fmt.Fprint(w, "\ntrue \\ predicted")
+	for _, name := range e.Classes {
+		fmt.Fprintf(w, "\t%s", term.Line(name))
+	}
+	fmt.Fprintln(w)
 	for i, row := range e.Confusion {
-		fmt.Fprint(w, term.Plain(e.Classes[i]))
+		fmt.Fprint(w, term.Line(e.Classes[i]))
 		for _, n := range row {
 			fmt.Fprintf(w, "\t%d", n)
 		}

@@ -138,7 +138,7 @@ func (o runOptions) cluster(ctx context.Context, j *job.Job, place string, out *
 		return err
 	}
 	if o.dry {
-		out.Print("# %s <<'END'\n%sEND", engine.ShellLine(script.Submit), script.Text)
+		out.Lines(fmt.Sprintf("# %s <<'END'\n%sEND", engine.ShellLine(script.Submit), script.Text))
 		return out.Object(map[string]any{"command": script.Submit, "script": script.Text})
 	}
 	if !store.IsURL(place) { // where the cluster writes what workers say

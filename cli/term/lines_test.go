@@ -1,6 +1,7 @@
 package term
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -26,5 +27,27 @@ func TestErrorText(t *testing.T) {
 	}
 	if got := ErrorText(failure.Fault("x")); strings.Contains(got, `\n`) || strings.Count(got, "\n") < 3 {
 		t.Errorf("a fault: %q", got)
+	}
+}
+
+// What is said in one call is one line, whatever names hold; a text of several lines keeps them.
+func TestOneCallIsOneLine(t *testing.T) {
+	var out, said bytes.Buffer
+	c := New(Streams{Out: &out, Err: &said}, false, false)
+	const name, shown = "a\nb\tc\x1b", `a\nb\tc\x1b`
+	c.Say("%s", name)
+	c.Warn("%q: %v", name, errors.New(name))
+	c.Tell("%v", []string{name})
+	c.Print("run %s", name)
+	c.Row("1", name)
+	if want := shown + "\nwarning: \"" + shown + "\": " + shown + "\n[" + shown + "]\n"; said.String() != want {
+		t.Errorf("%q, want %q", said.String(), want)
+	}
+	if want := "run " + shown + "\n    1      " + shown + "     \n"; out.String() != want {
+		t.Errorf("%q, want %q", out.String(), want)
+	}
+	out.Reset()
+	if c.Lines("a\n\tb\x1b"); out.String() != "a\n\tb\\x1b\n" {
+		t.Errorf("%q", out.String())
 	}
 }

@@ -76,19 +76,34 @@ func (c *Console) Warn(format string, args ...any) {
 func (c *Console) Tell(format string, args ...any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	fmt.Fprintln(c.Err, Plain(fmt.Sprintf(format, args...)))
+	fmt.Fprintln(c.Err, Line(fmt.Sprintf(format, args...)))
 }
 
 // Print prints a result line to Out, unless --json keeps Out for one object.
 func (c *Console) Print(format string, args ...any) {
 	if !c.JSON {
-		fmt.Fprintln(c.Out, Plain(fmt.Sprintf(format, args...)))
+		fmt.Fprintln(c.Out, Line(fmt.Sprintf(format, args...)))
 	}
 }
 
-// Plain shows control characters that names may hold: a terminal would obey them.
+// Lines prints a text to Out whose line breaks are meant, unless --json keeps Out for one object.
+func (c *Console) Lines(text string) {
+	if !c.JSON {
+		fmt.Fprintln(c.Out, Plain(text))
+	}
+}
+
+// Line is a text as one line: names may hold line breaks, tabs, and control characters,
+// which a terminal would obey. They are shown as Go writes them.
+func Line(text string) string { return shown(text, unicode.IsControl) }
+
+// Plain is a text whose line breaks and tabs are meant, without other control characters.
 func Plain(text string) string {
-	steers := func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }
+	return shown(text, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' })
+}
+
+// shown writes out the characters of text that steer a terminal.
+func shown(text string, steers func(rune) bool) string {
 	if !strings.ContainsFunc(text, steers) {
 		return text
 	}
@@ -97,6 +112,10 @@ func Plain(text string) string {
 		switch {
 		case !steers(r):
 			b.WriteRune(r)
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r == '\t':
+			b.WriteString(`\t`)
 		case r < 0x80:
 			fmt.Fprintf(&b, `\x%02x`, r)
 		default:
