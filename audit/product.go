@@ -6,6 +6,8 @@ import (
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/lapack/lapack64"
+
+	"finetune/internal/columns"
 )
 
 // Product computes dst = a·b, or a·bᵀ where transB says so, of matrices whose rows follow
@@ -122,26 +124,10 @@ type scaled struct {
 }
 
 func standardised(rows [][]float32) scaled {
-	d := len(rows[0])
-	s := scaled{rows: rows, mean: make([]float64, d), over: make([]float64, d)}
-	for _, r := range rows {
-		for j, v := range r {
-			s.mean[j] += float64(v)
-		}
-	}
-	n := float64(len(rows))
-	for j := range s.mean {
-		s.mean[j] /= n
-	}
-	for _, r := range rows {
-		for j, v := range r {
-			e := float64(v) - s.mean[j]
-			s.over[j] += e * e
-		}
-	}
-	for j, v := range s.over {
-		s.over[j] = 0
-		if dev := math.Sqrt(v / n); dev > 1e-6*(1+math.Abs(s.mean[j])) {
+	mean, variance := columns.Moments(rows)
+	s := scaled{rows: rows, mean: mean, over: make([]float64, len(mean))}
+	for j, v := range variance {
+		if dev := math.Sqrt(v); dev > 1e-6*(1+math.Abs(mean[j])) {
 			s.over[j] = 1 / dev
 		}
 	}

@@ -33,6 +33,17 @@ type Status struct {
 	SecondsLeft   float64 `json:"seconds_left"`    // at that rate; 0: done or not known
 	Failed        []Fail  `json:"failed"`          // tasks that failed and are not done
 	Bad           []Fail  `json:"bad"`             // parts that are there and of no use
+
+	good bitset
+}
+
+// Left are the tasks without a part, good or bad, in their order.
+func (s Status) Left() iter.Seq[int] {
+	there := slices.Clone(s.good)
+	for _, b := range s.Bad {
+		there.add(b.Task)
+	}
+	return there.others(s.Tasks)
 }
 
 // Fail is a task and why it has no part, or no good one.
@@ -62,7 +73,6 @@ func (j *Job) Status(ctx context.Context) (Status, error) {
 	s := Status{Job: j.String(), Kind: j.Kind, Tasks: j.Tasks, Rows: j.Rows, Status: map[string]int{}, Failed: []Fail{},
 		Bad: []Fail{}}
 	var mu sync.Mutex
-	var good bitset
 	var times []stamp
 	err := j.each(ctx, "parts/", ".parquet", func(n int, e store.Entry) error {
 		a, err := j.describe(ctx, n, e.Size)
@@ -75,7 +85,7 @@ func (j *Job) Status(ctx context.Context) (Status, error) {
 		case err != nil:
 			s.Bad = append(s.Bad, Fail{n, err.Error()})
 		default:
-			good.add(n)
+			s.good.add(n)
 			s.Done, s.RowsDone = s.Done+1, s.RowsDone+int64(a.Rows)
 			for status, k := range a.Status {
 				s.Status[status] += k
@@ -87,7 +97,7 @@ func (j *Job) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return s, err
 	}
-	longest, err := j.logs(ctx, &s, good)
+	longest, err := j.logs(ctx, &s)
 	if err != nil {
 		return s, err
 	}
@@ -101,12 +111,12 @@ func (j *Job) Status(ctx context.Context) (Status, error) {
 
 // logs adds what they say about tasks, and returns the time of the longest one. A log that
 // is damaged says nothing.
-func (j *Job) logs(ctx context.Context, s *Status, good bitset) (longest time.Duration, err error) {
+func (j *Job) logs(ctx context.Context, s *Status) (longest time.Duration, err error) {
 	var mu sync.Mutex
 	for _, ending := range []string{".failed.json", ".json"} {
 		err := j.each(ctx, "logs/", ending, func(n int, e store.Entry) error {
 			failed := ending != ".json"
-			if failed == good.has(n) { // it failed once and is done; or its part is gone
+			if failed == s.good.has(n) { // it failed once and is done; or its part is gone
 				return nil
 			}
 			var a attempt
@@ -193,13 +203,7 @@ func (j *Job) Left(ctx context.Context) (iter.Seq[int], error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("job: %w", err)
 	}
-	return func(yield func(int) bool) {
-		for n := range j.Tasks {
-			if !there.has(n) && !yield(n) {
-				return
-			}
-		}
-	}, nil
+	return there.others(j.Tasks), nil
 }
 
 // bitset is a set of numbers of tasks, a bit each.
@@ -213,3 +217,14 @@ func (b *bitset) add(n int) {
 }
 
 func (b bitset) has(n int) bool { return n/64 < len(b) && b[n/64]&(1<<(n%64)) != 0 }
+
+// others are the numbers below n that are not in the set.
+func (b bitset) others(n int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i := range n {
+			if !b.has(i) && !yield(i) {
+				return
+			}
+		}
+	}
+}

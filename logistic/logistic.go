@@ -15,6 +15,7 @@ import (
 
 	"gonum.org/v1/gonum/optimize"
 
+	"finetune/internal/columns"
 	"finetune/internal/parallel"
 	"finetune/internal/plural"
 	"finetune/onnx/batchnorm"
@@ -68,7 +69,7 @@ func path(ctx context.Context, d Data, cs []float64, share float64) ([]*Model, e
 	if err := d.check(); err != nil {
 		return nil, err
 	}
-	mean, variance := moments(d.Rows)
+	mean, variance := columns.Moments(d.Rows)
 	p := newProblem(d, mean, variance)
 	x, models := make([]float64, len(p.at)), make([]*Model, len(cs))
 	for i, c := range cs {
@@ -140,29 +141,6 @@ func (d Data) check() error {
 		}
 	}
 	return nil
-}
-
-// moments are the mean and the variance of each feature.
-func moments(rows [][]float32) (mean, variance []float64) {
-	mean, variance = make([]float64, len(rows[0])), make([]float64, len(rows[0]))
-	for _, r := range rows {
-		for j, v := range r {
-			mean[j] += float64(v)
-		}
-	}
-	for j := range mean {
-		mean[j] /= float64(len(rows))
-	}
-	for _, r := range rows {
-		for j, v := range r {
-			d := float64(v) - mean[j]
-			variance[j] += d * d
-		}
-	}
-	for j := range variance {
-		variance[j] /= float64(len(rows))
-	}
-	return mean, variance
 }
 
 // problem is the loss as a function of [outputs, features] weights and the biases

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"finetune/internal/columns"
 	"finetune/internal/rng"
 )
 
@@ -108,7 +109,7 @@ func TestFitIsScikitLearns(t *testing.T) {
 func TestGradient(t *testing.T) {
 	for _, v := range vectors(t) {
 		d := v.data()
-		mean, variance := moments(d.Rows)
+		mean, variance := columns.Moments(d.Rows)
 		p := newProblem(d, mean, variance)
 		p.penalty = 0.05
 		x := uniform("point", len(p.at), -0.3, 0.3)

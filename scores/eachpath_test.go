@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// EachPath reads the lists that List reads, and hands over the same paths.
+// EachPath hands over the paths that List sorts, and refuses what is no list.
 func TestEachPathReadsWhatListReads(t *testing.T) {
 	long := strings.Repeat("d/", 2000)
 	for _, text := range []string{"b\na\n", "b\r\na", "\ufeffa\n\n\nb\n", "a\x00b\nc\x00", "one", "ä/\xff.jpg\n\\x41\n",

@@ -27,28 +27,18 @@ func List(r io.Reader) (items []dataset.Item, warnings []string, err error) {
 
 // list is List of at most limit bytes.
 func list(r io.Reader, limit int64) (items []dataset.Item, warnings []string, err error) {
-	data, err := io.ReadAll(io.LimitReader(r, limit+1))
-	if err != nil {
-		return nil, nil, fmt.Errorf("scores: standard input: %w", err)
-	}
-	if int64(len(data)) > limit {
+	in := &io.LimitedReader{R: r, N: limit + 1}
+	err = EachPath(in, "standard input", func(path string) error {
+		file := filepath.FromSlash(naming.UnescapePath(path))
+		items = append(items, dataset.Item{Path: path, File: file, Label: -1})
+		return nil
+	})
+	if in.N == 0 {
 		return nil, nil, failure.Usage(fmt.Errorf("scores: standard input: more than %d MB of paths; score it in parts",
 			limit>>20))
 	}
-	if data, err = withoutMark(data); err != nil {
+	if err != nil {
 		return nil, nil, err
-	}
-	end := "\n"
-	if bytes.IndexByte(data, 0) >= 0 {
-		end = "\x00"
-	}
-	for _, p := range strings.Split(string(data), end) {
-		if end == "\n" {
-			p = strings.TrimSuffix(p, "\r")
-		}
-		if p != "" {
-			items = append(items, dataset.Item{Path: naming.EscapePath(filepath.ToSlash(p)), File: p, Label: -1})
-		}
 	}
 	if len(items) == 0 {
 		return nil, nil, failure.Data(fmt.Errorf("scores: standard input: no paths; pipe a list into it, as in `find " +
@@ -64,9 +54,9 @@ func list(r io.Reader, limit int64) (items []dataset.Item, warnings []string, er
 	return items, warnings, nil
 }
 
-// EachPath hands over the paths of a list that List reads, as it writes them into a table,
-// in their own order and as often as they come: memory does not grow with their number.
-// name is what the list is called in messages.
+// EachPath hands over the paths of such a list as they are written into a table, in their
+// own order and as often as they come: memory does not grow with their number. name is
+// what the list is called in messages.
 func EachPath(r io.Reader, name string, yield func(path string) error) error {
 	in := bufio.NewReaderSize(r, 1<<16)
 	head, err := in.Peek(1 << 16) // a path is shorter, so that its end is there

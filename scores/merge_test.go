@@ -224,7 +224,7 @@ func TestListOfOddInput(t *testing.T) {
 	if _, _, err := list(strings.NewReader("abcde"), 4); failure.KindOf(err) != failure.UsageKind {
 		t.Errorf("a byte more: %v", err)
 	}
-	if _, _, err := list(strings.NewReader(strings.Repeat("x", 2<<20+1)), 2<<20); err == nil ||
+	if _, _, err := list(strings.NewReader(strings.Repeat("x\n", 1<<20)+"x"), 2<<20); err == nil ||
 		!strings.Contains(err.Error(), "more than 2 MB") {
 		t.Errorf("too much: %v", err)
 	}

@@ -85,27 +85,20 @@ func (o runOptions) local(ctx context.Context, j *job.Job, place string, out *te
 		out.Print("%d × %s", o.workers, engine.ShellLine(args))
 		return out.Object(map[string]any{"workers": o.workers, "command": args})
 	}
-	left, err := j.Left(ctx)
+	st, err := j.Status(ctx)
 	if err != nil {
 		return err
 	}
-	done, before := 0, j.Tasks
-	for range left {
-		before--
-	}
+	done, before := 0, st.Done+len(st.Bad)
 	show, end := out.Progress("job", "tasks")
 	l := engine.Local{Workers: o.workers, Worker: func() *exec.Cmd { return exec.Command(args[0], args[1:]...) },
-		Stderr: out.Err, Tell: func(job.Done) { done++; show(before+done, j.Tasks) }}
+		Left: st.Left(), Stderr: out.Err, Tell: func(job.Done) { done++; show(before+done, j.Tasks) }}
 	err = l.Run(ctx, j)
 	end()
 	if err != nil {
 		return err
 	}
-	st, err := j.Status(ctx) // a part that is there may be of no use
-	if err != nil {
-		return err
-	}
-	if len(st.Bad) > 0 {
+	if len(st.Bad) > 0 { // parts that were there before
 		return failure.Data(fmt.Errorf("%d of %s cannot be used, the first: %s", len(st.Bad), plural.Count(j.Tasks, "part"),
 			st.Bad[0].Error))
 	}

@@ -14,7 +14,7 @@ import (
 // floor, nothing of its own floor or above.
 var floors = [][]string{
 	// words, bytes, files and numbers
-	{"internal/plural"},
+	{"internal/columns", "internal/plural"},
 	{"internal/arch", "internal/bmp", "internal/colour", "internal/digest", "internal/dims", "internal/durable",
 		"internal/failure", "internal/heif", "internal/jpeg", "internal/licences", "internal/lock", "internal/parallel",
 		"internal/rng", "internal/tiff", "internal/uitest", "metrics", "onnx/batchnorm", "onnx/graph/onnxpb",

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+	"iter"
 )
 
 // next returns the first segment at or after an offset: its marker, where the
@@ -36,6 +37,20 @@ func next(data []byte, at int) (marker byte, from int, body []byte, after int, e
 				return 0, 0, nil, 0, io.ErrUnexpectedEOF
 			}
 			return marker, from, data[from+4 : after], after, nil
+		}
+	}
+}
+
+// Segments are the segments of a whole file before the picture itself, each with the
+// second byte of its marker and its body. What cannot be read ends them.
+func Segments(data []byte) iter.Seq2[byte, []byte] {
+	return func(yield func(byte, []byte) bool) {
+		for at := 0; ; {
+			marker, _, body, after, err := next(data, at)
+			if err != nil || marker == eoi || marker == sos || !yield(marker, body) {
+				return
+			}
+			at = after
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"image"
 	"image/jpeg"
 	"io"
@@ -116,4 +117,25 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Segments ends before the picture, and where a file is cut short.
+func TestSegments(t *testing.T) {
+	data := []byte("\xff\xd8\xff\xe1\x00\x04ab\xff\xff\xdb\x00\x03c\xff\xda\x00\x02\xff\xdb\x00\x02")
+	for n := range len(data) + 1 {
+		var got string
+		for marker, body := range Segments(data[:n]) {
+			got += fmt.Sprintf("%x %s|", marker, body)
+		}
+		want := ""
+		if n >= 8 {
+			want = "e1 ab|"
+		}
+		if n >= 14 {
+			want += "db c|"
+		}
+		if got != want {
+			t.Errorf("%d bytes: %q, want %q", n, got, want)
+		}
+	}
 }

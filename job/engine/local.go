@@ -30,6 +30,7 @@ type Local struct {
 	// number that it reads, a line each; it ends where its input does.
 	Worker  func() *exec.Cmd
 	Workers int
+	Left    iter.Seq[int]    // the tasks to do; nil: those that the job says are left
 	Tell    func(d job.Done) // of each task that is done; one call at a time
 	Stderr  io.Writer        // where workers' warnings go
 }
@@ -41,13 +42,16 @@ type Failure struct {
 	Err   error
 }
 
-// Run does the tasks of j that are left. A worker that dies is replaced, and its task is
+// Run does the tasks of j that are left, or those of Left. A worker that dies is replaced, and its task is
 // tried again, three times at most; what a worker says is wrong with flags or data (exit
 // codes 2 and 3) is not tried again. Where ctx ends, workers are told to stop.
 func (l Local) Run(ctx context.Context, j *job.Job) error {
-	left, err := j.Left(ctx)
-	if err != nil {
-		return err
+	left := l.Left
+	if left == nil {
+		var err error
+		if left, err = j.Left(ctx); err != nil {
+			return err
+		}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 
 	"finetune/activations"
+	"finetune/augment/picture"
 	"finetune/internal/durable"
 	"finetune/internal/failure"
 	"finetune/internal/home"
@@ -34,6 +36,7 @@ type kept struct {
 type subject struct {
 	Format  int
 	Key     activations.Key
+	Pixels  int64 // limit of a photograph, which says what is broken
 	Classes []string
 	Sep     string
 	Groups  *runs.Groups
@@ -72,7 +75,8 @@ func Closing(ctx context.Context, s *features.Setup, f *features.Features) ([]ru
 
 func keptAt(s *features.Setup, f *features.Features) (string, error) {
 	about := subject{Format: format, Key: s.Key(features.CentreView), Classes: s.Set.Classes, Sep: s.Config.Data.LabelSep,
-		Groups: s.Groups}
+		Groups: s.Groups,
+		Pixels: cmp.Or(s.Config.Machine.MaxPixels, picture.DefaultMaxPixels)}
 	for _, part := range []features.Split{f.Train, f.Valid, f.Test} {
 		list := make([]photograph, part.Len())
 		for i, it := range part.Items {

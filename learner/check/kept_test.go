@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"testing"
 
+	"finetune/augment/picture"
 	"finetune/dataset"
 	"finetune/learner/features"
 	"finetune/learner/runs"
@@ -48,6 +49,18 @@ func TestWhereFindingsAreKept(t *testing.T) {
 			t.Fatal(err)
 		}
 		return p
+	}
+	limited := func(pixels int64) string {
+		s := &features.Setup{Set: &dataset.Set{Classes: []string{"x", "y"}}}
+		s.Config.Machine.MaxPixels = pixels
+		p, err := keptAt(s, &features.Features{Train: features.Split{Items: []dataset.Item{item("a", "1", 0)}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	if limited(0) == limited(1000) || limited(0) != limited(picture.DefaultMaxPixels) {
+		t.Error("the file does not follow the limit on pixels")
 	}
 	a, b, ab := item("a", "1", 0), item("b", "2", 1), []string{"x", "y"}
 	seen := map[string]int{}

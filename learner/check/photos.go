@@ -14,6 +14,7 @@ import (
 	"finetune/augment/picture"
 	"finetune/dataset"
 	"finetune/internal/digest"
+	"finetune/internal/jpeg"
 	"finetune/internal/parallel"
 	"finetune/internal/reading"
 	"finetune/learner/features"
@@ -96,21 +97,15 @@ func fileFacts(data []byte) audit.Facts {
 
 // readSegments reads a JPEG's segments as far as the picture itself.
 func readSegments(data []byte, f *audit.Facts) {
-	const tables, exif, scan = 0xdb, 0xe1, 0xda
+	const tables, exif = 0xdb, 0xe1
 	var all []byte
-	for at := 2; at+4 <= len(data) && data[at] == 0xff; {
-		kind, n := data[at+1], int(binary.BigEndian.Uint16(data[at+2:]))
-		if kind == scan || n < 2 || at+2+n > len(data) {
-			break
-		}
-		body := data[at+4 : at+2+n]
+	for marker, body := range jpeg.Segments(data) {
 		switch {
-		case kind == tables:
+		case marker == tables:
 			all = append(all, body...)
-		case kind == exif && strings.HasPrefix(string(body), "Exif"):
+		case marker == exif && strings.HasPrefix(string(body), "Exif"):
 			f.EXIF = true
 		}
-		at += 2 + n
 	}
 	if len(all) < 65 {
 		return

@@ -41,12 +41,17 @@ const minTries = 150
 
 // FindRate raises the learning rate step by step on a fresh head and records
 // the loss (Smith 2017; fast.ai lr_find, and lr_find2 with Valid). Nothing of it
-// stays: no file is written and no random stream moves on.
+// stays: no file is written and no random stream moves on. A linear head, which
+// has no learning rate, is a usage error.
 func FindRate(ctx context.Context, setup *features.Setup, f *features.Features, s Search) (Curve, error) {
 	if !(s.Start > 0 && s.End > s.Start && runs.Finite(s.End)) {
 		return Curve{}, failure.Usage(fmt.Errorf("learner: rates from %g to %g: --start must be above 0, and --end "+
 			"above --start", s.Start,
 			s.End))
+	}
+	if setup.Config.Train.Head == runs.HeadLinear {
+		return Curve{}, failure.Usage(errors.New("learner: a linear head has no learning rate: it is trained until it " +
+			"converges; leave out --head linear, or train at once"))
 	}
 	t, end, err := searchFit(ctx, setup, f)
 	if err != nil {
@@ -66,6 +71,9 @@ func FindRate(ctx context.Context, setup *features.Setup, f *features.Features, 
 
 // searchFit is a fresh fit of the head or, unfrozen, of the whole network.
 func searchFit(ctx context.Context, s *features.Setup, f *features.Features) (*fit.Fit, func(), error) {
+	if err := s.Config.Validate(); err != nil {
+		return nil, nil, err
+	}
 	tr := &training{Setup: s, features: f}
 	if !tr.Config.Train.Unfreeze {
 		t, _, err := tr.newFit(ctx)

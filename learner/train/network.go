@@ -256,9 +256,12 @@ func (tr *training) checkFull(m *fullModel) error {
 }
 
 // Network fine-tunes the whole network into the run's folder. With a saved
-// state in the folder it continues from there.
+// state in the folder it continues from there. Errors are as for Head.
 func Network(ctx context.Context, s *features.Setup, r *runs.Run, f *features.Features,
 	started time.Time) (*runs.Summary, error) {
+	if err := s.Config.Validate(); err != nil {
+		return nil, err
+	}
 	tr, begin := &training{Setup: s, run: r, features: f, started: started}, time.Now()
 	_, err := os.Stat(r.Path(runs.StateFile))
 	t, m, err := tr.newFullFit(ctx, r.Path(runs.ArtifactsDir), err != nil)

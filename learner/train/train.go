@@ -29,9 +29,13 @@ type training struct {
 }
 
 // Head trains a head on the features into the run's folder and returns what
-// came of it. With a saved state in the folder it continues from there.
+// came of it. With a saved state in the folder it continues from there. A
+// configuration that cannot be trained is a usage error that holds a config.FieldError.
 func Head(ctx context.Context, s *features.Setup, r *runs.Run, f *features.Features,
 	started time.Time) (*runs.Summary, error) {
+	if err := s.Config.Validate(); err != nil {
+		return nil, err
+	}
 	tr, begin := &training{Setup: s, run: r, features: f, started: started}, time.Now()
 	t, m, choice, err := tr.trained(ctx, true)
 	if err != nil {
