@@ -3,6 +3,8 @@ package augment
 import (
 	"fmt"
 	"image"
+	"slices"
+	"strings"
 	"sync"
 
 	"finetune/augment/picture"
@@ -18,15 +20,20 @@ const (
 	Area = "area" // OpenCV's INTER_AREA on float32, the reference's
 )
 
+// Resamplers are all of them.
+var Resamplers = []string{NFNT, Area, Bilinear, Bicubic, Lanczos}
+
 // Preprocess turns images into normalised tensors: scale the smaller side to
-// Size, crop Size × Size, (x-Mean)/Std per channel, [3, Size, Size].
+// Size, or to Resize where that is more, crop Size × Size, (x-Mean)/Std per channel, [3, Size, Size].
 //
 // Units: Mean and Std are those of RGB on 0..1. Crop and Pad belong to the
 // validation view; training views take theirs from a Policy.
 type Preprocess struct {
 	Size      int
 	Mean, Std [3]float32
-	Resample  string        // NFNT (also "") or Area
+	Resize    int           // what the smaller side becomes before the crop of the validation view; 0 means Size
+	Floor     bool          // the offset of Pillow's crop is rounded down, else a half to the even neighbour
+	Resample  string        // one of Resamplers; "" means NFNT
 	Crop      string        // one of Crops; "", random and googlenet mean center
 	Pad       int           // shows with the crops no and noop only
 	Depth     picture.Depth // of photographs of more than 8 bits; Load alone looks at it
@@ -40,10 +47,29 @@ func (p Preprocess) String() string {
 	p = p.canonical()
 	text := fmt.Sprintf("v1 size=%d mean=%v std=%v resample=%s crop=%s pad=%d jpeg=%s",
 		p.Size, p.Mean, p.Std, p.Resample, p.Crop, p.Pad, picture.Decoder())
+	if p.Resize != 0 {
+		text += fmt.Sprintf(" resize=%d", p.Resize)
+	}
+	if p.Floor {
+		text += " floor"
+	}
 	if p.Depth != (picture.Depth{}) { // else the key is that of earlier versions
 		text += " depth=" + p.Depth.String()
 	}
 	return text
+}
+
+// Words say how a photograph becomes a tensor.
+func (p Preprocess) Words() string {
+	p = p.canonical()
+	how := fmt.Sprintf("smaller side to %d, %s", p.side(), p.Resample)
+	if p.Crop == "no" {
+		how = fmt.Sprintf("squashed to %d × %[1]d, %s", p.side(), p.Resample)
+	}
+	if p.side() > p.Size {
+		how += fmt.Sprintf(", the middle %d × %[1]d", p.Size)
+	}
+	return fmt.Sprintf("%s; mean %.4g, std %.4g", how, p.Mean, p.Std)
 }
 
 func (p Preprocess) canonical() Preprocess {
@@ -53,6 +79,10 @@ func (p Preprocess) canonical() Preprocess {
 	if p.Crop == "" || p.Crop == "random" || p.Crop == "googlenet" {
 		p.Crop = "center"
 	}
+	if p.Resize == p.Size {
+		p.Resize = 0
+	}
+	p.Floor = p.Floor && p.Pillow()
 	if p.Crop == "center" { // a border that the centre crop cuts away again
 		p.Pad = 0
 	}
@@ -66,14 +96,27 @@ func (p Preprocess) check() error {
 	if p.Size < 1 || p.Size > 4096 {
 		return fmt.Errorf("augment: size %d: must be from 1 to 4096 pixels", p.Size)
 	}
-	if p.Resample != NFNT && p.Resample != Area {
-		return fmt.Errorf("augment: no resampler %q; choose %s or %s", p.Resample, NFNT, Area)
+	if !slices.Contains(Resamplers, p.Resample) {
+		return fmt.Errorf("augment: no resampler %q; choose one of %s", p.Resample, strings.Join(Resamplers, ", "))
+	}
+	if p.Resize != 0 && (p.Resize < p.Size || p.Resize > 8192) {
+		return fmt.Errorf("augment: scaled to %d before a crop of %d: must be from %d to 8192 pixels", p.Resize, p.Size,
+			p.Size)
 	}
 	if err := colour.Check(p.Mean, p.Std); err != nil {
 		return fmt.Errorf("augment: %w", err)
 	}
 	return checkCrop(p.Crop, p.Pad)
 }
+
+// side is what the smaller side becomes before the crop of the validation view.
+func (p Preprocess) side() int { return max(p.Resize, p.Size) }
+
+// exact reports whether the resampler is one of those that need the file's own pixels.
+func (p Preprocess) exact() bool { return p.Resample == Area || p.Pillow() }
+
+// Pillow reports whether the resampler is one of Pillow's.
+func (p Preprocess) Pillow() bool { return pillow[p.Resample].at != nil }
 
 func (p Preprocess) ready(dst []float32) error {
 	if err := p.Check(); err != nil {
@@ -120,7 +163,7 @@ func (p Preprocess) Load(dst []float32, data []byte, l picture.Limits) error {
 		return err
 	}
 	defer done()
-	if err := fits(pic, p.Size); err != nil {
+	if err := fits(pic, p.side()); err != nil {
 		return err
 	}
 	return p.valid(dst, pic)
@@ -129,7 +172,7 @@ func (p Preprocess) Load(dst []float32, data []byte, l picture.Limits) error {
 // limits are those of a decode for p: the file may be shrunk to twice the size that p takes.
 func (p Preprocess) limits(l picture.Limits) picture.Limits {
 	l.Depth = p.Depth
-	if l.MinSide = 2 * p.Size; p.Resample == Area { // which is exact on the file's own pixels
+	if l.MinSide = 2 * p.side(); p.exact() {
 		l.MinSide = 0
 	}
 	return l
@@ -140,7 +183,7 @@ func (p Preprocess) Valid(dst []float32, im *picture.Image) error {
 	if err := p.ready(dst); err != nil {
 		return err
 	}
-	if err := p.accepts(im, 1); err != nil {
+	if err := p.accepts(im, float64(p.side())/float64(p.Size)); err != nil {
 		return err
 	}
 	return p.canonical().valid(dst, im)
@@ -183,10 +226,14 @@ var workers = sync.Pool{New: func() any { return new(worker) }}
 func (p Preprocess) valid(dst []float32, pic picture.Source) error {
 	w := workers.Get().(*worker)
 	defer workers.Put(w)
+	if p.Pillow() && p.Pad == 0 && (p.Crop == "center" || p.Crop == "no") {
+		p.pillowView(dst, pic.RGB())
+		return nil
+	}
 	if p.Crop == "center" && p.Resample == NFNT && p.fused(dst, pic, &w.packed) {
 		return nil
 	}
-	w.scale(pic.RGB(), p.Size, p.Resample)
+	w.scale(pic.RGB(), p.side(), p.Resample)
 	if p.Pad > 0 {
 		addPadding(p.Pad)(&w.canvas, nil)
 	}
@@ -199,7 +246,7 @@ func (p Preprocess) valid(dst []float32, pic picture.Source) error {
 // fused scales, crops, normalises and reorders in one pass over the rows of pic.
 func (p Preprocess) fused(dst []float32, pic picture.Source, r *packed) bool {
 	g := pic.Geometry()
-	w, h := scaledSize(g.FullW, g.FullH, p.Size)
+	w, h := scaledSize(g.FullW, g.FullH, p.side())
 	win := window{w: w, h: h, x0: centred(w, p.Size), y0: centred(h, p.Size), nx: p.Size, ny: p.Size}
 	table := p.table()
 	plane := p.Size * p.Size
@@ -225,6 +272,11 @@ func (p Preprocess) table() *[3][256]float32 {
 // scale leaves im in w.cur, its smaller side t pixels.
 func (w *worker) scale(im *picture.Image, t int, resample string) {
 	g := im.Geometry()
+	if k, ok := pillow[resample]; ok {
+		sw, sh := pillowSize(im.Width, im.Height, t)
+		w.cur.setImage(k.resize(im, window{w: sw, h: sh, nx: sw, ny: sh}))
+		return
+	}
 	sw, sh := scaledSize(g.FullW, g.FullH, t)
 	if resample == Area {
 		w.spare.shape(im.Width, 1)

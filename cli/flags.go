@@ -59,15 +59,20 @@ func imageFlags(c *learner.Config) []cli.Flag {
 	depth.Category = "Images"
 	return append(foreignFlags(c),
 		&cli.StringFlag{Name: "body", Category: "Body", Usage: "pretrained body: a `NAME` (resnet18/34/50, " +
-			"efficientnet-lite0/1/2) or FILE.onnx (default: resnet34 if installed, else efficientnet-lite0)",
+			"efficientnet-lite0/1/2), FILE.onnx or a FOLDER as a model hub lays it out " +
+			"(default: resnet34 if installed, else efficientnet-lite0)",
 			Destination: &c.Body.Name},
 		&cli.IntFlag{Name: "size", Category: "Images", Usage: "scale and crop photographs to this side in `PIXELS` " +
 			"(default: the body's own)", Destination: &c.Images.Size},
-		&cli.StringFlag{Name: "resample", Category: "Images", Usage: "scaling `METHOD`: nfnt (bilinear) or area",
+		&cli.StringFlag{Name: "resample", Category: "Images", Usage: "scaling `METHOD`: nfnt (bilinear), area, or " +
+			"as Pillow does it bilinear, bicubic or lanczos (default: the body's own, else nfnt)",
 			Value: c.Images.Resample, Destination: &c.Images.Resample},
+		&cli.IntFlag{Name: "resize", Category: "Images", Usage: "scale the smaller side to `PIXELS` before the centre of " +
+			"--size is cropped (default: the body's own, else --size)", Destination: &c.Images.Resize},
 		depth,
 		&cli.StringFlag{Name: "crop", Category: "Images", Usage: "`KIND` of crop: random (centre in validation), center, " +
-			"no (squash to a square) or googlenet (random area and proportions)", Value: c.Images.Crop,
+			"no (squash to a square) or googlenet (random area and proportions) " +
+			"(default: the body's own, else random)", Value: c.Images.Crop,
 			Destination: &c.Images.Crop},
 	)
 }

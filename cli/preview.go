@@ -3,19 +3,23 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 
 	"github.com/urfave/cli/v2"
 
 	"finetune/cli/shell"
 	"finetune/cli/term"
+	"finetune/internal/durable"
 	"finetune/internal/plural"
 	"finetune/learner"
+	"finetune/onnx/weights"
 	"finetune/plots"
 )
 
 type previewOptions struct {
 	config        learner.Config
 	output, photo string
+	tensor        string
 	count         int
 	quiet, json   bool
 }
@@ -30,6 +34,8 @@ func previewCommand(s Streams) *cli.Command {
 				Value: "preview.png", Destination: &o.output},
 			&cli.StringFlag{Name: "photo", Usage: "`PATH` of the photograph within DATA (default: the second validation " +
 				"photograph)", Destination: &o.photo},
+			&cli.PathFlag{Name: "tensor", Usage: "also write what the body gets as `FILE.safetensors`: \"images\", float32 " +
+				"[count, 3, size, size], normalised", Destination: &o.tensor},
 			&cli.IntFlag{Name: "count", Usage: "show `N` views", Value: 6, Destination: &o.count},
 		}, augmentFlags(&o.config), dataFlags(&o.config), imageFlags(&o.config), machineFlags(&o.config),
 			outputFlags(&o.quiet, &o.json)),
@@ -55,7 +61,7 @@ func runPreview(ctx context.Context, o previewOptions, out *term.Console) (err e
 		return err
 	}
 	defer l.Close()
-	images, it, err := l.Preview(o.photo, o.count)
+	images, x, it, err := l.Preview(o.photo, o.count)
 	if err != nil {
 		return err
 	}
@@ -66,6 +72,18 @@ func runPreview(ctx context.Context, o previewOptions, out *term.Console) (err e
 	}
 	if err := figure.Write(o.output); err != nil {
 		return err
+	}
+	if o.tensor != "" {
+		if o.tensor, err = shell.Output(o.tensor); err != nil {
+			return err
+		}
+		size := int64(l.Preprocess.Size)
+		tensors := []weights.Tensor{{Name: "images", Shape: []int64{int64(o.count), 3, size, size}, Data: x}}
+		if err := durable.Write(o.tensor, func(w io.Writer) error {
+			return weights.WriteSafetensors(w, tensors, nil)
+		}); err != nil {
+			return err
+		}
 	}
 	out.Print("%s: %s", o.output, title)
 	return out.Object(map[string]any{"picture": o.output, "photo": it.Path, "count": o.count,

@@ -27,7 +27,7 @@ var floors = [][]string{
 	{"internal/libjpeg"},
 	{"augment/picture", "dataset", "internal/plotstest", "internal/store", "onnx/graph", "onnx/weights",
 		"plots/page"},
-	{"augment", "onnx/shape"},
+	{"augment", "onnx/hub", "onnx/shape"},
 	{"onnx/surgery"},
 	{"activations", "internal/corpus", "internal/demo", "internal/fetch/sbom", "internal/fetch/setup", "onnx",
 		"onnx/bodies", "logistic", "onnx/headgraph", "scores", "serve"},

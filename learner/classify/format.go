@@ -34,6 +34,8 @@ type InputFormat struct {
 	Input      string     `json:"input"` // "float32 [batch, 3, size, size] RGB 0..1" or "uint8 [1, height, width, 3] RGB"
 	Whole      bool       `json:"whole"` // the file scales and crops, too
 	Size       int        `json:"size"`
+	Resize     int        `json:"resize,omitempty"` // before the crop, where that is not to size
+	Floor      bool       `json:"crop_floor,omitempty"`
 	Resample   string     `json:"resample"`
 	Crop       string     `json:"crop"`
 	Mean       [3]float32 `json:"mean"` // applied in the file
@@ -49,7 +51,8 @@ type InputFormat struct {
 func (c *Classifier) InputFormat(whole bool) InputFormat {
 	e := InputFormat{
 		Input: fmt.Sprintf("float32 [batch, 3, %d, %d] RGB 0..1", c.Size, c.Size), Whole: whole, Size: c.Size,
-		Resample: c.Preprocess.Resample, Crop: c.Preprocess.Crop, Mean: c.Preprocess.Mean, Std: c.Preprocess.Std,
+		Resize: c.Preprocess.Resize, Floor: c.Preprocess.Floor, Resample: c.Preprocess.Resample, Crop: c.Preprocess.Crop,
+		Mean: c.Preprocess.Mean, Std: c.Preprocess.Std,
 		Augment: c.policy.Name, MaxZoom: c.policy.MaxZoom, Pad: c.policy.Pad, RandomCrop: c.policy.Crop,
 		DepthRange: c.Preprocess.Depth.String(),
 	}
@@ -61,7 +64,9 @@ func (c *Classifier) InputFormat(whole bool) InputFormat {
 
 // Preprocess makes the input of a file from a photograph.
 func (e InputFormat) Preprocess() augment.Preprocess {
-	return augment.Preprocess{Size: e.Size, Std: [3]float32{1, 1, 1}, Resample: e.Resample, Crop: e.Crop}
+	return augment.Preprocess{Size: e.Size, Resize: e.Resize, Floor: e.Floor, Std: [3]float32{1, 1, 1},
+		Resample: e.Resample,
+		Crop:     e.Crop}
 }
 
 // SelfTest is the JSON under finetune.selftest: inputs that a formula makes and

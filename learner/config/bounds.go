@@ -38,6 +38,7 @@ var bounds = map[string]Bound{
 	"data.valid_pct":        {Least: 0, Most: 0.999},
 	"images.max_zoom":       {Least: 0, Most: 4},
 	"images.pad":            {Least: 0, Most: 1024},
+	"images.resize":         {Least: 0, Most: 8192},
 	"images.size":           {Least: 0, Most: 4096},
 	"images.views":          {Least: 0, Most: 1000},
 	"machine.max_pixels":    {Least: 0, Most: 1 << 31},

@@ -74,6 +74,7 @@ type BodyConfig struct {
 // Images says how a photograph becomes a tensor.
 type Images struct {
 	Size     int     `json:"size"`
+	Resize   int     `json:"resize,omitempty"` // of the smaller side, before the centre crop; 0: to Size
 	Resample string  `json:"resample"`
 	Augment  string  `json:"augment"`
 	MaxZoom  float64 `json:"max_zoom"`

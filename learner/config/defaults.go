@@ -1,10 +1,6 @@
 package config
 
-import (
-	"cmp"
-
-	"finetune/augment"
-)
+import "cmp"
 
 // DefaultConfig is what is trained where nothing else is said: the lesson's head in
 // three cycles of an epoch. The flags of the command line start from it.
@@ -12,7 +8,7 @@ func DefaultConfig() Config {
 	return Config{
 		Data:    DataConfig{MaxBad: 0.1},
 		Body:    BodyConfig{Precision: Float32},
-		Images:  Images{Resample: augment.NFNT, Crop: "random", Augment: "none", MaxZoom: 1.1, Views: 8},
+		Images:  Images{Augment: "none", MaxZoom: 1.1, Views: 8},
 		Machine: Machine{Device: "auto"},
 		Train: Training{
 			BatchSize: 64, LR: 0.01, Cycles: 3, CycleLen: 1, CycleMult: 1,

@@ -48,7 +48,7 @@ var words = map[string][]string{
 	"body.precision":  {Float32, Float16, BFloat16, Int8, AutoPrecision},
 	"images.augment":  augment.Policies,
 	"images.crop":     augment.Crops,
-	"images.resample": {augment.NFNT, augment.Area},
+	"images.resample": augment.Resamplers,
 	"machine.device":  onnx.Devices,
 	"recipe.augment":  augment.Policies,
 	"train.balance":   {NoBalance, Weights, Sampling},

@@ -160,6 +160,9 @@ func (e *exporter) check() error {
 		return failure.Usage(fmt.Errorf("learner: %s: the head was trained on features of a body in %s, so the "+
 			"file must have the same precision; export without --precision, or train again with --body-precision "+
 			"float32", e.Source, e.Precision))
+	case o.Whole && (e.Preprocess.Resize != 0 || e.Preprocess.Pillow()):
+		return failure.Usage(fmt.Errorf("learner: --uint8 scales by nfnt to the size that is cropped, this run was "+
+			"prepared otherwise (%s); export without --uint8", e.Preprocess.Words()))
 	case o.Whole && (e.Preprocess.Crop == "no" || e.Preprocess.Crop == "noop"):
 		return failure.Usage(fmt.Errorf("learner: --uint8 does not support the crop %q; export without --uint8",
 			e.Preprocess.Crop))

@@ -12,34 +12,35 @@ import (
 	"finetune/internal/rng"
 )
 
-// Preview returns n random versions of one photograph as training sees them.
-// An empty path takes the second validation photograph, as the lesson does.
-func (s *Setup) Preview(path string, n int) ([]image.Image, dataset.Item, error) {
+// Preview returns n random versions of one photograph as training sees them, as pictures and
+// as what the body gets, [n, 3, size, size]. An empty path takes the second validation photograph, as the lesson does.
+func (s *Setup) Preview(path string, n int) ([]image.Image, []float32, dataset.Item, error) {
 	it, err := s.find(path)
 	if err != nil {
-		return nil, it, err
+		return nil, nil, it, err
 	}
 	data, err := reading.File(it.File, reading.MaxPhoto)
 	if err != nil {
-		return nil, it, failure.Data(fmt.Errorf("learner: %w", err))
+		return nil, nil, it, failure.Data(fmt.Errorf("learner: %w", err))
 	}
 	photo, err := picture.Decode(data, s.Limits(context.Background()))
 	if err != nil {
-		return nil, it, failure.Data(fmt.Errorf("learner: %s: %w", it.File, err))
+		return nil, nil, it, failure.Data(fmt.Errorf("learner: %s: %w", it.File, err))
 	}
-	images, x := make([]image.Image, n), make([]float32, s.Preprocess.Len())
+	images, all := make([]image.Image, n), make([]float32, n*s.Preprocess.Len())
 	for k := range images {
+		x := all[k*s.Preprocess.Len() : (k+1)*s.Preprocess.Len()]
 		if s.Config.Images.Augment == "none" {
 			err = s.Preprocess.Valid(x, photo)
 		} else {
 			err = s.Preprocess.Augmented(x, photo, s.Policy, rng.New(s.Config.Train.Seed, rng.Text("preview"), uint64(k)))
 		}
 		if err != nil {
-			return nil, it, fmt.Errorf("learner: %s: %w", it.File, err)
+			return nil, nil, it, fmt.Errorf("learner: %s: %w", it.File, err)
 		}
 		images[k] = s.Preprocess.ToImage(x)
 	}
-	return images, it, nil
+	return images, all, it, nil
 }
 
 func (s *Setup) find(path string) (dataset.Item, error) {

@@ -3,6 +3,7 @@
 package features
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"finetune/internal/failure"
 	"finetune/internal/libjpeg"
 	"finetune/internal/plural"
+	"finetune/learner/config"
 	"finetune/learner/runs"
 	"finetune/onnx"
 	"finetune/onnx/bodies"
@@ -94,6 +96,9 @@ func OpenBody(config runs.Config, ui runs.UI) (*Setup, error) {
 		return nil, err
 	}
 	s.UI.Say("body       %s, digest %.12s, %d px", body.Spec.Name, body.Spec.Digest, c.Images.Size)
+	if file := body.Spec.Prepared; file != "" {
+		s.UI.Say("prepared   %s, as %s says", s.Preprocess.Words(), file)
+	}
 	s.UI.Say("runtime    ONNX Runtime %s (API %d), device %s, %s", s.Runtime.Version, s.Runtime.API,
 		chosenDevice(c.Machine.Device, ui), plural.Count(c.Machine.Threads, "thread"))
 	return s, nil
@@ -129,14 +134,27 @@ func (s *Setup) complete() (err error) {
 	}
 	c.Body.File, c.Body.Digest, c.Body.Cut, c.Body.Licence = s.Body.Path, spec.Digest, spec.Cut, spec.Licence
 	c.Machine.Runtime = s.Runtime.Version
-	if c.Images.Size == 0 {
-		c.Images.Size = spec.Size
-	}
+	s.completeImages(&c.Images)
 	c.Machine = c.Machine.WithDefaults()
-	s.Preprocess = augment.Preprocess{Size: c.Images.Size, Mean: spec.Mean, Std: spec.Std, Resample: c.Images.Resample,
-		Crop: c.Images.Crop, Depth: c.Images.DepthRange}
+	s.Preprocess = augment.Preprocess{Size: c.Images.Size, Resize: c.Images.Resize, Floor: spec.Floor,
+		Mean: spec.Mean, Std: spec.Std, Resample: c.Images.Resample, Crop: c.Images.Crop, Depth: c.Images.DepthRange}
 	s.Policy, err = policyOf(c.Images, c.Images.Augment)
 	return err
+}
+
+// completeImages chooses what is not said as the body's description has it, else as the lesson does.
+func (s *Setup) completeImages(im *config.Images) {
+	spec := s.Body.Spec
+	if im.Size == 0 {
+		im.Size = spec.Size
+	}
+	if im.Crop == "" && spec.Squash {
+		im.Crop = "no"
+	}
+	im.Crop, im.Resample = cmp.Or(im.Crop, "random"), cmp.Or(im.Resample, spec.Resample, augment.NFNT)
+	if im.Resize == 0 && spec.Resize > im.Size && (im.Crop != "no" || spec.Squash) {
+		im.Resize = spec.Resize
+	}
 }
 
 // chosenDevice names a device and, of auto, what it chose; it warns where that is

@@ -13,6 +13,7 @@ import (
 	"finetune/internal/failure"
 	"finetune/internal/plural"
 	"finetune/onnx/graph"
+	"finetune/onnx/hub"
 	"finetune/onnx/surgery"
 )
 
@@ -57,6 +58,12 @@ func describe(path string, o Override) (Spec, error) {
 		return Spec{}, failure.Usage(fmt.Errorf("bodies: %s: %w", path, err))
 	}
 	s := Spec{Size: o.Size, Layout: o.Layout, Source: "file " + filepath.Base(path), Licence: "unknown"}
+	said := len(o.Mean) > 0 && len(o.Std) > 0 && o.Size > 0 // all of it: then no file needs to
+	if !said {
+		if err := s.prepared(path); err != nil {
+			return Spec{}, err
+		}
+	}
 	if height, width := in.Size(); s.Size == 0 && height == width && height > 0 {
 		s.Size = int(height)
 	}
@@ -64,10 +71,10 @@ func describe(path string, o Override) (Spec, error) {
 		s.Layout = in.Layout
 	}
 	var need []string
-	if len(o.Mean) == 0 {
+	if len(o.Mean) == 0 && s.Prepared == "" {
 		need = append(need, "--mean R,G,B")
 	}
-	if len(o.Std) == 0 {
+	if len(o.Std) == 0 && s.Prepared == "" {
 		need = append(need, "--std R,G,B")
 	}
 	if s.Size <= 0 {
@@ -78,9 +85,28 @@ func describe(path string, o Override) (Spec, error) {
 	}
 	if need != nil {
 		return Spec{}, failure.Usage(fmt.Errorf("bodies: %s: its preprocessing is not known; add %s (for pixels "+
-			"from 0 to 1), or write it into %s", path, strings.Join(need, " "), SpecPath(path)))
+			"from 0 to 1), or write it into %s, or put the preprocessor_config.json or config.json of its hub beside it", path,
+			strings.Join(need, " "), SpecPath(path)))
 	}
 	return s, nil
+}
+
+// prepared takes what a hub's files beside the network say of its preprocessing, where there are some.
+func (s *Spec) prepared(path string) error {
+	p, err := hub.Read(path)
+	if err != nil || p == nil {
+		return err
+	}
+	s.Prepared, s.Mean, s.Std, s.Resample = p.File, p.Mean, p.Std, p.Resample
+	s.Floor, s.Squash, s.BGR = p.Floor, p.Squash, p.BGR
+	if s.Size == 0 {
+		s.Size = p.Size
+	}
+	if s.Resize = (p.Resize*s.Size + p.Size/2) / p.Size; s.Resize == s.Size { // of another size in proportion
+		s.Resize = 0
+	}
+	s.Licence = cmp.Or(p.Licence, s.Licence)
+	return nil
 }
 
 // with applies what the user says, and reads the model for what is still open.
@@ -100,7 +126,8 @@ func (b Body) with(o Override) (Body, error) {
 		}
 		*v.to = [3]float32(v.from)
 	}
-	if o.Size != 0 {
+	if o.Size != 0 && o.Size != s.Size {
+		s.Resize = (s.Resize*o.Size + s.Size/2) / max(s.Size, 1)
 		s.Size = o.Size
 	}
 	if o.Layout != "" {
@@ -292,10 +319,37 @@ func FeatureModel(b Body) (*graph.Model, error) {
 	if err := b.Spec.agrees(in); err != nil {
 		return nil, failure.Usage(fmt.Errorf("bodies: %s: %w", b.Path, err))
 	}
+	if b.Spec.BGR {
+		if f, err = blueFirst(f, in); err != nil {
+			return nil, err
+		}
+	}
 	if b.Spec.Layout == NHWC {
+		if in, err = f.Image(); err != nil {
+			return nil, err
+		}
 		return channelsFirst(f, in)
 	}
 	return f, nil
+}
+
+// blueFirst puts a model's colours in the order that its weights expect.
+func blueFirst(m *graph.Model, in graph.Input) (*graph.Model, error) {
+	axis := int64(1)
+	shape := []any{"N", 3, "height", "width"}
+	if in.Layout == NHWC {
+		axis, shape = 3, []any{"N", "height", "width", 3}
+	}
+	for i, d := range in.Shape {
+		if d >= 0 {
+			shape[i] = d
+		}
+	}
+	b := graph.NewBuilder("bgr", m.Opset())
+	image := b.Input("image/rgb", graph.Float32, shape...)
+	order := b.Ints("image/order", []int64{3}, []int64{2, 1, 0})
+	b.Output(b.Node("Gather", "image/bgr", []string{image, order}, graph.Int("axis", axis)), graph.Float32, shape...)
+	return surgery.Join(b.Model(), m, map[string]string{in.Name: "image/bgr"}, "")
 }
 
 // channelsFirst puts a transposition from NCHW in front of an NHWC model.

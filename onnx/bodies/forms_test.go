@@ -2,6 +2,9 @@ package bodies
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -71,5 +74,43 @@ func TestFormsOfStateDicts(t *testing.T) {
 				t.Errorf("%s, %s: %v", name, form, err)
 			}
 		}
+	}
+}
+
+// TestHubFolder: a folder as a hub lays it out needs no flag; its colours, sizes and their order are taken, and the
+// model puts blue first.
+func TestHubFolder(t *testing.T) {
+	dir := t.TempDir()
+	check := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(os.Mkdir(filepath.Join(dir, "onnx"), 0o777))
+	check(os.Rename(foreign(t, false, "N", 32), filepath.Join(dir, "onnx", "model.onnx")))
+	config := `{"image_processor_type": "MobileViTImageProcessor", "size": {"shortest_edge": 40}, "crop_size": 32}`
+	check(os.WriteFile(filepath.Join(dir, "preprocessor_config.json"), []byte(config), 0o666))
+	b, err := Resolve(dir, Override{})
+	check(err)
+	s := b.Spec
+	if s.Size != 32 || s.Resize != 40 || s.Resample != "bicubic" || !s.BGR || s.Std != [3]float32{1, 1, 1} ||
+		s.Name != filepath.Base(dir) || filepath.Base(s.Prepared) != "preprocessor_config.json" {
+		t.Errorf("%+v", s)
+	}
+	m, err := FeatureModel(b)
+	check(err)
+	if first := m.Graph.Node[0]; first.GetOpType() != "Gather" || m.Check() != nil {
+		t.Errorf("the first node is %s", first.GetOpType())
+	}
+	if b, err = Resolve(dir, Override{Mean: described.Mean, Std: described.Std, Size: 32}); err != nil ||
+		b.Spec.Prepared != "" || b.Spec.BGR {
+		t.Errorf("flags go first: %+v, %v", b.Spec, err)
+	}
+	again := filepath.Join(t.TempDir(), "net.json")
+	check(WriteSpec(again, s))
+	read, err := ReadSpec(again)
+	if s.Prepared = ""; err != nil || !reflect.DeepEqual(read, s) {
+		t.Errorf("written %+v, read %+v, %v", s, read, err)
 	}
 }

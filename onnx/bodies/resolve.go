@@ -15,6 +15,7 @@ import (
 	"finetune/internal/durable"
 	"finetune/internal/failure"
 	"finetune/internal/home"
+	"finetune/onnx/hub"
 	"finetune/onnx/weights"
 )
 
@@ -41,7 +42,8 @@ var Defaults = []string{"resnet34", "efficientnet-lite0"}
 //
 //	""                  the first of Defaults whose weights are installed
 //	resnet34            built on first use from $FINETUNE_HOME/weights, kept in $FINETUNE_HOME/bodies; or Shipped
-//	path/to/FILE.onnx   with FILE.json beside it, or described by o
+//	path/to/FILE.onnx   with FILE.json beside it, or a hub's files, or described by o
+//	path/to/FOLDER      as a model hub lays it out: onnx/model.onnx, preprocessor_config.json
 //	seed:resnet18:7     made-up weights (Seeded), for tests
 //
 // A foreign file must be described: its normalisation and, unless the graph
@@ -64,6 +66,19 @@ func Resolve(nameOrFile string, o Override) (Body, error) {
 			"run `finetune import NAME --weights %s -o BODY.onnx` and give BODY.onnx", nameOrFile, nameOrFile))
 	}
 	if _, err := find(nameOrFile); err != nil {
+		if info, failed := os.Stat(nameOrFile); failed == nil && info.IsDir() {
+			path, err := hub.Model(nameOrFile)
+			if err != nil {
+				return Body{}, err
+			}
+			b, err := resolveFile(path, o)
+			if stem := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)); b.Spec.Name == stem {
+				if whole, err := filepath.Abs(nameOrFile); err == nil { // the folder says more than "model"
+					b.Spec.Name = filepath.Base(whole)
+				}
+			}
+			return b, err
+		}
 		return Body{}, err
 	}
 	return resolveKnown(nameOrFile, o)

@@ -37,6 +37,12 @@ type Spec struct {
 	Kind     Kind    // of what is there
 	Prefix   int64   // of tokens: how many stand for no patch
 	Groups   []Group // input side first; the last is the head
+	Resize   int     // what the smaller side becomes before the centre is cropped; 0 means Size
+	Resample string  // one of augment.Resamplers; "" leaves the choice open
+	Floor    bool    // the offset of the crop is rounded down, as transformers does
+	Squash   bool    // scaled to a square whatever the proportions
+	BGR      bool    // it takes blue, green, red
+	Prepared string  // the file that said how photographs are prepared, where that is not BODY.json; it is not written
 	Licence  string
 	Source   string
 	Weights  string // what filled it: digest of the state dict, or "seed N"
@@ -108,6 +114,11 @@ type wire struct {
 	Kind     Kind      `json:"features,omitempty"`
 	Prefix   int64     `json:"prefix,omitempty"`
 	Groups   []Group   `json:"groups"`
+	Resize   int       `json:"resize,omitempty"`
+	Resample string    `json:"resample,omitempty"`
+	Floor    bool      `json:"crop_floor,omitempty"`
+	Squash   bool      `json:"squash,omitempty"`
+	BGR      bool      `json:"bgr,omitempty"`
 	Licence  string    `json:"licence"`
 	Source   string    `json:"source"`
 	Weights  string    `json:"weights,omitempty"`
@@ -179,7 +190,7 @@ func parseSpec(data []byte) (Spec, error) {
 			"give three each, for red, green and blue from 0 to 1", plural.Count(len(w.Mean), "number"), len(w.Std))
 	}
 	s := Spec{w.Name, w.Digest, w.Size, [3]float32(w.Mean), [3]float32(w.Std), w.Layout, w.Cut, w.Channels, w.Kind,
-		w.Prefix, w.Groups, w.Licence, w.Source, w.Weights, w.Revision}
+		w.Prefix, w.Groups, w.Resize, w.Resample, w.Floor, w.Squash, w.BGR, "", w.Licence, w.Source, w.Weights, w.Revision}
 	return s, s.check()
 }
 
@@ -190,6 +201,8 @@ func (s Spec) check() error {
 		return fmt.Errorf("size %d; give the side of the images in pixels", s.Size)
 	case s.Layout != "" && s.Layout != NCHW && s.Layout != NHWC:
 		return fmt.Errorf("layout %q; give %s or %s", s.Layout, NCHW, NHWC)
+	case s.Resize != 0 && (s.Resize < s.Size || s.Resize > 8192):
+		return fmt.Errorf("resize %d; it is what the smaller side becomes before the crop to size %d", s.Resize, s.Size)
 	case s.Channels < 0 || s.Channels > 1<<20:
 		return errors.New(plural.Count(s.Channels, "channel"))
 	case !slices.Contains([]Kind{MapFeatures, LastFeatures, TokenFeatures, VectorFeatures}, s.Kind):
@@ -203,7 +216,7 @@ func (s Spec) check() error {
 // MarshalJSON writes the fields of BODY.json in their order.
 func (s Spec) MarshalJSON() ([]byte, error) {
 	w := wire{s.Name, s.Digest, s.Size, s.Mean[:], s.Std[:], s.Layout, s.Cut, s.Channels, s.Kind, s.Prefix, s.Groups,
-		s.Licence, s.Source, s.Weights, s.Revision, ""}
+		s.Resize, s.Resample, s.Floor, s.Squash, s.BGR, s.Licence, s.Source, s.Weights, s.Revision, ""}
 	w.Sum = w.sum()
 	return json.Marshal(w)
 }
