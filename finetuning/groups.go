@@ -11,9 +11,10 @@ import (
 	"finetune/onnx/surgery"
 )
 
-// Groups divides the parameters of a body into its layer groups, input side
-// first; the head, which artifacts adds, is not among them. Without layers
-// named in the spec the graph's own division is taken (graph.Groups).
+// Groups divides the parameters of a body into its layer groups, input side first.
+// The head is not among them: package artifacts adds it. Where the spec names no
+// layers, the groups are those of surgery.Groups. Errors of kind failure.Data name a
+// parameter that no group of the spec holds.
 func Groups(body *graph.Model, spec bodies.Spec) ([]artifacts.Group, error) {
 	auto, err := surgery.Groups(body)
 	if err != nil {

@@ -27,8 +27,8 @@ func Memory(m artifacts.Manifest, batch int) int64 {
 	return process + held + 3*params + int64(arena*float64(run))
 }
 
-// FitBatch is the largest batch, of at most want images, whose Memory is within
-// limit bytes; 0 if not even two fit.
+// FitBatch returns the largest batch size up to want whose Memory is at most limit
+// bytes. It returns 0 if not even two images fit.
 func FitBatch(m artifacts.Manifest, want int, limit int64) int {
 	for b := want; b >= 2; b-- {
 		if Memory(m, b) <= limit {
@@ -38,8 +38,8 @@ func FitBatch(m artifacts.Manifest, want int, limit int64) int {
 	return 0
 }
 
-// CheckMemory is an error if a run of batch images is expected to need more
-// than limit bytes; it names the micro-batch that would fit.
+// CheckMemory returns an error if a run of batch images is expected to need more
+// than limit bytes; 0 is no limit. The error names the micro-batch that fits.
 func CheckMemory(m artifacts.Manifest, batch int, limit int64) error {
 	need := Memory(m, batch)
 	if limit <= 0 || need <= limit {
@@ -49,7 +49,7 @@ func CheckMemory(m artifacts.Manifest, batch int, limit int64) error {
 	if b := FitBatch(m, batch, limit); b > 0 {
 		next = fmt.Sprintf("--micro-batch %d", b)
 	}
-	return fmt.Errorf("finetuning: a batch of %s needs about %d MB, %d MB are free; use %s",
+	return fmt.Errorf("finetuning: a batch of %s needs about %d MB, and %d MB are free; use %s",
 		plural.Count(batch, "image"), need>>20, limit>>20, next)
 }
 

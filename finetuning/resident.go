@@ -45,9 +45,9 @@ func (t *Trainer) takeMasks(n int) [][]float32 {
 	return got.masks
 }
 
-// Memory returns n floats for batches, in memory that the device copies by
-// itself; nil for a trainer on a processor, which copies nothing. Owned by the
-// caller, who closes it before the Trainer.
+// Memory returns a buffer of n floats for batches, in pinned memory, from which the
+// device copies directly. On a processor nothing is copied, and it returns nil. Owned
+// by the caller, who closes it before the Trainer.
 func (t *Trainer) Memory(n int) (*onnx.Host, error) {
 	if t.device == nil {
 		return nil, nil

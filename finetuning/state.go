@@ -12,9 +12,9 @@ import (
 
 const stepsName = "optimizer.steps"
 
-// State copies parameters, running statistics and the optimizer's buffers,
-// named as in the checkpoint file, and the count of steps: all that a resumed
-// run needs. Errors: those of a GPU that holds them; of the other copies too.
+// State copies all that a resumed run needs: parameters, running statistics, the
+// optimizer's buffers, named as in the checkpoint file, and the number of steps.
+// State, Weights and Stats return an error only if a GPU cannot hand over its tensors.
 func (t *Trainer) State() ([]weights.Tensor, error) {
 	if err := t.fetch(); err != nil {
 		return nil, err
@@ -27,13 +27,14 @@ func (t *Trainer) State() ([]weights.Tensor, error) {
 	return append(list, weights.Tensor{Name: stepsName, Shape: []int64{1}, Ints: []int64{int64(t.steps)}}), nil
 }
 
-// Weights copies the parameters that train and the running statistics that
-// move, by their names in the network: the head's begin with artifacts.HeadPrefix.
+// Weights copies what training changes, by its name in the network: the trainable
+// parameters, and the running statistics that are updated. Names of the head begin
+// with artifacts.HeadPrefix.
 func (t *Trainer) Weights() (map[string][]float32, error) {
 	return t.copies(slices.Concat(t.params(), t.stats()))
 }
 
-// Stats copies the running statistics that move.
+// Stats copies the running statistics that training updates.
 func (t *Trainer) Stats() (map[string][]float32, error) { return t.copies(t.stats()) }
 
 func (t *Trainer) copies(names []string) (map[string][]float32, error) {
@@ -47,12 +48,13 @@ func (t *Trainer) copies(names []string) (map[string][]float32, error) {
 	return all, nil
 }
 
-// Restore takes what State gave. Errors of kind failure.Data name a tensor that
-// is missing or of another size; nothing is changed then. Tensors that the
-// trainer does not know are left alone.
+// Restore sets everything that State returned. Errors of kind failure.Data name a
+// tensor that is missing or has another size; nothing is changed then. Tensors of
+// other names are ignored.
 func (t *Trainer) Restore(state []weights.Tensor) error { return t.fill(state, "state") }
 
-// Load sets the named weights, a head's for instance, and leaves the others.
+// Load sets the named weights, for instance those of a head, and leaves the others.
+// An error of kind failure.Data names a weight whose size does not fit.
 func (t *Trainer) Load(values map[string][]float32) error {
 	for name, v := range values {
 		b := t.tensors[name]

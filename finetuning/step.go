@@ -16,27 +16,28 @@ import (
 // Rates are what the optimizer takes for one step.
 type Rates struct {
 	Rates []float64 // learning rate of each group of Groups
-	// weight decay of each: SGD adds it to the gradient unless it is decoupled, AdamW takes it off apart; nil for none
+	// Decay is the weight decay of each group; nil for none. SGD adds Decay*p to the gradient
+	// of a parameter p, unless it is decoupled. AdamW subtracts rate*Decay*p from p.
 	Decay    []float64
 	Momentum float64 // SGD's momentum, AdamW's beta1
 	Beta2    float64 // AdamW; 0 is 0.999
 	Clip     float64 // largest global norm of the gradient, 0 for no limit
 }
 
-// Labels of a batch: Classes, or with a multi-label task Hot, 0 or 1 for each
-// class, row-major [n, classes].
+// Labels are those of a batch: Classes, or for several labels an image Hot, 0 or 1
+// for each class, row-major [n, classes].
 type Labels struct {
 	Classes []int64
 	Hot     []float32
 }
 
-// Step trains on one batch: images float32 [n, 3, size, size], preprocessed, or
-// what the prefix made of them, [n, Manifest.Row...].
-// It returns the batch's mean loss and its logits [n, classes], both before the
-// update and with dropout. A batch of more than MicroBatch images runs in equal
-// parts, whose gradients add up; batch normalisation then sees each part alone.
-// Errors of kind failure.Usage: fewer than two images, rates that do not fit
-// the groups. After any error the parameters are those before the step, unless
+// Step trains on one batch. images are preprocessed photographs, float32
+// [n, 3, size, size], or the output of a frozen prefix, [n, Manifest.Row...].
+// Step returns the mean loss of the batch and its logits [n, classes], both before
+// the update and with dropout. A batch of more than MicroBatch images runs in equal
+// parts, and their gradients are added; batch normalisation then uses the statistics
+// of each part. Errors of kind failure.Usage: fewer than two images, or rates that do
+// not fit the groups. After an error the parameters are those before the step, unless
 // the update itself failed.
 func (t *Trainer) Step(images []float32, labels Labels, r Rates) (loss float64, logits []float32, err error) {
 	n, err := t.batch(images, labels)
@@ -44,8 +45,8 @@ func (t *Trainer) Step(images []float32, labels Labels, r Rates) (loss float64, 
 		return 0, nil, err
 	}
 	if n < 2 {
-		return 0, nil, failure.Usage(fmt.Errorf("finetuning: a batch of %d image; batch normalisation needs two, so join "+
-			"it to another", n))
+		return 0, nil, failure.Usage(fmt.Errorf("finetuning: a batch of %s; batch normalisation needs two images or "+
+			"more, so join it to another batch", plural.Count(n, "image")))
 	}
 	if len(r.Rates) != len(t.groups) || r.Decay != nil && len(r.Decay) != len(t.groups) {
 		return 0, nil, failure.Usage(fmt.Errorf("finetuning: %s and %s for layer groups %v; give one each",
@@ -81,8 +82,8 @@ func (t *Trainer) Step(images []float32, labels Labels, r Rates) (loss float64, 
 // span is images lo to hi of a batch.
 type span struct{ lo, hi int }
 
-// Runs is in how many parts a batch of n images runs: as few as MicroBatch
-// allows, none of a single image.
+// Runs is the number of parts in which a batch of n images runs. It is as small as
+// MicroBatch allows without a part of a single image.
 func (t *Trainer) Runs(n int) int {
 	k := 1
 	if t.o.MicroBatch > 0 {
@@ -287,8 +288,8 @@ func (t *Trainer) apply(r Rates) error {
 	})
 }
 
-// Predict returns logits [n, classes] with running statistics and no dropout,
-// in runs of at most MicroBatch images.
+// Predict returns logits [n, classes] in evaluation mode: with running statistics and
+// without dropout. It runs at most MicroBatch images at a time.
 func (t *Trainer) Predict(images []float32) ([]float32, error) {
 	n := len(images) / t.Manifest.Input().Len()
 	none := Labels{Classes: make([]int64, n), Hot: make([]float32, n*t.Manifest.Classes)}

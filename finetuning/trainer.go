@@ -28,7 +28,7 @@ type Options struct {
 	Threads    int    // of ONNX Runtime, 0 for one a core
 	Device     string // one of onnx.Devices; "" is cpu
 	MicroBatch int    // most images in one run; a larger batch accumulates gradients. 0 for no limit
-	// ClassWeights are the loss's, by class; nil for none.
+	// ClassWeights are the weights of the classes in the loss, [classes]; nil for ones.
 	ClassWeights   []float32
 	LabelSmoothing float32
 	NoTF32         bool // on a GPU: no TF32
@@ -60,10 +60,10 @@ type buffer struct {
 	resident *onnx.Tensor // in the device's memory and newer than data; nil: data counts
 }
 
-// Open loads the four files of dir. Owned by the caller: the Trainer, freed by
-// Close. onnx.Start must have been called. Errors of kind failure.Data: a file
-// that is missing or does not fit the others, or a training model for another
-// kind of CPU.
+// Open loads the four files that package artifacts wrote into dir. Call onnx.Start
+// before. Owned by the caller: the Trainer, freed by Close. Errors of kind
+// failure.Data: a file is missing, a file does not fit the others, or the training
+// model was written for another kind of CPU. Of kind failure.Usage: options out of bounds.
 func Open(dir string, o Options) (*Trainer, error) {
 	m, err := artifacts.ReadManifest(dir)
 	if err != nil {
@@ -76,9 +76,10 @@ func Open(dir string, o Options) (*Trainer, error) {
 		o.ClassWeights = slices.Repeat([]float32{1}, m.Classes)
 	}
 	if len(o.ClassWeights) != m.Classes || o.MicroBatch < 0 || !(o.LabelSmoothing >= 0 && o.LabelSmoothing < 1) {
-		return nil, failure.Usage(fmt.Errorf("finetuning: %s for %s, micro-batch %d, label "+
-			"smoothing %v; see finetune train --help", plural.Count(len(o.ClassWeights), "class weight"),
-			plural.Count(m.Classes, "class"), o.MicroBatch, o.LabelSmoothing))
+		return nil, failure.Usage(fmt.Errorf("finetuning: %s for %s, micro-batch %d, label smoothing %v; give one weight "+
+			"a class, a micro-batch of 0 or more, and a smoothing from 0 to below 1",
+			plural.Count(len(o.ClassWeights), "class weight"), plural.Count(m.Classes, "class"), o.MicroBatch,
+			o.LabelSmoothing))
 	}
 	t := &Trainer{Manifest: m, o: o, tensors: map[string]*buffer{}}
 	for _, g := range m.Groups {
@@ -213,5 +214,5 @@ func (t *Trainer) Groups() []string { return slices.Clone(t.groups) }
 // Norm is the global norm of the last step's gradients, before clipping.
 func (t *Trainer) Norm() float64 { return t.norm }
 
-// Steps counts the steps taken, before State too.
+// Steps is the number of steps taken, including those before a restored State.
 func (t *Trainer) Steps() int { return t.steps }

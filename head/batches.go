@@ -6,9 +6,9 @@ import (
 	"finetune/internal/rng"
 )
 
-// Batches is the number of training batches that n rows make: ceil(n/size), one
-// fewer where the last would be a single row, which then joins the batch before
-// it, because BatchNorm cannot train on one row.
+// Batches is the number of training batches in an epoch of n rows: ceil(n/size). A
+// last batch of a single row joins the batch before it, because BatchNorm cannot train
+// on one row. size is 1 or more.
 func Batches(n, size int) int {
 	b := (n + size - 1) / size
 	if b > 1 && n%size == 1 {
@@ -17,8 +17,8 @@ func Batches(n, size int) int {
 	return b
 }
 
-// Bounds are the rows [lo, hi) of training batch i; the last is short, or one
-// row longer than size (see Batches).
+// Bounds returns the rows [lo, hi) of training batch i. The last batch can be shorter
+// than size, or one row longer (see Batches).
 func Bounds(n, size, i int) (lo, hi int) {
 	lo, hi = i*size, (i+1)*size
 	if i == Batches(n, size)-1 {
@@ -27,15 +27,15 @@ func Bounds(n, size, i int) (lo, hi int) {
 	return lo, hi
 }
 
-// Order is the shuffled order of n training rows in an epoch, named by seed and
-// epoch alone.
+// Order is the shuffled order of n training rows in an epoch. It depends on seed and
+// epoch only.
 func Order(n int, seed uint64, epoch int) []int {
 	return rng.New(seed, rng.Text("head.order"), uint64(epoch)).Perm(n)
 }
 
-// BalancedOrder is an epoch of len(labels) draws with replacement in which every
-// class that occurs is as likely as any other, for classes of unequal size; named
-// by seed and epoch alone.
+// BalancedOrder is an epoch for classes of unequal size: len(labels) rows, drawn with
+// replacement, each class that occurs as likely as any other. It depends on seed and
+// epoch only.
 func BalancedOrder(labels []int, classes int, seed uint64, epoch int) []int {
 	rows := make([][]int, classes)
 	for i, y := range labels {
@@ -50,8 +50,8 @@ func BalancedOrder(labels []int, classes int, seed uint64, epoch int) []int {
 	return order
 }
 
-// ClassWeights are weights for Loss that make every class that occurs count the
-// same: n/(classes that occur * rows of the class); 1 for one that does not.
+// ClassWeights are weights for Loss with which all classes that occur count the same:
+// n/(classes that occur * rows of the class). A class that does not occur has 1.
 func ClassWeights(labels []int, classes int) []float32 {
 	counts, present := make([]int, classes), 0
 	for _, y := range labels {

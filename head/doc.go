@@ -1,12 +1,14 @@
-// Package head trains the classifier that sits on frozen body activations.
+// Package head trains the classifier behind a frozen body: a few layers whose input
+// is the body's features.
 //
-// A head is blocks in order, each BatchNorm, Dropout, Linear and, but for the
-// last, ReLU; a log-softmax (or, for several labels an image, a log-sigmoid)
-// ends it. Data is row-major float32. The state after step k is a pure function
-// of the seed, the batches and the rates: dropout masks are named by (seed,
-// layer, step), and Trainer.State holds all the rest, so that a resumed run ends
-// in the same bytes as one never stopped.
+// A head is a sequence of blocks: BatchNorm, Dropout, Linear, and ReLU except in the
+// last block. A log-softmax follows; for several labels an image, a log-sigmoid. Data
+// is row-major float32.
 //
-// Layers panic on a wrong shape, which is a bug; Step and Predict return errors
-// for bad data. A Head and its Trainer belong to one goroutine.
+// The state after step k depends only on the seed, the batches and the rates. Dropout
+// masks follow from (seed, layer, step), and Trainer.State holds everything else. A
+// resumed run therefore ends in the same bytes as one that was never stopped.
+//
+// Layers panic on a wrong shape, which is a bug. Step and Predict return errors for
+// bad data. A Head and its Trainer belong to one goroutine.
 package head

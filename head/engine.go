@@ -31,8 +31,8 @@ type engine interface {
 	fuses() bool
 }
 
-// layers is the plain engine: one layer after the other in Go, each of them the
-// oracle of its faster form in native.c.
+// layers is the plain engine: one layer after the other in Go. Each is the reference
+// that its faster form in native.c is tested against.
 type layers struct{ products Products }
 
 func (layers) fuses() bool { return false }

@@ -5,8 +5,8 @@ import (
 	"gonum.org/v1/gonum/blas/blas32"
 )
 
-// Gonum computes products in pure Go: available everywhere, and the oracle of
-// the faster implementations.
+// Gonum computes products in pure Go. It runs everywhere, and is the reference that the
+// faster implementations are tested against.
 type Gonum struct{}
 
 // Name implements Products.

@@ -9,15 +9,16 @@ import (
 
 // Config describes a head.
 //
-// Units: Drop are probabilities, 0 to 1, one per Linear: len(Hidden)+1 values;
-// 0 leaves the layer out. Drop nil means .25 for each hidden layer and .5 at the end.
+// Units: Drop are probabilities from 0 to below 1, one for each Linear layer, so
+// len(Hidden)+1 values; 0 is no dropout. nil means .25 for each hidden layer and .5 for
+// the last.
 type Config struct {
 	In      int       `json:"in"`      // features a row
 	Hidden  []int     `json:"hidden"`  // widths of the hidden layers; empty for none
 	Drop    []float64 `json:"drop"`    // dropout before each Linear
-	Classes int       `json:"classes"` // C
+	Classes int       `json:"classes"` // outputs a row
 	Multi   bool      `json:"multi"`   // any number of labels an image: sigmoid instead of softmax
-	Seed    uint64    `json:"seed"`    // names the initial weights
+	Seed    uint64    `json:"seed"`    // the initial weights follow from it
 }
 
 // mostWeights is 1 GB of them, and as much each for gradient and momentum.
@@ -95,10 +96,10 @@ func New(c Config) (*Head, error) {
 	return h, nil
 }
 
-// SetProducts makes the head compute layer by layer in Go, with its matrix
-// products by p: Gonum{} or NewORT's. A new head, or nil, has the native engine
-// instead, which fuses the step in C: an epoch takes two thirds of the processor
-// time that the layers with ONNX Runtime's products take (BenchmarkHeadEpoch).
+// SetProducts makes the head compute layer by layer in Go, with p for its matrix
+// products: Gonum{}, or the result of NewORT. nil selects the native engine, which a
+// new head has: a step fused in C. Measured: two thirds of the processor time of
+// layers with ONNX Runtime's products (BenchmarkHeadEpoch).
 func (h *Head) SetProducts(p Products) {
 	h.engine = native{}
 	if p != nil {
@@ -106,10 +107,10 @@ func (h *Head) SetProducts(p Products) {
 	}
 }
 
-// Outputs is the number of values Predict gives a row.
+// Outputs is the number of values that Predict returns for each row.
 func (h *Head) Outputs() int { return h.Config.Classes }
 
-// Parameters counts the trained numbers.
+// Parameters is the number of trained weights.
 func (h *Head) Parameters() int {
 	n := 0
 	for _, p := range h.parameters() {
@@ -141,9 +142,8 @@ func (h *Head) parameters() []Tensor {
 }
 
 // Predict returns log-probabilities [len(rows), classes] in evaluation mode:
-// running statistics, no dropout. With Config.Multi they are log-sigmoids, each
-// class by itself. Errors: a row of another width, or a product
-// that failed.
+// running statistics, no dropout. With Config.Multi they are log-sigmoids, one for
+// each class independently. Errors: a row of another width, or a failed matrix product.
 func (h *Head) Predict(rows [][]float32) ([]float32, error) {
 	const chunk = 256
 	if err := h.checkRows(rows); err != nil {

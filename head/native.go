@@ -19,12 +19,11 @@ import (
 	"finetune/internal/plural"
 )
 
-// native is the fast engine: C with the widest vectors the processor has, on all
-// cores. It fuses what passes over memory can be fused: BatchNorm with Dropout,
-// product with bias and ReLU, and, a panel of 16 input features at a time, the
-// gradient at z, BatchNorm's backward, the weight gradient, momentum and the
-// weight's update. Its numbers differ from layers' by rounding alone
-// (TestNativeEqualsLayers).
+// native is the fast engine: C with the widest vectors of the processor, on all cores.
+// It fuses passes over memory: BatchNorm with Dropout; the product with bias and ReLU;
+// and, for 16 input features at a time, the gradient at z, the backward pass of
+// BatchNorm, the gradient of the weights, momentum and the update. Its numbers differ
+// from those of layers only by rounding (TestNativeEqualsLayers).
 type native struct{}
 
 // nativeMaxRows is native.c's 64*MASK_WORDS.
@@ -56,7 +55,8 @@ var vectors = []string{"128-bit vectors", "AVX2", "AVX-512"}
 // chooseVectors makes C use the widest vectors up to most. Not while a step runs.
 func chooseVectors(most int) int { return int(C.head_instructions(C.int(most))) }
 
-// Instructions names the vector instructions that the native engine uses here.
+// Instructions names the vector instructions that the native engine uses on this
+// machine: "128-bit vectors", "AVX2" or "AVX-512".
 func Instructions() string { return vectors[level] }
 
 func (b *nativeBuffers) resize(in, out, ld int) {

@@ -6,9 +6,10 @@ import (
 	"finetune/internal/rng"
 )
 
-// Reestimate rebuilds BatchNorm's running statistics by one pass over batches of
-// rows in training mode, dropout on (its masks named by seed): a batch of n after
-// seen rows weighs n/(seen+n). The weights do not change. Errors as Trainer.Step's.
+// Reestimate computes BatchNorm's running statistics anew, in one pass over batches of
+// rows in training mode. Dropout is on, and its masks follow from seed. A batch of n
+// rows after m others gets the weight n/(m+n), so the result is the mean over all
+// rows. The weights of the layers do not change. Errors are those of Trainer.Step.
 func (h *Head) Reestimate(batches iter.Seq[[][]float32], seed uint64) error {
 	t, err := NewTrainer(h, Options{Seed: seed})
 	if err != nil {

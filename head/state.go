@@ -9,13 +9,12 @@ type Tensor struct {
 	Data  []float32
 }
 
-// State lists copies of the weights and BatchNorm statistics, named as in
-// PyTorch's nn.Sequential of the same layers: load_state_dict(strict=False)
-// takes them.
+// State returns copies of the weights and BatchNorm statistics, named as in PyTorch's
+// nn.Sequential of the same layers, whose load_state_dict(strict=False) accepts them.
 func (h *Head) State() []Tensor { return copies(h.tensors()...) }
 
-// Restore copies tensors, in any order, into h. Errors: one that is missing or
-// of another size, each by name. Tensors that h does not know are left alone.
+// Restore copies tensors, in any order, into h. An error names each tensor that is
+// missing or has another shape. Tensors of other names are ignored.
 func (h *Head) Restore(from []Tensor) error { return restore(h.tensors(), from) }
 
 // tensors are views of the weights and running statistics.
@@ -32,16 +31,16 @@ func (h *Head) tensors() []Tensor {
 	return list
 }
 
-// State lists copies of the optimizer's buffers and the step count: with
-// Head.State all that a resumed run needs. optimizer.step holds the count as
-// thousands and rest, each exact in float32.
+// State returns copies of the optimizer's buffers and the number of steps. With
+// Head.State that is all that a resumed run needs. optimizer.step holds the number as
+// thousands and remainder, because float32 represents both exactly.
 func (t *Trainer) State() []Tensor {
 	steps := []float32{float32(t.steps / 1000), float32(t.steps % 1000)}
 	return copies(append(t.tensors(), Tensor{"optimizer.step", []int64{2}, steps})...)
 }
 
-// Restore copies tensors made by State into t. Errors as Head.Restore's: the
-// state of another optimizer lacks this one's buffers.
+// Restore copies tensors made by State into t. Errors are those of Head.Restore; the
+// state of another optimizer lacks some buffers.
 func (t *Trainer) Restore(from []Tensor) error {
 	steps := make([]float32, 2)
 	if err := restore(append(t.tensors(), Tensor{"optimizer.step", []int64{2}, steps}), from); err != nil {

@@ -7,8 +7,8 @@ import (
 	"finetune/internal/rng"
 )
 
-// ErrBatch says that a training batch has fewer than two rows, of which
-// BatchNorm can make no variance.
+// ErrBatch is the error of a training batch of fewer than two rows, from which
+// BatchNorm cannot compute a variance.
 var ErrBatch = errors.New("a training batch needs two rows or more")
 
 // Options say how a Trainer trains. The zero value is SGD without weight decay.
@@ -18,7 +18,7 @@ type Options struct {
 	Clip      float64 // greatest global L2 norm of the gradient; 0 for no limit
 	Loss      Loss
 	FreezeBN  bool   // running statistics are used and not updated
-	Seed      uint64 // names the dropout masks; give each fit of a run its own
+	Seed      uint64 // dropout masks follow from it; give each fit of a run its own
 }
 
 // Rates of one step.
@@ -35,8 +35,8 @@ type Batch struct {
 	Targets []float32   // [n, classes] of 0 to 1, for Config.Multi
 }
 
-// Trainer changes a Head step by step. A new one has no momentum yet, which is
-// how every fit starts in fast.ai.
+// Trainer trains a Head step by step. A new one starts without momentum, as every fit
+// does in fast.ai.
 type Trainer struct {
 	head    *Head
 	options Options
@@ -62,13 +62,12 @@ func NewTrainer(h *Head, o Options) (*Trainer, error) {
 	return t, err
 }
 
-// Steps is the number of steps taken, which names the next step's masks.
+// Steps is the number of steps taken. The masks of the next step follow from it.
 func (t *Trainer) Steps() int { return t.steps }
 
-// Step takes one step on b and returns the loss before it (dropout on).
-// A loss of NaN or infinity is returned as it is: the caller decides to stop.
-// Errors: ErrBatch; rows, labels or targets that do not fit the head; a product
-// that failed.
+// Step takes one step on b and returns the loss before it, with dropout. A loss that
+// is NaN or infinite is returned as it is; the caller decides whether to stop. Errors:
+// ErrBatch; rows, labels or targets that do not fit the head; a failed matrix product.
 func (t *Trainer) Step(b Batch, r Rates) (float64, error) {
 	if err := t.check(b); err != nil {
 		return 0, err

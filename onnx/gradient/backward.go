@@ -11,8 +11,8 @@ import (
 
 // A rule returns the derivatives of a node's inputs, one an input in their
 // order: "", or none at the end, for an input that has none. Where an input was
-// broadcast its derivative may still have the shape of the output; the walk
-// sums it up. What nobody needs is dropped before it costs anything.
+// broadcast its derivative may still have the shape of the output; the walk sums it.
+// Derivatives that are not needed are removed before they are computed.
 type rule func(b *build, n *onnxpb.NodeProto) ([]string, error)
 
 // step is a forward node to differentiate. Its rule is that of its operator in

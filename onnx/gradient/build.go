@@ -22,8 +22,8 @@ type Options struct {
 	// Shapes overrides declared input shapes: image sizes must be fixed, the
 	// batch may be -1.
 	Shapes map[string][]int64
-	// FrozenStats says, for a BatchNormalization with the given scale, that it
-	// uses its running statistics as in evaluation. Nil: only where the scale
+	// FrozenStats reports whether the BatchNormalization with the given scale
+	// uses its running statistics, as in evaluation. Nil: those do whose scale
 	// is not trainable.
 	FrozenStats func(scale string) bool
 	// StatMomentum is the share that a batch's statistics get in the running
@@ -32,7 +32,7 @@ type Options struct {
 	// Block is the number of channels that ORT's CPU kernels keep together
 	// (8 with AVX2, 16 with AVX-512; see onnx.BlockSize). With it convolutions run
 	// in that layout, which is faster and works on such a machine only.
-	// 0 is standard operators alone, for any machine and device.
+	// 0: standard operators only, for any machine and device.
 	Block int64
 }
 
@@ -59,20 +59,19 @@ type Stat struct {
 	Shape      []int64
 }
 
-// Mask is an input that stands for a Dropout: 0 for what is dropped, 1/(1-Rate)
-// for what is kept. Shape starts with the batch, -1.
+// Mask is an input that replaces a Dropout: 0 for a value that is dropped, 1/(1-Rate)
+// for one that is kept. Shape begins with the batch, -1.
 type Mask struct {
 	Name  string  `json:"name"`
 	Rate  float32 `json:"rate"`
 	Shape []int64 `json:"shape"`
 }
 
-// Build returns the training graph of m: every output of m (a Dropout applied
-// through a mask, BatchNormalization with the statistics of the batch), then
-// for each trainable parameter the derivative of output loss, then the new
-// running statistics. The loss must have one element.
-// An operator without a rule between a trainable parameter and the loss is an
-// error that names it; what no trainable parameter reaches is only copied.
+// Build returns the training graph of m. Its outputs are those of m, in training mode:
+// dropout by masks, BatchNormalization by the statistics of the batch. Then follow the
+// derivative of output loss for each trainable parameter, and the new running statistics.
+// The loss must have one element. Nodes that no trainable parameter reaches are copied.
+// An error names an operator between a trainable parameter and the loss that has no rule.
 func Build(m *graph.Model, loss string, o Options) (*Graph, error) {
 	b, err := newBuild(m, loss, o)
 	if err != nil {

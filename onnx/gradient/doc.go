@@ -1,14 +1,13 @@
-// Package gradient turns a model that predicts into a graph that trains: from
-// an ONNX model and the names of its trainable parameters, the graph of the
-// loss and its gradients, made of operators that every ONNX Runtime has.
+// Package gradient turns a model that predicts into a graph that trains. It takes an
+// ONNX model and the names of its trainable parameters. It returns the graph of the
+// loss and its gradients, made of operators that every ONNX Runtime (ORT) has.
 //
-// Build walks the model once forwards (forward.go) and once backwards
-// (backward.go), where each operator has a rule that says how the derivative
-// of its output becomes that of its inputs. What is worth more than one way of
-// computing, the two products of a convolution's derivative above all, is then
-// lowered: to standard operators (lower.go) or to ORT's blocked CPU kernels
-// (blocked.go).
+// Build walks the model forwards (forward.go), then backwards (backward.go). Each
+// operator has a rule, which turns the derivative of its output into those of its
+// inputs. Some derivatives can be computed in several ways, above all the two of a
+// convolution. They are lowered at the end: to standard operators (lower.go), or to
+// ORT's blocked CPU kernels (blocked.go).
 //
-// What a trainable parameter does not reach is copied and never differentiated,
-// so a frozen beginning costs its forward pass only.
+// Nodes that no trainable parameter reaches are copied and not differentiated. Frozen
+// layers at the beginning therefore cost their forward pass only.
 package gradient

@@ -28,7 +28,7 @@ const (
 //	soft = (1-smoothing)*onehot(labels) + smoothing/classes
 //	loss = -sum(weights*soft*logsoftmax(logits)) / sum(weights[labels])
 //
-// Source: PyTorch's CrossEntropyLoss, whose numbers these are.
+// Source: PyTorch's CrossEntropyLoss, with the same numbers.
 func WithCrossEntropy(m *graph.Model, logits string) (*graph.Model, error) {
 	l, err := newLoss(m, logits)
 	if err != nil {
@@ -44,13 +44,13 @@ func WithCrossEntropy(m *graph.Model, logits string) (*graph.Model, error) {
 	return l.finish(t.div(t.unary("Neg", t.sum(t.mul(logp, soft), 0, 1)), norm)), nil
 }
 
-// WithBinaryCrossEntropy returns m with the mean of a binary cross-entropy a
-// class, for labels that may hold together; Labels is float32 [N, classes]:
+// WithBinaryCrossEntropy returns m with the mean binary cross-entropy over all classes,
+// for images with several labels; Labels is float32 [N, classes]:
 //
 //	soft = (1-smoothing)*labels + smoothing/2
 //	loss = mean(weights*(softplus(logits) - soft*logits))
 //
-// Source: PyTorch's BCEWithLogitsLoss, whose numbers these are.
+// Source: PyTorch's BCEWithLogitsLoss, with the same numbers.
 func WithBinaryCrossEntropy(m *graph.Model, logits string) (*graph.Model, error) {
 	l, err := newLoss(m, logits)
 	if err != nil {

@@ -7,19 +7,19 @@ import (
 	"finetune/onnx/graph/onnxpb"
 )
 
-// Memory estimates the bytes that one run of a training graph needs at its
-// peak: Fixed for parameters, their gradients and constants, and PerImage for
-// each image of the batch. ORT frees a tensor after its last use; the estimate
-// follows the nodes in order and does the same.
+// Memory estimates the bytes that one run of a training graph needs at its peak:
+// Fixed for parameters, their gradients and constants, and PerImage for each image of
+// the batch. The estimate follows the nodes in order, and frees a tensor after its
+// last use, as ORT does.
 type Memory struct {
 	Fixed    int64 `json:"fixed"`
 	PerImage int64 `json:"per_image"`
 }
 
-// Of is the estimate for a batch.
+// Of is the estimate for a batch of so many images, in bytes.
 func (m Memory) Of(batch int) int64 { return m.Fixed + int64(batch)*m.PerImage }
 
-// size counts float32 elements, apart those that come with each image.
+// size is a number of float32 elements: fixed ones, and each for every image.
 type size struct{ fixed, each int64 }
 
 func (s size) plus(o size) size  { return size{s.fixed + o.fixed, s.each + o.each} }

@@ -72,24 +72,24 @@ func unaryRule(dx func(b *build, dy, x, y string) string) rule {
 	}
 }
 
-// steep turns HardSigmoid into a step: min(1, max(0, steep*x + offset)) is 0 or
-// 1 but for arguments closer to the step than 1e-30. It is the fastest mask on
-// ORT's CPU: one vectorised pass where Sign, Where and Cast run on one thread.
-// A power of two multiplies exactly.
-var steep = float32(math.Ldexp(1, 100))
+// stepSlope turns HardSigmoid into a step: min(1, max(0, stepSlope*x + offset)) is 0
+// or 1 except within 1e-30 of the step. It is the fastest mask on ORT's CPU: one
+// vectorised pass, where Sign, Where and Cast run on one thread. Multiplication by a
+// power of two is exact.
+var stepSlope = float32(math.Ldexp(1, 100))
 
 // positive is 1 where x > 0, else 0.
 func (b *build) positive(x string) string {
-	return b.unary("HardSigmoid", x, graph.Float("alpha", steep), graph.Float("beta", 0))
+	return b.unary("HardSigmoid", x, graph.Float("alpha", stepSlope), graph.Float("beta", 0))
 }
 
 // above and below are 1 where x > limit and x < limit.
 func (b *build) above(x string, limit float32) string {
-	return b.unary("HardSigmoid", x, graph.Float("alpha", steep), graph.Float("beta", -steep*limit))
+	return b.unary("HardSigmoid", x, graph.Float("alpha", stepSlope), graph.Float("beta", -stepSlope*limit))
 }
 
 func (b *build) below(x string, limit float32) string {
-	return b.unary("HardSigmoid", x, graph.Float("alpha", -steep), graph.Float("beta", steep*limit))
+	return b.unary("HardSigmoid", x, graph.Float("alpha", -stepSlope), graph.Float("beta", stepSlope*limit))
 }
 
 func addRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
