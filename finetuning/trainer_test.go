@@ -260,7 +260,7 @@ func TestErrorsSayWhat(t *testing.T) {
 			_, _, err := tr.Step(x, Labels{Classes: []int64{0, 9}}, rates)
 			return err
 		}},
-		{"not 2 images", func() error { _, _, err := tr.Step(x[1:], y, rates); return err }},
+		{"values, not those of 2 images", func() error { _, _, err := tr.Step(x[1:], y, rates); return err }},
 		{"is missing", func() error { return tr.Restore(nil) }},
 		{"does not fit", func() error { return tr.Load(map[string][]float32{"nobody": nil}) }},
 	} {
