@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas64"
 )
 
@@ -21,6 +20,7 @@ const (
 	planeRows  = 10000 // rows that a plane is laid through, at most
 	oddShare   = .99   // quantile of the distances that is the threshold
 	outlying   = 5     // deviations, by the median of distances to the median, of logarithms
+	fewestRows = 8     // that a plane is laid through
 	iterations = 6     // of subspace iteration: the plane's variance is that of 32 main axes to 1 in 1,000
 )
 
@@ -30,30 +30,14 @@ const (
 // is the 99 % quantile of those.
 func Odd(train, others [][]float32, p Product) (ofTrain, ofOthers []Oddness, err error) {
 	n := len(train)
-	if n < 8 {
+	if n < fewestRows {
 		return make([]Oddness, n), make([]Oddness, len(others)), nil
 	}
-	fold := rand.New(rand.NewPCG(9, 10)).Perm(n)
-	distance := make([]float64, n)
-	for f := range folds {
-		var in, out [][]float32
-		var at []int
-		for i, r := range train {
-			if fold[i]%folds == f {
-				out, at = append(out, r), append(at, i)
-			} else {
-				in = append(in, r)
-			}
-		}
-		d, err := planeDistances(in, out, p)
-		if err != nil {
-			return nil, nil, err
-		}
-		for k, i := range at {
-			distance[i] = d[k]
-		}
+	plane, distance, err := fold(train, p)
+	if err != nil {
+		return nil, nil, err
 	}
-	beyond, err := planeDistances(train, others, p)
+	beyond, err := plane.distances(others, p)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -77,44 +61,6 @@ func Odd(train, others [][]float32, p Product) (ofTrain, ofOthers []Oddness, err
 	return judge(distance), judge(beyond), nil
 }
 
-// planeDistances are those of rows to the plane through train.
-func planeDistances(train, rows [][]float32, p Product) ([]float64, error) {
-	if len(rows) == 0 {
-		return nil, nil
-	}
-	p = p.orGonum()
-	train = evenly(train, planeRows)
-	u, d := unitRows(train, nil), len(train[0])
-	mean := make([]float64, d)
-	x := matrix(chunk, d)
-	for lo := 0; lo < len(train); lo += chunk {
-		hi := min(lo+chunk, len(train))
-		u.into(x, lo, hi)
-		for i := range hi - lo {
-			blas64.Axpy(1/float64(len(train)), vector(window(x, i, i+1)), blas64.Vector{N: d, Inc: 1, Data: mean})
-		}
-	}
-	axes, err := mainAxes(u, mean, min(planeRank, len(train)/4, max(d/2, 1)), p)
-	if err != nil {
-		return nil, err
-	}
-	out, of := make([]float64, len(rows)), unitRows(rows, nil)
-	along := matrix(chunk, axes.Rows)
-	for lo := 0; lo < len(rows); lo += chunk {
-		hi := min(lo+chunk, len(rows))
-		of.into(x, lo, hi)
-		centre(x, hi-lo, mean)
-		if err := p(first(along, hi-lo), first(x, hi-lo), axes, true); err != nil {
-			return nil, err
-		}
-		for i := range hi - lo {
-			r, a := blas64.Nrm2(vector(window(x, i, i+1))), blas64.Nrm2(vector(window(along, i, i+1)))
-			out[lo+i] = math.Sqrt(max(r*r-a*a, 0))
-		}
-	}
-	return out, nil
-}
-
 func centre(x blas64.General, n int, mean []float64) {
 	for i := range n {
 		blas64.Axpy(-1, blas64.Vector{N: len(mean), Inc: 1, Data: mean}, vector(window(x, i, i+1)))
@@ -126,6 +72,7 @@ func centre(x blas64.General, n int, mean []float64) {
 func mainAxes(u unit, mean []float64, rank int, p Product) (blas64.General, error) {
 	k := min(rank+10, u.rows, u.cols)
 	axes, next, x, along := matrix(k, u.cols), matrix(k, u.cols), matrix(chunk, u.cols), matrix(chunk, k)
+	sum := matrix(k, u.cols)
 	random := rand.New(rand.NewPCG(11, 12))
 	for i := range axes.Data {
 		axes.Data[i] = random.NormFloat64()
@@ -140,13 +87,26 @@ func mainAxes(u unit, mean []float64, rank int, p Product) (blas64.General, erro
 			if err := p(first(along, hi-lo), first(x, hi-lo), axes, true); err != nil {
 				return axes, err
 			}
-			blas64.Gemm(blas.Trans, blas.NoTrans, 1, first(along, hi-lo), first(x, hi-lo), 1, next)
+			if err := p(sum, transposed(first(along, hi-lo)), first(x, hi-lo), false); err != nil {
+				return axes, err
+			}
+			blas64.Axpy(1, vector(sum), vector(next))
 		}
 		axes, next = next, axes
 		sortByLength(axes)
 	}
 	orthonormal(axes)
 	return window(axes, 0, rank), nil
+}
+
+func transposed(m blas64.General) blas64.General {
+	t := matrix(m.Cols, m.Rows)
+	for i := range m.Rows {
+		for j := range m.Cols {
+			t.Data[j*t.Stride+i] = m.Data[i*m.Stride+j]
+		}
+	}
+	return t
 }
 
 // sortByLength puts the longest rows first.

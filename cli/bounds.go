@@ -20,6 +20,7 @@ var limits = shell.Limits{
 		"batch":       {Least: 1, Most: 1024},
 		"classes":     {Least: 1, Most: 1 << 16},
 		"count":       {Least: 1, Most: 100},
+		"coverage":    {Least: 0, Most: 0.995},
 		"delay":       {Least: 0, Most: 60},
 		"drain":       {Least: 0, Most: 86400},
 		"end":         {Least: 0, Most: math.MaxFloat32, Above: true},
@@ -38,6 +39,7 @@ var limits = shell.Limits{
 		"tries":       {Least: 0, Most: 1e6},
 	},
 	Choices: map[string][]string{"precision": config.Words()["body.precision"],
+		"odd":    {learner.OddFlag, learner.OddReject},
 		"engine": {"local", "slurm", "kubernetes", "spark"}},
 	MayBeEmpty: []string{"shard", "label-sep"},
 }

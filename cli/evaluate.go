@@ -19,6 +19,7 @@ type evaluateOptions struct {
 	data        learner.DataConfig
 	score       learner.ScoreOptions
 	machine     learner.Machine
+	raw         bool
 	quiet, json bool
 }
 
@@ -37,6 +38,8 @@ func evaluateCommand(s Streams) *cli.Command {
 			&cli.StringFlag{Name: "label-sep", Usage: "`SEPARATOR` between the labels of one photograph",
 				Destination: &o.data.LabelSep},
 			excludeFlag(&o.data),
+			rawFlag(&o.raw),
+			coverageFlag(&o.score.Table.Coverage),
 			&cli.BoolFlag{Name: "no-cache", Usage: "compute all features and keep none", Destination: &o.score.NoCache},
 		}, inferenceFlags(&o.machine), outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {
@@ -56,6 +59,9 @@ func runEvaluate(ctx context.Context, o evaluateOptions, out *term.Console) erro
 		return err
 	}
 	defer c.Close()
+	if o.raw {
+		c.Raw()
+	}
 	e, err := c.Evaluate(ctx, o.data, o.score, out)
 	if err != nil {
 		return err
@@ -77,7 +83,16 @@ func printEvaluation(out *term.Console, e *learner.Evaluation) {
 		out.Print("ROC AUC    %.4f for %s", *e.AUC, e.Classes[1])
 	}
 	if e.ECE != nil {
-		out.Print("ECE        %.4f", *e.ECE)
+		out.Print("ECE        %.4f (calibration error; perfect probabilities would show %.4f by chance)", *e.ECE,
+			*e.ByChance)
+	}
+	if s := e.Sets; s != nil {
+		out.Print("sets       hold the true class of %.1f %% of the photographs (%.1f %% asked for), %.2f classes each; "+
+			"%.1f %% are unsure", 100*s.Reached, 100*s.Coverage, s.MeanSize, 100*s.Unsure)
+	}
+	if e.Odd != nil && *e.Odd > 0 {
+		out.Print("odd        photographs unlike the training photographs: %d of %d; 1 in 100 is usual",
+			*e.Odd, e.Images)
 	}
 	warnMajority(out, e.Majority, e.Accuracy, e.Interval)
 	if e.PerClass == nil || out.JSON {

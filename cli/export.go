@@ -37,6 +37,7 @@ func exportCommand(s Streams) *cli.Command {
 				"itself scales and crops them", Destination: &o.export.Whole},
 			&cli.IntFlag{Name: "golden", Usage: "also write `N` inputs and their probabilities to golden.safetensors",
 				Destination: &o.export.Golden},
+			rawFlag(&o.export.Raw),
 		}, inferenceFlags(&o.machine), outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 1 {

@@ -18,6 +18,18 @@ func outputFlags(quiet, json *bool) []cli.Flag {
 	}
 }
 
+// rawFlag turns the temperature off.
+func rawFlag(raw *bool) cli.Flag {
+	return &cli.BoolFlag{Name: "raw", Usage: "give the head's own probabilities, without the temperature that held-out " +
+		"training photographs asked for", Destination: raw}
+}
+
+// coverageFlag asks for prediction sets.
+func coverageFlag(coverage *float64) cli.Flag {
+	return &cli.Float64Flag{Name: "coverage", Usage: "prediction sets: the classes that together hold the true one " +
+		"for this `SHARE` of photographs, such as 0.9; unsure where none is probable enough", Destination: coverage}
+}
+
 func dataFlags(c *learner.Config) []cli.Flag {
 	return []cli.Flag{
 		&cli.PathFlag{Name: "labels", Category: "Data", Usage: "read labels from CSV `FILE` with the header " +

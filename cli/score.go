@@ -22,7 +22,7 @@ type scoreOptions struct {
 	score         learner.ScoreOptions
 	machine       learner.Machine
 	shard         string
-	strict        bool
+	strict, raw   bool
 	quiet, json   bool
 }
 
@@ -46,10 +46,15 @@ func scoreCommand(s Streams) *cli.Command {
 				"labels, name all above it (default there: 0.5)", Destination: &t.Threshold},
 			&cli.StringFlag{Name: "kaggle", Usage: "write the columns id,label, where label is the probability of `CLASS`",
 				Destination: &t.Kaggle},
+			coverageFlag(&t.Coverage),
+			&cli.StringFlag{Name: "odd", Usage: "`WHAT` to do with photographs that are unlike the training photographs " +
+				"(oddness above 1): flag (tell the oddness) or reject (status odd, no prediction)", Value: learner.OddFlag,
+				Destination: &o.score.Odd},
 			&cli.BoolFlag{Name: "strict", Usage: "exit with code 3 if a photograph could not be scored",
 				Destination: &o.strict},
 			&cli.StringFlag{Name: "shard", Usage: "score part `I/N` of the sorted paths, counted from 0; /N in a job array " +
 				"(SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX)", Destination: &o.shard},
+			rawFlag(&o.raw),
 			&cli.BoolFlag{Name: "no-cache", Usage: "compute all features and keep none", Destination: &o.score.NoCache},
 			&cli.BoolFlag{Name: "no-lock", Usage: "do not lock the table, for file systems without locks; make sure that no " +
 				"other process writes it", Destination: &o.score.NoLock},
@@ -107,6 +112,9 @@ func runScore(ctx context.Context, o scoreOptions, out *term.Console) error {
 		return err
 	}
 	defer c.Close()
+	if o.raw {
+		c.Raw()
+	}
 	report, err := c.Score(ctx, items, o.score, out)
 	if err != nil {
 		return err
@@ -114,7 +122,8 @@ func runScore(ctx context.Context, o scoreOptions, out *term.Console) error {
 	if out.Quiet && report.Bad() == 0 {
 		return out.Object(report)
 	}
-	out.Tell("%s: %s: %s; %.1f s, %s", report.Output, plural.Count(report.Rows, "row"), totals(report), report.Seconds,
+	out.Tell("%s: %s: %s%s; %.1f s, %s", report.Output, plural.Count(report.Rows, "row"), totals(report), oddOnes(report),
+		report.Seconds,
 		term.PerSecond(float64(report.Rows-report.Resumed)/report.Seconds, "images"))
 	if err := out.Object(report); err != nil {
 		return err
@@ -150,10 +159,18 @@ func (o scoreOptions) items(part shell.Shard, out *term.Console) ([]dataset.Item
 	return items[lo:hi], nil
 }
 
+// oddOnes tells of odd photographs that were predicted.
+func oddOnes(r learner.ScoreReport) string {
+	if r.Odd == 0 || r.Status[scores.Odd] > 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%d odd, unlike the training photographs)", r.Odd)
+}
+
 // totals counts rows by status, ok first; the counts add up to the rows.
 func totals(r learner.ScoreReport) string {
 	parts := []string{fmt.Sprintf("%d ok", r.Status[scores.OK])}
-	for _, s := range []string{"unreadable", "too_large", "empty", "unsupported", learner.StatusFailed} {
+	for _, s := range []string{scores.Odd, "unreadable", "too_large", "empty", "unsupported", learner.StatusFailed} {
 		if n := r.Status[s]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, s))
 		}

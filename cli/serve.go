@@ -27,6 +27,7 @@ type serveOptions struct {
 	drain       time.Duration
 	serve       serve.Options
 	machine     learner.Machine
+	raw         bool
 	quiet, json bool
 }
 
@@ -37,7 +38,8 @@ func serveCommand(s Streams) *cli.Command {
 		ArgsUsage: "MODEL.onnx|RUN",
 		Description: "On an address that other machines can reach, clients need a token.\nLimits, probes and a " +
 			"systemd unit: docs/serving.md.",
-		Flags: shell.Join(serveFlags(&o), serveLimits(&o.serve), inferenceFlags(&o.machine), outputFlags(&o.quiet, &o.json)),
+		Flags: shell.Join(serveFlags(&o), serveLimits(&o.serve), []cli.Flag{rawFlag(&o.raw)},
+			inferenceFlags(&o.machine), outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 1 {
 				return usagef("serve takes one MODEL.onnx that `finetune export` wrote, or a RUN")
@@ -157,6 +159,9 @@ func runServe(ctx context.Context, o serveOptions, out *term.Console) (err error
 	defer c.Close()
 	if err := c.SelfTest(ctx); err != nil {
 		return err
+	}
+	if o.raw {
+		c.Raw()
 	}
 	v := &o.serve
 	v.MaxPixels = o.machine.MaxPixels

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -101,6 +102,9 @@ func printSummary(out *term.Console, s *learner.Summary) {
 	out.Print("accuracy   %.2f %% of %s (95 %% interval %.1f to %.1f), loss %.4f",
 		100*s.Valid.Accuracy, plural.Count(s.ValidImages, "validation photograph"), 100*s.Valid.Interval[0],
 		100*s.Valid.Interval[1], s.Valid.Loss)
+	if c := s.Calibration; c != nil {
+		out.Print("%s", calibrationLine(*c))
+	}
 	if s.Float32 != nil {
 		out.Print("float32    %.2f %% (%.1f to %.1f), loss %.4f: the same training on float32 features; --body-precision "+
 			"changes accuracy by %+.2f points", 100*s.Float32.Accuracy, 100*s.Float32.Interval[0], 100*s.Float32.Interval[1],
@@ -124,6 +128,16 @@ func printSummary(out *term.Console, s *learner.Summary) {
 	out.Print("time       %.1f s: %.1f s features, %.1f s training", s.Seconds.Total, s.Seconds.Precompute,
 		s.Seconds.Train)
 	out.Print("run        %s", s.Run)
+}
+
+// calibrationLine says what the temperature changed on the validation photographs.
+func calibrationLine(c learner.Calibrated) string {
+	text := fmt.Sprintf("calibrated temperature %.2f from %s left out: loss %.4f before it", c.Temperature,
+		plural.Count(c.HeldOut, "training photograph"), c.Raw.Loss)
+	if c.ECE == nil {
+		return text
+	}
+	return text + fmt.Sprintf(", calibration error %.3f, now %.3f (%.3f is chance)", *c.Raw.ECE, *c.ECE, *c.ByChance)
 }
 
 // mostlyOne is the share of one class from which an accuracy alone says little.

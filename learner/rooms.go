@@ -32,6 +32,7 @@ type (
 	RunOptions = runs.Options
 	Summary    = runs.Summary
 	Majority   = runs.Majority
+	Calibrated = runs.Calibrated
 
 	Features = features.Features
 	Search   = train.Search
@@ -48,6 +49,12 @@ type (
 
 // StatusFailed is the status of a photograph of which the network makes no numbers.
 const StatusFailed = features.StatusFailed
+
+// What score does with photographs that are unlike the training photographs.
+const (
+	OddFlag   = classify.OddFlag
+	OddReject = classify.OddReject
+)
 
 // DefaultConfig is what is trained where nothing else is said; begin with it.
 func DefaultConfig() Config { return config.DefaultConfig() }

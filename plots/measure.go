@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sort"
 
+	"finetune/calibration"
 	"finetune/metrics"
 )
 
@@ -14,6 +15,7 @@ type Prediction struct {
 	Label      int         // index of the true class
 	Labels     []int       // the true classes of a multi-label photograph; Label is then unused
 	LogProbs   []float32   // natural logarithm of the probability of each class
+	Oddness    float32     // how unlike the training photographs: above 1 is odd; 0: not known
 	Neighbours []Neighbour // nearest training photographs, nearest first; wanted for mistakes only
 }
 
@@ -145,8 +147,9 @@ func Confused(m [][]int) []Pair {
 	return out
 }
 
-// Calibration is metrics.Calibration of the predictions that have a probability.
-func Calibration(ps []Prediction) (list []metrics.Bin, ece float64) {
+// Calibration are ranges of equal width of the predictions that have a probability, their
+// calibration error, and what perfect probabilities would show by chance.
+func Calibration(ps []Prediction) (list []metrics.Bin, ece, byChance float64) {
 	var logp []float32
 	var labels []int
 	classes := 0
@@ -158,8 +161,19 @@ func Calibration(ps []Prediction) (list []metrics.Bin, ece float64) {
 			logp, labels = append(logp, p.LogProbs...), append(labels, p.Label)
 		}
 	}
-	ece, list = metrics.Calibration(logp, labels, max(classes, 1), bins)
-	return list, ece
+	_, list = metrics.Calibration(logp, labels, max(classes, 1), bins)
+	ece, byChance = calibration.Error(logp, labels, max(classes, 1))
+	return list, ece, byChance
+}
+
+// WithoutTemperature are predictions as the head made them.
+func WithoutTemperature(ps []Prediction, temperature float64) []Prediction {
+	out := slices.Clone(ps)
+	for i, p := range ps {
+		out[i].LogProbs = slices.Clone(p.LogProbs)
+		calibration.Scale(out[i].LogProbs, len(p.LogProbs), false, 1/temperature)
+	}
+	return out
 }
 
 // Is reports whether class c is true of the photograph.

@@ -14,19 +14,26 @@ const bins = 10
 // Reliability compares how sure the model was with how often it was right.
 type Reliability struct {
 	Predictions []Prediction // single-label
+	Temperature float64      // that made them of the head's own, which are drawn too; 0: none
 }
 
 // Draw implements Plot.
 func (f Reliability) Draw(w Width) (Figure, error) {
-	bs, ece := Calibration(f.Predictions)
+	bs, ece, chance := Calibration(f.Predictions)
 	n := len(f.Predictions)
 	mean, right := 0.0, 0.0
 	for _, b := range bs {
 		mean += b.Confidence * float64(b.Rows)
 		right += b.Accuracy * float64(b.Rows)
 	}
-	hd := header{title: "Reliability", note: fmt.Sprintf("Expected calibration error %.1f points (%d bins of equal "+
-		"width); bars are 95 %% intervals", 100*ece, bins)}
+	hd := header{title: "Reliability", note: fmt.Sprintf("Calibration error %.1f points, of which chance alone would "+
+		"show %.1f; bars are 95 %% intervals", 100*ece, 100*chance)}
+	var before []metrics.Bin
+	if f.Temperature > 0 {
+		var raw float64
+		before, raw, _ = Calibration(WithoutTemperature(f.Predictions, f.Temperature))
+		hd.note += fmt.Sprintf(". Grey: without the temperature of %.2f, %.1f points", f.Temperature, 100*raw)
+	}
 	if n > 0 {
 		gap := 100 * (mean/float64(n) - right/float64(n))
 		switch {
@@ -46,6 +53,13 @@ func (f Reliability) Draw(w Width) (Figure, error) {
 	diagonal := lineOf(plotter.XYs{{X: 0, Y: 0}, {X: 100, Y: 100}}, soft, 1.2)
 	diagonal.Dashes = dashes
 	p.Add(diagonal)
+	var old plotter.XYs
+	for _, b := range before {
+		if b.Rows > 0 {
+			old = append(old, plotter.XY{X: 100 * b.Confidence, Y: 100 * b.Accuracy})
+		}
+	}
+	p.Add(lineOf(old, soft, 1.2), dotsOf(old, soft, 2.5))
 	var firm, few plotter.XYs // bins of at least 5 photographs, and others
 	counts := newPlot("probability of the predicted class (%)", "photographs")
 	most := 0
@@ -71,5 +85,6 @@ func (f Reliability) Draw(w Width) (Figure, error) {
 	counts.Y.Tick.Marker = ticks{whole: true, most: 3}
 	s.stack(p, counts, 0.68)
 	return s.figure(fmt.Sprintf("Upper panel: accuracy against probability, with the diagonal of a perfectly "+
-		"calibrated model. Lower panel: photographs per bin. Expected calibration error %.1f points.", 100*ece))
+		"calibrated model. Lower panel: photographs per bin. Calibration error %.1f points, by chance %.1f.", 100*ece,
+		100*chance))
 }

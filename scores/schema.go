@@ -1,6 +1,7 @@
 package scores
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"finetune/calibration"
 	"finetune/internal/failure"
 	"finetune/internal/plural"
 )
@@ -38,7 +40,17 @@ type Result struct {
 	Reason string
 	// LogProb are the log-probabilities of the classes; nil unless Status is ok.
 	LogProb []float32
+	Oddness float32 // how unlike the training photographs; NaN: not known
 }
+
+// Odd is the status of a file that is too unlike the training photographs to be predicted.
+const Odd = "odd"
+
+// Unsure is the set of no class.
+const Unsure = "unsure"
+
+// setSeparator stands between the classes of a set.
+const setSeparator = "|"
 
 // OK is the status of a file that was scored.
 const OK = "ok"
@@ -50,6 +62,9 @@ type Options struct {
 	Top       int     // columns of the K most probable classes instead of one a class
 	Threshold float64 // least probability of a predicted class; where Multi, 0 means 0.5
 	Kaggle    string  // id,label with the probability of this class
+	Coverage  float64 // a column with the classes that hold the true one so often; 0: none
+	Limit     float32 // with Coverage: least probability of a class in the set
+	Oddness   bool    // a column with the oddness
 }
 
 // Table turns results into rows.
@@ -66,6 +81,7 @@ type Table struct {
 //	path, status, reason, predicted, probability, class_1, p_1, … class_K, p_K   with Top
 //	id, label                                                                    with Kaggle
 //
+// Behind these stand set, with Coverage, and oddness, with Oddness; not with Kaggle.
 // probability is that of the most probable class. Errors are failure.Usage.
 func NewTable(classes []string, o Options) (*Table, error) {
 	t := &Table{classes: classes, o: o, kaggle: -1}
@@ -104,6 +120,12 @@ func NewTable(classes []string, o Options) (*Table, error) {
 		for _, c := range classes {
 			number("p_" + c)
 		}
+	}
+	if o.Coverage > 0 {
+		text("set")
+	}
+	if o.Oddness {
+		number("oddness")
 	}
 	return t, nil
 }
@@ -144,7 +166,25 @@ func (t *Table) Row(r Result) Row {
 			row = append(row, Cell{Number: v})
 		}
 	}
+	if t.o.Coverage > 0 {
+		row = append(row, Cell{Text: t.set(r.LogProb, p)})
+	}
+	if t.o.Oddness {
+		row = append(row, Cell{Number: r.Oddness})
+	}
 	return row
+}
+
+// set names the classes of the prediction set.
+func (t *Table) set(logp, p []float32) string {
+	if logp == nil {
+		return ""
+	}
+	var names []string
+	for _, c := range calibration.Set(p, t.o.Limit) {
+		names = append(names, t.classes[c])
+	}
+	return cmp.Or(strings.Join(names, setSeparator), Unsure)
 }
 
 // predicted names the class, or classes, that p speaks for.

@@ -23,12 +23,13 @@ type job struct {
 
 type result struct {
 	logp []float32
+	odd  *float32 // nil: not known
 	err  error
 }
 
 // batcher gathers photographs of all requests into batches.
 type batcher struct {
-	predict func(ctx context.Context, images []float32, n int) ([]float32, error)
+	predict func(ctx context.Context, images []float32, n int) (logp, odd []float32, err error)
 	pixels  int // floats a photograph
 	max     int
 	delay   time.Duration
@@ -84,13 +85,16 @@ func (b *batcher) flush(ctx context.Context, batch []*job, images []float32) {
 		return
 	}
 	start := time.Now()
-	logp, err := b.safely(context.WithoutCancel(ctx), images, len(live))
+	logp, odd, err := b.safely(context.WithoutCancel(ctx), images, len(live))
 	b.observe(len(live), time.Since(start).Seconds())
 	for i, j := range live {
 		r := result{err: err}
 		if err == nil {
 			c := len(logp) / len(live)
 			r.logp = logp[i*c : (i+1)*c]
+			if odd != nil {
+				r.odd = &odd[i]
+			}
 			if slices.ContainsFunc(r.logp, func(v float32) bool { return v != v }) {
 				r = result{err: errNoNumbers}
 			} else {
@@ -102,7 +106,7 @@ func (b *batcher) flush(ctx context.Context, batch []*job, images []float32) {
 }
 
 // safely turns a panic of the classifier into the error of one batch.
-func (b *batcher) safely(ctx context.Context, images []float32, n int) (logp []float32, err error) {
+func (b *batcher) safely(ctx context.Context, images []float32, n int) (logp, odd []float32, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("serve: the classifier failed: %v", p)
@@ -123,18 +127,18 @@ func (b *batcher) refuse() {
 	}
 }
 
-// submit waits for a photograph's log-probabilities.
-func (b *batcher) submit(ctx context.Context, image []float32) ([]float32, error) {
+// submit waits for what is made of a photograph.
+func (b *batcher) submit(ctx context.Context, image []float32) result {
 	j := &job{ctx: ctx, image: image, done: make(chan result, 1)}
 	select {
 	case b.jobs <- j:
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return result{err: ctx.Err()}
 	}
 	select {
 	case r := <-j.done:
-		return r.logp, r.err
+		return r
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return result{err: ctx.Err()}
 	}
 }

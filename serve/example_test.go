@@ -17,12 +17,12 @@ func (always) Len() int { return 3 * 8 * 8 }
 
 func (always) Load([]float32, []byte, picture.Limits) error { return nil }
 
-func (always) Predict(_ context.Context, _ []float32, n int) ([]float32, error) {
-	logp := make([]float32, 2*n)
+func (always) PredictOdd(_ context.Context, _ []float32, n int) (logp, odd []float32, err error) {
+	logp = make([]float32, 2*n)
 	for i := range n {
 		logp[2*i+1] = -20
 	}
-	return logp, nil
+	return logp, nil, nil
 }
 
 // A server runs until its context ends and then finishes the requests it has.

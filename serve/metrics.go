@@ -15,6 +15,7 @@ type meters struct {
 	requests *prometheus.CounterVec
 	seconds  prometheus.Histogram
 	photos   *prometheus.CounterVec
+	odd      prometheus.Histogram
 	sizes    prometheus.Histogram
 	predict  prometheus.Histogram
 	active   prometheus.Gauge
@@ -29,18 +30,28 @@ func newMeters() *meters {
 			Help: "Time of a request, its upload included.", Buckets: prometheus.ExponentialBuckets(0.002, 2, 14)}),
 		photos: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "finetune_photographs_total",
 			Help: "Photographs by status."}, []string{"status"}),
+		odd: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "finetune_oddness",
+			Help:    "How unlike the training photographs predicted ones were; above 1 they are odd.",
+			Buckets: []float64{.25, .5, .75, 1, 1.25, 1.5, 2, 3, 5}}),
 		sizes: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "finetune_batch_photographs",
 			Help: "Photographs predicted together.", Buckets: []float64{1, 2, 4, 8, 16, 32, 64}}),
 		predict: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "finetune_batch_seconds",
 			Help: "Time of a batch in the network.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}),
 		active: prometheus.NewGauge(prometheus.GaugeOpts{Name: "finetune_requests_active", Help: "Requests being answered."}),
 	}
-	m.registry.MustRegister(m.requests, m.seconds, m.photos, m.sizes, m.predict, m.active,
+	m.registry.MustRegister(m.requests, m.seconds, m.photos, m.odd, m.sizes, m.predict, m.active,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
 func (m *meters) photo(status string) { m.photos.WithLabelValues(status).Inc() }
+
+// oddness counts that of a photograph, nil where it is not known.
+func (m *meters) oddness(v *float32) {
+	if v != nil {
+		m.odd.Observe(float64(*v))
+	}
+}
 
 func (m *meters) batch(size int, seconds float64) {
 	m.sizes.Observe(float64(size))

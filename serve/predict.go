@@ -21,7 +21,8 @@ type Prediction struct {
 	Labels        []string           `json:"labels,omitempty"` // several labels: those above one half
 	Probability   float32            `json:"probability,omitempty"`
 	Probabilities map[string]float32 `json:"probabilities,omitempty"`
-	Status        string             `json:"status"` // ok, or as in score files
+	Oddness       *float32           `json:"oddness,omitempty"` // above 1: unlike the training photographs
+	Status        string             `json:"status"`            // ok, or as in score files
 	Reason        string             `json:"reason,omitempty"`
 }
 
@@ -124,7 +125,8 @@ func (s *Server) all(ctx context.Context, q *request, photos []photo) ([]Predict
 
 func (s *Server) one(ctx context.Context, q *request, p photo) (Prediction, error) {
 	out := Prediction{Name: p.name}
-	logp, err := s.classify(ctx, q, p.data)
+	r := s.classify(ctx, q, p.data)
+	err := r.err
 	var bad *picture.DecodeError
 	switch {
 	case errors.As(err, &bad):
@@ -134,20 +136,22 @@ func (s *Server) one(ctx context.Context, q *request, p photo) (Prediction, erro
 	case err != nil:
 		return out, err
 	default:
-		s.fill(&out, logp)
+		s.fill(&out, r.logp)
+		out.Oddness = r.odd
+		s.metrics.oddness(r.odd)
 	}
 	s.metrics.photo(out.Status)
 	return out, nil
 }
 
 // classify decodes a photograph in the client's turn and waits for its batch.
-func (s *Server) classify(ctx context.Context, q *request, data []byte) ([]float32, error) {
+func (s *Server) classify(ctx context.Context, q *request, data []byte) result {
 	if err := s.decoding.acquire(ctx, q.client); err != nil {
-		return nil, err
+		return result{err: err}
 	}
 	if err := acquire(ctx, s.images); err != nil {
 		s.decoding.release()
-		return nil, err
+		return result{err: err}
 	}
 	image := make([]float32, s.c.Len())
 	decoded := make(chan error, 1)
@@ -159,12 +163,12 @@ func (s *Server) classify(ctx context.Context, q *request, data []byte) ([]float
 	case err := <-decoded:
 		defer func() { <-s.images }()
 		if err != nil {
-			return nil, err
+			return result{err: err}
 		}
 		return s.batches.submit(ctx, image)
 	case <-ctx.Done(): // the client has its answer now; the place is the decoder's until it ends
 		go func() { <-decoded; <-s.images }()
-		return nil, ctx.Err()
+		return result{err: ctx.Err()}
 	}
 }
 

@@ -31,7 +31,7 @@ func (s *Server) probe(ctx context.Context) {
 			continue
 		}
 		limited, cancel := context.WithTimeout(ctx, s.o.Probe)
-		_, err := s.classify(limited, &request{client: "self-test"}, grey.Bytes())
+		err := s.classify(limited, &request{client: "self-test"}, grey.Bytes()).err
 		cancel()
 		if err != nil && ctx.Err() == nil && s.o.Log != nil {
 			s.o.Log.Printf("serve: the self-test failed: %v", err)

@@ -14,12 +14,13 @@ import (
 	"finetune/augment/picture"
 )
 
-// Classifier is what is served. Load is called by several goroutines, Predict by
-// one; it gives NaN for an image of which the network makes no numbers.
+// Classifier is what is served. Load is called by several goroutines, PredictOdd by
+// one; it gives NaN for an image of which the network makes no numbers. odd says how
+// unlike the training photographs each image is, above 1 odd; nil: not known.
 type Classifier interface {
 	Len() int // floats of an image
 	Load(dst []float32, data []byte, l picture.Limits) error
-	Predict(ctx context.Context, images []float32, n int) (logp []float32, err error)
+	PredictOdd(ctx context.Context, images []float32, n int) (logp, odd []float32, err error)
 }
 
 // Options may be left zero, but for Classes.
@@ -85,7 +86,8 @@ func New(c Classifier, o Options) *Server {
 	o = o.withDefaults()
 	s := &Server{o: o, c: c, metrics: newMeters(), guard: newGuard(o), decoding: newTurns(o.Decoders),
 		images: make(chan struct{}, o.Decoders+4*o.Batch), uploads: newBudget(o.Uploads, o.Share)}
-	s.batches = &batcher{predict: c.Predict, pixels: c.Len(), max: o.Batch, delay: o.Delay, jobs: make(chan *job, o.Batch),
+	s.batches = &batcher{predict: c.PredictOdd, pixels: c.Len(), max: o.Batch, delay: o.Delay,
+		jobs:      make(chan *job, o.Batch),
 		observe:   s.metrics.batch,
 		predicted: func() { s.predicted.Store(time.Now().UnixNano()) }}
 	return s

@@ -44,7 +44,7 @@ func (f *fake) Load(dst []float32, data []byte, l picture.Limits) error {
 	return pre.Load(dst, data, l)
 }
 
-func (f *fake) Predict(_ context.Context, images []float32, n int) ([]float32, error) {
+func (f *fake) PredictOdd(_ context.Context, images []float32, n int) (logp, odd []float32, err error) {
 	time.Sleep(f.delay)
 	f.mu.Lock()
 	f.batches = append(f.batches, n)
@@ -53,6 +53,7 @@ func (f *fake) Predict(_ context.Context, images []float32, n int) ([]float32, e
 		panic("out of memory")
 	}
 	out := make([]float32, 2*n)
+	odd = make([]float32, n)
 	for i := range n {
 		sum := 0.0
 		for _, v := range images[i*pre.Len() : (i+1)*pre.Len()] {
@@ -63,8 +64,9 @@ func (f *fake) Predict(_ context.Context, images []float32, n int) ([]float32, e
 			p = math.NaN()
 		}
 		out[2*i], out[2*i+1] = float32(math.Log(1-p)), float32(math.Log(p))
+		odd[i] = float32(2 * p)
 	}
-	return out, nil
+	return out, odd, nil
 }
 
 // grey is a PNG of one brightness.
@@ -148,6 +150,9 @@ func TestOnePhotograph(t *testing.T) {
 	if p.Predicted != "light" || math.Abs(float64(p.Probability)-0.8) > 1e-3 ||
 		math.Abs(float64(p.Probabilities["dark"])-0.2) > 1e-3 {
 		t.Errorf("%+v, want light at 0.8", p)
+	}
+	if p.Oddness == nil || math.Abs(float64(*p.Oddness)-1.6) > 2e-3 {
+		t.Errorf("%+v, want an oddness of 1.6", p)
 	}
 }
 
@@ -292,7 +297,7 @@ func TestClientsShareBatches(t *testing.T) {
 	}
 	defer r.Body.Close()
 	text, err := io.ReadAll(r.Body)
-	for _, line := range []string{`finetune_requests_total{code="200"} 256`, `finetune_photographs_total{status="ok"} 256`,
+	for _, line := range []string{`finetune_oddness_count 256`, `finetune_requests_total{code="200"} 256`, `finetune_photographs_total{status="ok"} 256`,
 		"finetune_batch_photographs_sum 256"} {
 		if err != nil || !strings.Contains(string(text), line) {
 			t.Errorf("metrics lack %q (%v)", line, err)

@@ -56,6 +56,11 @@ func planScoreCommand(s term.Streams, shared Shared) *cli.Command {
 				Destination: &o.Top},
 			&cli.Float64Flag{Name: "threshold", Usage: "leave the column predicted empty below probability `P`",
 				Destination: &o.Threshold},
+			&cli.Float64Flag{Name: "coverage", Usage: "a column with prediction sets that hold the true class of this " +
+				"`SHARE` of photographs", Destination: &o.Coverage},
+			&cli.StringFlag{Name: "odd", Usage: "`WHAT` to do with photographs that are unlike the training photographs: flag " +
+				"or reject", Value: learner.OddFlag, Destination: &o.Odd},
+			&cli.BoolFlag{Name: "raw", Usage: "give the head's own probabilities, without the temperature", Destination: &o.Raw},
 		}, only(shared.Inference(&m), machine...), shared.Output(&quiet, &json)),
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 3 {

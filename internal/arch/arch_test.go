@@ -19,7 +19,7 @@ var floors = [][]string{
 		"internal/failure", "internal/heif", "internal/jpeg", "internal/licences", "internal/lock", "internal/parallel",
 		"internal/rng", "internal/tiff", "internal/uitest", "metrics", "onnx/batchnorm", "onnx/graph/onnxpb",
 		"schedule"},
-	{"audit", "cli/term", "dataset/draw", "dataset/exclude", "internal/sorting", "internal/tarshard"},
+	{"audit", "calibration", "cli/term", "dataset/draw", "dataset/exclude", "internal/sorting", "internal/tarshard"},
 	{"internal/faults", "internal/fetch/notices", "internal/golden", "internal/home", "internal/hostile",
 		"internal/modulepath", "internal/naming", "internal/photos", "internal/picturetest", "internal/reading", "plots"},
 	// photographs and networks as data

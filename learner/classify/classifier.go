@@ -15,6 +15,7 @@ import (
 	"finetune/activations"
 	"finetune/augment"
 	"finetune/augment/picture"
+	"finetune/calibration"
 	"finetune/dataset"
 	"finetune/internal/digest"
 	"finetune/internal/failure"
@@ -49,8 +50,10 @@ type Classifier struct {
 	key        activations.Key // of the cached rows, without its View
 	body       activations.Body
 	Network    network
-	Trained    *features.Setup // nil for an exported file
-	selfTest   string          // of an exported file, JSON
+	Known      runs.Calibration // what held-out training photographs said; zero of an older run or file
+	divisor    float64          // of the logits behind what Network says; 0: none
+	Trained    *features.Setup  // nil for an exported file
+	selfTest   string           // of an exported file, JSON
 	closers    []func() error
 }
 
@@ -123,12 +126,29 @@ func openRun(dir string, m runs.Machine, ui runs.UI) (*Classifier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("learner: %w", err)
 	}
+	known, err := runs.ReadCalibration(dir)
+	if err != nil {
+		return nil, err
+	}
+	if known.Plane != nil && len(known.Plane.Mean) != l.Body.Spec.Features() {
+		return nil, failure.Data(fmt.Errorf("learner: %s: features: %d, the body has %d; train again with --overwrite",
+			filepath.Join(dir, runs.CalibrationFile), len(known.Plane.Mean), l.Body.Spec.Features()))
+	}
+	if !known.Nothing() { // an older run keeps its digest
+		sum, err := digest.File(filepath.Join(dir, runs.CalibrationFile))
+		if err != nil {
+			return nil, fmt.Errorf("learner: %w", err)
+		}
+		file = digest.Of(file, sum)
+	}
 	return &Classifier{
+		Known: known, divisor: known.Temperature,
 		Classes: meta.Classes, Multi: config.Multi, Separator: config.Data.LabelSep, Size: config.Images.Size,
 		Precision: string(cmp.Or(config.Body.Precision, runs.Float32)),
 		Body:      l.Body.Spec.Name, Digest: digest.Of(file, l.Body.Spec.Digest, l.Config.Body.Arithmetic(),
 			l.Preprocess.String()), Runtime: l.Runtime, Machine: l.Config.Machine,
-		Preprocess: l.Preprocess, policy: l.Policy, key: l.Key(""), body: l.LazyBody(), Network: runNetwork{l.Preprocess, h},
+		Preprocess: l.Preprocess, policy: l.Policy, key: l.Key(""), body: l.LazyBody(),
+		Network: runNetwork{l.Preprocess, h, known.Plane},
 		Trained: l,
 		closers: []func() error{l.Close},
 	}, nil
@@ -178,27 +198,78 @@ func (c *Classifier) PredictFile(ctx context.Context, path string) ([]float32, e
 // Predict returns log-probabilities [n, len(Classes)] of images [n, 3, Size, Size].
 // They are NaN for an image of which the network makes no numbers.
 func (c *Classifier) Predict(ctx context.Context, images []float32, n int) ([]float32, error) {
+	logp, _, err := c.PredictOdd(ctx, images, n)
+	return logp, err
+}
+
+// PredictOdd is Predict that also says how unlike the training photographs each image is:
+// above 1 it is odd. It is nil where the classifier does not know (KnowsOdd).
+func (c *Classifier) PredictOdd(ctx context.Context, images []float32, n int) (logp, odd []float32, err error) {
 	rows, err := c.rows(ctx, images, n)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	return c.finishRight(rows)
 }
 
+// KnowsOdd reports whether the classifier tells how odd a photograph is. Older runs and
+// files do not.
+func (c *Classifier) KnowsOdd() bool { return c.Known.OddBeyond > 0 }
+
+// width is the length of a row of answers: the classes and, where it is known, the oddness.
+func (c *Classifier) width() int {
+	if c.KnowsOdd() {
+		return len(c.Classes) + 1
+	}
+	return len(c.Classes)
+}
+
 // finishRight is finish with NaN for the rows that are wrong.
-func (c *Classifier) finishRight(rows [][]float32) ([]float32, error) {
-	logp, err := c.Network.finish(rows)
+func (c *Classifier) finishRight(rows [][]float32) (logp, odd []float32, err error) {
+	logp, odd, wrong, err := c.finish(rows)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for i, k := 0, len(c.Classes); i < len(rows); i++ {
-		if c.Network.wrong(rows[i], logp[i*k:(i+1)*k]) != "" {
+		if wrong[i] != "" {
 			for j := range k {
 				logp[i*k+j] = float32(math.NaN())
 			}
 		}
 	}
-	return logp, nil
+	return logp, odd, nil
+}
+
+// finish turns the body's rows into log-probabilities [len(rows), classes], which are as
+// sure as the temperature lets them be, into how odd each is, and says what is wrong with
+// each, "" for nothing.
+func (c *Classifier) finish(rows [][]float32) (logp, odd []float32, wrong []string, err error) {
+	if logp, odd, err = c.Network.finish(rows); err != nil {
+		return nil, nil, nil, err
+	}
+	wrong = make([]string, len(rows))
+	for i, k := 0, len(c.Classes); i < len(rows); i++ {
+		wrong[i] = c.Network.wrong(rows[i], logp[i*k:(i+1)*k])
+	}
+	if c.divisor > 0 {
+		calibration.Scale(logp, len(c.Classes), c.Multi, c.divisor)
+	}
+	return logp, odd, wrong, nil
+}
+
+// Raw has the classifier give probabilities as the head does, without the temperature. It
+// changes nothing where there is none.
+func (c *Classifier) Raw() {
+	switch {
+	case c.Known.Temperature == 0:
+		return
+	case c.Trained != nil:
+		c.divisor = 0
+	default: // the file divides by it
+		c.divisor = 1 / c.Known.Temperature
+	}
+	c.Known.Temperature, c.Known.Limits = 0, nil
+	c.Digest = digest.Of(c.Digest, "raw")
 }
 
 // rows is what the body makes of images. Any number of goroutines.
@@ -215,14 +286,15 @@ func (c *Classifier) rows(ctx context.Context, images []float32, n int) ([][]flo
 	return rows, nil
 }
 
-// directBody is the whole classifier as a body whose features are log-probabilities.
+// directBody is the whole classifier as a body whose features are log-probabilities and,
+// where it is known, the oddness.
 type directBody struct {
 	c  *Classifier
 	mu sync.Mutex // guards the head
 }
 
 // Features implements activations.Body.
-func (b *directBody) Features() int { return len(b.c.Classes) }
+func (b *directBody) Features() int { return b.c.width() }
 
 // Run implements activations.Body.
 func (b *directBody) Run(ctx context.Context, images []float32, n int, out []float32) error {
@@ -232,13 +304,21 @@ func (b *directBody) Run(ctx context.Context, images []float32, n int, out []flo
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	logp, err := b.c.finishRight(rows)
-	copy(out, logp)
+	logp, odd, err := b.c.finishRight(rows)
+	k, w := len(b.c.Classes), b.c.width()
+	for i := 0; err == nil && i < n; i++ {
+		copy(out[i*w:], logp[i*k:(i+1)*k])
+		if odd != nil {
+			out[i*w+k] = odd[i]
+		}
+	}
 	return err
 }
 
 // Wrong implements activations.Judge.
-func (b *directBody) Wrong(row []float32) string { return features.NotProbabilities(b.c.Multi)(row) }
+func (b *directBody) Wrong(row []float32) string {
+	return features.NotProbabilities(b.c.Multi)(row[:len(b.c.Classes)])
+}
 
 // load makes one view of a photograph: the centre for k < 0, else augmented
 // view k as training draws it.

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 
 	"finetune/activations"
+	"finetune/calibration"
 	"finetune/dataset"
 	"finetune/internal/failure"
 	"finetune/internal/plural"
@@ -26,16 +29,24 @@ type Evaluation struct {
 	Interval   [2]float64               `json:"interval"`       // 95 %, Wilson
 	Top5       *float64                 `json:"top5,omitempty"` // more than five classes
 	AUC        *float64                 `json:"auc,omitempty"`  // two classes, for the second
-	ECE        *float64                 `json:"ece,omitempty"`  // expected calibration error, 10 bins
+	ECE        *float64                 `json:"ece,omitempty"`  // expected calibration error
+	ByChance   *float64                 `json:"ece_by_chance,omitempty"`
 	PerClass   map[string]metrics.Score `json:"per_class,omitempty"`
 	Confusion  [][]int                  `json:"confusion,omitempty"` // [true][predicted]
 	Seconds    float64                  `json:"seconds"`
 	MultiLabel bool                     `json:"multi_label,omitempty"`
 	Majority   *runs.Majority           `json:"majority,omitempty"` // what the accuracy has to be compared with
+	Sets       *Sets                    `json:"sets,omitempty"`     // with a coverage
+	Odd        *int                     `json:"odd,omitempty"`      // photographs with an oddness above 1, where it is known
 }
 
-// calibrationBins is the usual number (Guo et al. 2017 use 15, scikit-learn 5 to 10).
-const calibrationBins = 10
+// Sets says how good prediction sets are.
+type Sets struct {
+	Coverage float64 `json:"coverage"`  // that was asked for
+	Reached  float64 `json:"reached"`   // share of photographs whose set has their class
+	MeanSize float64 `json:"mean_size"` // classes
+	Unsure   float64 `json:"unsure"`    // share of photographs with an empty set
+}
 
 // leastLog is the logarithm of the least float32 above 0.
 const leastLog = -103.27893
@@ -44,6 +55,7 @@ const leastLog = -103.27893
 type Predicted struct {
 	Items  []dataset.Item
 	Logp   []float32 // [len(items), classes]
+	Odd    []float32 // [len(items)]; NaN where it is not known
 	bad    []activations.Bad
 	report ScoreReport
 }
@@ -59,7 +71,7 @@ func (c *Classifier) PredictItems(ctx context.Context, items []dataset.Item, o S
 	p := &Predicted{}
 	show, end := ui.Progress("predict", "images")
 	s := &scorer{c: c, o: o, items: items, report: &p.report, show: show}
-	logp, bad, err := s.block(ctx, 0, items)
+	logp, odd, bad, err := s.block(ctx, 0, items)
 	end()
 	if err := errors.Join(err, s.close()); err != nil {
 		return nil, err
@@ -70,7 +82,7 @@ func (c *Classifier) PredictItems(ctx context.Context, items []dataset.Item, o S
 			p.bad = append(p.bad, *bad[i])
 			continue
 		}
-		p.Items, p.Logp = append(p.Items, it), append(p.Logp, logp[i*n:(i+1)*n]...)
+		p.Items, p.Logp, p.Odd = append(p.Items, it), append(p.Logp, logp[i*n:(i+1)*n]...), append(p.Odd, odd[i])
 	}
 	return p, nil
 }
@@ -79,6 +91,10 @@ func (c *Classifier) PredictItems(ctx context.Context, items []dataset.Item, o S
 // for a run with an empty data, its own validation photographs.
 func (c *Classifier) Evaluate(ctx context.Context, data runs.DataConfig, o ScoreOptions,
 	ui runs.UI) (*Evaluation, error) {
+	limit, err := c.limit(o.Table.Coverage)
+	if err != nil {
+		return nil, err
+	}
 	items, where, warnings, err := c.labelled(data)
 	if err != nil {
 		return nil, err
@@ -99,8 +115,30 @@ func (c *Classifier) Evaluate(ctx context.Context, data runs.DataConfig, o Score
 			plural.Count(len(items), "photograph")))
 	}
 	e := c.measure(p)
+	if o.Table.Coverage > 0 {
+		e.Sets = c.sets(p, o.Table.Coverage, limit)
+	}
 	e.Model, e.Data, e.TTA, e.Skipped = c.Source, where, o.TTA, len(p.bad)
 	return e, nil
+}
+
+func (c *Classifier) sets(p *Predicted, coverage float64, limit float32) *Sets {
+	n, out := len(c.Classes), &Sets{Coverage: coverage}
+	each, row := 1/float64(len(p.Items)), make([]float32, len(c.Classes))
+	for i, it := range p.Items {
+		for k := range row {
+			row[k] = float32(math.Exp(float64(p.Logp[i*n+k])))
+		}
+		set := calibration.Set(row, limit)
+		out.MeanSize += float64(len(set)) * each
+		if slices.Contains(set, it.Label) {
+			out.Reached += each
+		}
+		if len(set) == 0 {
+			out.Unsure += each
+		}
+	}
+	return out
 }
 
 func (c *Classifier) measure(p *Predicted) *Evaluation {
@@ -112,6 +150,15 @@ func (c *Classifier) measure(p *Predicted) *Evaluation {
 	s := runs.Measure(p.Logp, p.Items, n, c.Multi)
 	e.Loss, e.Accuracy, e.Interval = s.Loss, s.Accuracy, s.Interval
 	e.Majority = runs.MajorityOf(p.Items, c.Classes, c.Multi)
+	if c.KnowsOdd() {
+		odd := 0
+		for _, v := range p.Odd {
+			if v > 1 {
+				odd++
+			}
+		}
+		e.Odd = &odd
+	}
 	if c.Multi {
 		return e
 	}
@@ -121,8 +168,8 @@ func (c *Classifier) measure(p *Predicted) *Evaluation {
 	for i, s := range metrics.PerClass(e.Confusion) {
 		e.PerClass[c.Classes[i]] = s
 	}
-	ece, _ := metrics.Calibration(p.Logp, y, n, calibrationBins)
-	e.ECE = &ece
+	ece, chance := calibration.Error(p.Logp, y, n)
+	e.ECE, e.ByChance = &ece, &chance
 	if n > 5 {
 		top := metrics.TopK(p.Logp, y, n, 5)
 		e.Top5 = &top

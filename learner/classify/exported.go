@@ -62,18 +62,25 @@ func FromModel(name string, model *graph.Model, m runs.Machine) (*Classifier, er
 		return nil, failure.Usage(fmt.Errorf("learner: %s: %w; give a RUN, or a file that `finetune export RUN` wrote", name,
 			err))
 	}
-	data, err := model.Bytes()
-	if err != nil {
+	if c.Digest, err = model.Digest(); err != nil {
 		return nil, err
 	}
-	if c.Digest, err = model.Digest(); err != nil {
+	output := LogOutput
+	if c.KnowsOdd() {
+		output = rowOutput
+		if model, err = withRows(model); err != nil {
+			return nil, err
+		}
+	}
+	data, err := model.Bytes()
+	if err != nil {
 		return nil, err
 	}
 	o := m.Session()
 	if images.Whole {
 		o.Threads = 1 // photographs come one by one, several at once
 	}
-	s, err := onnx.OpenBytes(name, data, []string{ImageInput}, []string{LogOutput}, o)
+	s, err := onnx.OpenBytes(name, data, []string{ImageInput}, []string{output}, o)
 	if err != nil {
 		return nil, err
 	}
@@ -88,20 +95,32 @@ func FromModel(name string, model *graph.Model, m runs.Machine) (*Classifier, er
 	if err != nil {
 		return nil, errors.Join(failure.Data(fmt.Errorf("learner: %s: %w; export it again", name, err)), s.Close())
 	}
-	c.key = activations.Key{Body: c.Digest, Cut: LogOutput, Preprocess: c.Preprocess.String(), Size: c.Size,
+	c.key = activations.Key{Body: c.Digest, Cut: output, Preprocess: c.Preprocess.String(), Size: c.Size,
 		Precision: strings.TrimSpace(c.Precision + " " + onnx.Arithmetic(m.Device, false))}
 	if images.Whole {
-		c.Network = wholeNetwork{c.Preprocess, s, len(c.Classes), c.Multi}
+		c.Network = wholeNetwork{c.Preprocess, s, len(c.Classes), c.width(), c.Multi}
 		c.key.Preprocess = "v1 in the graph, jpeg=" + picture.Decoder()
 		if c.Preprocess.Depth != (picture.Depth{}) {
 			c.key.Preprocess += " depth=" + c.Preprocess.Depth.String()
 		}
-		c.body = wholeBody{classes: len(c.Classes), pixels: c.Preprocess.Len(), multi: c.Multi}
+		c.body = wholeBody{classes: len(c.Classes), width: c.width(), pixels: c.Preprocess.Len(), multi: c.Multi}
 	} else {
-		c.Network = fileNetwork{c.Preprocess, c.Multi}
-		c.body = features.NewFileBody(s, model, name, c.Precision, c.Digest, c.Size, len(c.Classes), &c.Multi, m)
+		c.Network = fileNetwork{c.Preprocess, len(c.Classes), c.Multi}
+		c.body = features.NewFileBody(s, model, name, c.Precision, c.Digest, c.Size,
+			len(c.Classes), c.width(), &c.Multi, m)
 	}
 	return c, nil
+}
+
+// rowOutput is the tensor that withRows adds.
+const rowOutput = "finetune/row"
+
+// withRows is the model with one output, [batch, classes+1]: log-probabilities, then oddness.
+func withRows(m *graph.Model) (*graph.Model, error) {
+	b := graph.NewBuilder("rows", m.Opset())
+	logp, odd := b.Input("logp", graph.Float32, "batch", "classes"), b.Input("odd", graph.Float32, "batch", 1)
+	b.Output(b.Node("Concat", rowOutput, []string{logp, odd}, graph.Int("axis", 1)), graph.Float32, "batch", "row")
+	return surgery.Join(m, b.Model(), map[string]string{logp: LogOutput, odd: OddOutput}, "")
 }
 
 // readDescription reads an exported file's metadata.
@@ -124,6 +143,15 @@ func readDescription(m *graph.Model) (*Classifier, InputFormat, error) {
 	}
 	if err := json.Unmarshal([]byte(meta[MetaPreprocess]), &images); err != nil {
 		return nil, images, fmt.Errorf("%s: %w", MetaPreprocess, err)
+	}
+	if text, ok := m.Meta(MetaKnown); ok {
+		err := json.Unmarshal([]byte(text), &c.Known)
+		if err == nil {
+			err = c.Known.Check()
+		}
+		if err != nil {
+			return nil, images, fmt.Errorf("%s: %w", MetaKnown, err)
+		}
 	}
 	if n := len(c.Classes); n < 1 || n > maxClasses {
 		return nil, images, fmt.Errorf("%s: %s", runs.MetaClasses, plural.Count(n, "class"))
@@ -151,20 +179,22 @@ func (c *Classifier) agrees(m *graph.Model) error {
 // wholeBody takes the results of photographs that loadWhole put into the places
 // of their images.
 type wholeBody struct {
-	classes, pixels int
-	multi           bool
+	classes, width, pixels int
+	multi                  bool
 }
 
 // Wrong implements activations.Judge.
-func (b wholeBody) Wrong(row []float32) string { return features.NotProbabilities(b.multi)(row) }
+func (b wholeBody) Wrong(row []float32) string {
+	return features.NotProbabilities(b.multi)(row[:b.classes])
+}
 
 // Features implements activations.Body.
-func (b wholeBody) Features() int { return b.classes }
+func (b wholeBody) Features() int { return b.width }
 
 // Run implements activations.Body.
 func (b wholeBody) Run(_ context.Context, images []float32, n int, out []float32) error {
 	for i := range n {
-		copy(out[i*b.classes:(i+1)*b.classes], images[i*b.pixels:])
+		copy(out[i*b.width:(i+1)*b.width], images[i*b.pixels:])
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ const (
 	MetaSeparator  = "finetune.separator"   // between the names of several labels
 	MetaPrecision  = "finetune.precision"   // float32, float16 or int8
 	MetaSelfTest   = "finetune.selftest"    // JSON, selfTest
+	MetaKnown      = "finetune.calibration" // JSON, runs.Calibration; the temperature is applied in the file
 )
 
 // Names of an exported file's tensors.
@@ -24,6 +25,7 @@ const (
 	ImageInput = "image"
 	ProbOutput = headgraph.Probabilities
 	LogOutput  = headgraph.LogProbabilities
+	OddOutput  = headgraph.Oddness
 )
 
 const MultiLabel = "multi-label"

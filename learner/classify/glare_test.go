@@ -112,14 +112,14 @@ type dumb struct {
 	limit float64
 }
 
-func (d dumb) finish(rows [][]float32) ([]float32, error) {
-	logp, err := d.network.finish(rows)
+func (d dumb) finish(rows [][]float32) (logp, odd []float32, err error) {
+	logp, odd, err = d.network.finish(rows)
 	for i := 0; i+2 <= len(logp); i += 2 {
 		if math.Exp(float64(logp[i+1])) > d.limit {
 			logp[i], logp[i+1] = float32(math.Inf(-1)), float32(math.Inf(-1))
 		}
 	}
-	return logp, err
+	return logp, odd, err
 }
 
 // Features may be numbers and what the head makes of them none: such a photograph is named, with a cache and without.
@@ -127,6 +127,7 @@ func TestAHeadThatMakesNoNumbers(t *testing.T) {
 	run, m := learnertest.Trained(t)
 	valid := filepath.Join(filepath.Dir(run), "data", "valid")
 	c := opened(t, run, m)
+	c.Raw() // dumb is behind the temperature
 	share, sorted := map[string]float64{}, []float64(nil)
 	for path, row := range scored(t, c, valid, ScoreOptions{}) {
 		p, err := strconv.ParseFloat(row["p_"+c.Classes[1]], 64)

@@ -1,11 +1,11 @@
 package classify
 
 import (
-	"slices"
-
+	"finetune/audit"
 	"finetune/augment"
 	"finetune/augment/picture"
 	"finetune/head"
+	"finetune/internal/parallel"
 	"finetune/learner/features"
 	"finetune/onnx"
 )
@@ -17,16 +17,18 @@ type network interface {
 	load(dst []float32, data []byte, l picture.Limits) error
 	// Unscaled makes the input of a photograph that has the right size already.
 	Unscaled(dst []float32, im *picture.Image) error
-	// finish turns the body's rows into log-probabilities [len(rows), classes].
-	finish(rows [][]float32) ([]float32, error)
+	// finish turns the body's rows into log-probabilities [len(rows), classes], and how odd
+	// each is; nil where that is not known.
+	finish(rows [][]float32) (logp, odd []float32, err error)
 	// wrong says what is wrong with a row and its log-probabilities, "" for nothing.
 	wrong(row, logp []float32) string
 }
 
 // runNetwork is the head of a run, behind a body that makes features.
 type runNetwork struct {
-	pre  augment.Preprocess
-	head *head.Head
+	pre   augment.Preprocess
+	head  *head.Head
+	plane *audit.Plane // nil: of an older run
 }
 
 func (n runNetwork) load(dst []float32, data []byte, l picture.Limits) error {
@@ -35,7 +37,14 @@ func (n runNetwork) load(dst []float32, data []byte, l picture.Limits) error {
 
 func (n runNetwork) Unscaled(dst []float32, im *picture.Image) error { return n.pre.Valid(dst, im) }
 
-func (n runNetwork) finish(rows [][]float32) ([]float32, error) { return n.head.Predict(rows) }
+func (n runNetwork) finish(rows [][]float32) (logp, odd []float32, err error) {
+	if logp, err = n.head.Predict(rows); err != nil || n.plane == nil {
+		return logp, nil, err
+	}
+	odd = make([]float32, len(rows))
+	parallel.For(len(rows), 0, func(i int) { odd[i] = n.plane.Oddness(rows[i]) })
+	return logp, odd, nil
+}
 
 // The head's ReLU can turn what is no number into 0, so features count as well.
 func (n runNetwork) wrong(row, logp []float32) string {
@@ -45,10 +54,12 @@ func (n runNetwork) wrong(row, logp []float32) string {
 	return features.NotProbabilities(n.head.Config.Multi)(logp)
 }
 
-// fileNetwork is an exported file, whose body's rows are log-probabilities.
+// fileNetwork is an exported file, whose body's rows are log-probabilities and, of a file
+// that knows it, the oddness behind them.
 type fileNetwork struct {
-	pre   augment.Preprocess
-	multi bool
+	pre     augment.Preprocess
+	classes int
+	multi   bool
 }
 
 func (n fileNetwork) load(dst []float32, data []byte, l picture.Limits) error {
@@ -63,7 +74,18 @@ func (n fileNetwork) Unscaled(dst []float32, im *picture.Image) error {
 	return nil
 }
 
-func (n fileNetwork) finish(rows [][]float32) ([]float32, error) { return slices.Concat(rows...), nil }
+func (n fileNetwork) finish(rows [][]float32) (logp, odd []float32, err error) {
+	logp, odd = apart(rows, n.classes)
+	return logp, odd, nil
+}
+
+// apart takes log-probabilities and oddness of rows apart.
+func apart(rows [][]float32, classes int) (logp, odd []float32) {
+	for _, r := range rows {
+		logp, odd = append(logp, r[:classes]...), append(odd, r[classes:]...)
+	}
+	return logp, odd
+}
 
 func (n fileNetwork) wrong(_, logp []float32) string { return features.NotProbabilities(n.multi)(logp) }
 
@@ -73,6 +95,7 @@ type wholeNetwork struct {
 	pre     augment.Preprocess
 	session *onnx.Session
 	classes int
+	width   int // of a row: the classes, and the oddness where the file knows it
 	multi   bool
 }
 
@@ -91,7 +114,7 @@ func (n wholeNetwork) Unscaled(dst []float32, im *picture.Image) error {
 		return err
 	}
 	defer x.Close()
-	y, err := onnx.Float32(dst[:n.classes], 1, int64(n.classes))
+	y, err := onnx.Float32(dst[:n.width], 1, int64(n.width))
 	if err != nil {
 		return err
 	}
@@ -99,7 +122,10 @@ func (n wholeNetwork) Unscaled(dst []float32, im *picture.Image) error {
 	return n.session.Run([]*onnx.Tensor{x}, []*onnx.Tensor{y})
 }
 
-func (n wholeNetwork) finish(rows [][]float32) ([]float32, error) { return slices.Concat(rows...), nil }
+func (n wholeNetwork) finish(rows [][]float32) (logp, odd []float32, err error) {
+	logp, odd = apart(rows, n.classes)
+	return logp, odd, nil
+}
 
 func (n wholeNetwork) wrong(_, logp []float32) string {
 	return features.NotProbabilities(n.multi)(logp)

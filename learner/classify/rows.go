@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"finetune/calibration"
 	"finetune/dataset"
 	"finetune/internal/failure"
 	"finetune/internal/plural"
@@ -19,8 +20,39 @@ func (c *Classifier) Table(o ScoreOptions) (*scores.Table, error) {
 		return nil, failure.Usage(fmt.Errorf("learner: %s: exported with --uint8, so it crops photographs itself "+
 			"and cannot be used with --tta; score the RUN, or an export without --uint8", c.Source))
 	}
+	var err error
+	if o.Table.Limit, err = c.limit(o.Table.Coverage); err != nil {
+		return nil, err
+	}
+	switch o.Odd {
+	case "", OddFlag, OddReject:
+	default:
+		return nil, failure.Usage(fmt.Errorf("learner: --odd %q; choose flag or reject", o.Odd))
+	}
+	if o.Odd == OddReject && !c.KnowsOdd() {
+		return nil, failure.Usage(fmt.Errorf("learner: %s does not tell odd photographs, as it is of an older finetune; "+
+			"train or export it again, or leave --odd out", c.Source))
+	}
+	o.Table.Oddness = c.KnowsOdd()
 	o.Table.Multi, o.Table.Separator = c.Multi, c.Separator
 	return scores.NewTable(c.Classes, o.Table)
+}
+
+// limit is the least probability of a class in a prediction set of a coverage, 0 for no sets.
+func (c *Classifier) limit(coverage float64) (float32, error) {
+	switch {
+	case coverage == 0:
+		return 0, nil
+	case !(coverage >= calibration.Least && coverage <= calibration.Most):
+		return 0, failure.Usage(fmt.Errorf("learner: --coverage %g: must be from %g to %g", coverage, calibration.Least,
+			calibration.Most))
+	case c.Multi:
+		return 0, failure.Usage(fmt.Errorf("learner: --coverage is for one label a photograph; %s gives several", c.Source))
+	case c.Known.Limits == nil:
+		return 0, failure.Usage(fmt.Errorf("learner: %s has no limits for --coverage: an older finetune or fewer than 20 "+
+			"photographs made it, its whole network was trained, or --raw was given", c.Source))
+	}
+	return c.Known.Limits.For(coverage), nil
 }
 
 // Rows computes the rows of items, in their order, with the status of each: those that

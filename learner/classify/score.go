@@ -31,6 +31,7 @@ type ScoreOptions struct {
 	NoCache bool   // compute everything, keep nothing
 	NoLock  bool   // do without a lock where the file system has none
 	Escape  bool   // disarm formulas in a CSV
+	Odd     string // what becomes of odd photographs: OddReject, they are not predicted; OddFlag, the default, they are
 	Table   scores.Options
 }
 
@@ -41,10 +42,17 @@ type ScoreReport struct {
 	Status        map[string]int `json:"status"`  // rows by status
 	Resumed       int            `json:"resumed"` // rows of an earlier run that was killed
 	Computed      int            `json:"computed"`
+	Odd           int            `json:"odd"` // rows with an oddness above 1
 	Seconds       float64        `json:"seconds"`
 	DecodeSeconds float64        `json:"decode_seconds"` // core-seconds of reading and decoding
 	BodySeconds   float64        `json:"body_seconds"`   // wall time of inference, side by side or not
 }
+
+// What becomes of photographs that are unlike the training photographs.
+const (
+	OddFlag   = "flag"
+	OddReject = "reject"
+)
 
 // Bad is the number of rows without probabilities.
 func (r ScoreReport) Bad() int { return r.Rows - r.Status[scores.OK] }
@@ -120,7 +128,7 @@ func (c *Classifier) scoreKey(items []dataset.Item, o ScoreOptions) (any, error)
 	}
 	return map[string]any{
 		"classifier": c.Digest, "files": hex.EncodeToString(h.Sum(nil)), "options": o.Table, "tta": o.TTA,
-		"views":   c.policy.String(),
+		"views": c.policy.String(), "odd": o.Odd,
 		"runtime": c.Runtime.Version, "device": c.Machine.Device,
 	}, nil
 }
@@ -153,7 +161,13 @@ func (s *scorer) run(ctx context.Context) error {
 func (s *scorer) stream(ctx context.Context) error {
 	items := s.items[s.from:]
 	report, err := activations.Stream(ctx, items, s.c.Size, &directBody{c: s.c}, s.c.load(ctx, -1), s.fillOptions(s.from),
-		func(i int, logp []float32, bad *activations.Bad) error { return s.add(items[i], logp, bad) })
+		func(i int, row []float32, bad *activations.Bad) error {
+			if bad != nil {
+				return s.add(items[i], nil, scores.None, bad)
+			}
+			logp, odd := s.c.split(row)
+			return s.add(items[i], logp, odd, nil)
+		})
 	s.count(report)
 	return err
 }
@@ -177,13 +191,13 @@ func (s *scorer) count(r activations.Report) {
 func (s *scorer) blocks(ctx context.Context) error {
 	for lo := s.from; lo < len(s.items); lo += blockRows {
 		items := s.items[lo:min(lo+blockRows, len(s.items))]
-		logp, bad, err := s.block(ctx, lo, items)
+		logp, odd, bad, err := s.block(ctx, lo, items)
 		if err != nil {
 			return err
 		}
 		n := len(s.c.Classes)
 		for i, it := range items {
-			if err := s.add(it, logp[i*n:(i+1)*n], bad[i]); err != nil {
+			if err := s.add(it, logp[i*n:(i+1)*n], odd[i], bad[i]); err != nil {
 				return err
 			}
 		}
@@ -192,47 +206,60 @@ func (s *scorer) blocks(ctx context.Context) error {
 }
 
 // block returns the log-probabilities of items, averaged over the views as
-// test-time augmentation does, and what is wrong with each.
-func (s *scorer) block(ctx context.Context, lo int, items []dataset.Item) ([]float32, []*activations.Bad, error) {
-	bad := make([]*activations.Bad, len(items))
+// test-time augmentation does, how odd the centre view of each is, NaN where that is not
+// known, and what is wrong with each.
+func (s *scorer) block(ctx context.Context, lo int, items []dataset.Item) (logp, odd []float32, bad []*activations.Bad,
+	err error) {
+	bad = make([]*activations.Bad, len(items))
 	done := lo * s.passes()
-	logp, err := s.view(ctx, -1, done, items, bad)
+	logp, odd, err = s.view(ctx, -1, done, items, bad)
 	if err != nil || s.o.TTA == 0 {
-		return logp, bad, err
+		return logp, odd, bad, err
 	}
 	mean := metrics.NewViewMean(s.o.TTA, len(logp))
 	mean.Centre(logp)
 	for k := range s.o.TTA {
 		done += len(items)
-		if logp, err = s.view(ctx, k, done, items, bad); err != nil {
-			return nil, nil, err
+		if logp, _, err = s.view(ctx, k, done, items, bad); err != nil {
+			return nil, nil, nil, err
 		}
 		mean.View(logp)
 	}
-	return mean.LogProbabilities(), bad, nil
+	return mean.LogProbabilities(), odd, bad, nil
 }
 
-// view returns the log-probabilities of one view of items, and notes in bad
-// those that cannot be read.
+// split takes a row of answers apart. The oddness is NaN where it is not known.
+func (c *Classifier) split(row []float32) (logp []float32, odd float32) {
+	if n := len(c.Classes); len(row) > n {
+		return row[:n], row[n]
+	}
+	return row, scores.None
+}
+
+// view returns the log-probabilities of one view of items and how odd they are, and notes
+// in bad those that cannot be read.
 func (s *scorer) view(ctx context.Context, k, done int, items []dataset.Item,
-	bad []*activations.Bad) ([]float32, error) {
+	bad []*activations.Bad) (logp, odd []float32, err error) {
 	n := len(s.c.Classes)
-	logp := make([]float32, len(items)*n)
+	logp, odd = make([]float32, len(items)*n), slices.Repeat([]float32{scores.None}, len(items))
 	if s.o.NoCache {
 		report, err := activations.Stream(ctx, items, s.c.Size, &directBody{c: s.c}, s.c.load(ctx, k), s.fillOptions(done),
 			func(i int, row []float32, b *activations.Bad) error {
 				if b != nil {
 					bad[i] = b
+					return nil
 				}
-				copy(logp[i*n:], row)
+				var of []float32
+				of, odd[i] = s.c.split(row)
+				copy(logp[i*n:], of)
 				return nil
 			})
 		s.count(report)
-		return logp, err
+		return logp, odd, err
 	}
 	rows, err := s.cached(ctx, k, done, items, bad)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var index []int
 	var good [][]float32
@@ -241,17 +268,20 @@ func (s *scorer) view(ctx context.Context, k, done int, items []dataset.Item,
 			index, good = append(index, i), append(good, row)
 		}
 	}
-	out, err := s.c.Network.finish(good)
+	out, oddness, wrong, err := s.c.finish(good)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for j, i := range index {
 		copy(logp[i*n:(i+1)*n], out[j*n:])
-		if reason := s.c.Network.wrong(good[j], out[j*n:(j+1)*n]); reason != "" {
-			bad[i] = &activations.Bad{Path: items[i].Path, File: items[i].File, Status: features.StatusFailed, Reason: reason}
+		if oddness != nil {
+			odd[i] = oddness[j]
+		}
+		if wrong[j] != "" {
+			bad[i] = &activations.Bad{Path: items[i].Path, File: items[i].File, Status: features.StatusFailed, Reason: wrong[j]}
 		}
 	}
-	return logp, nil
+	return logp, odd, nil
 }
 
 // cached returns the body's rows of one view, computing those that the cache
@@ -309,10 +339,17 @@ func (s *scorer) close() error {
 }
 
 // add notes the result of the next item; its status goes along for the totals.
-func (s *scorer) add(it dataset.Item, logp []float32, bad *activations.Bad) error {
-	r := scores.Result{Path: it.Path, Status: scores.OK, LogProb: logp}
-	if bad != nil {
-		r = scores.Result{Path: it.Path, Status: bad.Status, Reason: bad.Reason}
+func (s *scorer) add(it dataset.Item, logp []float32, odd float32, bad *activations.Bad) error {
+	r := scores.Result{Path: it.Path, Status: scores.OK, LogProb: logp, Oddness: odd}
+	switch {
+	case bad != nil:
+		r = scores.Result{Path: it.Path, Status: bad.Status, Reason: bad.Reason, Oddness: scores.None}
+	case odd > 1 && s.o.Odd == OddReject:
+		r.Status, r.LogProb = scores.Odd, nil
+		r.Reason = fmt.Sprintf("oddness %.3g, above 1: unlike the photographs that the model was trained on", odd)
+	}
+	if bad == nil && odd > 1 {
+		s.report.Odd++
 	}
 	s.chunk = append(s.chunk, append(s.table.Row(r), scores.Cell{Text: r.Status}))
 	if len(s.chunk) < chunkRows {

@@ -29,6 +29,7 @@ type Options struct {
 	Precision string // float32, float16 or int8; "" for the run's own, float32 of a run in bfloat16
 	Whole     bool   // uint8 photographs of any size in; scaling and cropping in the graph
 	Golden    int    // inputs with their probabilities, written to golden.safetensors beside it
+	Raw       bool   // probabilities as the head gives them, without the temperature
 }
 
 // Report says what Export wrote and how it compares with the run.
@@ -42,6 +43,7 @@ type Report struct {
 	Mean        float64  `json:"mean_difference"` // of all probabilities
 	Flips       int      `json:"label_flips"`
 	Bounds      Bounds   `json:"bounds"`
+	Oddness     float64  `json:"oddness_difference"` // largest, of what photographs have up to 2
 	Accuracy    Accuracy `json:"accuracy"`
 	Speed       Speed    `json:"images_per_second"`
 	Golden      string   `json:"golden,omitempty"`
@@ -111,6 +113,9 @@ func Write(ctx context.Context, run string, m runs.Machine, o Options, ui runs.U
 		if c.Precision == runs.BFloat16 { // how OpenVINO computes what the body's file has in float32
 			o.Precision = runs.Float32
 		}
+	}
+	if o.Raw {
+		c.Raw()
 	}
 	return (&exporter{c, o, ui}).export(ctx)
 }
@@ -199,6 +204,9 @@ func (e *exporter) build(ctx context.Context, set *dataset.Set) (*graph.Model, e
 			return nil, err
 		}
 	}
+	if m, err = e.withOddness(m); err != nil {
+		return nil, err
+	}
 	if e.o.Whole {
 		if m, err = e.wholeGraph(m); err != nil {
 			return nil, err
@@ -239,6 +247,11 @@ func (e *exporter) prove(ctx context.Context, file *classify.Classifier, items [
 	}
 	r := &Report{Photographs: len(run.Items), Bounds: b}
 	r.Largest, r.Mean, r.Flips = difference(run.Logp, got.Logp, len(e.Classes), e.Multi)
+	for i, v := range run.Odd {
+		if d := math.Abs(float64(v - got.Odd[i])); v < 2 {
+			r.Oddness = max(r.Oddness, d)
+		}
+	}
 	r.Accuracy.Run = runs.Measure(run.Logp, run.Items, len(e.Classes), e.Multi).Accuracy
 	r.Accuracy.File = runs.Measure(got.Logp, run.Items, len(e.Classes), e.Multi).Accuracy
 	if r.Speed.Run, err = speed(ctx, e.Classifier); err != nil {

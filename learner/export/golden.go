@@ -25,10 +25,10 @@ func GoldenFile(output string) string {
 }
 
 // golden makes inputs of n photographs and the probabilities that the file
-// gives: image and probabilities, or, where sizes differ, image.0, image.1 …
+// gives: image, probabilities and, where the file knows it, oddness, or, where sizes differ, image.0, image.1 …
 func golden(ctx context.Context, c *classify.Classifier, items []dataset.Item, n int) ([]weights.Tensor, error) {
 	var images []weights.Tensor
-	var flat, probabilities []float32
+	var flat, probabilities, oddness []float32
 	for _, it := range features.Evenly(items, 2*n) {
 		if len(images) == n {
 			break
@@ -45,11 +45,11 @@ func golden(ctx context.Context, c *classify.Classifier, items []dataset.Item, n
 		if err != nil {
 			continue
 		}
-		logp, err := c.Predict(ctx, x, 1)
+		logp, odd, err := c.PredictOdd(ctx, x, 1)
 		if err != nil {
 			return nil, err
 		}
-		images, flat = append(images, image), append(flat, x...)
+		images, flat, oddness = append(images, image), append(flat, x...), append(oddness, odd...)
 		for _, v := range logp {
 			probabilities = append(probabilities, float32(math.Exp(float64(v))))
 		}
@@ -61,6 +61,9 @@ func golden(ctx context.Context, c *classify.Classifier, items []dataset.Item, n
 	if !c.TakesPhotographs() {
 		images = []weights.Tensor{{Name: classify.ImageInput, Shape: []int64{count, 3, int64(c.Size), int64(c.Size)},
 			Data: flat}}
+	}
+	if c.KnowsOdd() {
+		images = append(images, weights.Tensor{Name: classify.OddOutput, Shape: []int64{count, 1}, Data: oddness})
 	}
 	return append(images, weights.Tensor{Name: classify.ProbOutput, Shape: []int64{count, int64(len(c.Classes))},
 		Data: probabilities}), nil

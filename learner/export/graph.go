@@ -12,6 +12,7 @@ import (
 	"finetune/onnx/batchnorm"
 	"finetune/onnx/graph"
 	"finetune/onnx/headgraph"
+	"finetune/onnx/quantize"
 	"finetune/onnx/surgery"
 )
 
@@ -28,7 +29,7 @@ func (e *exporter) assemble(features *graph.Model) (*graph.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	trained := headgraph.Inference(layers(e.Head()), e.Head().Config.Multi, opset)
+	trained := headgraph.Inference(cooled(layers(e.Head()), e.Known.Temperature), e.Head().Config.Multi, opset)
 	m, err = surgery.Join(m, trained, map[string]string{headgraph.Rows: surgery.FeaturesName}, "head/")
 	if err != nil {
 		return nil, err
@@ -57,6 +58,37 @@ func layers(h *head.Head) []headgraph.Layer {
 	return list
 }
 
+// withOddness adds the output oddness, where the run knows it. It reads the pooled features,
+// in whichever precision they are, and is itself computed in float32.
+func (e *exporter) withOddness(m *graph.Model) (*graph.Model, error) {
+	p := e.Known.Plane
+	if p == nil {
+		return m, nil
+	}
+	n := int64(len(p.Mean))
+	axes, err := quantize.HalfTensor("axes", graph.FloatTensor("axes", []int64{int64(len(p.Axes)) / n, n}, p.Axes))
+	if err != nil {
+		return nil, fmt.Errorf("learner: %s: oddness: %w", e.Source, err)
+	}
+	odd := headgraph.Odd(p.Mean, axes, float32(p.Threshold), m.Opset())
+	return surgery.Join(m, odd, map[string]string{headgraph.Rows: surgery.FeaturesName}, "odd/")
+}
+
+// cooled are layers whose logits are divided by the temperature, 0 for none.
+func cooled(list []headgraph.Layer, temperature float64) []headgraph.Layer {
+	if temperature == 0 {
+		return list
+	}
+	last := &list[len(list)-1]
+	for _, values := range []*[]float32{&last.Weight, &last.Bias} {
+		*values = slices.Clone(*values)
+		for i, v := range *values {
+			(*values)[i] = float32(float64(v) / temperature)
+		}
+	}
+	return list
+}
+
 // describe writes what a program that loads the file should know.
 func (e *exporter) describe(m *graph.Model, whole bool) error {
 	classes, err := json.Marshal(e.Classes)
@@ -66,6 +98,13 @@ func (e *exporter) describe(m *graph.Model, whole bool) error {
 	images, err := json.Marshal(e.InputFormat(whole))
 	if err != nil {
 		return fmt.Errorf("learner: %s: %w", e.Source, err)
+	}
+	if !e.Known.Nothing() {
+		known, err := json.Marshal(e.Known)
+		if err != nil {
+			return fmt.Errorf("learner: %s: %w", e.Source, err)
+		}
+		m.SetMeta(classify.MetaKnown, string(known))
 	}
 	task := "single-label"
 	if e.Multi {

@@ -25,6 +25,7 @@ type frozenBody struct {
 	features        int
 	single          bool  // runs one photograph at a time: scalesBatches
 	multi           *bool // of an exported file, whose features are log-probabilities: whether of several labels
+	classes         int   // of an exported file: the features that are log-probabilities, the first
 
 	fed *fed // nil: as on a processor
 
@@ -58,14 +59,14 @@ func (s *Setup) openFrozen() (*frozenBody, error) {
 		fed: newFed(session, s.Config.Machine, 3*key.Size*key.Size, features, key.Body, key.Cut, key.Precision)}, nil
 }
 
-// NewFileBody is the session of an exported file as a body, whose rows are
+// NewFileBody is the session of an exported file as a body, whose rows begin with
 // log-probabilities of several labels or of one. name stands for it in errors.
-func NewFileBody(s *onnx.Session, model *graph.Model, name, precision, digest string, size, classes int, multi *bool,
-	m runs.Machine) activations.Body {
+func NewFileBody(s *onnx.Session, model *graph.Model, name, precision, digest string, size, classes, width int,
+	multi *bool, m runs.Machine) activations.Body {
 	return &frozenBody{
-		session: s, name: name, precision: precision, size: int64(size), features: classes, single: scalesBatches(model),
-		multi: multi,
-		fed:   newFed(s, m, 3*size*size, classes, digest),
+		session: s, name: name, precision: precision, size: int64(size), features: width, single: scalesBatches(model),
+		multi: multi, classes: classes,
+		fed: newFed(s, m, 3*size*size, width, digest),
 	}
 }
 

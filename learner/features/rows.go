@@ -51,7 +51,7 @@ func (b *frozenBody) Wrong(row []float32) string {
 	if b.multi == nil {
 		return NotNumbers(row)
 	}
-	return NotProbabilities(*b.multi)(row)
+	return NotProbabilities(*b.multi)(row[:b.classes])
 }
 
 // anyWrong finds the first row of n that is wrong, -1 if none is.
@@ -131,7 +131,11 @@ func (b *frozenBody) checkMates(ctx context.Context, images []float32, n int, ro
 		if b.alone(ctx, images[at*size:(at+1)*size], 1, single) != nil {
 			return // a network for batches of one size, which nothing can be said of
 		}
-		d := HasDevice(single, rows[at*b.features:(at+1)*b.features], b.multi != nil)
+		k := b.features
+		if b.multi != nil {
+			k = b.classes
+		}
+		d := HasDevice(single[:k], rows[at*b.features:at*b.features+k], b.multi != nil)
 		limit, known := tolerated[b.precision]
 		if !known {
 			limit = tolerated[runs.Int8]

@@ -70,6 +70,9 @@ func gather(run string) (page.Report, error) {
 	if sum.TTA != nil {
 		r.TTA = &page.TTA{Views: c.Train.TTA, Loss: sum.TTA.Loss, Accuracy: sum.TTA.Accuracy}
 	}
+	if sum.Calibration != nil && !c.Multi {
+		r.Temperature = sum.Calibration.Temperature
+	}
 	r.Load = opener(c)
 	return r, errors.Join(gatherHistory(run, &r), gatherSteps(run, &r), gatherPredictions(run, c, &r),
 		gatherSkipped(run, &r), gatherNeighbours(run, c, &r), gatherRecipe(run, &r))
@@ -138,6 +141,9 @@ func gatherPredictions(run string, c runs.Config, r *page.Report) error {
 func reportPrediction(cells map[string]string, header []string, index map[string]int,
 	c runs.Config) (plots.Prediction, error) {
 	p, cell := plots.Prediction{Path: scores.Rearm(cells["path"]), Label: -1}, runs.CellReader{Cells: cells}
+	if text := cells["oddness"]; text != "" {
+		p.Oddness = float32(cell.Float("oddness"))
+	}
 	if cells["split"] == "valid" {
 		for _, h := range header {
 			if strings.HasPrefix(h, "logp_") {

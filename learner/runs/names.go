@@ -9,6 +9,7 @@ const (
 	PredictionsFile = "predictions.csv"
 	SummaryFile     = "summary.json"
 	HeadFile        = "head.safetensors"
+	CalibrationFile = "calibration.safetensors"
 	StateFile       = "state.safetensors"
 	SavedDir        = "saved"
 	SkippedFile     = "skipped.csv"

@@ -38,6 +38,7 @@ type Prediction struct {
 	Labels      []int // multi-label
 	Predicted   int
 	LogProb     []float32 // [classes]
+	Odd         float32   // how unlike the training photographs; 0: not known
 }
 
 // Score is a loss and an accuracy with its 95 % Wilson interval.
@@ -72,6 +73,8 @@ type Summary struct {
 	Head     *HeadChoice     `json:"head,omitempty"`     // where --head asked for another than mlp
 	Majority *Majority       `json:"majority,omitempty"` // what the accuracy has to be compared with
 	Groups   *Groups         `json:"groups,omitempty"`   // that the draw of the validation photographs kept together
+
+	Calibration *Calibrated `json:"calibration,omitempty"` // where a temperature was measured
 
 	Findings []Finding `json:"-"` // of the data, of this command: not part of the run
 }

@@ -26,7 +26,7 @@ func (r *Run) Adopt(step string, c Config, seconds Seconds) (*Summary, error) {
 		return nil, err
 	}
 	files := []string{HistoryFile, StepsFile, PredictionsFile, SkippedFile, NeighboursFile, HeadFile, CheckpointFile,
-		BodyFile, bodies.SpecPath(BodyFile)}
+		CalibrationFile, BodyFile, bodies.SpecPath(BodyFile)}
 	for _, name := range files {
 		if err := durable.Copy(r.Path(name), filepath.Join(step, name)); err != nil {
 			return nil, fmt.Errorf("learner: %w", err)

@@ -64,6 +64,10 @@ func (r *Run) WritePredictions(rows []Prediction, classes []string, multi bool, 
 	for _, c := range classes {
 		header = append(header, "logp_"+c)
 	}
+	odd := len(rows) > 0 && rows[0].Odd != 0
+	if odd {
+		header = append(header, "oddness")
+	}
 	return r.WriteTable(PredictionsFile, header, len(rows), func(i int) []string {
 		p := rows[i]
 		label, predicted := ClassName(classes, p.Label), ClassName(classes, p.Predicted)
@@ -73,6 +77,9 @@ func (r *Run) WritePredictions(rows []Prediction, classes []string, multi bool, 
 		out := []string{p.Split, scores.Disarm(p.Path), scores.Disarm(label), scores.Disarm(predicted)}
 		for _, v := range p.LogProb {
 			out = append(out, strconv.FormatFloat(float64(v), 'g', -1, 32))
+		}
+		if odd {
+			out = append(out, strconv.FormatFloat(float64(p.Odd), 'g', -1, 32))
 		}
 		return out
 	})

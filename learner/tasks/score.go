@@ -29,11 +29,15 @@ type ScoreOptions struct {
 	TTA       int     `json:"tta,omitempty"`
 	Top       int     `json:"top,omitempty"`
 	Threshold float64 `json:"threshold,omitempty"`
+	Coverage  float64 `json:"coverage,omitempty"`
+	Odd       string  `json:"odd,omitempty"`
+	Raw       bool    `json:"raw,omitempty"`
 }
 
 // score is what a Classifier calls these options.
 func (o ScoreOptions) score() classify.ScoreOptions {
-	return classify.ScoreOptions{TTA: o.TTA, Table: scores.Options{Top: o.Top, Threshold: o.Threshold}}
+	return classify.ScoreOptions{TTA: o.TTA, Odd: o.Odd,
+		Table: scores.Options{Top: o.Top, Threshold: o.Threshold, Coverage: o.Coverage}}
 }
 
 // PlanScore writes a job that scores photographs with a RUN or an exported file. It opens
@@ -44,6 +48,9 @@ func PlanScore(ctx context.Context, n New, model string, o ScoreOptions, m runs.
 		return nil, err
 	}
 	defer c.Close()
+	if o.Raw {
+		c.Raw()
+	}
 	if _, err := c.Table(o.score()); err != nil {
 		return nil, err
 	}
@@ -80,6 +87,9 @@ func openScore(j *job.Job, here Here, ui runs.UI) (job.Computer, error) {
 		Threads: here.Threads, Workers: here.Workers}, ui)
 	if err != nil {
 		return nil, fmt.Errorf("%w (the model of the job; --model names it where it is elsewhere)", err)
+	}
+	if o.Raw {
+		c.Raw()
 	}
 	if err := j.Needs.Met(needs(c)); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", model, err), c.Close())

@@ -46,7 +46,7 @@ func TestAJobInABucketGivesTheTableOfScore(t *testing.T) {
 	}
 	place := "s3://jobs/a/b?region=us-east-1&use_path_style=true&endpoint=" + server.URL
 	n := New{Place: place, Input: data, TaskRows: 4}
-	j, err := PlanScore(t.Context(), n, run, ScoreOptions{}, m, uitest.Logged{T: t})
+	j, err := PlanScore(t.Context(), n, run, ScoreOptions{Coverage: .8, Odd: classify.OddReject}, m, uitest.Logged{T: t})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,8 @@ func TestAJobInABucketGivesTheTableOfScore(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := filepath.Join(t.TempDir(), "out.csv")
-	o := classify.ScoreOptions{Output: out, NoCache: true}
+	o := classify.ScoreOptions{Output: out, NoCache: true, Odd: classify.OddReject}
+	o.Table.Coverage = .8
 	if _, err := whole.Score(t.Context(), items, o, uitest.Logged{T: t}); err != nil {
 		t.Fatal(err)
 	}

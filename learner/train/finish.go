@@ -3,20 +3,27 @@ package train
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"time"
 
-	"finetune/head"
+	"finetune/audit"
+	"finetune/internal/failure"
 	"finetune/learner/features"
-	"finetune/learner/fit"
 	"finetune/learner/runs"
 )
 
 // finish writes everything a run leaves once the head is trained, the summary and the checksums last.
-func (tr *training) finish(ctx context.Context, t *fit.Fit, m *headModel, choice *runs.HeadChoice,
-	took time.Duration) (*runs.Summary, error) {
-	r, f := tr.run, tr.features
+func (tr *training) finish(ctx context.Context, o outcome, took time.Duration) (*runs.Summary, error) {
+	r, f, t, m := tr.run, tr.features, o.fit, o.model
 	if err := tr.checkpoint(t); err != nil {
+		return nil, err
+	}
+	known, err := tr.calibration(ctx, &o)
+	if err != nil {
+		return nil, err
+	}
+	if err := runs.WriteCalibration(r.Path(runs.CalibrationFile), known); err != nil { // no head without it
 		return nil, err
 	}
 	if err := tr.saveHead(r.Path(runs.HeadFile), m.head); err != nil {
@@ -27,10 +34,15 @@ func (tr *training) finish(ctx context.Context, t *fit.Fit, m *headModel, choice
 			return nil, err
 		}
 	}
-	if err := tr.writePredictions(m.head); err != nil {
+	h := calibrated{m.head, known.Temperature, known.Plane}
+	if err := tr.writePredictions(h); err != nil {
 		return nil, err
 	}
-	logp, err := m.Predict(ctx)
+	raw, err := m.Predict(ctx)
+	if err != nil {
+		return nil, err
+	}
+	logp, err := h.Predict(f.Valid.Rows)
 	if err != nil {
 		return nil, err
 	}
@@ -38,14 +50,15 @@ func (tr *training) finish(ctx context.Context, t *fit.Fit, m *headModel, choice
 		Run: filepath.ToSlash(r.Name), Body: tr.Config.Body.Name, Classes: tr.Set.Classes,
 		TrainImages: len(f.Train.Items), ValidImages: len(f.Valid.Items), Skipped: len(f.Skipped),
 		Valid: runs.Measure(logp, f.Valid.Items, len(tr.Set.Classes), tr.Set.Multi), Counts: f.Counts(tr.Set.Classes),
-		Head: choice, Majority: runs.MajorityOf(f.Valid.Items, tr.Set.Classes, tr.Set.Multi), Groups: tr.Groups,
+		Head: o.choice, Majority: runs.MajorityOf(f.Valid.Items, tr.Set.Classes, tr.Set.Multi), Groups: tr.Groups,
+		Calibration: tr.honesty(known, raw, logp),
 	}
 	if t.Cycles > 0 {
 		e := runs.Measure(t.Ensemble(), f.Valid.Items, len(tr.Set.Classes), tr.Set.Multi)
 		sum.Ensemble = &e
 	}
 	if n := tr.Config.Train.TTA; n > 0 {
-		if sum.TTA, err = tr.scoreTTA(ctx, m.head, f.Valid, n); err != nil {
+		if sum.TTA, err = tr.scoreTTA(ctx, h, f.Valid, n); err != nil {
 			return nil, err
 		}
 	}
@@ -64,12 +77,38 @@ func (tr *training) finish(ctx context.Context, t *fit.Fit, m *headModel, choice
 		return nil, err
 	}
 	return sum, r.WriteSums(runs.ConfigFile, runs.PhotographsFile, runs.HistoryFile, runs.StepsFile, runs.PredictionsFile,
-		runs.SkippedFile, runs.NeighboursFile, runs.HeadFile, runs.StateFile, runs.SummaryFile, runs.Int8File)
+		runs.SkippedFile, runs.NeighboursFile, runs.HeadFile, runs.CalibrationFile, runs.StateFile, runs.SummaryFile,
+		runs.Int8File)
+}
+
+// hold makes predictions of held-out photographs, where the choice of the head has not.
+func (tr *training) hold(ctx context.Context, o *outcome) (err error) {
+	if o.held == nil {
+		o.held, err = tr.holdOut(ctx)
+	}
+	return err
+}
+
+// calibration is what held-out training photographs say of the trained head.
+func (tr *training) calibration(ctx context.Context, o *outcome) (_ runs.Calibration, err error) {
+	if err := tr.hold(ctx, o); err != nil {
+		return runs.Calibration{}, err
+	}
+	c := tr.calibrate(o.held)
+	fast, err := features.NewProducts(tr.Config.Machine.Threads)
+	if err != nil {
+		return c, err
+	}
+	defer fast.Close()
+	if c.Plane, err = audit.NewPlane(tr.features.Train.Rows, fast.Multiply); err != nil {
+		return c, failure.Data(fmt.Errorf("learner: oddness: %w", err))
+	}
+	return c, nil
 }
 
 // writePredictions writes what the head says of every photograph, what could
 // not be read, and what lies near the mistakes.
-func (tr *training) writePredictions(h *head.Head) error {
+func (tr *training) writePredictions(h calibrated) error {
 	r, f := tr.run, tr.features
 	rows, err := tr.predictAll(h)
 	if err != nil {
@@ -91,7 +130,7 @@ func (tr *training) writePredictions(h *head.Head) error {
 	return r.WriteNeighbours(neighbours(f.Valid, f.Train, logp, len(tr.Set.Classes)), tr.Set.Classes)
 }
 
-func (tr *training) scoreTTA(ctx context.Context, h *head.Head, s features.Split, n int) (*runs.Score, error) {
+func (tr *training) scoreTTA(ctx context.Context, h calibrated, s features.Split, n int) (*runs.Score, error) {
 	logp, err := tr.tta(ctx, h, s, n)
 	if err != nil {
 		return nil, err
@@ -119,11 +158,15 @@ func (tr *training) trainAndScore(ctx context.Context, s *features.Setup) (*runs
 	if err != nil {
 		return nil, err
 	}
-	_, m, _, err := (&training{Setup: s, run: tr.run, features: f, started: tr.started}).trained(ctx, false)
+	plain := &training{Setup: s, run: tr.run, features: f, started: tr.started}
+	o, err := plain.trained(ctx, false)
 	if err != nil {
 		return nil, err
 	}
-	logp, err := m.Predict(ctx)
+	if err := plain.hold(ctx, &o); err != nil {
+		return nil, err
+	}
+	logp, err := calibrated{o.model.head, plain.calibrate(o.held).Temperature, nil}.Predict(f.Valid.Rows)
 	if err != nil {
 		return nil, err
 	}

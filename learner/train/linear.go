@@ -9,7 +9,6 @@ import (
 
 	"finetune/head"
 	"finetune/internal/plural"
-	"finetune/learner/features"
 	"finetune/learner/fit"
 	"finetune/learner/runs"
 	"finetune/logistic"
@@ -18,56 +17,64 @@ import (
 // folds of the training photographs compare heads and penalties.
 const folds = 5
 
+// outcome is a trained head.
+type outcome struct {
+	fit    *fit.Fit
+	model  *headModel
+	choice *runs.HeadChoice // nil where there was none
+	held   *heldOut         // nil: not computed yet
+}
+
 // trained trains the head that the configuration asks for, and says which it is
 // where that was a choice. With keep it shows and saves its progress in the run.
-func (tr *training) trained(ctx context.Context, keep bool) (*fit.Fit, *headModel, *runs.HeadChoice, error) {
-	choice := &runs.HeadChoice{Kind: tr.Config.Train.HeadKind()}
-	if choice.Kind == runs.HeadAuto {
-		if err := tr.choose(ctx, choice); err != nil {
-			return nil, nil, nil, err
+func (tr *training) trained(ctx context.Context, keep bool) (o outcome, err error) {
+	o.choice = &runs.HeadChoice{Kind: tr.Config.Train.HeadKind()}
+	if o.choice.Kind == runs.HeadAuto {
+		if o.held, err = tr.choose(ctx, o.choice); err != nil {
+			return o, err
 		}
 	}
-	if choice.Kind == runs.HeadLinear {
-		t, m, err := tr.fitLinear(ctx, choice, keep)
-		return t, m, choice, err
+	if o.choice.Kind == runs.HeadLinear {
+		return o, tr.fitLinear(ctx, &o, keep)
 	}
-	if choice.OutOfFold == nil {
-		choice = nil
+	if o.choice.OutOfFold == nil {
+		o.choice = nil
 	}
-	t, m, err := tr.startFit(ctx)
+	o.fit, o.model, err = tr.startFit(ctx)
 	switch {
 	case err != nil:
 	case !keep:
-		err = t.Run(ctx)
+		err = o.fit.Run(ctx)
 	default:
-		if err = tr.resume(t); err == nil {
-			err = tr.runFit(ctx, t, func(path string) error { return tr.saveHead(path, m.head) })
+		if err = tr.resume(o.fit); err == nil {
+			err = tr.runFit(ctx, o.fit, func(path string) error { return tr.saveHead(path, o.model.head) })
 		}
 	}
-	return t, m, choice, err
+	return o, err
 }
 
 // choose takes the head with the lower log loss on training photographs that it was
-// not trained on. The validation photographs have no part in it.
-func (tr *training) choose(ctx context.Context, choice *runs.HeadChoice) error {
+// not trained on, and returns its predictions of those. The validation photographs have no part in it.
+func (tr *training) choose(ctx context.Context, choice *runs.HeadChoice) (*heldOut, error) {
 	d := tr.rows()
 	linear, c, err := tr.linearOutOfFold(ctx, d)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	mlp, err := tr.mlpOutOfFold(ctx, d)
+	mlp, _, err := tr.mlpOutOfFold(ctx, d, len(d.Rows))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	choice.OutOfFold = &runs.OutOfFold{Folds: folds, MLP: stat.Mean(d.Losses(mlp), nil),
 		Linear: stat.Mean(d.Losses(linear), nil)}
 	choice.Kind = runs.HeadMLP
+	chosen := mlp
 	if choice.OutOfFold.Linear < choice.OutOfFold.MLP {
-		choice.Kind, choice.C = runs.HeadLinear, c
+		choice.Kind, choice.C, chosen = runs.HeadLinear, c, linear
 	}
 	tr.UI.Say("head       %s, chosen by log loss on training photographs left out: linear %.4f, mlp %.4f", choice.Kind,
 		choice.OutOfFold.Linear, choice.OutOfFold.MLP)
-	return nil
+	return everywhere(chosen, len(d.Rows)), nil
 }
 
 // rows are the training photographs' centre views and labels.
@@ -106,64 +113,37 @@ func (tr *training) linearOutOfFold(ctx context.Context, d logistic.Data) ([]flo
 	return logp[best], logistic.Strengths[best], nil
 }
 
-// mlpOutOfFold are log-probabilities of heads that train as the configuration says.
-func (tr *training) mlpOutOfFold(ctx context.Context, d logistic.Data) ([]float32, error) {
-	of, out := tr.fold(d), make([]float32, len(d.Rows)*d.Classes)
-	for fold := range slices.Max(of) + 1 {
-		f := &features.Features{}
-		for i, item := range tr.features.Train.Items {
-			to := &f.Train
-			if of[i] == fold {
-				to = &f.Valid
-			}
-			to.Items, to.Rows = append(to.Items, item), append(to.Rows, d.Rows[i])
-		}
-		t, m, err := (&training{Setup: tr.Setup, features: f, started: tr.started}).newFit(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if err := t.Run(ctx); err != nil {
-			return nil, err
-		}
-		logp, err := m.Predict(ctx)
-		if err != nil {
-			return nil, err
-		}
-		logistic.Scatter(out, logp, of, fold, d.Classes)
-	}
-	return out, nil
-}
-
 // fitLinear fits a linear head. It takes less time than a checkpoint is worth: an
 // interrupted run begins it again.
-func (tr *training) fitLinear(ctx context.Context, choice *runs.HeadChoice, keep bool) (*fit.Fit, *headModel, error) {
-	begin, d := time.Now(), tr.rows()
+func (tr *training) fitLinear(ctx context.Context, o *outcome, keep bool) error {
+	begin, d, choice := time.Now(), tr.rows(), o.choice
 	if choice.C == 0 {
-		var err error
-		if _, choice.C, err = tr.linearOutOfFold(ctx, d); err != nil {
-			return nil, nil, err
+		logp, c, err := tr.linearOutOfFold(ctx, d)
+		if err != nil {
+			return err
 		}
+		choice.C, o.held = c, everywhere(logp, len(d.Rows))
 	}
 	d, copies, err := tr.withViews(ctx, d)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	fitted, err := logistic.Fit(ctx, d, choice.C/float64(copies))
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	linear := *tr
 	linear.kind = runs.HeadLinear
 	t, m, err := linear.newFit(ctx)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	if err := m.head.Restore(linearTensors(fitted)); err != nil {
-		return nil, nil, err
+		return err
 	}
 	logp, err := m.Predict(ctx)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	score := runs.Measure(logp, tr.features.Valid.Items, d.Classes, d.Multi)
 	loss := fitted.Loss
@@ -178,7 +158,8 @@ func (tr *training) fitLinear(ctx context.Context, choice *runs.HeadChoice, keep
 		tr.header()
 		tr.row(row)
 	}
-	return t, m, nil
+	o.fit, o.model = t, m
+	return nil
 }
 
 // withViews adds the augmented views of the training photographs, where the

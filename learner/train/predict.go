@@ -1,7 +1,7 @@
 package train
 
 import (
-	"finetune/head"
+	"finetune/internal/parallel"
 	"finetune/learner/features"
 	"finetune/learner/runs"
 	"finetune/metrics"
@@ -9,7 +9,7 @@ import (
 
 // predictAll predicts every readable photograph: valid, test and train, in
 // this order, by the centre view.
-func (tr *training) predictAll(h *head.Head) ([]runs.Prediction, error) {
+func (tr *training) predictAll(h calibrated) ([]runs.Prediction, error) {
 	var rows []runs.Prediction
 	for _, p := range []struct {
 		name string
@@ -20,6 +20,8 @@ func (tr *training) predictAll(h *head.Head) ([]runs.Prediction, error) {
 			return nil, err
 		}
 		rows = append(rows, predictions(p.name, p.s, logp, len(tr.Set.Classes))...)
+		made := rows[len(rows)-len(p.s.Rows):]
+		parallel.For(len(made), 0, func(i int) { made[i].Odd = h.odd(p.s.Rows[i]) })
 	}
 	return rows, nil
 }

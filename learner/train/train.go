@@ -37,11 +37,11 @@ func Head(ctx context.Context, s *features.Setup, r *runs.Run, f *features.Featu
 		return nil, err
 	}
 	tr, begin := &training{Setup: s, run: r, features: f, started: started}, time.Now()
-	t, m, choice, err := tr.trained(ctx, true)
+	o, err := tr.trained(ctx, true)
 	if err != nil {
 		return nil, err
 	}
-	return tr.finish(ctx, t, m, choice, time.Since(begin))
+	return tr.finish(ctx, o, time.Since(begin))
 }
 
 // startFit prepares a fit of a new head or, where the configuration names one, of a loaded head.

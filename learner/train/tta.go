@@ -3,14 +3,13 @@ package train
 import (
 	"context"
 
-	"finetune/head"
 	"finetune/learner/features"
 	"finetune/metrics"
 )
 
 // tta predicts a split by test-time augmentation with n views. It returns
 // log-probabilities [len(items), classes].
-func (tr *training) tta(ctx context.Context, h *head.Head, s features.Split, n int) ([]float32, error) {
+func (tr *training) tta(ctx context.Context, h calibrated, s features.Split, n int) ([]float32, error) {
 	logp, err := h.Predict(s.Rows)
 	if err != nil {
 		return nil, err

@@ -59,7 +59,8 @@ func (tr *training) finishFull(ctx context.Context, t *fit.Fit, m *fullModel,
 	}
 	after.Skipped, after.Seconds = tr.features.Skipped, tr.features.Seconds
 	frozen := &headModel{head: h, valid: after.Valid, classes: m.classes, multi: m.multi}
-	return (&training{Setup: tuned, run: r, features: after, started: tr.started}).finish(ctx, t, frozen, nil, took)
+	return (&training{Setup: tuned, run: r, features: after, started: tr.started}).finish(ctx,
+		outcome{fit: t, model: frozen, held: &heldOut{}}, took)
 }
 
 // writeBody writes the body with the trained parameters and statistics.

@@ -14,6 +14,7 @@ const (
 	Rows             = "rows"              // input: float32 [batch, features]
 	Probabilities    = "probabilities"     // output of Inference: float32 [batch, classes]
 	LogProbabilities = "log_probabilities" // their logarithms
+	Oddness          = "oddness"           // output of Odd: float32 [batch, 1]
 )
 
 // Layer is one layer: batch normalisation, dropout, and a linear map. Between

@@ -178,6 +178,11 @@ func (e *editor) tensorOf(n *onnxpb.NodeProto, a graph.Attr) *onnxpb.TensorProto
 	return nil
 }
 
+// HalfTensor is t in float16 under a name. A number that float16 cannot hold is an error.
+func HalfTensor(name string, t *onnxpb.TensorProto) (*onnxpb.TensorProto, error) {
+	return halves(name, t)
+}
+
 func halves(name string, t *onnxpb.TensorProto) (*onnxpb.TensorProto, error) {
 	v, err := graph.FloatsOf(t)
 	if err != nil {

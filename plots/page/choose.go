@@ -2,6 +2,7 @@ package page
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -128,6 +129,12 @@ func (t task) mostUncertain(n int) []int {
 	return t.which(n, func(int) bool { return true }, t.sure)
 }
 
+// odd are the photographs most unlike the training photographs, of those that are odd.
+func (t task) odd(n int) []int {
+	return t.which(n, func(i int) bool { return t.ps[i].Oddness > 1 },
+		func(i int) float64 { return -float64(t.ps[i].Oddness) })
+}
+
 // atRandom draws n of the right or of the wrong photographs, by seed.
 func (t task) atRandom(right bool, n int, seed uint64) []int {
 	s := rng.New(seed, rng.Text("gallery"))
@@ -230,4 +237,15 @@ func (t task) logLoss() float64 {
 		}
 	}
 	return loss / float64(len(t.ps)*len(t.classes))
+}
+
+// honesty is how far probabilities are from the share of right predictions.
+func (b *builder) honesty() tile {
+	_, ece, chance := plots.Calibration(b.t.ps)
+	note := fmt.Sprintf("between confidence and accuracy; %.1f by chance alone", 100*chance)
+	if t := b.r.Temperature; t > 0 {
+		_, raw, _ := plots.Calibration(plots.WithoutTemperature(b.t.ps, t))
+		note += fmt.Sprintf(", %.1f without the temperature", 100*raw)
+	}
+	return tile{"Calibration error", fmt.Sprintf("%.1f points", 100*ece), note}
 }

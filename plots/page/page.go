@@ -150,9 +150,7 @@ func (b *builder) tiles() []tile {
 				"accuracy of always predicting " + b.r.Classes[c]})
 		}
 		if !b.r.Multi {
-			_, ece := plots.Calibration(b.t.ps)
-			out = append(out, tile{"Calibration error", fmt.Sprintf("%.1f points", 100*ece),
-				"difference between confidence and accuracy"})
+			out = append(out, b.honesty())
 		}
 	}
 	if t := b.r.TTA; t != nil {
@@ -269,6 +267,9 @@ func (b *builder) photo(i int) photoView {
 	v := photoView{URI: b.thumbs[p.Path].URI, Truth: b.t.truth(i), Said: b.t.said(i), Sure: plots.Percent(b.t.sure(i)),
 		Name: baseName(p.Path), Path: p.Path, Right: b.t.right(i)}
 	v.Alt = fmt.Sprintf("%s: true %s, predicted %s", v.Name, v.Truth, v.Said)
+	if p.Oddness > 1 {
+		v.Note = fmt.Sprintf("oddness %.2f", p.Oddness)
+	}
 	return v
 }
 

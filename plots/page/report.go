@@ -31,6 +31,8 @@ type Report struct {
 	TrainCount []int              // training photographs of each class
 	TTA        *TTA               // nil: not measured
 
+	Temperature float64 // that the probabilities were made by, from the head's own; 0: none
+
 	History    []plots.Epoch
 	StepLoss   []float64   // training loss of each step's batch, nats
 	Groups     []string    // names of the layer groups
@@ -122,7 +124,7 @@ func OwnFile(name string) bool {
 var figures = []string{
 	"confusion", "reliability", "scores", "gains", "loss-by-step", "loss-by-epoch", "accuracy-by-epoch", "learning-rate",
 	"rate-search",
-	"balance", "augmentation", "correct-at-random", "incorrect-at-random", "most-uncertain",
+	"balance", "augmentation", "correct-at-random", "incorrect-at-random", "most-uncertain", "odd",
 }
 
 // classGallery are the files of a class's galleries.
@@ -211,6 +213,9 @@ func (b *builder) choose() {
 		{"incorrect-at-random", "Incorrect, at random", t.atRandom(false, perGallery, b.r.Seed)},
 		{"most-uncertain", "Most uncertain", t.mostUncertain(perGallery)},
 	}
+	if slices.ContainsFunc(t.ps, func(p plots.Prediction) bool { return p.Oddness > 0 }) {
+		b.galleries = append(b.galleries, &gallery{"odd", "Unlike the training photographs", t.odd(perGallery)})
+	}
 	shown := len(b.r.Classes)
 	if shown > mostClasses {
 		shown = fewClasses
@@ -268,7 +273,7 @@ func (b *builder) plan() {
 	some := len(b.t.ps) > 0
 	add(some && !r.Multi, "confusion",
 		plots.Confusion{Classes: r.Classes, Counts: plots.Confusions(b.t.ps, len(r.Classes))})
-	add(some && !r.Multi, "reliability", plots.Reliability{Predictions: b.t.ps})
+	add(some && !r.Multi, "reliability", plots.Reliability{Predictions: b.t.ps, Temperature: r.Temperature})
 	add(some, "scores", plots.Scores{Classes: r.Classes, Predictions: b.t.ps, Multi: r.Multi})
 	add(len(r.Gains) > 0, "gains", plots.Gains{Steps: r.Gains})
 	add(len(r.StepLoss) > 0, "loss-by-step", plots.LossByStep{Loss: r.StepLoss})

@@ -4,7 +4,7 @@
 
 1. The onnx checker passes, shape inference included.
 2. The self-test in the metadata comes out.
-3. The inputs of golden.safetensors give its probabilities.
+3. The inputs of golden.safetensors give its probabilities and, where the file knows it, its oddness.
 4. With PHOTOS, a folder CLASS/*: accuracy on photographs that Pillow decodes,
    scales (bilinear, antialiased) and crops.
 Needs numpy, onnx, onnxruntime; Pillow for 4. Exit code 1 if a check fails.
@@ -63,8 +63,14 @@ def main(model, golden=None, photos=None):
     classes, images = json.loads(meta["finetune.classes"]), json.loads(meta["finetune.preprocess"])
     failed = False
 
+    knows_odd = "oddness" in [o.name for o in session.get_outputs()]
+    odd = []
+
     def ask(x):
         p, logp = session.run(["probabilities", "log_probabilities"], {"image": x})
+        if knows_odd:
+            odd.append(session.run(["oddness"], {"image": x})[0])
+            assert odd[-1].shape == (len(x), 1)
         assert p.shape == logp.shape == (len(x), len(classes))
         assert np.abs(np.exp(logp) - p).max() < 1e-5
         return p
@@ -80,8 +86,11 @@ def main(model, golden=None, photos=None):
     if golden:
         t = safetensors(golden)
         want = t["probabilities"]
+        odd.clear()
         got = ask(t["image"]) if "image" in t else np.concatenate([ask(t[f"image.{i}"]) for i in range(len(want))])
         check("golden", np.abs(got - want).max(), max(1e-4, test["tolerance"] if meta["finetune.precision"] == "int8" else 1e-4))
+        if knows_odd:
+            check("golden oddness", np.abs(np.concatenate(odd) - t["oddness"]).max(), 1e-4)
         one = np.concatenate([ask(t["image"][i : i + 1]) for i in range(len(want))]) if "image" in t else got
         check("golden, one by one", np.abs(one - got).max(), 1e-5)
     if photos:
