@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 MEAN, STD = np.array([0.485, 0.456, 0.406], np.float32), np.array([0.229, 0.224, 0.225], np.float32)
-ENGINES = ["eager", "compile", "onnxruntime"]
+ENGINES = ["eager", "compile", "onnxruntime", "openvino"]
 
 
 def arguments(parser):
@@ -16,6 +16,7 @@ def arguments(parser):
     parser.add_argument("--body", default="efficientnet-lite0", help="for PyTorch: resnet18/34/50 or efficientnet-lite0")
     parser.add_argument("--model", help="for onnxruntime: FILE.onnx")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--bfloat16", action="store_true", help="PyTorch: autocast, channels last; OpenVINO: its hint")
 
 
 def photographs(folder):
@@ -33,15 +34,22 @@ def load(path, size=224, normalise=True):
     return np.ascontiguousarray((((x - MEAN) / STD) if normalise else x).transpose(2, 0, 1))
 
 
-def onnx(path, threads, output):
-    """float32 [N, 3, S, S] -> the named output, and the engine's name."""
+def onnx(path, threads, output, openvino=None):
+    """float32 [N, 3, S, S] -> the named output, and the engine's name. openvino is its precision, f32 or bf16."""
+    import json
+
     import onnxruntime as ort
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
-    session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return (lambda x: session.run([output], {name: x})[0]), f"ONNX Runtime {ort.__version__} from Python"
+    providers, name = ["CPUExecutionProvider"], f"ONNX Runtime {ort.__version__} from Python"
+    if openvino:
+        hints = {"CPU": {"INFERENCE_PRECISION_HINT": openvino, "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}}
+        providers = [("OpenVINOExecutionProvider", {"device_type": "CPU", "load_config": json.dumps(hints)})]
+        name += f", OpenVINO in {openvino}"
+    session = ort.InferenceSession(path, options, providers=providers)
+    image = session.get_inputs()[0].name
+    return (lambda x: session.run([output], {image: x})[0]), name
 
 
 def torch_network(body):
@@ -62,16 +70,20 @@ def features(a):
     """float32 [N, 3, S, S] -> features [N, 2C], maxima before means, and the engine's name."""
     if a.engine == "onnxruntime":
         return onnx(a.model, a.threads, "features")
+    if a.engine == "openvino":
+        return onnx(a.model, a.threads, "features", "bf16" if a.bfloat16 else "f32")
     import torch
 
     torch.set_num_threads(a.threads)
     _, net = torch_network(a.body)
+    if a.bfloat16:
+        net = net.to(memory_format=torch.channels_last)
 
     def run(x):
         f = net(x)
         return torch.cat([f.amax((2, 3)), f.mean((2, 3))], 1)
 
-    return inference(run, a.engine)
+    return inference(run, a.engine, a.bfloat16)
 
 
 def classifier(a):
@@ -84,17 +96,20 @@ def classifier(a):
     return inference(torch_network(a.body)[0], a.engine)
 
 
-def inference(net, engine):
+def inference(net, engine, bfloat16=False):
     import torch
 
     if engine == "compile":
         net = torch.compile(net)
 
     def run(x):
-        with torch.inference_mode():
-            return net(torch.from_numpy(x)).numpy()
+        x = torch.from_numpy(x)
+        if bfloat16:
+            x = x.contiguous(memory_format=torch.channels_last)
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            return net(x).float().numpy()
 
-    return run, torch_name(engine)
+    return run, torch_name(engine) + (", bfloat16" if bfloat16 else "")
 
 
 def torch_name(engine):

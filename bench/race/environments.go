@@ -23,6 +23,7 @@ type environment struct {
 
 var environments = []environment{
 	{"peers", "FINETUNE_PEERS", "bench/peers.txt", [][]string{{"-r", "bench/peers.txt"}}},
+	{"openvino-python", "FINETUNE_OPENVINO_PYTHON", "bench/openvino.txt", [][]string{{"-r", "bench/openvino.txt"}}},
 	// The training build asks for versions of others that are gone; its own list serves.
 	{"ort-training", "FINETUNE_ORT_TRAINING", "bench/ort-training.txt",
 		[][]string{{"-r", "bench/ort-training.txt"}, {"--no-deps", "onnxruntime-training==1.19.2"}}},

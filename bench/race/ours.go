@@ -105,9 +105,18 @@ func featureModel(name string) (*graph.Model, bodies.Spec, error) {
 	return m, b.Spec, err
 }
 
-func forwardWork(o options, _ []string) (func() error, string, error) {
+// forwardWork runs the frozen body: on the CPU, or on the device and in the precision of args.
+func forwardWork(o options, args []string) (func() error, string, error) {
 	const n, size = 32, 224
-	rt, err := onnx.Start("")
+	run := onnx.Options{Threads: o.threads, Device: "cpu"}
+	if len(args) == 2 {
+		run.Device, run.BFloat16 = args[0], args[1] == "bfloat16"
+	}
+	library, err := onnx.FindLibrary(run.Device)
+	if err != nil {
+		return nil, "", err
+	}
+	rt, err := onnx.Start(library)
 	if err != nil {
 		return nil, "", err
 	}
@@ -120,7 +129,7 @@ func forwardWork(o options, _ []string) (func() error, string, error) {
 		return nil, "", err
 	}
 	s, err := onnx.OpenBytes(o.body, data, []string{m.Graph.Input[0].GetName()}, []string{surgery.FeaturesName},
-		onnx.Options{Threads: o.threads, Device: "cpu"})
+		run)
 	if err != nil {
 		return nil, "", err
 	}

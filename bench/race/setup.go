@@ -14,6 +14,7 @@ import (
 
 	"finetune/dataset"
 	"finetune/internal/demo"
+	"finetune/onnx"
 )
 
 // setup is what contestants' commands name, and how a command fails to be
@@ -67,6 +68,10 @@ func (s *setup) prepare(ctx context.Context) error {
 			}
 			s.words[env.word] = python
 		}
+	}
+	if s.words["openvino"] = "openvino"; o.needs("openvino") && !onnx.HasOpenVINO() {
+		s.absent["openvino"] = errors.New("not installed; run `finetune fetch openvino`")
+		fmt.Fprintf(os.Stderr, "race: openvino: %v; its contestants are left out\n", s.absent["openvino"])
 	}
 	if o.needs("photos") || o.needs("data") || o.needs("photo") || o.needs("count") {
 		if err := s.copyPhotos(ctx); err != nil {

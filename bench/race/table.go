@@ -55,15 +55,34 @@ var contestants = []contestant{
 	{"forward", "", "{peers} bench/body_pytorch.py --engine eager --body {body} --threads {threads}", true, ""},
 	{"forward", "", "{peers} bench/body_pytorch.py --engine compile --body {body} --threads {threads}", true, ""},
 	{"forward", "", "{peers} bench/body_pytorch.py --engine onnxruntime --model {features} --threads {threads}", true, ""},
+	{"forward", "finetune, OpenVINO, float32", "{self} -turn forward {openvino} float32", true, ""},
+	{"forward", "finetune, OpenVINO, bfloat16", "{self} -turn forward {openvino} bfloat16", true, ""},
+	{"forward", "", "{peers} bench/body_pytorch.py --engine eager --bfloat16 --body {body} --threads {threads}", true, ""},
+	{"forward", "", "{peers} bench/body_pytorch.py --engine compile --bfloat16 --body {body} --threads {threads}", true,
+		""},
+	{"forward", "", "{openvino-python} bench/body_pytorch.py --engine openvino --model {features} --threads {threads}",
+		true, ""},
+	{"forward", "", "{openvino-python} bench/body_pytorch.py --engine openvino --bfloat16 --model {features} --threads " +
+		"{threads}", true, ""},
 
 	{"precompute", "finetune", "{finetune} precompute {data} --body {body} --cache {fresh} --threads {threads} --json " +
 		"--quiet", false, "seconds"},
 	{"precompute", "finetune, --body-precision int8", "{finetune} precompute {data} --body {body} --body-precision " +
 		"int8 --cache {fresh} --threads {threads} --json --quiet", false, "seconds"},
+	{"precompute", "finetune, OpenVINO, float32", "{finetune} precompute {data} --body {body} --device {openvino} " +
+		"--cache {fresh} --threads {threads} --json --quiet", false, "seconds"},
+	{"precompute", "finetune, OpenVINO, bfloat16", "{finetune} precompute {data} --body {body} --device {openvino} " +
+		"--body-precision bfloat16 --cache {fresh} --threads {threads} --json --quiet", false, "seconds"},
+	{"precompute", "finetune, OpenVINO, int8", "{finetune} precompute {data} --body {body} --device {openvino} " +
+		"--body-precision int8 --cache {fresh} --threads {threads} --json --quiet", false, "seconds"},
 	{"precompute", "", "{peers} bench/precompute_pytorch.py {photos} --engine eager --body {body} --threads {threads}",
 		true, ""},
 	{"precompute", "", "{peers} bench/precompute_pytorch.py {photos} --engine compile --body {body} --threads {threads}",
 		true, ""},
+	{"precompute", "", "{peers} bench/precompute_pytorch.py {photos} --engine eager --bfloat16 --body {body} --threads " +
+		"{threads}", true, ""},
+	{"precompute", "", "{peers} bench/precompute_pytorch.py {photos} --engine compile --bfloat16 --body {body} --threads " +
+		"{threads}", true, ""},
 	{"precompute", "", "{peers} bench/precompute_pytorch.py {photos} --engine onnxruntime --model {features} --threads " +
 		"{threads}", true, ""},
 
