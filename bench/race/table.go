@@ -81,8 +81,8 @@ var contestants = []contestant{
 		true, ""},
 	{"precompute", "", "{peers} bench/precompute_pytorch.py {photos} --engine eager --bfloat16 --body {body} --threads " +
 		"{threads}", true, ""},
-	{"precompute", "", "{peers} bench/precompute_pytorch.py {photos} --engine compile --bfloat16 --body {body} --threads " +
-		"{threads}", true, ""},
+	{"precompute", "", "{peers} bench/precompute_pytorch.py {photos} --engine compile --bfloat16 --body {body} " +
+		"--threads {threads}", true, ""},
 	{"precompute", "", "{peers} bench/precompute_pytorch.py {photos} --engine onnxruntime --model {features} --threads " +
 		"{threads}", true, ""},
 
