@@ -102,6 +102,7 @@ var words = strings.NewReplacer(
 	"share right against probability", "accuracy against probability",
 	"Hardest to tell:", "Hardest class:",
 	" called ", " predicted as ",
+	"those called the class, the share that is one", "those predicted as the class, the share that belongs to it",
 	"then those that gave the truth the least probability", "then by the probability of the true class, smallest first",
 	"views and the plain one", "augmented views and the centre view",
 )
