@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -42,8 +43,10 @@ var changed = []change{
 	{exception{"recipe/recipe.csv", "has a row more; stages have other names, and seconds", stripStages}, newStage, ""},
 	copied("SHA256SUMS"), copied("config.json"), copied("head.safetensors"), copied("history.csv"), copied("model.onnx"),
 	copied("neighbours.csv"), copied("predictions.csv"), copied("report/*"), copied("steps.csv"), copied("summary.json"),
+	copied("body.json"), copied("body.onnx"), copied("checkpoint.safetensors"),
 	{exception{"*/report/confusion.png", "says predicted for called", nil}, aPage, newWords},
 	{exception{"*/report/reliability.png", "says underconfident, and accuracy for share right", nil}, aPage, newWords},
+	{exception{"*/report/loss-by-step.png", "counts one step, not 1 steps", nil}, aPage, newWords},
 	{exception{"*/report/scores.png", "says hardest class", nil}, aPage, newWords},
 }
 
@@ -76,6 +79,34 @@ func inForce(old string) (list []exception, err error) {
 		}
 		if !after {
 			list = append(list, c.exception)
+		}
+	}
+	return ofTunedBody(old, list)
+}
+
+// ofTunedBody adds the cache of the recipe's fine-tuned body, which its export fills
+// where that was the best stage, if files of that stage may differ.
+func ofTunedBody(old string, list []exception) ([]exception, error) {
+	var body struct{ Digest string }
+	data, err := os.ReadFile(filepath.Join(old, "recipe/body.json"))
+	if covering(list, "recipe/body.onnx") < 0 || errors.Is(err, fs.ErrNotExist) {
+		return list, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &body)
+	}
+	keys, bad := filepath.Glob(filepath.Join(old, "home/cache/*/key.json"))
+	if err = errors.Join(err, bad); err != nil || body.Digest == "" {
+		return nil, fmt.Errorf("recipe/body.json: no digest (%w)", err)
+	}
+	for _, key := range keys {
+		data, err := os.ReadFile(key)
+		if err != nil {
+			return nil, err
+		}
+		if bytes.Contains(data, []byte(body.Digest)) {
+			cache := "home/cache/" + filepath.Base(filepath.Dir(key)) + "/*"
+			list = append(list, exception{cache, "features of the recipe's fine-tuned body, where that was the best", nil})
 		}
 	}
 	return list, nil

@@ -124,11 +124,17 @@ func TestChangesInForce(t *testing.T) {
 			t.Errorf("%s: may differ is %v", name, !want)
 		}
 	}
+	write("home/cache/a/key.json", `{"body":"77"}`)
+	write("home/cache/b/key.json", `{"body":"88"}`)
+	write("recipe/body.json", `{"digest":"77"}`)
+	if !covers("home/cache/a/*.arrow") || covers("home/cache/b/*.arrow") {
+		t.Error("the cache of the recipe's body, and that alone, may differ")
+	}
 	write(aPage, "accuracy of always predicting ants")
 	write(newStage, "{}")
 	write("home/audits/1.json", "{}")
 	for _, name := range []string{"home/audits/1.json", "recipe/head.safetensors", "recipe/recipe.csv",
-		"tuned/report/scores.png"} {
+		"tuned/report/scores.png", "home/cache/a/*.arrow"} {
 		if covers(name) {
 			t.Errorf("%s: may differ from a program that made it the same way", name)
 		}
