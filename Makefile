@@ -95,7 +95,7 @@ openvino: # ONNX Runtime with Intel's OpenVINO, for bfloat16 on CPUs: 84 MB
 
 test-openvino: fetch openvino # frozen bodies on OpenVINO: the same bytes in any batch, and lesson 1 in bfloat16
 	FINETUNE_TEST_DEVICE=openvino $(GO) test -count=1 ./learner/features -run OpenVINO
-	FINETUNE_TEST_DEVICE=openvino $(GO) test -count=1 ./cli -run 'TestScripts/openvino$$'
+	FINETUNE_TEST_DEVICE=openvino $(GO) test -count=1 ./cli -run 'TestScripts/openvino$$|TestKilledPrecompute|TestTwoKilled'
 
 cuda: # ONNX Runtime for NVIDIA GPUs, about 2 GB
 	@$(SETUP) cuda

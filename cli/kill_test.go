@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"finetune/internal/onnxtest"
 	"finetune/internal/photos"
 	"finetune/internal/rng"
 	"finetune/onnx"
@@ -40,7 +41,7 @@ type killer struct {
 
 func newKiller(t *testing.T) *killer {
 	t.Helper()
-	lib, err := onnx.FindLibrary("cpu")
+	lib, err := onnx.FindLibrary(onnxtest.Device())
 	if err != nil {
 		t.Skipf("skipped: %v", err)
 	}
@@ -115,13 +116,17 @@ func (k *killer) sum(path string) string {
 func TestKilledPrecomputeEndsInTheSameHead(t *testing.T) {
 	n, k := kills(t), newKiller(t)
 	start := time.Now()
-	k.run("train", "data", "--body=seed:resnet18:7", "--size=64", "--cache", "whole", "--run", "whole-run", "--no-report")
+	train := func(cache, run string) {
+		k.run("train", "data", "--body=seed:resnet18:7", "--size=64", "--device", onnxtest.Device(), "--cache", cache, "--run",
+			run, "--no-report")
+	}
+	train("whole", "whole-run")
 	whole := time.Since(start)
 	for i := range n {
-		k.kill(whole*2/3, "precompute", "data", "--body=seed:resnet18:7", "--size=64", "--cache", "killed")
+		k.kill(whole*2/3, "precompute", "data", "--body=seed:resnet18:7", "--size=64", "--device", onnxtest.Device(),
+			"--cache", "killed")
 		if i == n-1 {
-			k.run("train", "data", "--body=seed:resnet18:7", "--size=64", "--cache", "killed", "--run", "killed-run",
-				"--no-report")
+			train("killed", "killed-run")
 		}
 	}
 	for _, name := range []string{"head.safetensors", "predictions.csv", "steps.csv"} {
@@ -204,11 +209,12 @@ func (k *killer) again(n int, train, files []string) {
 func TestTwoKilledProcessesOnOneCache(t *testing.T) {
 	n, k := kills(t), newKiller(t)
 	precompute := func(cache string, more ...string) []string {
-		return append([]string{"precompute", "data", "--body=seed:resnet18:7", "--size=64", "--cache", cache}, more...)
+		return append([]string{"precompute", "data", "--body=seed:resnet18:7", "--size=64", "--device", onnxtest.Device(),
+			"--cache", cache}, more...)
 	}
 	train := func(cache, run string) []string {
-		return []string{"train", "data", "--body=seed:resnet18:7", "--size=64", "--epochs", "2", "--cache", cache, "--run",
-			run, "--no-report"}
+		return []string{"train", "data", "--body=seed:resnet18:7", "--size=64", "--device", onnxtest.Device(), "--epochs",
+			"2", "--cache", cache, "--run", run, "--no-report"}
 	}
 	start := time.Now()
 	k.run(precompute("whole")...)
