@@ -117,8 +117,8 @@ func TestKilledPrecomputeEndsInTheSameHead(t *testing.T) {
 	n, k := kills(t), newKiller(t)
 	start := time.Now()
 	train := func(cache, run string) {
-		k.run("train", "data", "--body=seed:resnet18:7", "--size=64", "--device", onnxtest.Device(), "--cache", cache, "--run",
-			run, "--no-report")
+		k.run("train", "data", "--body=seed:resnet18:7", "--size=64", "--device", onnxtest.Device(), "--cache", cache,
+			"--run", run, "--no-report")
 	}
 	train("whole", "whole-run")
 	whole := time.Since(start)
