@@ -22,7 +22,8 @@ func Noun[N integer](n N, one string) string {
 	switch {
 	case strings.HasSuffix(word, "y") && consonant:
 		return Form(n, one, strings.TrimSuffix(one, "y")+"ies")
-	case strings.HasSuffix(word, "s"), strings.HasSuffix(word, "x"), strings.HasSuffix(word, "ch"):
+	case strings.HasSuffix(word, "s"), strings.HasSuffix(word, "x"),
+		strings.HasSuffix(word, "ch") && word != "epoch":
 		return Form(n, one, one+"es")
 	}
 	return Form(n, one, one+"s")

@@ -11,6 +11,7 @@ func TestCount(t *testing.T) {
 		"1 class":         Count(uint64(1), "class"),
 		"3 classes":       Count(3, "class"),
 		"3 batches":       Count(3, "batch"),
+		"3 epochs":        Count(3, "epoch"),
 		"3 exact copies":  Count(3, "exact copy"),
 		"3 keys":          Count(3, "key"),
 		"1 task is":       Of(1, "task is", "tasks are"),
