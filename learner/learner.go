@@ -122,14 +122,15 @@ func (l *Learner) trainInto(ctx context.Context, r *Run, started time.Time) (*Su
 	if err := l.KeepPhotographs(r, f); err != nil {
 		return nil, err
 	}
-	summary, err := l.trainOn(ctx, r, f, started)
+	found, err := check.InRun(ctx, l.Setup, f, r)
 	if err != nil {
 		return nil, err
 	}
-	if summary.Findings, err = check.Closing(ctx, l.Setup, f); err != nil {
-		l.UI.Warn("the data was not audited: %v", err) // the run is complete: an audit can be asked for again
+	summary, err := l.trainOn(ctx, r, f, started)
+	if err == nil {
+		summary.Findings = found
 	}
-	return summary, nil
+	return summary, err
 }
 
 func (l *Learner) trainOn(ctx context.Context, r *Run, f *Features, started time.Time) (*Summary, error) {

@@ -59,8 +59,9 @@ type Result struct {
 	Rows     []Row              `json:"-"` // by kind, each the worst first
 
 	p        *photographs
-	brief    bool    // for the closing lines of a training
-	likeFilm float64 // share of validation with a near-identical photograph in training, where that is large
+	brief    bool           // for the closing lines of a training
+	besides  map[string]int // rows of each kind that have neighbours beside them
+	likeFilm float64        // share of validation with a near-identical photograph in training, where that is large
 }
 
 // photographs are those of all splits, one after the other.
@@ -74,6 +75,7 @@ type photographs struct {
 	facts    []audit.Facts
 	pictures []audit.Picture
 	pairs    []audit.Pair // of similar features
+	partly   bool         // there are more of them within a split
 	lengths  []float64    // of the rows of training, where they were asked for
 	product  audit.Product
 }
@@ -86,9 +88,8 @@ func Run(ctx context.Context, s *features.Setup, f *features.Features) (*Result,
 // mostBrief is the number of photographs from which on training does without an audit.
 const mostBrief = 20000
 
-// Brief is Run for the closing lines of a training: it decodes no photograph but the most
-// suspicious pairs of the two splits, and so says nothing about files. It is nil of more
-// than 20,000 photographs.
+// Brief is Run for the closing lines of a training: it compares only the most suspicious pairs. Of more than
+// 5,000 photographs it decodes no others, and so says nothing about files; it is nil of more than 20,000.
 func Brief(ctx context.Context, s *features.Setup, f *features.Features) (*Result, error) {
 	if f.Train.Len()+f.Valid.Len() > mostBrief {
 		return nil, nil
@@ -113,7 +114,8 @@ func run(ctx context.Context, s *features.Setup, f *features.Features, brief boo
 	}
 	defer fast.Close()
 	p.product = fast.Multiply
-	r := &Result{brief: brief, Data: s.Config.Data.Name(), Counts: s.Set.Counts(), Seconds: map[string]float64{}, p: p}
+	r := &Result{brief: brief, Data: s.Config.Data.Name(), Counts: s.Set.Counts(), Seconds: map[string]float64{}, p: p,
+		besides: map[string]int{}}
 	started := time.Now()
 	if p.pairs, err = audit.Similar(p.rows, p.product); err != nil {
 		return nil, failure.Data(err)
@@ -121,7 +123,7 @@ func run(ctx context.Context, s *features.Setup, f *features.Features, brief boo
 	r.Seconds["similar"] = time.Since(started).Seconds()
 	started = time.Now()
 	if brief {
-		err = p.lookAtPairs(ctx)
+		err = p.lookBriefly(ctx)
 	} else {
 		p.facts, p.pictures, err = look(ctx, s, p.items)
 	}
@@ -137,7 +139,7 @@ func run(ctx context.Context, s *features.Setup, f *features.Features, brief boo
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		if brief && (part.name == Metadata || part.name == Basic) {
+		if part.name == Metadata && len(p.facts) == 0 {
 			continue
 		}
 		started = time.Now()

@@ -75,13 +75,14 @@ func (r *Result) copies() error {
 			plural.Of(len(leaking), "held-out photograph is", "held-out photographs are")))
 	}
 	if inside > 0 && r.likeFilm == 0 {
-		parts = append(parts, plural.Of(inside, "copy within a split", "copies within a split"))
+		atLeast := ""
+		if p.partly {
+			atLeast = "at least "
+		}
+		parts = append(parts, atLeast+plural.Of(inside, "copy within a split", "copies within a split"))
 	}
 	if contrary > 0 && r.likeFilm == 0 {
 		parts = append(parts, fmt.Sprintf("%s two labels", plural.Of(contrary, "of the copies has", "of the copies have")))
-	}
-	if r.brief && len(exact) == len(leaking) { // which a warning has told before
-		return nil
 	}
 	if len(parts) > 0 {
 		r.say(Copy, strings.Join(parts, "; "))

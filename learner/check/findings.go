@@ -56,11 +56,12 @@ func (r *Result) labels() (err error) {
 	return nil
 }
 
-// beside puts the training photographs most like it beside a row, for the tables and the page.
+// beside puts the training photographs most like it beside a row, for the tables and the pages.
 func (r *Result) beside(row *Row) {
-	if r.brief { // which has neither
+	if r.brief && r.besides[row.Kind] >= mostInReport { // which shows no more
 		return
 	}
+	r.besides[row.Kind]++
 	if row.more = r.p.nearest(row.at, 3); len(row.more) > 0 {
 		row.with = row.more[0]
 		row.Other = r.p.items[row.with].Path
@@ -223,6 +224,7 @@ func (r *Result) metadata() error {
 		}
 	}
 	var parts []string
+	flagged := false
 	for _, l := range audit.Metadata(p.facts, labels, valid, len(set.Classes)) {
 		row := Row{Kind: Metadata, Label: set.Classes[l.Class], Score: l.AUC, Flagged: l.Flagged, at: -1, with: -1}
 		if len(l.Examples) > 0 {
@@ -233,12 +235,12 @@ func (r *Result) metadata() error {
 		r.add(row)
 		if l.Noted {
 			parts = append(parts, fmt.Sprintf("%s (%.2f)", l.What, l.AUC))
-			if l.Flagged {
+			if flagged = flagged || l.Flagged; l.Flagged {
 				parts[len(parts)-1] += ", which nearly gives it away"
 			}
 		}
 	}
-	if len(parts) > 0 {
+	if len(parts) > 0 && (flagged || !r.brief) {
 		r.say(Metadata, "the class shows in facts of the files, by area under the curve: "+strings.Join(parts, ", "))
 	}
 	return nil

@@ -21,15 +21,15 @@ import (
 )
 
 // format changes when Brief says other things about the same photographs.
-const format = 2
+const format = 3
 
 // mostKept is the size of a file of findings, in bytes.
 const mostKept = 1 << 20
 
 // kept is a file of findings.
 type kept struct {
-	Format   int            `json:"format"`
-	Findings []runs.Finding `json:"findings"`
+	Format int `json:"format"`
+	*runs.Audit
 }
 
 // subject is everything that Brief's findings depend on.
@@ -40,6 +40,7 @@ type subject struct {
 	Classes []string
 	Sep     string
 	Groups  *runs.Groups
+	Skipped []runs.Skipped
 	Splits  [][]photograph
 }
 
@@ -49,9 +50,24 @@ type photograph struct {
 	Labels       []int
 }
 
-// Closing are Brief's findings. They are kept in $FINETUNE_HOME/audits by what they were
-// found in, so that the next training on the same photographs has them at once.
-func Closing(ctx context.Context, s *features.Setup, f *features.Features) ([]runs.Finding, error) {
+// InRun is Closing, which it keeps in the run for its report. A training does not end by what is wrong with its data.
+func InRun(ctx context.Context, s *features.Setup, f *features.Features, r *runs.Run) ([]runs.Finding, error) {
+	found, err := Closing(ctx, s, f)
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case err != nil:
+		s.UI.Warn("the data was not audited: %v", err) // an audit can be asked for again
+		return nil, nil
+	case found == nil:
+		return nil, nil
+	}
+	return found.Findings, r.KeepAudit(found)
+}
+
+// Closing is what Brief found, with the worst of each kind; nil of too many photographs. It is kept in
+// $FINETUNE_HOME/audits by what it was found in, so that the next training on the same photographs has them at once.
+func Closing(ctx context.Context, s *features.Setup, f *features.Features) (*runs.Audit, error) {
 	path, err := keptAt(s, f)
 	if err != nil {
 		return nil, err
@@ -67,15 +83,16 @@ func Closing(ctx context.Context, s *features.Setup, f *features.Features) ([]ru
 	if err != nil || r == nil {
 		return nil, err
 	}
-	if err := writeKept(path, r.Findings); err != nil {
+	found := &runs.Audit{Findings: r.Findings, Sections: r.worst()}
+	if err := writeKept(path, found); err != nil {
 		s.UI.Warn("what the audit found is not kept, so the next training audits again: %v", err)
 	}
-	return r.Findings, nil
+	return found, nil
 }
 
 func keptAt(s *features.Setup, f *features.Features) (string, error) {
 	about := subject{Format: format, Key: s.Key(features.CentreView), Classes: s.Set.Classes, Sep: s.Config.Data.LabelSep,
-		Groups: s.Groups,
+		Groups: s.Groups, Skipped: f.Skipped,
 		Pixels: cmp.Or(s.Config.Machine.MaxPixels, picture.DefaultMaxPixels)}
 	for _, part := range []features.Split{f.Train, f.Valid, f.Test} {
 		list := make([]photograph, part.Len())
@@ -92,21 +109,21 @@ func keptAt(s *features.Setup, f *features.Features) (string, error) {
 }
 
 // readKept returns what a file keeps; of a file that is absent or damaged, nothing.
-func readKept(path string) ([]runs.Finding, bool) {
+func readKept(path string) (*runs.Audit, bool) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, false
 	}
 	defer file.Close()
 	var k kept
-	if json.NewDecoder(io.LimitReader(file, mostKept)).Decode(&k) != nil || k.Format != format {
+	if json.NewDecoder(io.LimitReader(file, mostKept)).Decode(&k) != nil || k.Format != format || k.Audit == nil {
 		return nil, false
 	}
-	return k.Findings, true
+	return k.Audit, true
 }
 
 // writeKept keeps findings. A home that cannot be written to costs time, not the training.
-func writeKept(path string, found []runs.Finding) error {
+func writeKept(path string, found *runs.Audit) error {
 	err := os.MkdirAll(filepath.Dir(path), 0o777)
 	if err == nil {
 		err = durable.Write(path, func(w io.Writer) error { return json.NewEncoder(w).Encode(kept{format, found}) })

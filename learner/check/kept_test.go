@@ -10,6 +10,7 @@ import (
 	"finetune/dataset"
 	"finetune/learner/features"
 	"finetune/learner/runs"
+	"finetune/plots/page"
 )
 
 // Findings come back as they were; what is damaged or of another format is found again.
@@ -18,16 +19,18 @@ func TestKeptFindings(t *testing.T) {
 	if _, ok := readKept(path); ok {
 		t.Fatal("found before it was written")
 	}
-	want := []runs.Finding{{Kind: Label, Flagged: 3, Text: "3 labels"}, {Kind: Odd, Text: "none"}}
-	for _, list := range [][]runs.Finding{want, nil} {
-		if err := writeKept(path, list); err != nil {
+	found := runs.Audit{Findings: []runs.Finding{{Kind: Label, Flagged: 3, Text: "3 labels"}, {Kind: Odd, Text: "none"}},
+		Sections: []page.Section{{ID: Label, Title: "Labels", Cases: []page.Case{{Text: "a", Flagged: true,
+			Shots: []page.Shot{{Path: "b.jpg", Label: "c", Wrong: true}}}}, All: 3}}}
+	for _, want := range []*runs.Audit{&found, {}} {
+		if err := writeKept(path, want); err != nil {
 			t.Fatal(err)
 		}
-		if got, ok := readKept(path); !ok || !reflect.DeepEqual(got, list) {
-			t.Errorf("%v, %v; want %v", got, ok, list)
+		if got, ok := readKept(path); !ok || !reflect.DeepEqual(got, want) {
+			t.Errorf("%v, %v; want %v", got, ok, want)
 		}
 	}
-	for _, text := range []string{"", "{", `{"format":0,"findings":[]}`, `{"format":1,"findings":3}`} {
+	for _, text := range []string{"", "{", `{"format":1,"findings":[]}`, `{"format":3,"findings":3}`, `{"format":3}`} {
 		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"image"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"finetune/augment/picture"
@@ -37,6 +38,37 @@ var sections = []struct{ kind, title, note string }{
 
 func (r *Result) writePage(path string) error {
 	a := page.Audit{Title: filepath.Base(r.Data), Headline: r.headline(), Tiles: r.tiles(), Load: r.p.open}
+	a.Sections = r.sections(func(row Row, said bool) bool {
+		switch row.Kind {
+		case Metadata:
+			return row.Flagged || said
+		case Label:
+			return row.Detail != "" // flagged, or among the first
+		}
+		return true
+	})
+	return page.WriteAudit(path, a)
+}
+
+// mostInReport is how many cases of a kind a run keeps for its report.
+const mostInReport = 12
+
+// worst are the sections that a run keeps: of the kinds with something to say, what is flagged, and the first labels.
+func (r *Result) worst() []page.Section {
+	all := r.sections(func(row Row, said bool) bool {
+		return said && (row.Flagged || row.Kind == Metadata || row.Kind == Label && row.Detail != "")
+	})
+	all = slices.DeleteFunc(all, func(s page.Section) bool { return s.Finding == "" })
+	for k, s := range all {
+		all[k].Cases = s.Cases[:min(len(s.Cases), mostInReport)]
+	}
+	return all
+}
+
+// sections are the findings as a page shows them: of each kind the rows that are wanted, where said is whether
+// there is something to say of the kind.
+func (r *Result) sections(wanted func(row Row, said bool) bool) []page.Section {
+	var out []page.Section
 	for _, s := range sections {
 		section := page.Section{ID: s.kind, Title: s.title, Note: s.note}
 		for _, f := range r.Findings {
@@ -46,20 +78,18 @@ func (r *Result) writePage(path string) error {
 		}
 		for _, row := range r.Rows {
 			switch {
-			case row.Kind != s.kind:
+			case row.Kind != s.kind || !wanted(row, section.Finding != ""):
 			case s.kind == Balance:
 				section.Columns = []string{"class", "photographs"}
 				section.Table = append(section.Table, []string{row.Label, row.Detail})
-			case s.kind == Metadata && !row.Flagged && section.Finding == "":
-			case s.kind == Label && row.Detail == "": // neither flagged nor among the first
 			default:
 				section.Cases = append(section.Cases, r.shown(row))
 			}
 		}
 		section.All = len(section.Cases)
-		a.Sections = append(a.Sections, section)
+		out = append(out, section)
 	}
-	return page.WriteAudit(path, a)
+	return out
 }
 
 func (r *Result) headline() string {

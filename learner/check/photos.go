@@ -26,7 +26,7 @@ func look(ctx context.Context, s *features.Setup, items []dataset.Item) ([]audit
 	facts, pictures := make([]audit.Facts, len(items)), make([]audit.Picture, len(items))
 	limits := s.Limits(ctx)
 	limits.MinSide = 2 * audit.PictureSide
-	show, end := s.UI.Progress("look", "photographs")
+	show, end := s.UI.Progress("audit", "photographs")
 	defer end()
 	var done atomic.Int64
 	parallel.For(len(items), s.Config.Machine.Workers, func(i int) {
@@ -38,32 +38,57 @@ func look(ctx context.Context, s *features.Setup, items []dataset.Item) ([]audit
 	return facts, pictures, context.Cause(ctx)
 }
 
-// Pairs of both splits that training looks at: the most alike, and only so many.
+// What the closing lines of a training look at: of few photographs all, of more those of the likest pairs; and of
+// pairs the most alike across the splits and within them, of so many photographs each.
 const (
+	mostBriefly = 5000
 	alikeEnough = .85
-	mostLooked  = 200
+	mostPaired  = 200
 )
 
-// lookAtPairs reads the photographs of the likest pairs of training and what is held out.
-func (p *photographs) lookAtPairs(ctx context.Context) error {
+// lookBriefly is look of the photographs that closing lines need, with the pairs that are worth comparing.
+func (p *photographs) lookBriefly(ctx context.Context) (err error) {
+	p.likest()
+	if len(p.items) <= mostBriefly {
+		p.facts, p.pictures, err = look(ctx, p.setup, p.items)
+		return err
+	}
 	p.pictures = make([]audit.Picture, len(p.items))
-	pairs := slices.DeleteFunc(slices.Clone(p.pairs), func(q audit.Pair) bool {
-		return q.Cosine < alikeEnough || (q.A < p.train) == (q.B < p.train)
-	})
-	slices.SortStableFunc(pairs, func(a, b audit.Pair) int { return cmp.Compare(b.Cosine, a.Cosine) })
 	limits := p.setup.Limits(ctx)
 	limits.MinSide = 2 * audit.PictureSide
-	looked := 0
-	for _, q := range pairs {
+	for _, q := range p.pairs {
 		for _, i := range [2]int{q.A, q.B} {
-			if p.pictures[i] == nil && looked < mostLooked && ctx.Err() == nil {
+			if p.pictures[i] == nil && ctx.Err() == nil {
 				_, p.pictures[i] = lookAt(p.items[i].File, limits)
-				looked++
 			}
 		}
 	}
 	return context.Cause(ctx)
 }
+
+// likest leaves the pairs that are the most alike.
+func (p *photographs) likest() {
+	var kept []audit.Pair
+	for _, across := range []bool{true, false} {
+		pairs := slices.DeleteFunc(slices.Clone(p.pairs), func(q audit.Pair) bool {
+			return q.Cosine < alikeEnough || p.across(q) != across
+		})
+		slices.SortStableFunc(pairs, func(a, b audit.Pair) int { return cmp.Compare(b.Cosine, a.Cosine) })
+		seen := map[int]bool{}
+		for _, q := range pairs {
+			if len(seen) >= mostPaired {
+				p.partly = p.partly || !across
+				break
+			}
+			kept = append(kept, q)
+			seen[q.A], seen[q.B] = true, true
+		}
+	}
+	p.pairs = kept
+}
+
+// across reports whether a pair is of training and of what is held out.
+func (p *photographs) across(q audit.Pair) bool { return (q.A < p.train) != (q.B < p.train) }
 
 // lookAt is look of one file. What cannot be read any more stays unknown: features were
 // computed of it, so it was readable before.

@@ -73,7 +73,11 @@ func gather(run string) (page.Report, error) {
 	if sum.Calibration != nil && !c.Multi {
 		r.Temperature = sum.Calibration.Temperature
 	}
-	r.Load = opener(c)
+	audit, err := runs.ReadAudit(run)
+	if err != nil {
+		return page.Report{}, err
+	}
+	r.Audit, r.Load = audit.Sections, opener(c)
 	return r, errors.Join(gatherHistory(run, &r), gatherSteps(run, &r), gatherPredictions(run, c, &r),
 		gatherSkipped(run, &r), gatherNeighbours(run, c, &r), gatherRecipe(run, &r))
 }

@@ -7,6 +7,7 @@ const (
 	HistoryFile     = "history.csv"
 	StepsFile       = "steps.csv"
 	PredictionsFile = "predictions.csv"
+	AuditFile       = "audit.json" // what is wrong with the data
 	SummaryFile     = "summary.json"
 	HeadFile        = "head.safetensors"
 	CalibrationFile = "calibration.safetensors"

@@ -39,7 +39,7 @@ func (r *Run) Adopt(step string, c Config, seconds Seconds) (*Summary, error) {
 	if err := WriteJSON(r.Path(SummaryFile), sum); err != nil {
 		return nil, err
 	}
-	return &sum, r.WriteSums(append(files, ConfigFile, PhotographsFile, SummaryFile)...)
+	return &sum, r.WriteSums(append(files, ConfigFile, PhotographsFile, AuditFile, SummaryFile)...)
 }
 
 // DefaultDir is where a run goes when --run does not say: runs/DATA-TIME.

@@ -76,9 +76,9 @@ func (tr *training) finish(ctx context.Context, o outcome, took time.Duration) (
 	if err := runs.WriteJSON(r.Path(runs.SummaryFile), sum); err != nil {
 		return nil, err
 	}
-	return sum, r.WriteSums(runs.ConfigFile, runs.PhotographsFile, runs.HistoryFile, runs.StepsFile, runs.PredictionsFile,
-		runs.SkippedFile, runs.NeighboursFile, runs.HeadFile, runs.CalibrationFile, runs.StateFile, runs.SummaryFile,
-		runs.Int8File)
+	return sum, r.WriteSums(runs.ConfigFile, runs.PhotographsFile, runs.AuditFile, runs.HistoryFile, runs.StepsFile,
+		runs.PredictionsFile, runs.SkippedFile, runs.NeighboursFile, runs.HeadFile, runs.CalibrationFile, runs.StateFile,
+		runs.SummaryFile, runs.Int8File)
 }
 
 // hold makes predictions of held-out photographs, where the choice of the head has not.

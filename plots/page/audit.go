@@ -33,29 +33,30 @@ type Tile struct{ Name, Value, Note string }
 
 // Section is a kind of finding.
 type Section struct {
-	ID, Title string
-	Finding   string // the line that the command prints, "" if there is nothing to say
-	Note      string // how to read it
-	Cases     []Case // the worst first
-	All       int    // cases that there are, shown or not
-	Columns   []string
-	Table     [][]string
+	ID      string     `json:"kind"`
+	Title   string     `json:"title"`
+	Finding string     `json:"finding,omitempty"` // the line that the command prints, "" if there is nothing to say
+	Note    string     `json:"note,omitempty"`    // how to read it
+	Cases   []Case     `json:"cases,omitempty"`   // the worst first
+	All     int        `json:"all"`               // cases that there are, shown or not
+	Columns []string   `json:"columns,omitempty"`
+	Table   [][]string `json:"table,omitempty"`
 }
 
 // Case is one finding with its photographs: a pair, one beside its neighbours, or one alone.
 type Case struct {
-	Text    string
-	Flagged bool
-	Shots   []Shot
+	Text    string `json:"text"`
+	Flagged bool   `json:"flagged"`
+	Shots   []Shot `json:"shots,omitempty"`
 }
 
 // Shot is a photograph of a case.
 type Shot struct {
-	Path  string
-	Label string
-	Said  string // what is suggested
-	Note  string
-	Wrong bool // what the case is about
+	Path  string `json:"path"`
+	Label string `json:"label,omitempty"`
+	Said  string `json:"said,omitempty"` // what is suggested
+	Note  string `json:"note,omitempty"`
+	Wrong bool   `json:"wrong,omitempty"` // what the case is about
 }
 
 //go:embed audit.html.tmpl
@@ -101,40 +102,58 @@ const (
 // WriteAudit writes the page of an audit, one file that needs no other but for the tables
 // beside it that it links to. Equal audits give equal files.
 func WriteAudit(path string, a Audit) error {
-	var paths []string
-	for _, s := range a.Sections {
-		for _, c := range s.Cases[:min(mostCases, len(s.Cases))] {
-			for _, shot := range c.Shots {
-				paths = append(paths, shot.Path)
-			}
-		}
-	}
-	thumbs := thumbnails(paths, auditShots, a.Load)
+	thumbs := thumbnails(shotPaths(a.Sections), auditShots, a.Load)
 	style := pageStyle + auditStyle
 	sum := sha256.Sum256([]byte(style))
 	v := auditView{Style: template.CSS(style), StyleHash: base64.StdEncoding.EncodeToString(sum[:]), Title: a.Title,
 		Headline: a.Headline, Tiles: a.Tiles, Warnings: a.Warnings}
 	for _, s := range a.Sections {
-		several := func(c Case) bool { return len(c.Shots) > 1 }
-		section := sectionView{Section: s, Single: !slices.ContainsFunc(s.Cases, several)}
-		for k, c := range s.Cases[:min(mostCases, len(s.Cases))] {
-			view := caseOf(c, thumbs)
-			if k < openCases {
-				section.Cases = append(section.Cases, view)
-			} else {
-				section.MoreCases = append(section.MoreCases, view)
-			}
-		}
-		if left := max(s.All, len(s.Cases)) - min(mostCases, len(s.Cases)); left > 0 {
-			section.Left = fmt.Sprintf("%s more in audit.csv.", plots.Count(left))
-		}
-		v.Sections = append(v.Sections, section)
+		v.Sections = append(v.Sections, sectionOf(s, thumbs, "%s more in audit.csv."))
 	}
 	err := durable.Write(path, func(w io.Writer) error { return auditTemplate.Execute(w, v) })
 	if err != nil {
 		return fmt.Errorf("plots: %s: %w", filepath.Dir(path), err)
 	}
 	return nil
+}
+
+// shotPaths lists the photographs of sections, in page order.
+func shotPaths(sections []Section) (paths []string) {
+	for _, s := range sections {
+		for _, c := range s.Cases[:min(mostCases, len(s.Cases))] {
+			for _, shot := range c.Shots {
+				paths = append(paths, shot.Path)
+			}
+		}
+	}
+	return paths
+}
+
+// sectionOf is a section as a page shows it; left says where those are that it does not show.
+func sectionOf(s Section, thumbs map[string]thumb, left string) sectionView {
+	several := func(c Case) bool { return len(c.Shots) > 1 }
+	v := sectionView{Section: s, Single: !slices.ContainsFunc(s.Cases, several)}
+	for k, c := range s.Cases[:min(mostCases, len(s.Cases))] {
+		view := caseOf(c, thumbs)
+		if k < openCases {
+			v.Cases = append(v.Cases, view)
+		} else {
+			v.MoreCases = append(v.MoreCases, view)
+		}
+	}
+	if n := max(s.All, len(s.Cases)) - min(mostCases, len(s.Cases)); n > 0 {
+		v.Left = fmt.Sprintf(left, plots.Count(n))
+	}
+	return v
+}
+
+// audit is what a report shows of an audit.
+func (b *builder) audit() (out []sectionView) {
+	thumbs := thumbnails(shotPaths(b.r.Audit), auditShots, b.r.Load)
+	for _, s := range b.r.Audit {
+		out = append(out, sectionOf(s, thumbs, "%s more are listed by finetune audit."))
+	}
+	return out
 }
 
 func caseOf(c Case, thumbs map[string]thumb) caseView {

@@ -90,3 +90,29 @@ func TestAuditInBrowser(t *testing.T) {
 		}
 	}
 }
+
+// A report shows what an audit found, and nothing where it found nothing.
+func TestReportShowsTheAudit(t *testing.T) {
+	dir := t.TempDir()
+	write := func(sections []Section) string {
+		if err := WriteReport(dir, Report{Classes: []string{"a", "b"}, Audit: sections}); err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(filepath.Join(dir, "index.html"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	if clean := write(nil); strings.Contains(clean, "Audit") || strings.Contains(clean, "audit-") {
+		t.Error("a clean data set has a section")
+	}
+	cases := []Case{{Text: "Labelled a, by the others b", Flagged: true, Shots: []Shot{{Path: "x/<1>.jpg", Label: "a"}}}}
+	got := write([]Section{{ID: "label", Title: "Labels", Finding: "3 labels.", Cases: cases, All: 9}})
+	for _, want := range []string{`href="#audit"`, "3 labels.", "Labelled a, by the others b", "&lt;1&gt;.jpg",
+		"8 more are listed by finetune audit"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %s", want)
+		}
+	}
+}

@@ -32,6 +32,7 @@ type page struct {
 	Pairs                  []pairRow
 	Matrix                 *matrixView
 	Mistakes, MoreMistakes []mistakeView
+	Audit                  []sectionView
 	MistakeNote            string
 	Galleries              []galleryView
 	Classes                []classView
@@ -91,12 +92,13 @@ const (
 
 // page turns what was gathered into what is shown.
 func (b *builder) page() page {
-	sum := sha256.Sum256([]byte(pageStyle))
+	style := pageStyle + auditStyle
+	sum := sha256.Sum256([]byte(style))
 	p := page{
-		Style: template.CSS(pageStyle), StyleHash: base64.StdEncoding.EncodeToString(sum[:]),
+		Style: template.CSS(style), StyleHash: base64.StdEncoding.EncodeToString(sum[:]),
 		Title: cmp.Or(b.r.Title, "Report"), Headline: b.headline(), Multi: b.r.Multi, Tiles: b.tiles(),
 		Warnings: b.warnings(), Figures: b.figures(), Pairs: b.pairs(), Matrix: b.matrix(),
-		Mistakes: b.mistakeViews(), MistakeNote: b.mistakeNote(),
+		Mistakes: b.mistakeViews(), MistakeNote: b.mistakeNote(), Audit: b.audit(),
 		Classes: b.classViews(), Augmented: b.augmented(), Epochs: b.epochs(),
 		Skipped: b.r.Skipped[:min(len(b.r.Skipped), 500)], SkippedTotal: len(b.r.Skipped),
 		Command: b.r.Command, Facts: b.facts(),

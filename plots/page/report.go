@@ -42,6 +42,7 @@ type Report struct {
 	Gains      []plots.Gain // of a recipe
 	Augmented  *plots.Grid  // the augmentation preview
 
+	Audit    []Section // what is wrong with the data; empty: nothing, or nobody looked
 	Skipped  []Skipped
 	Distance string // what Neighbour.Distance measures, as in "cosine distance"
 
