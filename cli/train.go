@@ -102,6 +102,10 @@ func printSummary(out *term.Console, s *learner.Summary) {
 	out.Print("accuracy   %.2f %% of %s (95 %% interval %.1f to %.1f), loss %.4f",
 		100*s.Valid.Accuracy, plural.Count(s.ValidImages, "validation photograph"), 100*s.Valid.Interval[0],
 		100*s.Valid.Interval[1], s.Valid.Loss)
+	if a := s.Aside; a != nil {
+		out.Print("final      %.2f %% of %s set aside, by which nothing was chosen (%.1f to %.1f), loss %.4f", 100*a.Accuracy,
+			plural.Count(a.Images, "photograph"), 100*a.Interval[0], 100*a.Interval[1], a.Loss)
+	}
 	if c := s.Calibration; c != nil {
 		out.Print("%s", calibrationLine(*c))
 	}

@@ -47,6 +47,7 @@ type Set struct {
 	Classes  []string // sorted by code point; an index is a label
 	Train    []Item   // by class, then path
 	Valid    []Item   // by class, then path
+	Aside    []Item   // taken out of Valid by who keeps a figure that nothing is chosen by
 	Test     []Item   // by path; Label is -1 unless a CSV gives one
 	Multi    bool     // an image may have any number of labels
 	Ignored  int      // files that are not photographs, left out

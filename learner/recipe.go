@@ -48,6 +48,10 @@ func runRecipe(ctx context.Context, s *features.Setup, r *runs.Run, f *features.
 		return nil, err
 	}
 	c := &recipe{Recipe: *o, setup: shared, r: r, f: f, started: started}
+	if head, err := runs.ReadSummary(c.folder(runs.StepHead)); err != nil || head.Aside != nil { // not of an older version
+		shared, c.f = shared.Aside(f)
+		c.setup = shared
+	}
 	if c.groups, err = train.BodyGroups(shared); err != nil {
 		return nil, err
 	}
@@ -258,7 +262,11 @@ func (c *recipe) keepBest(r *runs.Run, o *runs.Recipe) (*runs.Summary, error) {
 	if err := c.write(r); err != nil {
 		return nil, err
 	}
-	c.setup.UI.Say("kept       %s; chosen by validation accuracy, which is therefore slightly optimistic", best.Step)
+	final := "which is therefore slightly optimistic"
+	if n := c.f.Aside.Len(); n > 0 {
+		final = "so the final figure is of " + plural.Count(n, "other photograph")
+	}
+	c.setup.UI.Say("kept       %s; chosen by validation accuracy, %s", best.Step, final)
 	seconds := runs.Seconds{Precompute: c.f.Seconds, Total: time.Since(c.started).Seconds()}
 	for _, b := range c.results {
 		seconds.Train += b.Seconds

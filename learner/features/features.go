@@ -34,6 +34,7 @@ type Source struct {
 // Features are the readable photographs of each split with their centre views.
 type Features struct {
 	Train, Valid, Test Split
+	Aside              Split // of validation, by which nothing is chosen: see Setup.Aside
 	Skipped            []runs.Skipped
 	Seconds            float64
 	Computed           int
@@ -53,7 +54,8 @@ func (s *Setup) Precompute(ctx context.Context) (*Features, error) {
 		name  string
 		items []dataset.Item
 		into  *Split
-	}{{"train", s.Set.Train, &f.Train}, {"valid", s.Set.Valid, &f.Valid}, {"test", s.Set.Test, &f.Test}}
+	}{{"train", s.Set.Train, &f.Train}, {"valid", s.Set.Valid, &f.Valid}, {"test", s.Set.Test, &f.Test},
+		{"aside", s.Set.Aside, &f.Aside}}
 	var all []dataset.Item
 	for _, p := range parts {
 		all = append(all, p.items...)

@@ -70,6 +70,9 @@ func gather(run string) (page.Report, error) {
 	if sum.TTA != nil {
 		r.TTA = &page.TTA{Views: c.Train.TTA, Loss: sum.TTA.Loss, Accuracy: sum.TTA.Accuracy}
 	}
+	if a := sum.Aside; a != nil {
+		r.Aside = &page.Aside{Images: a.Images, Accuracy: a.Accuracy, Interval: a.Interval}
+	}
 	if sum.Calibration != nil && !c.Multi {
 		r.Temperature = sum.Calibration.Temperature
 	}

@@ -48,6 +48,12 @@ type Score struct {
 	Interval [2]float64 `json:"interval"`
 }
 
+// Aside is the score of photographs by which nothing was chosen.
+type Aside struct {
+	Images int `json:"images"`
+	Score
+}
+
 // Seconds are the timings of a run.
 type Seconds struct {
 	Precompute float64 `json:"precompute"`
@@ -73,6 +79,8 @@ type Summary struct {
 	Head     *HeadChoice     `json:"head,omitempty"`     // where --head asked for another than mlp
 	Majority *Majority       `json:"majority,omitempty"` // what the accuracy has to be compared with
 	Groups   *Groups         `json:"groups,omitempty"`   // that the draw of the validation photographs kept together
+
+	Aside *Aside `json:"aside,omitempty"` // of a recipe: photographs that it did not choose by
 
 	Calibration *Calibrated `json:"calibration,omitempty"` // where a temperature was measured
 

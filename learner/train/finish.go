@@ -53,6 +53,13 @@ func (tr *training) finish(ctx context.Context, o outcome, took time.Duration) (
 		Head: o.choice, Majority: runs.MajorityOf(f.Valid.Items, tr.Set.Classes, tr.Set.Multi), Groups: tr.Groups,
 		Calibration: tr.honesty(known, raw, logp),
 	}
+	if n := f.Aside.Len(); n > 0 {
+		logp, err := h.Predict(f.Aside.Rows)
+		if err != nil {
+			return nil, err
+		}
+		sum.Aside = &runs.Aside{Images: n, Score: runs.Measure(logp, f.Aside.Items, len(tr.Set.Classes), tr.Set.Multi)}
+	}
 	if t.Cycles > 0 {
 		e := runs.Measure(t.Ensemble(), f.Valid.Items, len(tr.Set.Classes), tr.Set.Multi)
 		sum.Ensemble = &e

@@ -7,14 +7,15 @@ import (
 	"finetune/metrics"
 )
 
-// predictAll predicts every readable photograph: valid, test and train, in
+// predictAll predicts every readable photograph: valid, aside, test and train, in
 // this order, by the centre view.
 func (tr *training) predictAll(h calibrated) ([]runs.Prediction, error) {
 	var rows []runs.Prediction
 	for _, p := range []struct {
 		name string
 		s    features.Split
-	}{{"valid", tr.features.Valid}, {"test", tr.features.Test}, {"train", tr.features.Train}} {
+	}{{"valid", tr.features.Valid}, {"aside", tr.features.Aside},
+		{"test", tr.features.Test}, {"train", tr.features.Train}} {
 		logp, err := h.Predict(p.s.Rows)
 		if err != nil {
 			return nil, err

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"finetune/internal/plural"
 	"finetune/internal/rng"
 	"finetune/plots"
 )
@@ -248,4 +249,15 @@ func (b *builder) honesty() tile {
 		note += fmt.Sprintf(", %.1f without the temperature", 100*raw)
 	}
 	return tile{"Calibration error", fmt.Sprintf("%.1f points", 100*ece), note}
+}
+
+// final is the accuracy that a recipe did not choose by, where there is one.
+func (b *builder) final() []tile {
+	a := b.r.Aside
+	if a == nil {
+		return nil
+	}
+	return []tile{{"Final accuracy", fmt.Sprintf("%.1f %%", 100*a.Accuracy),
+		fmt.Sprintf("of %s set aside, by which nothing was chosen; 95 %% interval %.1f to %.1f",
+			plural.Count(a.Images, "photograph"), 100*a.Interval[0], 100*a.Interval[1])}}
 }

@@ -144,7 +144,7 @@ func (b *builder) headline() string {
 }
 
 func (b *builder) tiles() []tile {
-	var out []tile
+	out := b.final()
 	if n := len(b.t.ps); n > 0 {
 		out = append(out, tile{"Log loss", fmt.Sprintf("%.4f", b.t.logLoss()), "nats, lower is better"})
 		if c, share := b.baseline(); c >= 0 && !b.r.Multi {

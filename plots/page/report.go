@@ -31,6 +31,8 @@ type Report struct {
 	TrainCount []int              // training photographs of each class
 	TTA        *TTA               // nil: not measured
 
+	Aside *Aside // nil: nothing was set aside
+
 	Temperature float64 // that the probabilities were made by, from the head's own; 0: none
 
 	History    []plots.Epoch
@@ -63,6 +65,13 @@ type Report struct {
 type TTA struct {
 	Views          int // random views of each photograph, besides the plain one
 	Loss, Accuracy float64
+}
+
+// Aside is the figure of photographs by which nothing was chosen.
+type Aside struct {
+	Images   int
+	Accuracy float64
+	Interval [2]float64 // 95 %
 }
 
 // Skipped is a file that was not used.
