@@ -61,7 +61,7 @@ func init() {
 
 // called are the fields of the configuration that the command line knows by other names.
 var called = map[string]string{"data.path": "DATA", "body.name": "--body", "body.precision": "--body-precision",
-	"recipe.batch": "--batch-size", "train.weight_decay": "--wd"}
+	"data.split_seed": "--seed", "recipe.batch": "--batch-size", "train.weight_decay": "--wd"}
 
 // flagOf is what a field of the configuration is called at the command line.
 func flagOf(field string) string {

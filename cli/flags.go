@@ -124,6 +124,12 @@ func augmentFlags(c *learner.Config) []cli.Flag {
 	}
 }
 
+// windowFlag is for training on a job alone.
+func windowFlag(c *learner.Config) []cli.Flag {
+	return []cli.Flag{&cli.IntFlag{Name: "window", Category: "Training", Destination: &c.Train.Window,
+		Usage: "of a JOB, shuffle about `N` rows at once (default: as many as take 256 MiB)"}}
+}
+
 func trainingFlags(c *learner.Config) []cli.Flag {
 	t := &c.Train
 	return shell.InCategory("Training",

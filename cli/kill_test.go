@@ -241,3 +241,12 @@ func TestTwoKilledProcessesOnOneCache(t *testing.T) {
 		}
 	}
 }
+
+// So does training on the parts of a job, in windows much smaller than the job.
+func TestKilledTrainingOnAJobResumesToTheSameBytes(t *testing.T) {
+	n, k := kills(t), newKiller(t)
+	k.run("plan", "precompute", "data", "job", "--body=seed:resnet18:7", "--size=64", "--task-rows", "15")
+	k.run("run", "job", "--workers", "2")
+	k.again(n, []string{"train", "job", "--epochs", "12", "--batch-size", "16", "--hidden", "256", "--swa", "3",
+		"--window", "40", "--no-report", "--run"}, []string{"head.safetensors", "predictions.csv", "steps.csv"})
+}

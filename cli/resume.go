@@ -41,8 +41,10 @@ func (o *trainOptions) reopen(out *term.Console) (*learner.Run, *learner.Summary
 // sameRun refuses flags that ask for another run than the stored one. The flags
 // that it began with may be repeated.
 func (o *trainOptions) sameRun(stored learner.Config) error {
-	if data := o.config.Data.Path; data != "" && !sameFolder(data, stored.Data.Path) {
-		return usagef("%s was trained on %s, not on %s", o.run, stored.Data.Path, data)
+	for data, was := range map[string]string{o.config.Data.Path: stored.Data.Path, o.config.Data.Job: stored.Data.Job} {
+		if data != "" && !sameFolder(data, was) {
+			return usagef("%s was trained on %s, not on %s", o.run, stored.Data.Name(), data)
+		}
 	}
 	if o.config.Recipe != nil && stored.Recipe == nil {
 		return usagef("%s was started by `finetune train`, not by `finetune recipe`; continue with `finetune train "+
@@ -64,7 +66,7 @@ func (o *trainOptions) sameRun(stored learner.Config) error {
 func (o *trainOptions) settings(c *learner.Config) []cli.Flag {
 	flags := shell.Join(augmentFlags(c), dataFlags(c), bodyFlags(c), machineFlags(c))
 	if o.config.Recipe == nil {
-		flags = append(flags, trainingFlags(c)...)
+		flags = append(append(flags, trainingFlags(c)...), windowFlag(c)...)
 	} else {
 		flags = append(flags, recipeFlags(c.Recipe, &c.Train)...)
 	}

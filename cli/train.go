@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"finetune/cli/jobs"
 	"finetune/cli/shell"
 	"finetune/cli/term"
 	"finetune/internal/plural"
@@ -28,12 +29,13 @@ type trainOptions struct {
 func trainCommand(s Streams) *cli.Command {
 	o := trainOptions{config: learner.DefaultConfig()}
 	return &cli.Command{
-		Name: "train", Usage: "train a classifier on DATA and report its accuracy", ArgsUsage: "DATA",
+		Name: "train", Usage: "train a classifier on DATA and report its accuracy", ArgsUsage: "DATA|JOB",
 		Description: "DATA has train/CLASS/* and valid/CLASS/*, or CLASS/* alone; a fifth of each class is then " +
 			"held out for validation.\nThe frozen body runs on each photograph once. Its features are cached, so a " +
-			"second run starts at once.",
+			"second run starts at once.\nJOB is a finished job of `finetune plan precompute`: the head is trained on " +
+			"its parts, which need not fit into memory.",
 		Flags: shell.Join(
-			runFlags(&o),
+			runFlags(&o), windowFlag(&o.config),
 			trainingFlags(&o.config), augmentFlags(&o.config), dataFlags(&o.config), bodyFlags(&o.config),
 			machineFlags(&o.config),
 			outputFlags(&o.quiet, &o.json)),
@@ -43,6 +45,9 @@ func trainCommand(s Streams) *cli.Command {
 				return usagef("train takes one DATA, got %s", strings.Join(c.Args().Slice(), " "))
 			}
 			o.set = c.IsSet
+			if jobs.Holds(o.config.Data.Path) {
+				o.config.Data.Path, o.config.Data.Job = "", o.config.Data.Path
+			}
 			return runTrain(c.Context, o, term.New(s, o.quiet, o.json))
 		},
 	}
@@ -73,7 +78,7 @@ func runTrain(ctx context.Context, o trainOptions, out *term.Console) error {
 	if done != nil {
 		return o.finished(run, done, out)
 	}
-	if run == nil && o.config.Data.Path == "" && o.config.Data.Labels == "" {
+	if run == nil && o.config.Data.Name() == "" {
 		return usagef("train needs DATA, a folder of photographs; `finetune demo` downloads some")
 	}
 	o.config.Version, o.config.Command = Version, os.Args
@@ -93,6 +98,15 @@ func runTrain(ctx context.Context, o trainOptions, out *term.Console) error {
 func (o *trainOptions) check() error {
 	if o.how.Resume && o.run == "" {
 		return usagef("--resume needs --run DIR, the run to continue")
+	}
+	if o.config.Data.Job == "" {
+		return nil
+	}
+	for _, f := range shell.Join(dataFlags(&o.config), augmentFlags(&o.config), bodyFlags(&o.config)) {
+		if name := f.Names()[0]; name != "body" && o.set(name) {
+			return usagef("--%s is about photographs, and the features of %s are computed; leave it out, or plan another job",
+				name, o.config.Data.Job)
+		}
 	}
 	return nil
 }

@@ -53,18 +53,26 @@ func BalancedOrder(labels []int, classes int, seed uint64, epoch int) []int {
 // ClassWeights are weights for Loss with which all classes that occur count the same:
 // n/(classes that occur * rows of the class). A class that does not occur has 1.
 func ClassWeights(labels []int, classes int) []float32 {
-	counts, present := make([]int, classes), 0
+	counts := make([]int, classes)
 	for _, y := range labels {
-		if counts[y] == 0 {
-			present++
-		}
 		counts[y]++
 	}
-	w := make([]float32, classes)
+	return WeightsOf(counts)
+}
+
+// WeightsOf are ClassWeights of rows of which each class has so many.
+func WeightsOf(counts []int) []float32 {
+	sum, present := 0, 0
+	for _, n := range counts {
+		if sum += n; n > 0 {
+			present++
+		}
+	}
+	w := make([]float32, len(counts))
 	for c, n := range counts {
 		w[c] = 1
 		if n > 0 {
-			w[c] = float32(len(labels)) / float32(present*n)
+			w[c] = float32(sum) / float32(present*n)
 		}
 	}
 	return w

@@ -17,11 +17,11 @@ func FuzzSpec(f *testing.F) {
 		}
 		var sum int64
 		for _, i := range []int{0, s.Tasks - 1} {
-			if n := s.rows(i); n < 1 || n > s.TaskRows {
+			if n := s.RowsOf(i); n < 1 || n > s.TaskRows {
 				t.Errorf("task %d of %+v has %d rows", i, s, n)
 			}
 		}
-		if sum = int64(s.Tasks-1)*int64(s.TaskRows) + int64(s.rows(s.Tasks-1)); sum != s.Rows {
+		if sum = int64(s.Tasks-1)*int64(s.TaskRows) + int64(s.RowsOf(s.Tasks-1)); sum != s.Rows {
 			t.Errorf("%+v has %d rows", s, sum)
 		}
 	})

@@ -39,7 +39,12 @@ const (
 	MaxTaskRows = 1_000_000
 	maxTask     = 256 << 20 // bytes of a task's file
 	maxInput    = 1 << 16   // bytes of an input
-	version     = 1
+)
+
+// Versions of the form of a job. Programs that know the first alone refuse the second.
+const (
+	Plain   = 1
+	Grouped = 2 // parts say how many rows of each group they have, and may pack their numbers
 )
 
 const specFile = "job.json"
@@ -128,8 +133,8 @@ func parseSpec(data []byte) (s Spec, err error) {
 	if err := strict(data, &s); err != nil {
 		return s, err
 	}
-	if s.Version != version {
-		return s, fmt.Errorf("version %d, this program knows %d", s.Version, version)
+	if s.Version < Plain || s.Version > Grouped {
+		return s, fmt.Errorf("version %d, this program knows %d to %d", s.Version, Plain, Grouped)
 	}
 	return s, s.check()
 }
@@ -176,8 +181,8 @@ func strict(data []byte, v any) error {
 	return nil
 }
 
-// rows is how many inputs task i has.
-func (s Spec) rows(i int) int {
+// RowsOf is how many inputs task i has.
+func (s Spec) RowsOf(i int) int {
 	return int(min(int64(s.TaskRows), s.Rows-int64(i)*int64(s.TaskRows)))
 }
 

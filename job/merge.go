@@ -21,11 +21,8 @@ import (
 // all that are missing at once, before write is called; the others when their rows come.
 func (j *Job) Merge(ctx context.Context,
 	write func(columns []scores.Column, each func(yield func(scores.Row) error) error) error) error {
-	if missing, n, err := j.missing(ctx); err != nil {
+	if err := j.complete(ctx); err != nil {
 		return err
-	} else if n > 0 {
-		return failure.Data(fmt.Errorf("job: %s: %d of %s still to do: %s; run the job again, then merge", j, n,
-			plural.Count(j.Tasks, "task"), missing))
 	}
 	var columns []scores.Column
 	stop := errors.New("columns are known")
@@ -80,6 +77,16 @@ func (j *Job) unplanned(ctx context.Context) error {
 	}
 	return failure.Data(fmt.Errorf("job: %s: some parts were computed from other tasks than those that were planned, "+
 		"which are in their place now; plan the job again in another folder", j))
+}
+
+// complete returns an error that names the first parts that are not there.
+func (j *Job) complete(ctx context.Context) error {
+	missing, n, err := j.missing(ctx)
+	if err == nil && n > 0 {
+		err = failure.Data(fmt.Errorf("job: %s: %d of %s still to do: %s; run the job again, then this command", j, n,
+			plural.Count(j.Tasks, "task"), missing))
+	}
+	return err
 }
 
 // missing names the first tasks without a part, and counts all.

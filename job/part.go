@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"sync"
 
 	"finetune/internal/failure"
 	"finetune/internal/plural"
@@ -20,8 +21,9 @@ type About struct {
 	Task   int            `json:"task"`   // its number
 	Inputs string         `json:"inputs"` // SHA-256 of the task's file, in hex
 	Rows   int            `json:"rows"`
-	Status map[string]int `json:"status"` // rows by status
-	CRC32C string         `json:"crc32c"` // of the rows' cells, in hex
+	Status map[string]int `json:"status"`           // rows by status
+	Groups map[string]int `json:"groups,omitempty"` // rows by group, where the job has groups
+	CRC32C string         `json:"crc32c"`           // of the rows' cells, in hex
 }
 
 const (
@@ -99,6 +101,24 @@ func (j *Job) openPart(ctx context.Context, n int, size, last int64) (*scores.Pa
 // partRows hands over the rows of the part of task n.
 func (j *Job) partRows(ctx context.Context, n int, visit func([]scores.Column, About) error,
 	yield func(scores.Row) error) error {
+	return j.withPart(ctx, n, func(p *scores.Part, a About) (uint32, error) {
+		if err := visit(p.Columns, a); err != nil {
+			return 0, &refused{err}
+		}
+		return p.Each(func(r scores.Row) error {
+			if err := yield(r); err != nil {
+				return &refused{err}
+			}
+			return nil
+		})
+	})
+}
+
+// refused is an error of whoever takes rows, not of the part.
+type refused struct{ error }
+
+// withPart opens the part of task n and compares the checksum of the rows that read has seen.
+func (j *Job) withPart(ctx context.Context, n int, read func(*scores.Part, About) (uint32, error)) error {
 	e, err := j.store.Stat(ctx, partFile(n))
 	if err != nil {
 		return j.partError(n, err)
@@ -112,13 +132,9 @@ func (j *Job) partRows(ctx context.Context, n int, visit func([]scores.Column, A
 		return err
 	}
 	defer p.Close()
-	if err := visit(p.Columns, a); err != nil {
-		return err
-	}
-	var refused error // an error of yield is not the part's
-	sum, err := p.Each(func(r scores.Row) error { refused = yield(r); return refused })
-	if refused != nil {
-		return refused
+	sum, err := read(p, a)
+	if r := (*refused)(nil); errors.As(err, &r) {
+		return r.error
 	}
 	if err == nil && fmt.Sprintf("%08x", sum) != a.CRC32C {
 		err = errors.New("damaged: its rows are not those that were written")
@@ -143,9 +159,9 @@ func (j *Job) claims(n int, p *scores.Part) (a About, err error) {
 		return a, fmt.Errorf("the part of another job (%.12s, this one is %.12s)", a.Job, j.ID)
 	case a.Task != n:
 		return a, fmt.Errorf("the part of task %d", a.Task)
-	case a.Rows != j.rows(n) || p.Rows != int64(a.Rows) || sum != a.Rows:
+	case a.Rows != j.RowsOf(n) || p.Rows != int64(a.Rows) || sum != a.Rows:
 		return a, fmt.Errorf("damaged: %s, %d by its statuses and %d by its description; the task has %d",
-			plural.Count(p.Rows, "row"), sum, a.Rows, j.rows(n))
+			plural.Count(p.Rows, "row"), sum, a.Rows, j.RowsOf(n))
 	}
 	return a, nil
 }
@@ -170,15 +186,66 @@ func (j *Job) write(w io.Writer, t Task, r Rows) error {
 		for i, row := range r.Rows {
 			about.Rows++
 			about.Status[r.Status[i]]++
+			if r.Group != nil && r.Group[i] != "" {
+				about.count(r.Group[i])
+			}
 			if err := yield(row); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	return scores.WritePart(w, r.Columns, each, func(sum uint32) (string, error) {
+	return scores.WritePart(w, r.Columns, r.Packing, each, func(sum uint32) (string, error) {
 		about.CRC32C = fmt.Sprintf("%08x", sum)
 		text, err := json.Marshal(about)
 		return string(text), err
 	})
+}
+
+// count counts a row of a group.
+func (a *About) count(group string) {
+	if a.Groups == nil {
+		a.Groups = map[string]int{}
+	}
+	a.Groups[group]++
+}
+
+// Describe hands over what each part says about itself, in any order, one at a time.
+// Errors: a part that is missing or damaged is failure.Data.
+func (j *Job) Describe(ctx context.Context, visit func(About) error) error {
+	if err := j.complete(ctx); err != nil {
+		return err
+	}
+	var mu sync.Mutex
+	return j.each(ctx, "parts/", ".parquet", func(n int, e store.Entry) error {
+		a, err := j.describe(ctx, n, e.Size)
+		if err != nil {
+			return goneSince(err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		return visit(a)
+	})
+}
+
+// Blocks hands over the rows of part n in their order, by columns. A block is valid during
+// the call. Errors: a part that is missing or damaged is failure.Data, the latter maybe
+// after its last block.
+func (j *Job) Blocks(ctx context.Context, n int, yield func([]scores.Column, scores.Block) error) error {
+	return goneSince(j.withPart(ctx, n, func(p *scores.Part, _ About) (uint32, error) {
+		return p.Blocks(func(b scores.Block) error {
+			if err := yield(p.Columns, b); err != nil {
+				return &refused{err}
+			}
+			return nil
+		})
+	}))
+}
+
+// goneSince is the error of a part that was there when all were counted.
+func goneSince(err error) error {
+	if errors.Is(err, errNoPart) {
+		return failure.Data(fmt.Errorf("%w; do it with `finetune run`", err))
+	}
+	return err
 }

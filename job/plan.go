@@ -22,8 +22,8 @@ import (
 // uploads is how many task files are on their way at once.
 const uploads = 8
 
-// Plan writes a job to place, where none may be yet, and returns it. Of spec, Kind,
-// Finetune, Options, Needs and TaskRows count; each hands over the inputs in the order of
+// Plan writes a job to place, where none may be yet, and returns it. Of spec, Version (0 is
+// Plain), Kind, Finetune, Options, Needs and TaskRows count; each hands over the inputs in the order of
 // the rows. Memory does not grow with their number. job.json is written last: planning
 // that was killed left no job, and is done again from the start.
 func Plan(ctx context.Context, place string, spec Spec,
@@ -67,7 +67,7 @@ type planner struct {
 func (p *planner) tasks(ctx context.Context, each func(yield func(input string) error) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(uploads)
-	p.spec.Version, p.spec.Tasks, p.spec.Rows = version, 0, 0
+	p.spec.Version, p.spec.Tasks, p.spec.Rows = max(p.spec.Version, Plain), 0, 0
 	put := func() error {
 		n := p.spec.Tasks
 		if n == MaxTasks {

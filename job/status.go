@@ -134,7 +134,7 @@ func (j *Job) logs(ctx context.Context, s *Status) (longest time.Duration, err e
 			case failed:
 				s.Failed = append(s.Failed, Fail{n, a.Error})
 			case err == nil && a.Seconds > 0:
-				s.WorkerSeconds, s.LoggedRows = s.WorkerSeconds+a.Seconds, s.LoggedRows+int64(j.rows(n))
+				s.WorkerSeconds, s.LoggedRows = s.WorkerSeconds+a.Seconds, s.LoggedRows+int64(j.RowsOf(n))
 				longest = max(longest, time.Duration(min(a.Seconds, 1e9)*1e9))
 			}
 			return nil

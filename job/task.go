@@ -94,7 +94,7 @@ func (j *Job) Task(ctx context.Context, n int) (Task, error) {
 	if err != nil {
 		return Task{}, fmt.Errorf("job: %w", err)
 	}
-	t, err := parseTask(data, n, j.rows(n))
+	t, err := parseTask(data, n, j.RowsOf(n))
 	if err != nil {
 		return t, failure.Data(fmt.Errorf("job: %s: %s: %w; copy it there again, or plan the job again in another folder",
 			j, taskFile(n), err))

@@ -23,6 +23,8 @@ type Rows struct {
 	Columns []scores.Column
 	Rows    []scores.Row
 	Status  []string // of each row
+	Group   []string // what a row counts as, "" for nothing; nil for a job that is Plain
+	Packing scores.Packing
 }
 
 // Computer computes tasks, one at a time: a pure function of the job and the task's inputs.
@@ -61,7 +63,7 @@ const maxAttempt = 1 << 16
 // an error, and stays where it is. Why a task failed is kept in logs.
 func (j *Job) Do(ctx context.Context, c Computer, n int) (Done, error) {
 	start := time.Now()
-	d := Done{Task: n, State: There, Rows: j.rows(n)}
+	d := Done{Task: n, State: There, Rows: j.RowsOf(n)}
 	_, err := j.about(ctx, n)
 	if errors.Is(err, errNoPart) {
 		d.State, err = j.compute(ctx, c, n)
@@ -85,9 +87,10 @@ func (j *Job) compute(ctx context.Context, c Computer, n int) (string, error) {
 		return "", err
 	}
 	rows, err := c.Compute(ctx, t)
-	if err == nil && (len(rows.Rows) != len(t.Inputs) || len(rows.Status) != len(t.Inputs)) {
-		err = fmt.Errorf("%s and %s of %s", plural.Count(len(rows.Rows), "row"), plural.Count(len(rows.Status), "status"),
-			plural.Count(len(t.Inputs), "input"))
+	if err == nil && (len(rows.Rows) != len(t.Inputs) || len(rows.Status) != len(t.Inputs) ||
+		rows.Group != nil && len(rows.Group) != len(t.Inputs)) {
+		err = fmt.Errorf("%s, %s and %s of %s", plural.Count(len(rows.Rows), "row"), plural.Count(len(rows.Status), "status"),
+			plural.Count(len(rows.Group), "group"), plural.Count(len(t.Inputs), "input"))
 	}
 	if err != nil {
 		return "", fmt.Errorf("job: task %d: %w", n, err)

@@ -22,6 +22,7 @@ import (
 
 	"finetune/learner/check"
 	"finetune/learner/features"
+	"finetune/learner/parts"
 	"finetune/learner/report"
 	"finetune/learner/runs"
 	"finetune/learner/train"
@@ -51,7 +52,7 @@ func Train(ctx context.Context, config Config, o TrainOptions, ui UI) (_ *Summar
 		return nil, err
 	}
 	if o.Dir == "" {
-		o.Dir, o.How.Number = runs.DefaultDir(config.Data.Path, o.Started.Format("20060102-150405")), true
+		o.Dir, o.How.Number = runs.DefaultDir(config.Data.Name(), o.Started.Format("20060102-150405")), true
 	}
 	l, err := Open(ctx, config, ui)
 	if err != nil {
@@ -91,7 +92,13 @@ func howToGoOn(ctx context.Context, err error, run *Run) error {
 }
 
 // Learner is a data set and a body that are ready to be trained.
-type Learner struct{ *features.Setup }
+type Learner struct {
+	*features.Setup
+	rows *parts.Set // of a job; nil for photographs
+}
+
+// Close frees what a learner holds.
+func (l *Learner) Close() error { return errors.Join(l.Setup.Close(), l.rows.Close()) }
 
 // Open finds the data, the body and the library, and completes config with what
 // was chosen. Close frees what it holds. A configuration that cannot be trained, or
@@ -101,20 +108,24 @@ func Open(ctx context.Context, config Config, ui UI) (*Learner, error) {
 		return nil, err
 	}
 	config.Train = config.Train.Completed()
-	s, err := features.Open(ctx, config, ui)
-	if err != nil {
-		return nil, err
+	if config.Data.Job != "" {
+		s, rows, err := train.OpenParts(ctx, config, ui)
+		return &Learner{s, rows}, err
 	}
-	return &Learner{s}, nil
+	s, err := features.Open(ctx, config, ui)
+	return &Learner{s, nil}, err
 }
 
 // Part is a learner of some of the photographs: of each split those in [lo, hi) of bounds.
 func (l *Learner) Part(bounds func(n int) (lo, hi int)) *Learner {
-	return &Learner{l.Setup.Part(bounds)}
+	return &Learner{l.Setup.Part(bounds), nil}
 }
 
 // trainInto computes the features and trains on them.
 func (l *Learner) trainInto(ctx context.Context, r *Run, started time.Time) (*Summary, error) {
+	if l.rows != nil {
+		return train.Parts(ctx, l.Setup, l.rows, r, started)
+	}
 	f, err := l.Precompute(ctx)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -21,6 +23,8 @@ type parquetPart struct {
 	f    *file.Reader
 	r    *pqarrow.FileReader
 	head []Column
+
+	vector int // numbers of the lists of a packed part; 0: none is packed
 }
 
 // gaveUp turns a panic of the Parquet decoder, which indexes before it checks,
@@ -52,7 +56,12 @@ func readParquet(in parquet.ReaderAtSeeker, name string) (*parquetPart, error) {
 		return nil, damaged(name, err)
 	}
 	p := &parquetPart{name: name, f: f}
-	if p.r, err = pqarrow.NewFileReader(f, pqarrow.ArrowReadProperties{BatchSize: 1 << 12},
+	batch := int64(1 << 12) // rows
+	if text := f.MetaData().KeyValueMetadata().FindValue(vectorKey); text != nil {
+		width, _ := strconv.Atoi(*text) // readVector refuses others
+		batch = max(batch/int64(max(width/256, 1)), 16)
+	}
+	if p.r, err = pqarrow.NewFileReader(f, pqarrow.ArrowReadProperties{BatchSize: batch},
 		memory.DefaultAllocator); err == nil {
 		err = p.readHead()
 	}
@@ -67,14 +76,16 @@ func (p *parquetPart) readHead() error {
 	if err != nil {
 		return err
 	}
-	for _, f := range schema.Fields() {
+	for i, f := range schema.Fields() {
 		switch f.Type.ID() {
 		case arrow.STRING:
 			p.head = append(p.head, Column{Name: f.Name})
 		case arrow.FLOAT32:
 			p.head = append(p.head, Column{f.Name, true})
 		default:
-			return fmt.Errorf("column %s is a %s; scores have texts and float32", f.Name, f.Type)
+			if err := p.readVector(f, i == schema.NumFields()-1); err != nil {
+				return err
+			}
 		}
 	}
 	if len(p.head) == 0 || p.head[0].Number {
@@ -90,6 +101,9 @@ func (p *parquetPart) sink(w io.Writer) (writer, error) { return newParquetWrite
 
 func (p *parquetPart) each(yield func(Row) error) (err error) {
 	defer gaveUp(p.name, &err)
+	if p.vector > 0 {
+		return p.eachOfBlocks(yield)
+	}
 	records, err := p.r.GetRecordReader(context.Background(), nil, nil)
 	if err != nil {
 		return damaged(p.name, err)
@@ -111,6 +125,89 @@ func (p *parquetPart) each(yield func(Row) error) (err error) {
 		return damaged(p.name, err)
 	}
 	return nil
+}
+
+// blocks hands over the rows by columns.
+func (p *parquetPart) blocks(yield func(Block) error) (err error) {
+	defer gaveUp(p.name, &err)
+	var columns []int // all
+	if p.vector > 0 {
+		columns = indices(len(p.head) - p.vector)
+	}
+	records, err := p.r.GetRecordReader(context.Background(), columns, nil)
+	if err != nil {
+		return damaged(p.name, err)
+	}
+	defer records.Release()
+	lists, width := p.lists(), 0
+	for _, c := range p.head {
+		if c.Number {
+			width++
+		}
+	}
+	var b Block
+	for records.Next() {
+		record := records.RecordBatch()
+		b.Rows, b.Texts = int(record.NumRows()), b.Texts[:0]
+		b.Numbers = slices.Grow(b.Numbers[:0], b.Rows*width)[:b.Rows*width]
+		at := 0
+		if p.vector > 0 {
+			for i := range b.Rows {
+				if err := lists.next(b.Numbers[i*width : (i+1)*width]); err != nil {
+					return damaged(p.name, err)
+				}
+			}
+		}
+		for k := range p.head[:len(p.head)-p.vector] {
+			if p.head[k].Number {
+				numbers(b.Numbers, record.Column(k), at, width)
+				at++
+			} else {
+				b.Texts = append(b.Texts, texts(record.Column(k)))
+			}
+		}
+		if err := yield(b); err != nil {
+			return err
+		}
+	}
+	if err := records.Err(); err != nil && err != io.EOF {
+		return damaged(p.name, err)
+	}
+	return nil
+}
+
+func indices(n int) []int {
+	list := make([]int, n)
+	for i := range list {
+		list[i] = i
+	}
+	return list
+}
+
+// numbers puts a column into out [rows, width] at its place in each row.
+func numbers(out []float32, a arrow.Array, at, width int) {
+	values := a.(*array.Float32).Float32Values()
+	for i, v := range values {
+		out[at+i*width] = v
+	}
+	if a.NullN() == 0 {
+		return
+	}
+	for i := range values {
+		if a.IsNull(i) {
+			out[at+i*width] = None
+		}
+	}
+}
+
+// texts are those of a column, within its memory.
+func texts(a arrow.Array) []string {
+	s := a.(*array.String)
+	out := make([]string, s.Len())
+	for i := range out {
+		out[i] = s.Value(i)
+	}
+	return out
 }
 
 func cell(a arrow.Array, i int) Cell {

@@ -36,8 +36,11 @@ func newParquetWriter(out io.Writer, columns []Column) (*parquetWriter, error) {
 		return nil, fmt.Errorf("scores: parquet: %w", err)
 	}
 	return &parquetWriter{columns: columns, w: w, build: array.NewRecordBuilder(memory.DefaultAllocator, schema),
-		group: min(max(groupCells/len(columns), 256), 1<<16)}, nil
+		group: groupOf(len(columns))}, nil
 }
+
+// groupOf is how many rows of so many columns make a group.
+func groupOf(columns int) int { return min(max(groupCells/columns, 256), 1<<16) }
 
 func arrowSchema(columns []Column) *arrow.Schema {
 	fields := make([]arrow.Field, len(columns))

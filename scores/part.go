@@ -7,6 +7,8 @@ import (
 	"io"
 	"math"
 
+	"github.com/apache/arrow-go/v18/parquet/pqarrow"
+
 	"finetune/internal/digest"
 )
 
@@ -14,12 +16,12 @@ import (
 // of its footer. Programs that read Parquet pass over it.
 const PartKey = "finetune.part"
 
-// WritePart writes the rows that each hands over as Parquet. describe is called behind
+// WritePart writes the rows that each hands over as Parquet, packed so. describe is called behind
 // the last row, with the rows' checksum, for the text under PartKey. Equal rows and texts
 // make equal bytes.
-func WritePart(out io.Writer, columns []Column, each func(yield func(Row) error) error,
+func WritePart(out io.Writer, columns []Column, packing Packing, each func(yield func(Row) error) error,
 	describe func(sum uint32) (string, error)) error {
-	w, err := newParquetWriter(out, columns)
+	w, file, err := newPartWriter(out, columns, packing)
 	if err != nil {
 		return err
 	}
@@ -35,10 +37,25 @@ func WritePart(out io.Writer, columns []Column, each func(yield func(Row) error)
 	if err != nil {
 		return err
 	}
-	if err := w.w.AppendKeyValueMetadata(PartKey, text); err != nil {
+	if err := file.AppendKeyValueMetadata(PartKey, text); err != nil {
 		return fmt.Errorf("scores: parquet: %w", err)
 	}
 	return w.close()
+}
+
+func newPartWriter(out io.Writer, columns []Column, packing Packing) (writer, *pqarrow.FileWriter, error) {
+	if packing == Separate {
+		w, err := newParquetWriter(out, columns)
+		if err != nil {
+			return nil, nil, err
+		}
+		return w, w.w, nil
+	}
+	w, err := newVectorWriter(out, columns, packing)
+	if err != nil {
+		return nil, nil, err
+	}
+	return w, w.w, nil
 }
 
 // addRow adds the cells of a row, each with its length, to a checksum.
@@ -91,6 +108,49 @@ func (p *Part) Each(yield func(Row) error) (uint32, error) {
 		return yield(r)
 	})
 	return sum.Sum32(), err
+}
+
+// Block is some rows of a part by columns: the texts of each column of texts, and the
+// numbers of the others row after row, None where there is none.
+type Block struct {
+	Rows    int
+	Texts   [][]string // [columns of texts][rows]
+	Numbers []float32  // [rows, columns of numbers]
+}
+
+// Blocks is Each by columns, many times as fast. A block is valid during the call.
+func (p *Part) Blocks(yield func(Block) error) (uint32, error) {
+	sum := digest.NewCRC32C()
+	var line []byte
+	err := p.p.blocks(func(b Block) error {
+		width := len(b.Numbers) / max(b.Rows, 1)
+		for i := range b.Rows {
+			line = addBlockRow(line[:0], p.Columns, b, i, b.Numbers[i*width:(i+1)*width])
+			_, _ = sum.Write(line)
+		}
+		return yield(b)
+	})
+	return sum.Sum32(), err
+}
+
+// addBlockRow appends what addRow writes of row i.
+func addBlockRow(line []byte, columns []Column, b Block, i int, numbers []float32) []byte {
+	text, number := 0, 0
+	for _, c := range columns {
+		if !c.Number {
+			t := b.Texts[text][i]
+			line = append(binary.LittleEndian.AppendUint32(line, uint32(len(t))), t...)
+			text++
+			continue
+		}
+		v := numbers[number]
+		if v != v {
+			v = None
+		}
+		line = binary.LittleEndian.AppendUint32(line, math.Float32bits(v))
+		number++
+	}
+	return line
 }
 
 // Close frees the part, not what it was read from.

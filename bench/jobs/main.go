@@ -3,6 +3,11 @@
 // so that its memory is told apart.
 //
 //	go run ./bench/jobs -rows 1000000 -dir /tmp/jobs-bench
+//
+// With -step head it trains a head on the parts of a job of made-up features, and on rows in
+// memory, and compares their speeds and their memory.
+//
+//	go run ./bench/jobs -step head -rows 10000000 -dir /tmp/jobs-head
 package main
 
 import (
@@ -16,6 +21,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"finetune/internal/sorting"
 	"finetune/job"
@@ -26,10 +32,25 @@ func main() {
 	rows := flag.Int("rows", 1_000_000, "rows of the job")
 	taskRows := flag.Int("task-rows", 10_000, "rows of a task")
 	dir := flag.String("dir", "", "folder of the job; it is made, and stays")
-	step := flag.String("step", "", "one step alone: plan, work, status or merge")
+	step := flag.String("step", "", "one step alone: plan, work, status or merge; or head")
+	var h headBench
+	flag.IntVar(&h.inMemory, "in-memory", 1_000_000, "head: rows that are held for comparison")
+	flag.IntVar(&h.width, "width", 64, "head: features of a row")
+	flag.IntVar(&h.window, "window", 1<<20, "head: rows that are shuffled at once")
+	flag.IntVar(&h.batch, "batch", 64, "head: rows of a step")
+	flag.StringVar(&h.packing, "packing", "float32", "head: float32 or float16")
 	flag.Parse()
 	if *dir == "" {
 		fail(fmt.Errorf("-dir is missing"))
+	}
+	h.dir, h.rows, h.taskRows = *dir, *rows, *taskRows
+	if *step == "head" {
+		h.all()
+		return
+	}
+	if strings.HasPrefix(*step, "head-") {
+		fail(h.step(context.Background(), *step))
+		return
 	}
 	if *step == "" {
 		all(*rows, *taskRows, *dir)

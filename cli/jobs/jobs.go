@@ -18,6 +18,7 @@ type Shared struct {
 	Output    func(quiet, json *bool) []cli.Flag
 	Inference func(m *learner.Machine) []cli.Flag
 	Body      func(c *learner.Config) []cli.Flag
+	Data      func(c *learner.Config) []cli.Flag
 }
 
 // Commands are plan, run, work and status.

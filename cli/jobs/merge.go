@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"os"
+	"path/filepath"
 
 	"finetune/cli/shell"
 	"finetune/cli/term"
@@ -20,6 +21,12 @@ func IsJob(place string) bool {
 	}
 	info, err := os.Stat(place)
 	return err == nil && info.IsDir()
+}
+
+// Holds reports whether a place is a job's, as far as its name or a folder tells.
+func Holds(place string) bool {
+	_, err := os.Stat(filepath.Join(place, "job.json"))
+	return store.IsURL(place) || place != "" && err == nil
 }
 
 // Merge writes the table of a job to a file, or as CSV to standard output.

@@ -80,11 +80,16 @@ func planPrecomputeCommand(s term.Streams, shared Shared) *cli.Command {
 	var quiet, json bool
 	return &cli.Command{
 		Name: "precompute", Usage: "plan the features of INPUT, with a column for each: f_0, f_1 …",
-		ArgsUsage:   "INPUT JOB",
-		Description: inputs,
+		ArgsUsage: "INPUT JOB",
+		Description: inputs + "\nOf a folder that `finetune train` takes, or with --labels, each row has its label and " +
+			"split. `finetune train JOB` trains a head on them.",
 		Flags: shell.Join([]cli.Flag{
 			&cli.IntFlag{Name: "task-rows", Usage: "`N` photographs per task", Value: 1000, Destination: &n.TaskRows},
-		}, shared.Body(&config), only(shared.Inference(&config.Machine), machine...), shared.Output(&quiet, &json)),
+			&cli.BoolFlag{Name: "float16", Usage: "keep features as float16, in half the space", Destination: &n.Float16},
+			&cli.Uint64Flag{Name: "seed", Category: "Data", Usage: "`SEED` that draws the validation photographs and the " +
+				"order of the rows", Destination: &config.Train.Seed},
+		}, only(shared.Data(&config), "labels", "label-sep", "exclude", "valid-pct"), shared.Body(&config),
+			only(shared.Inference(&config.Machine), machine...), shared.Output(&quiet, &json)),
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 2 {
 				return failure.Usagef("plan precompute takes an INPUT and a JOB, a new folder or a bucket")

@@ -35,6 +35,7 @@ var bounds = map[string]Bound{
 	"body.mean":             {Least: -1000, Most: 1000},
 	"body.std":              {Least: 0, Most: 1000, Above: true},
 	"data.max_bad":          {Least: 0, Most: 1},
+	"data.split_seed":       {Least: 0, Most: math.MaxUint64},
 	"data.valid_pct":        {Least: 0, Most: 0.999},
 	"images.max_zoom":       {Least: 0, Most: 4},
 	"images.pad":            {Least: 0, Most: 1024},
@@ -70,6 +71,7 @@ var bounds = map[string]Bound{
 	"train.swa":             {Least: 0, Most: 1e6},
 	"train.tta":             {Least: 0, Most: 1000},
 	"train.weight_decay":    {Least: 0, Most: math.MaxFloat32},
+	"train.window":          {Least: 0, Most: 1 << 31},
 }
 
 // Bounds are those of every field of numbers, by its place in config.json: "train.lr".

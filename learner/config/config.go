@@ -37,6 +37,10 @@ type DataConfig struct {
 
 	LabelsDigest  string `json:"labels_digest,omitempty"`  // SHA-256 of the file Labels
 	ExcludeDigest string `json:"exclude_digest,omitempty"` // and of Exclude
+
+	Job       string `json:"job,omitempty"`        // whose parts hold the features: a folder or a bucket
+	JobID     string `json:"job_id,omitempty"`     // its digest
+	SplitSeed uint64 `json:"split_seed,omitempty"` // that drew the job's validation photographs
 }
 
 // What a draw of the validation photographs keeps together, where it is no column of the labels file.
@@ -54,7 +58,7 @@ func (d DataConfig) Column() string {
 }
 
 // Name is what messages call the data.
-func (d DataConfig) Name() string { return cmp.Or(d.Path, d.Labels) }
+func (d DataConfig) Name() string { return cmp.Or(d.Job, d.Path, d.Labels) }
 
 // BodyConfig says which frozen network turns a photograph into features.
 type BodyConfig struct {
@@ -120,7 +124,8 @@ type Training struct {
 
 	Head    string `json:"head,omitempty"` // HeadMLP (also ""), HeadLinear or HeadAuto
 	Hidden  Widths `json:"hidden"`
-	Dropout Shares `json:"dropout"` // one a linear layer, or one for all; empty: the usual ones
+	Dropout Shares `json:"dropout"`          // one a linear layer, or one for all; empty: the usual ones
+	Window  int    `json:"window,omitempty"` // rows of a job that are shuffled at once; 0: about 256 MiB
 	Load    string `json:"load,omitempty"`
 	Save    string `json:"save,omitempty"`
 	TTA     int    `json:"tta,omitempty"`

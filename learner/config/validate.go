@@ -37,7 +37,7 @@ func (c Config) Validate() error {
 	if reflect.ValueOf(c.Train).IsZero() {
 		return wrong("train", "a configuration without a training: begin with DefaultConfig, and change what differs")
 	}
-	if c.Data.Path == "" && c.Data.Labels == "" {
+	if c.Data.Path == "" && c.Data.Labels == "" && c.Data.Job == "" {
 		return wrong("data.path", "{data.path} or {data.labels} is needed: a folder of photographs, or a table of them")
 	}
 	return c.check()
@@ -105,6 +105,19 @@ func (c Config) checkTraining(t Training) error {
 		{!t.Unfreeze && c.Recipe == nil && (t.FreezeTo != 0 || t.BNFreeze || t.MicroBatch != 0 || len(t.LRs) > 0),
 			"train.unfreeze",
 			"{train.lrs}, {train.freeze_to}, {train.bn_freeze} and {train.micro_batch} need {train.unfreeze}"},
+		{c.Data.Job != "" && t.Unfreeze, "train.unfreeze", "a job holds the features of photographs, on which a head alone " +
+			"can be trained: leave out {train.unfreeze}, or train on the photographs"},
+		{c.Data.Job != "" && t.HeadKind() != HeadMLP, "train.head", fmt.Sprintf("{train.head} %s needs all rows in memory, "+
+			"and those of a job are read in windows; leave it out, or train on the photographs", t.Head)},
+		{c.Data.Job != "" && t.Balance == Sampling, "train.balance", "{train.balance} sampling draws from all rows, and " +
+			"those of a job are read in windows; {train.balance} weights has the same aim"},
+		{c.Data.Job != "" && t.Snapshots, "train.snapshots", "{train.snapshots} holds the predictions of all validation " +
+			"photographs, which a job may have too many of; leave it out, or train on the photographs"},
+		{c.Data.Job != "" && t.TTA > 0, "train.tta", "{train.tta} needs views of the photographs, and a job holds the " +
+			"features of centre views alone; leave it out"},
+		{c.Data.Job != "" && c.Images.Augment != "none", "images.augment", "{images.augment} needs views of the " +
+			"photographs, and a job holds the features of centre views alone; leave it out"},
+		{c.Data.Job == "" && t.Window > 0, "train.window", "{train.window} is for training on a job; leave it out"},
 		{t.Save != "" && !PlainName(t.Save), "train.save",
 			fmt.Sprintf("{train.save} %s: must be a name without folders", t.Save)},
 		{t.SWA > 0 && (t.Best || t.Patience > 0), "train.swa",

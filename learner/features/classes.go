@@ -17,45 +17,49 @@ import (
 // shownClasses is how many classes are listed one by one.
 const shownClasses = 16
 
-// tellData says what was found: the parts, each class with its photographs,
+// Tell says what was found for a configuration: the parts, each class with its photographs,
 // what was decided about the layout and what was left out.
-func (s *Setup) tellData() {
-	set := s.Set
-	s.UI.Say("data       %s: %d train, %d valid, %s in %s", s.Config.Data.Name(), len(set.Train),
-		len(set.Valid), plural.Count(len(set.Test), "test photograph"), plural.Count(len(set.Classes), "class"))
-	for i, line := range classLines(set.Counts(), len(set.Test) > 0) {
+func Tell(ui runs.UI, c runs.Config, set *dataset.Set) {
+	ui.Say("data       %s: %d train, %d valid, %s in %s", c.Data.Name(), len(set.Train), len(set.Valid),
+		plural.Count(len(set.Test), "test photograph"), plural.Count(len(set.Classes), "class"))
+	TellClasses(ui, set.Counts())
+	if set.Drawn && (c.Data.Group == "" || c.Data.Column() != "") { // else not drawn yet
+		tellDrawn(ui, c, set)
+	}
+	if set.Excluded > 0 {
+		ui.Say("excluded   %s that %s names", plural.Count(set.Excluded, "photograph"), c.Data.Exclude)
+	}
+	for _, n := range set.Notes {
+		ui.Say("layout     %s", n)
+	}
+	for _, w := range set.Warnings {
+		ui.Warn("%s", w)
+	}
+}
+
+// TellClasses says how many photographs each class has.
+func TellClasses(ui runs.UI, counts []dataset.Count) {
+	for i, line := range classLines(counts) {
 		head := ""
 		if i == 0 {
 			head = "classes"
 		}
-		s.UI.Say("%-10s %s", head, line)
-	}
-	if set.Drawn && (s.Config.Data.Group == "" || s.Config.Data.Column() != "") { // else not drawn yet
-		s.tellDrawn()
-	}
-	if set.Excluded > 0 {
-		s.UI.Say("excluded   %s that %s names", plural.Count(set.Excluded, "photograph"), s.Config.Data.Exclude)
-	}
-	for _, n := range set.Notes {
-		s.UI.Say("layout     %s", n)
-	}
-	for _, w := range set.Warnings {
-		s.UI.Warn("%s", w)
+		ui.Say("%-10s %s", head, line)
 	}
 }
 
-func (s *Setup) tellDrawn() {
-	s.UI.Say("held out   %d of %s for validation, drawn by class with --seed %d", len(s.Set.Valid),
-		plural.Count(len(s.Set.Train)+len(s.Set.Valid), "photograph"), s.Config.Train.Seed)
+func tellDrawn(ui runs.UI, c runs.Config, set *dataset.Set) {
+	ui.Say("held out   %d of %s for validation, drawn by class with --seed %d", len(set.Valid),
+		plural.Count(len(set.Train)+len(set.Valid), "photograph"), c.Train.Seed)
 }
 
 // classLines has a line a class, or where there are many, what they have in common.
-func classLines(counts []dataset.Count, test bool) []string {
+func classLines(counts []dataset.Count) []string {
 	if len(counts) > shownClasses {
 		return manyClasses(counts)
 	}
 	width := 0
-	test = test && slices.ContainsFunc(counts, func(c dataset.Count) bool { return c.Test > 0 })
+	test := slices.ContainsFunc(counts, func(c dataset.Count) bool { return c.Test > 0 })
 	for _, c := range counts {
 		width = max(width, len([]rune(plainName(c.Class))))
 	}

@@ -22,7 +22,7 @@ func TestTellData(t *testing.T) {
 		Notes: []string{"note"}, Warnings: []string{"odd"}}
 	l := &Setup{Session: &SharedBody{}, Narrow: &NarrowPhotos{}, Set: set, UI: ui,
 		Config: runs.Config{Data: runs.DataConfig{Labels: "x.csv"}}}
-	l.tellData()
+	Tell(l.UI, l.Config, l.Set)
 	want := "data       x.csv: 3 train, 1 valid, 0 test photographs in 2 classes\n" +
 		"classes    ants             1 train      1 valid\n" +
 		"           \"new\\nline\"      2 train      0 valid\n" +
@@ -41,7 +41,7 @@ func TestManyClassesFitTheScreen(t *testing.T) {
 		counts[i] = dataset.Count{Class: fmt.Sprint("c", i), Train: 5 + i%7, Valid: 1}
 	}
 	counts[700].Train = 1
-	lines := classLines(counts, false)
+	lines := classLines(counts)
 	if len(lines) != 2 || lines[1] != "fewest c700 (1 train, 1 valid), most c6 (11 train, 1 valid)" {
 		t.Errorf("%q", lines)
 	}

@@ -30,7 +30,7 @@ func (s *Setup) keepGroups(f *Features) error {
 	}
 	if groups == nil {
 		if s.Set.Drawn {
-			s.tellDrawn()
+			tellDrawn(s.UI, s.Config, s.Set)
 		}
 		return nil
 	}

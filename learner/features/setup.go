@@ -54,7 +54,7 @@ func Open(ctx context.Context, config runs.Config, ui runs.UI) (*Setup, error) {
 		return nil, err
 	}
 	s.Config.Classes, s.Config.Multi = s.Set.Classes, s.Set.Multi
-	s.tellData()
+	Tell(ui, s.Config, s.Set)
 	switch s.Config.Body.Precision {
 	case runs.Int8:
 		err = s.useInt8(ctx)

@@ -25,10 +25,10 @@ func (m divergingModel) Step(ctx context.Context, epoch int, index []int, r Rate
 	return m.loss, err
 }
 
-func (m divergingModel) Predict(ctx context.Context) ([]float32, error) {
-	logp, err := m.fakeModel.Predict(ctx)
+func (m divergingModel) Validate(ctx context.Context) (runs.Score, []float32, error) {
+	_, logp, err := m.fakeModel.Validate(ctx)
 	logp[0] += m.logp
-	return logp, err
+	return runs.Measure(logp, make([]dataset.Item, 4), 2, false), logp, err
 }
 
 // Whatever diverges ends the fit with advice, before it is recorded as a result.

@@ -8,10 +8,7 @@ import (
 	"math"
 	"time"
 
-	"finetune/dataset"
-	"finetune/head"
 	"finetune/internal/failure"
-	"finetune/learner/config"
 	"finetune/learner/runs"
 	"finetune/metrics"
 	"finetune/onnx/weights"
@@ -33,11 +30,8 @@ type progress struct {
 // configuration, the photographs and k alone.
 type Fit struct {
 	Config   runs.Training
-	Multi    bool
-	Classes  int
-	Train    []dataset.Item
-	Valid    []dataset.Item
 	Model    Model
+	Draw     Draw
 	Schedule schedule.Schedule
 	Batches  int // an epoch
 
@@ -47,16 +41,28 @@ type Fit struct {
 	Tick     func(step, steps int)
 
 	progress
-	losses     []float64        // of each step, dropout on
+	losses     []float64        // of each kept step (stride), dropout on
 	best, mean []weights.Tensor // Weights of the best epoch, SWA's mean
 	votes      []float32        // sum of the cycles' probabilities [valid, classes]
-	order      []int            // of the epoch in shuffled
-	shuffled   int
+	draw       func(int) []int  // of the epoch in drawn
+	drawn      int
 	saved      time.Time
+	saving     time.Duration // of the last checkpoint
 }
 
-// checkpointEvery bounds how much work a kill can cost.
-const checkpointEvery = 2 * time.Second
+const (
+	// checkpointEvery bounds how much work a kill can cost, where a checkpoint takes less than
+	// a twentieth of that time.
+	checkpointEvery = 2 * time.Second
+	// mostSteps is how many steps are kept for steps.csv: an epoch of 10^8 rows has millions.
+	mostSteps = 50_000
+)
+
+// stride is how many steps there are to one that is kept.
+func (f *Fit) stride() int { return (f.Schedule.Steps() + mostSteps - 1) / mostSteps }
+
+// kept is how many of the first n steps are kept.
+func (f *Fit) kept(n int) int { return (n + f.stride() - 1) / max(f.stride(), 1) }
 
 // Run continues the fit from its current step to its end. When ctx ends it writes a
 // checkpoint and returns ctx's error.
@@ -106,11 +112,14 @@ func (f *Fit) checkWeights() error {
 
 // checkpoint saves if there is somewhere to save and it is time, or now.
 func (f *Fit) checkpoint(now bool) error {
-	if f.Save == nil || !now && time.Since(f.saved) < checkpointEvery {
+	if f.Save == nil || !now && time.Since(f.saved) < max(checkpointEvery, 20*f.saving) {
 		return nil
 	}
+	begin := time.Now()
+	err := f.Save(f)
 	f.saved = time.Now()
-	return f.Save(f)
+	f.saving = f.saved.Sub(begin)
+	return err
 }
 
 func (f *Fit) interrupted(cause error) error {
@@ -134,7 +143,9 @@ func (f *Fit) epoch(ctx context.Context) error {
 			return f.diverged(fmt.Sprintf("the loss is %v at step %d", loss, f.Step))
 		}
 		f.Step++
-		f.losses = append(f.losses, loss)
+		if (f.Step-1)%f.stride() == 0 {
+			f.losses = append(f.losses, loss)
+		}
 		f.Smoothed.Add(loss)
 		if f.Tick != nil {
 			f.Tick(f.Step, f.Schedule.Steps())
@@ -165,25 +176,23 @@ func (f *Fit) diverged(what string) error {
 // TakeStep takes the batch of a global step and returns its loss.
 func (f *Fit) TakeStep(ctx context.Context, step int) (float64, error) {
 	epoch, i := step/f.Batches, step%f.Batches
-	if f.order == nil || f.shuffled != epoch {
-		f.order, f.shuffled = f.epochOrder(epoch), epoch
+	if f.draw == nil || f.drawn != epoch {
+		f.draw, f.drawn = f.Draw(epoch), epoch
 	}
-	lo, hi := head.Bounds(len(f.order), f.Config.BatchSize, i)
 	f.announce(step + 1)
-	return f.Model.Step(ctx, epoch, f.order[lo:hi], f.Rates(step))
+	return f.Model.Step(ctx, epoch, f.draw(i), f.Rates(step))
 }
 
 // announce tells the model which photographs the next steps take.
 func (f *Fit) announce(step int) {
 	var next []NextBatch
-	order, of := f.order, f.shuffled
+	draw, of := f.draw, f.drawn
 	for ; len(next) < StepsAhead && step < f.Schedule.Steps(); step++ {
 		epoch := step / f.Batches
 		if epoch != of {
-			order, of = f.epochOrder(epoch), epoch
+			draw, of = f.Draw(epoch), epoch
 		}
-		lo, hi := head.Bounds(len(order), f.Config.BatchSize, step%f.Batches)
-		next = append(next, NextBatch{epoch, order[lo:hi]})
+		next = append(next, NextBatch{epoch, draw(step % f.Batches)})
 	}
 	f.Model.Prefetch(next)
 }
@@ -193,23 +202,13 @@ func (f *Fit) Rates(step int) Rates {
 	return ratesAt(f.Config, f.Schedule, len(f.Model.Groups()), step)
 }
 
-// epochOrder is the order of the training photographs in an epoch: shuffled, or
-// with balanced sampling a draw in which every class is equally likely.
-func (f *Fit) epochOrder(epoch int) []int {
-	if f.Config.Balance == config.Sampling {
-		return head.BalancedOrder(runs.Labels(f.Train), f.Classes, f.Config.Seed, epoch)
-	}
-	return head.Order(len(f.Train), f.Config.Seed, epoch)
-}
-
 // finishEpoch validates, records, and looks after the best, averaged and
 // end-of-cycle weights.
 func (f *Fit) finishEpoch(ctx context.Context, start time.Time) error {
-	logp, err := f.Model.Predict(ctx)
+	score, logp, err := f.Model.Validate(ctx)
 	if err != nil {
 		return err
 	}
-	score := runs.Measure(logp, f.Valid, f.Classes, f.Multi)
 	if !runs.Finite(score.Loss) {
 		return f.diverged(fmt.Sprintf("the validation loss is %v after step %d", score.Loss, f.Step))
 	}
@@ -307,12 +306,7 @@ func (f *Fit) choose(ctx context.Context) error {
 		if err := f.Model.SetWeights(f.mean); err != nil {
 			return err
 		}
-		order, batches := f.epochOrder(0), make([][]int, f.Batches)
-		for i := range batches {
-			lo, hi := head.Bounds(len(order), f.Config.BatchSize, i)
-			batches[i] = order[lo:hi]
-		}
-		return f.Model.Reestimate(ctx, batches)
+		return f.Model.Reestimate(ctx, f.all(0))
 	case f.best != nil:
 		return f.Model.SetWeights(f.best)
 	}

@@ -3,6 +3,7 @@ package fit
 import (
 	"context"
 	"errors"
+	"iter"
 	"math"
 	"slices"
 	"testing"
@@ -31,8 +32,8 @@ func (m *fakeModel) Step(_ context.Context, epoch int, index []int, r Rates) (fl
 	return float64(len(m.seen)), nil
 }
 
-// Predict is right on a share of the four photographs, all of class 0.
-func (m *fakeModel) Predict(context.Context) ([]float32, error) {
+// Validate is right on a share of the four photographs, all of class 0.
+func (m *fakeModel) Validate(context.Context) (runs.Score, []float32, error) {
 	right := int(4 * m.accuracy[min(m.epochs, len(m.accuracy)-1)])
 	m.epochs++
 	var out []float32
@@ -43,18 +44,18 @@ func (m *fakeModel) Predict(context.Context) ([]float32, error) {
 		}
 		out = append(out, p, q)
 	}
-	return out, nil
+	return runs.Measure(out, make([]dataset.Item, 4), 2, false), out, nil
 }
 
 func (m *fakeModel) Weights() ([]weights.Tensor, error) {
 	return []weights.Tensor{{Name: "w", Shape: []int64{1}, Data: []float32{m.weight}}}, nil
 }
-func (m *fakeModel) SetWeights(t []weights.Tensor) error       { m.weight = t[0].Data[0]; return nil }
-func (m *fakeModel) Optimiser() ([]weights.Tensor, error)      { return nil, nil }
-func (m *fakeModel) SetOptimiser([]weights.Tensor) error       { return nil }
-func (m *fakeModel) Reestimate(context.Context, [][]int) error { m.fixed++; return nil }
-func (m *fakeModel) Prefetch([]NextBatch)                      {}
-func (m *fakeModel) Groups() []string                          { return []string{"early", "middle", "head"} }
+func (m *fakeModel) SetWeights(t []weights.Tensor) error               { m.weight = t[0].Data[0]; return nil }
+func (m *fakeModel) Optimiser() ([]weights.Tensor, error)              { return nil, nil }
+func (m *fakeModel) SetOptimiser([]weights.Tensor) error               { return nil }
+func (m *fakeModel) Reestimate(context.Context, iter.Seq[[]int]) error { m.fixed++; return nil }
+func (m *fakeModel) Prefetch([]NextBatch)                              {}
+func (m *fakeModel) Groups() []string                                  { return []string{"early", "middle", "head"} }
 
 func newFakeFit(c runs.Training, m *fakeModel, train int) *Fit {
 	c.BatchSize, c.Momentum = 4, .9
@@ -63,8 +64,8 @@ func newFakeFit(c runs.Training, m *fakeModel, train int) *Fit {
 	if err != nil {
 		panic(err)
 	}
-	return &Fit{Config: c, Classes: 2, Train: make([]dataset.Item, train), Valid: make([]dataset.Item, 4), Model: m,
-		Schedule: sched, Batches: batches}
+	return &Fit{Config: c, Draw: Shuffled(c, make([]dataset.Item, train), 2), Model: m, Schedule: sched,
+		Batches: batches}
 }
 
 func TestEveryEpochTakesEveryPhotographOnce(t *testing.T) {

@@ -43,7 +43,7 @@ func (f *Fit) Restore(tensors []weights.Tensor, meta map[string]string) error {
 	}
 	byName := weights.ByName(tensors)
 	losses := byName["losses"].Ints
-	if p.Step < 0 || p.Step > f.Schedule.Steps() || len(losses) != p.Step {
+	if p.Step < 0 || p.Step > f.Schedule.Steps() || len(losses) != f.kept(p.Step) {
 		return fmt.Errorf("damaged: %s at step %d of %d", plural.Count(len(losses), "loss"), p.Step, f.Schedule.Steps())
 	}
 	if err := errors.Join(f.Model.SetWeights(runs.WithoutPrefix("model.", tensors)),
@@ -56,12 +56,13 @@ func (f *Fit) Restore(tensors []weights.Tensor, meta map[string]string) error {
 	return nil
 }
 
-// Steps lists every step so far with the rates it used.
+// Steps lists the kept steps so far with the rates they used.
 func (f *Fit) Steps() []runs.Step {
 	rows := make([]runs.Step, len(f.losses))
 	for i, loss := range f.losses {
-		r := f.Rates(i)
-		rows[i] = runs.Step{Step: i, Epoch: i / f.Batches, LR: r.LR, Momentum: r.Momentum, Loss: loss}
+		step := i * f.stride()
+		r := f.Rates(step)
+		rows[i] = runs.Step{Step: step, Epoch: step / f.Batches, LR: r.LR, Momentum: r.Momentum, Loss: loss}
 	}
 	return rows
 }

@@ -81,6 +81,12 @@ func gather(run string) (page.Report, error) {
 		return page.Report{}, err
 	}
 	r.Audit, r.Load = audit.Sections, opener(c)
+	r.TrainCount = make([]int, len(c.Classes))
+	if c.Data.Job != "" { // too many for predictions.csv
+		for i, n := range sum.Counts {
+			r.TrainCount[i] = n.Train
+		}
+	}
 	return r, errors.Join(gatherHistory(run, &r), gatherSteps(run, &r), gatherPredictions(run, c, &r),
 		gatherSkipped(run, &r), gatherNeighbours(run, c, &r), gatherRecipe(run, &r))
 }
@@ -124,7 +130,6 @@ func gatherPredictions(run string, c runs.Config, r *page.Report) error {
 	for i, name := range c.Classes {
 		index[name] = i
 	}
-	r.TrainCount = make([]int, len(c.Classes))
 	return runs.ReadTable(runs.TableOf(run, runs.PredictionsFile), []string{"split", "path", "label"},
 		func(cells map[string]string, header []string) error {
 			p, err := reportPrediction(cells, header, index, c)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"finetune/internal/durable"
 	"finetune/onnx/bodies"
@@ -44,6 +45,9 @@ func (r *Run) Adopt(step string, c Config, seconds Seconds) (*Summary, error) {
 
 // DefaultDir is where a run goes when --run does not say: runs/DATA-TIME.
 func DefaultDir(data, time string) string {
+	if at, _, isURL := strings.Cut(data, "?"); isURL || strings.Contains(data, "://") {
+		data = at
+	}
 	abs, err := filepath.Abs(data)
 	if err != nil {
 		abs = data

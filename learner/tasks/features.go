@@ -10,29 +10,19 @@ import (
 	"slices"
 
 	"finetune/activations"
-	"finetune/internal/digest"
+	"finetune/dataset"
 	"finetune/internal/failure"
 	"finetune/job"
 	"finetune/learner/features"
+	"finetune/learner/parts"
 	"finetune/learner/runs"
 	"finetune/onnx"
 	"finetune/scores"
 )
 
-// Features is the kind of jobs whose rows are what a frozen body makes of photographs.
-const Features = "precompute"
-
-// FeatureOptions are what the rows depend on besides photographs; in job.json.
-type FeatureOptions struct {
-	Body      runs.BodyConfig `json:"body"`
-	Images    runs.Images     `json:"images"`
-	Root      string          `json:"root"`   // the folder that paths are below
-	Device    string          `json:"device"` // cpu or cuda
-	NoTF32    bool            `json:"no_tf32,omitempty"`
-	MaxPixels int64           `json:"max_pixels,omitempty"` // 0: the default
-}
-
-// PlanFeatures writes a job that computes features: a column for each, f_0, f_1 …
+// PlanFeatures writes a job that computes features: a column for each, f_0, f_1 … Where the
+// photographs have labels, which the configuration's data may say, each row has its label and
+// its split too, so that a head can be trained on the parts.
 func PlanFeatures(ctx context.Context, n New, c runs.Config, ui runs.UI) (*job.Job, error) {
 	if p := c.Body.Precision; p == runs.Int8 || p == runs.AutoPrecision {
 		return nil, failure.Usage(fmt.Errorf("tasks: --body-precision %s needs training photographs, which a job does not "+
@@ -43,7 +33,7 @@ func PlanFeatures(ctx context.Context, n New, c runs.Config, ui runs.UI) (*job.J
 		return nil, err
 	}
 	defer s.Close()
-	o := FeatureOptions{Body: s.Config.Body, Images: s.Config.Images, NoTF32: c.Machine.NoTF32,
+	o := parts.Options{Body: s.Config.Body, Images: s.Config.Images, NoTF32: c.Machine.NoTF32,
 		MaxPixels: c.Machine.MaxPixels}
 	o.Device, _ = onnx.Chosen(s.Config.Machine.Device) // opening the body has said why auto is no GPU
 	if o.Body.File != "" {
@@ -51,71 +41,173 @@ func PlanFeatures(ctx context.Context, n New, c runs.Config, ui runs.UI) (*job.J
 			return nil, fmt.Errorf("tasks: %w", err)
 		}
 	}
-	return n.plan(ctx, Features, featureNeeds(s), func(root string) any { o.Root = root; return o }, ui)
+	version, labels, in, err := n.features(c, ui)
+	if err != nil {
+		return nil, err
+	}
+	defer in.close()
+	o.Root, o.Labels = in.root, labels
+	if labels != nil {
+		o.Packing = scores.Float32
+	}
+	if n.Float16 {
+		version, o.Packing = job.Grouped, scores.Float16
+	}
+	return n.plan(ctx, in, job.Spec{Version: version, Kind: parts.Kind, Needs: parts.Needs(s)}, o, ui)
 }
 
-func featureNeeds(s *features.Setup) job.Needs {
-	k := s.Key("")
-	return job.Needs{Model: digest.Of(k.Body, k.Cut, k.Precision), Runtime: s.Runtime.Version,
-		Reading: fmt.Sprintf("%s, %d px", k.Preprocess, k.Size)}
+// features is what features are planned over: labelled photographs where there are labels.
+func (n New) features(c runs.Config, ui runs.UI) (int, *parts.Labels, *input, error) {
+	c.Data.Path = n.Input
+	set, err := n.labelled(&c, ui)
+	if err != nil {
+		return 0, nil, nil, err
+	}
+	if set == nil {
+		in, err := openInput(n.Input, n.In, ui)
+		return job.Plain, nil, in, err
+	}
+	labels, in, err := labelledInput(set, c)
+	return job.Grouped, labels, in, err
+}
+
+// labelled lists a folder as a data set; nil if its photographs have no labels.
+func (n New) labelled(c *runs.Config, ui runs.UI) (*dataset.Set, error) {
+	info, err := os.Stat(n.Input)
+	folder := err == nil && info.IsDir()
+	if c.Data.Labels == "" && !folder {
+		return nil, nil
+	}
+	set, err := features.List(c)
+	if err != nil {
+		if c.Data.Labels != "" || c.Data.ValidPct > 0 || c.Data.Exclude != "" {
+			return nil, err
+		}
+		ui.Say("labels     none, so that no head can be trained on the job: %v", err)
+		return nil, nil
+	}
+	features.Tell(ui, *c, set)
+	return set, nil
+}
+
+// labelledInput has the training photographs in a shuffled order, so that each part has rows
+// of all classes, then the others in theirs.
+func labelledInput(set *dataset.Set, c runs.Config) (*parts.Labels, *input, error) {
+	root, err := filepath.Abs(set.Root)
+	if err != nil {
+		return nil, nil, fmt.Errorf("tasks: %w", err)
+	}
+	l := &parts.Labels{Data: c.Data, Seed: c.Train.Seed, Classes: set.Classes, Multi: set.Multi}
+	for _, path := range []*string{&l.Data.Path, &l.Data.Labels, &l.Data.Exclude} {
+		if *path != "" {
+			if *path, err = filepath.Abs(*path); err != nil {
+				return nil, nil, fmt.Errorf("tasks: %w", err)
+			}
+		}
+	}
+	each := func(yield func(string) error) error {
+		for _, part := range []struct {
+			split string
+			items []dataset.Item
+			order []int
+		}{{parts.Train, set.Train, parts.Order(len(set.Train), c.Train.Seed)},
+			{parts.Valid, set.Valid, runs.Indices(len(set.Valid))}, {parts.Test, set.Test, runs.Indices(len(set.Test))}} {
+			for _, i := range part.order {
+				text, err := labelledText(part.split, part.items[i], set, l, root)
+				if err != nil {
+					return err
+				}
+				if err := yield(text); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	return l, &input{root: root, each: each, close: func() error { return nil }}, nil
+}
+
+func labelledText(split string, it dataset.Item, set *dataset.Set, l *parts.Labels, root string) (string, error) {
+	in := parts.Input{Split: split, Path: it.Path, Label: runs.ClassName(set.Classes, it.Label)}
+	if set.Multi {
+		in.Label = runs.ClassNames(set.Classes, it.Labels, l.Separator())
+	}
+	if abs, err := filepath.Abs(it.File); err != nil || filepath.Clean(file(root, it.Path)) != abs {
+		return "", errors.Join(err, failure.Data(fmt.Errorf("tasks: %s: is not below %s", it.File, root)))
+	}
+	return in.Text()
 }
 
 // extractor computes features with a body that stays loaded.
 type extractor struct {
-	s    *features.Setup
-	root string
+	s       *features.Setup
+	root    string
+	labels  *parts.Labels
+	packing scores.Packing
 }
 
 func openFeatures(j *job.Job, here Here, ui runs.UI) (job.Computer, error) {
-	var o FeatureOptions
-	if err := options(j, &o); err != nil {
+	o, err := parts.ParseOptions(j.Options)
+	if err != nil {
 		return nil, err
 	}
-	if o.Root == "" || o.MaxPixels < 0 {
-		return nil, failure.Data(errors.New("tasks: options of the job: no root, or a number that makes no sense; plan it " +
-			"again"))
-	}
-	c := runs.Config{Body: o.Body, Images: o.Images, Machine: runs.Machine{Device: o.Device, NoTF32: o.NoTF32,
-		MaxPixels: o.MaxPixels, Threads: here.Threads, Workers: here.Workers}}
-	c.Body.Digest = ""
-	if _, err := os.Stat(o.Body.File); err == nil {
-		c.Body.Name = o.Body.File
-	}
-	c.Body.Name = cmp.Or(here.Model, c.Body.Name)
-	s, err := features.OpenBody(c, ui)
+	s, err := parts.OpenBody(j, here.Model, runs.Machine{Threads: here.Threads, Workers: here.Workers}, ui)
 	if err != nil {
-		return nil, fmt.Errorf("%w (the body of the job; --model names it where it is elsewhere)", err)
+		return nil, err
 	}
-	if err := j.Needs.Met(featureNeeds(s)); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", c.Body.Name, err), s.Close())
-	}
-	return &extractor{s, cmp.Or(here.Photographs, o.Root)}, nil
+	return &extractor{s, cmp.Or(here.Photographs, o.Root), o.Labels, o.Packing}, nil
 }
 
 // Compute implements job.Computer. Features of a photograph that cannot be read are empty.
 func (e *extractor) Compute(ctx context.Context, t job.Task) (r job.Rows, err error) {
-	list, n := items(e.root, t), e.s.Body.Spec.Features()
-	r.Columns = []scores.Column{{Name: "path"}, {Name: "status"}, {Name: "reason"}}
-	for i := range n {
-		r.Columns = append(r.Columns, scores.Column{Name: fmt.Sprintf("f_%d", i), Number: true})
+	known, err := e.inputs(t)
+	if err != nil {
+		return r, err
 	}
+	paths := make([]string, len(known))
+	for i, in := range known {
+		paths[i] = in.Path
+	}
+	list, n := items(e.root, paths), e.s.Body.Spec.Features()
+	r.Columns, r.Packing = parts.Columns(e.labels != nil, n), e.packing
 	err = e.s.Stream(ctx, list, func(i int, row []float32, bad *activations.Bad) error {
 		status, reason := scores.OK, ""
 		if bad != nil {
 			status, reason, row = bad.Status, bad.Reason, slices.Repeat([]float32{scores.None}, n)
+		} else if e.packing == scores.Float16 {
+			if err := parts.Round(row); err != nil {
+				return fmt.Errorf("tasks: %s: %w", list[i].File, err)
+			}
 		}
-		cells := make(scores.Row, 0, n+3)
-		cells = append(cells, scores.Cell{Text: list[i].Path}, scores.Cell{Text: status}, scores.Cell{Text: reason})
-		for _, v := range row {
-			cells = append(cells, scores.Cell{Number: v})
+		r.Rows, r.Status = append(r.Rows, parts.Cells(&known[i], status, reason, row)), append(r.Status, status)
+		switch {
+		case e.labels == nil:
+		case bad == nil:
+			r.Group = append(r.Group, known[i].Group(e.labels.Multi))
+		default:
+			r.Group = append(r.Group, "")
 		}
-		r.Rows, r.Status = append(r.Rows, cells), append(r.Status, status)
 		return nil
 	})
 	if err == nil && !slices.Contains(r.Status, scores.OK) {
 		err = absent(list)
 	}
 	return r, err
+}
+
+// inputs are the photographs of a task, with what is known of labelled ones.
+func (e *extractor) inputs(t job.Task) ([]parts.Input, error) {
+	list := make([]parts.Input, len(t.Inputs))
+	for i, text := range t.Inputs {
+		if list[i].Path = text; e.labels == nil {
+			continue
+		}
+		var err error
+		if list[i], err = parts.ParseInput(text); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
 }
 
 // Close implements job.Computer.

@@ -89,20 +89,14 @@ func list(r io.Reader, name string) (*input, error) {
 	return in, nil
 }
 
-// plan writes the job over the inputs; options gets the folder that paths are below.
-func (n New) plan(ctx context.Context, kind string, needs job.Needs, options func(root string) any,
-	ui runs.UI) (*job.Job, error) {
-	in, err := openInput(n.Input, n.In, ui)
-	if err != nil {
-		return nil, err
-	}
-	defer in.close()
-	text, err := json.Marshal(options(in.root))
+// plan writes the job over the inputs.
+func (n New) plan(ctx context.Context, in *input, spec job.Spec, options any, ui runs.UI) (*job.Job, error) {
+	text, err := json.Marshal(options)
 	if err != nil {
 		return nil, fmt.Errorf("tasks: %w", err)
 	}
-	j, err := job.Plan(ctx, n.Place, job.Spec{Kind: kind, Finetune: n.Finetune, Options: text, Needs: needs,
-		TaskRows: n.TaskRows}, in.each)
+	spec.Finetune, spec.Options, spec.TaskRows = n.Finetune, text, n.TaskRows
+	j, err := job.Plan(ctx, n.Place, spec, in.each)
 	if err != nil {
 		return nil, err
 	}

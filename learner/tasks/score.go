@@ -59,7 +59,13 @@ func PlanScore(ctx context.Context, n New, model string, o ScoreOptions, m runs.
 	if o.Model, err = filepath.Abs(model); err != nil {
 		return nil, fmt.Errorf("tasks: %w", err)
 	}
-	return n.plan(ctx, Score, needs(c), func(root string) any { o.Root = root; return o }, ui)
+	in, err := openInput(n.Input, n.In, ui)
+	if err != nil {
+		return nil, err
+	}
+	defer in.close()
+	o.Root = in.root
+	return n.plan(ctx, in, job.Spec{Kind: Score, Needs: needs(c)}, o, ui)
 }
 
 func needs(c *classify.Classifier) job.Needs {
@@ -99,7 +105,7 @@ func openScore(j *job.Job, here Here, ui runs.UI) (job.Computer, error) {
 
 // Compute implements job.Computer.
 func (c *computer) Compute(ctx context.Context, t job.Task) (job.Rows, error) {
-	list := items(c.root, t)
+	list := items(c.root, t.Inputs)
 	table, rows, status, err := c.c.Rows(ctx, list, c.o.score(), c.ui)
 	if err == nil && !slices.Contains(status, scores.OK) {
 		err = absent(list)

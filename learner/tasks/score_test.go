@@ -21,6 +21,7 @@ import (
 	"finetune/job"
 	"finetune/learner/classify"
 	"finetune/learner/features"
+	"finetune/learner/parts"
 	"finetune/learner/runs"
 	"finetune/scores"
 )
@@ -127,7 +128,7 @@ func numbered(dir string, n int) (list string) {
 }
 
 func TestOptionsAreChecked(t *testing.T) {
-	for _, kind := range []string{Score, Features, "other"} {
+	for _, kind := range []string{Score, parts.Kind, "other"} {
 		for _, bad := range []string{`{}`, `{"model":"m"}`, `{"model":"m","root":"r","tta":-1}`, `{"body":3}`,
 			`{"model":"m","root":"r","shell":"rm"}`, `{"model":"m","root":"r","max_pixels":-5}`} {
 			j := &job.Job{Spec: job.Spec{Kind: kind, Options: []byte(bad)}}
@@ -197,7 +198,7 @@ func TestFeaturesOfAJobAreThoseThatAreCached(t *testing.T) {
 			want[it.Path] = split.Rows[i]
 		}
 	}
-	if err := os.WriteFile(filepath.Join(data, "bad.jpg"), []byte("no picture"), 0o666); err != nil {
+	if err := os.WriteFile(filepath.Join(data, "train", "circle", "bad.jpg"), []byte("no picture"), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	n := New{Place: filepath.Join(t.TempDir(), "j"), Input: data, TaskRows: 5}
@@ -218,18 +219,21 @@ func TestFeaturesOfAJobAreThoseThatAreCached(t *testing.T) {
 		return each(func(r scores.Row) error {
 			row, ok := want[r[0].Text]
 			if r[1].Text != scores.OK {
-				if r[0].Text != "bad.jpg" || !math.IsNaN(float64(r[3].Number)) {
-					t.Errorf("%v", r[:4])
+				if r[0].Text != "train/circle/bad.jpg" || !math.IsNaN(float64(r[5].Number)) {
+					t.Errorf("%v", r[:6])
 				}
 				return nil
 			}
 			seen++
-			if !ok || len(row)+3 != len(r) || columns[3].Name != "f_0" {
-				t.Fatalf("%s: %d features, want %d", r[0].Text, len(r)-3, len(row))
+			if !ok || len(row)+5 != len(r) || columns[5].Name != "f_0" {
+				t.Fatalf("%s: %d features, want %d", r[0].Text, len(r)-5, len(row))
+			}
+			if split, label := r[4].Text, r[3].Text; !strings.HasPrefix(r[0].Text, split+"/"+label+"/") {
+				t.Errorf("%s is a %s of the split %s", r[0].Text, label, split)
 			}
 			for k, v := range row {
-				if r[k+3].Number != v {
-					t.Fatalf("%s: feature %d is %v, want %v", r[0].Text, k, r[k+3].Number, v)
+				if r[k+5].Number != v {
+					t.Fatalf("%s: feature %d is %v, want %v", r[0].Text, k, r[k+5].Number, v)
 				}
 			}
 			return nil

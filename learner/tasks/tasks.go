@@ -18,6 +18,7 @@ import (
 	"finetune/internal/plural"
 	"finetune/internal/reading"
 	"finetune/job"
+	"finetune/learner/parts"
 	"finetune/learner/runs"
 )
 
@@ -27,6 +28,7 @@ type New struct {
 	Input    string    // a folder, a tar, a file of paths, or - for paths on In
 	In       io.Reader // standard input
 	TaskRows int
+	Float16  bool   // features in half the space
 	Finetune string // version of the program
 }
 
@@ -38,7 +40,7 @@ type Here struct {
 
 // kinds open what computes the tasks of a kind of job.
 var kinds = map[string]func(j *job.Job, here Here, ui runs.UI) (job.Computer, error){
-	Score: openScore, Features: openFeatures,
+	Score: openScore, parts.Kind: openFeatures,
 }
 
 // Open loads what a job needs. Another model, library or build than the job was planned for
@@ -61,10 +63,10 @@ func options(j *job.Job, o any) error {
 	return nil
 }
 
-// items are the photographs of a task.
-func items(root string, t job.Task) []dataset.Item {
-	list := make([]dataset.Item, len(t.Inputs))
-	for i, path := range t.Inputs {
+// items are the photographs of a task, by their paths.
+func items(root string, paths []string) []dataset.Item {
+	list := make([]dataset.Item, len(paths))
+	for i, path := range paths {
 		list[i] = dataset.Item{Path: path, File: file(root, path), Label: -1}
 	}
 	return list

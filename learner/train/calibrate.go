@@ -104,7 +104,7 @@ func (tr *training) mlpOutOfFold(ctx context.Context, d logistic.Data, most int)
 		if err != nil {
 			return nil, 0, err
 		}
-		logp, err := m.Predict(ctx)
+		_, logp, err := m.Validate(ctx)
 		if err != nil {
 			return nil, 0, err
 		}

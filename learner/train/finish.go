@@ -38,7 +38,7 @@ func (tr *training) finish(ctx context.Context, o outcome, took time.Duration) (
 	if err := tr.writePredictions(h); err != nil {
 		return nil, err
 	}
-	raw, err := m.Predict(ctx)
+	_, raw, err := m.Validate(ctx)
 	if err != nil {
 		return nil, err
 	}

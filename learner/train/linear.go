@@ -141,11 +141,10 @@ func (tr *training) fitLinear(ctx context.Context, o *outcome, keep bool) error 
 	if err := m.head.Restore(linearTensors(fitted)); err != nil {
 		return err
 	}
-	logp, err := m.Predict(ctx)
+	score, _, err := m.Validate(ctx)
 	if err != nil {
 		return err
 	}
-	score := runs.Measure(logp, tr.features.Valid.Items, d.Classes, d.Multi)
 	loss := fitted.Loss
 	if d.Multi {
 		loss /= float64(d.Classes)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"finetune/head"
 	"finetune/internal/durable"
 	"finetune/internal/failure"
 	"finetune/learner/features"
@@ -143,7 +144,7 @@ func search(ctx context.Context, t *fit.Fit, s Search) (Curve, error) {
 		}
 		smoothed, measured := t.Smoothed.Add(loss), 0.0
 		if s.Valid {
-			if measured, err = m.validBatch(step, t.Config.BatchSize); err != nil {
+			if measured, err = m.rows.(*inMemory).validBatch(m.head, step, t.Config.BatchSize); err != nil {
 				return c, err
 			}
 		}
@@ -170,12 +171,12 @@ func search(ctx context.Context, t *fit.Fit, s Search) (Curve, error) {
 func last(v []float64) float64 { return v[len(v)-1] }
 
 // validBatch is the loss of the step's validation batch, which go round.
-func (m *headModel) validBatch(step, size int) (float64, error) {
+func (m *inMemory) validBatch(h *head.Head, step, size int) (float64, error) {
 	n := len(m.valid.Items)
 	size = min(size, n)
 	lo := step * size % n
 	hi := min(lo+size, n)
-	logp, err := m.head.Predict(m.valid.Rows[lo:hi])
+	logp, err := h.Predict(m.valid.Rows[lo:hi])
 	if err != nil {
 		return 0, err
 	}

@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"fmt"
+	"iter"
 	"math"
 	"os"
 	"slices"
@@ -65,6 +66,15 @@ func (m *fullModel) labels(index []int) finetuning.Labels {
 	return finetuning.Labels{Classes: y}
 }
 
+// Validate implements fit.Model.
+func (m *fullModel) Validate(ctx context.Context) (runs.Score, []float32, error) {
+	logp, err := m.Predict(ctx)
+	if err != nil {
+		return runs.Score{}, nil, err
+	}
+	return runs.Measure(logp, m.valid, m.classes, m.multi), logp, nil
+}
+
 // Predict runs the evaluation model over the centre views.
 func (m *fullModel) Predict(ctx context.Context) ([]float32, error) {
 	const batch = 32
@@ -124,7 +134,7 @@ func (m *fullModel) SetOptimiser(list []weights.Tensor) error {
 // Reestimate passes over the training photographs with all rates 0: the weights
 // stay and the running statistics become the mean of the batches', as PyTorch's
 // swa_utils.update_bn has it.
-func (m *fullModel) Reestimate(ctx context.Context, batches [][]int) error {
+func (m *fullModel) Reestimate(ctx context.Context, batches iter.Seq[[]int]) error {
 	m.next = nil // no step follows
 	still := fit.Rates{LR: make([]float64, len(m.Groups()))}
 	sums := map[string][]float64{}
@@ -136,7 +146,9 @@ func (m *fullModel) Reestimate(ctx context.Context, batches [][]int) error {
 		clear(v)
 		sums[name] = make([]float64, len(v))
 	}
-	for _, index := range batches {
+	n := 0
+	for index := range batches {
+		n++
 		if err := m.trainer.Load(stats); err != nil { // zeros
 			return err
 		}
@@ -157,7 +169,7 @@ func (m *fullModel) Reestimate(ctx context.Context, batches [][]int) error {
 	}
 	for name, v := range stats {
 		for i := range v {
-			v[i] = float32(sums[name][i] / float64(len(batches)))
+			v[i] = float32(sums[name][i] / float64(n))
 		}
 	}
 	return m.trainer.Load(stats)
@@ -180,7 +192,7 @@ func (tr *training) newFullFit(ctx context.Context, dir string, fresh bool) (*fi
 			return nil, nil, err
 		}
 	}
-	options, err := tr.headOptions(f.Train)
+	options, err := tr.headOptions(f.Train.Items)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -209,8 +221,8 @@ func (tr *training) newFullFit(ctx context.Context, dir string, fresh bool) (*fi
 		m.Close()
 		return nil, nil, failure.Usage(err)
 	}
-	return &fit.Fit{Config: tr.fullRates(m), Multi: tr.Set.Multi, Classes: m.classes, Train: m.train, Valid: m.valid,
-		Model: m, Schedule: sched, Batches: batches}, m, nil
+	return &fit.Fit{Config: tr.fullRates(m), Draw: fit.Shuffled(c, m.train, m.classes), Model: m, Schedule: sched,
+		Batches: batches}, m, nil
 }
 
 // fullRates is the training configuration with a rate for each group.

@@ -3,6 +3,7 @@ package train
 import (
 	"math"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"finetune/internal/photos"
@@ -28,7 +29,7 @@ func TestReestimate(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer m.Close()
-		if err := m.Reestimate(t.Context(), batches); err != nil {
+		if err := m.Reestimate(t.Context(), slices.Values(batches)); err != nil {
 			t.Fatal(err)
 		}
 		stats, err := m.trainer.Stats()

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"finetune/dataset"
 	"finetune/head"
 	"finetune/internal/failure"
 	"finetune/internal/plural"
@@ -69,39 +70,40 @@ func (tr *training) runFit(ctx context.Context, t *fit.Fit, save func(path strin
 
 // newFit prepares a fit of a fresh head from the configuration, at step 0.
 func (tr *training) newFit(ctx context.Context) (*fit.Fit, *headModel, error) {
-	h, err := head.New(tr.headConfig())
-	if err != nil {
-		return nil, nil, failure.Usage(err)
-	}
 	if len(tr.features.Train.Items) < 2 {
 		return nil, nil, failure.Data(fmt.Errorf("learner: %s: %s; at least two are "+
 			"needed",
 			tr.Config.Data.Name(), plural.Count(len(tr.features.Train.Items), "readable training photograph")))
 	}
-	options, err := tr.headOptions(tr.features.Train)
+	options, err := tr.headOptions(tr.features.Train.Items)
 	if err != nil {
 		return nil, nil, err
-	}
-	trainer, err := head.NewTrainer(h, options)
-	if err != nil {
-		return nil, nil, failure.Usage(err)
 	}
 	src, err := tr.TrainingRows(ctx, tr.features.Train)
 	if err != nil {
 		return nil, nil, err
 	}
-	m := &headModel{head: h, trainer: trainer, train: src, valid: tr.features.Valid, classes: len(tr.Set.Classes),
-		multi: tr.Set.Multi}
-	batches := head.Batches(len(tr.features.Train.Items), tr.Config.Train.BatchSize)
+	rows := &inMemory{train: src, valid: tr.features.Valid, classes: len(tr.Set.Classes), multi: tr.Set.Multi}
+	return tr.fitOf(rows, len(src.Items), fit.Shuffled(tr.Config.Train, src.Items, rows.classes), options)
+}
+
+// fitOf is a fit of a fresh head on n training rows, at step 0.
+func (tr *training) fitOf(r rows, n int, draw fit.Draw, o head.Options) (*fit.Fit, *headModel, error) {
+	h, err := head.New(tr.headConfig())
+	if err != nil {
+		return nil, nil, failure.Usage(err)
+	}
+	trainer, err := head.NewTrainer(h, o)
+	if err != nil {
+		return nil, nil, failure.Usage(err)
+	}
+	batches := head.Batches(n, tr.Config.Train.BatchSize)
 	sched, err := fit.NewSchedule(tr.Config.Train, batches)
 	if err != nil {
 		return nil, nil, failure.Usage(err)
 	}
-	return &fit.Fit{
-		Config: tr.Config.Train, Multi: tr.Set.Multi, Classes: len(tr.Set.Classes), Train: tr.features.Train.Items,
-		Valid: tr.features.Valid.Items,
-		Model: m, Schedule: sched, Batches: batches,
-	}, m, nil
+	m := &headModel{head: h, trainer: trainer, rows: r}
+	return &fit.Fit{Config: tr.Config.Train, Draw: draw, Model: m, Schedule: sched, Batches: batches}, m, nil
 }
 
 // headConfig is the shape of a head on the features of s.
@@ -123,7 +125,18 @@ func (tr *training) headConfig() head.Config {
 	return headConfig(tr.Setup, len(tr.Set.Classes), tr.Set.Multi)
 }
 
-func (tr *training) headOptions(train features.Split) (head.Options, error) {
+func (tr *training) headOptions(train []dataset.Item) (head.Options, error) {
+	return tr.optionsFor(func() []int {
+		n := make([]int, len(tr.Set.Classes))
+		for _, it := range train {
+			n[it.Label]++
+		}
+		return n
+	})
+}
+
+// optionsFor are the options of a head for training rows of which each class has so many.
+func (tr *training) optionsFor(counts func() []int) (head.Options, error) {
 	c := tr.Config.Train
 	o := head.Options{Optimizer: string(c.Optimiser), Decoupled: c.Decoupled, Clip: c.Clip, Seed: c.Seed,
 		Loss: head.Loss{Smoothing: c.Smoothing}}
@@ -132,7 +145,7 @@ func (tr *training) headOptions(train features.Split) (head.Options, error) {
 			"multi-label", c.Balance))
 	}
 	if c.Balance == config.Weights {
-		o.Loss.Weights = head.ClassWeights(runs.Labels(train.Items), len(tr.Set.Classes))
+		o.Loss.Weights = head.WeightsOf(counts())
 	}
 	return o, nil
 }

@@ -58,7 +58,7 @@ func (tr *training) finishFull(ctx context.Context, t *fit.Fit, m *fullModel,
 		return nil, err
 	}
 	after.Skipped, after.Seconds = tr.features.Skipped, tr.features.Seconds
-	frozen := &headModel{head: h, valid: after.Valid, classes: m.classes, multi: m.multi}
+	frozen := &headModel{head: h, rows: &inMemory{valid: after.Valid, classes: m.classes, multi: m.multi}}
 	return (&training{Setup: tuned, run: r, features: after, started: tr.started}).finish(ctx,
 		outcome{fit: t, model: frozen, held: &heldOut{}}, took)
 }

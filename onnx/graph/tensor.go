@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"finetune/internal/dims"
+	"finetune/internal/half"
 	"finetune/internal/plural"
 	"finetune/onnx/graph/onnxpb"
 )
@@ -85,11 +86,11 @@ func FloatsOf(t *onnxpb.TensorProto) ([]float32, error) {
 		}
 	case t.GetDataType() == Float16 && raw != nil:
 		for i := range out {
-			out[i] = half(binary.LittleEndian.Uint16(raw[2*i:]))
+			out[i] = half.Float32(binary.LittleEndian.Uint16(raw[2*i:]))
 		}
 	case t.GetDataType() == Float16:
 		for i, v := range t.GetInt32Data() {
-			out[i] = half(uint16(v))
+			out[i] = half.Float32(uint16(v))
 		}
 	default:
 		return nil, fmt.Errorf("tensor %q holds %s, not floats", t.GetName(), elemName(t.GetDataType()))
@@ -182,17 +183,4 @@ func elemName(elem int32) string {
 		return s
 	}
 	return fmt.Sprintf("element type %d", elem)
-}
-
-// half widens an IEEE 754 binary16 number.
-func half(h uint16) float32 {
-	sign := uint32(h>>15) << 31
-	exp, frac := uint32(h>>10&31), uint32(h&1023)
-	switch exp {
-	case 0: // zero or subnormal: frac * 2^-24
-		return math.Float32frombits(sign | math.Float32bits(float32(frac)/(1<<24)))
-	case 31:
-		return math.Float32frombits(sign | 0xff<<23 | frac<<13)
-	}
-	return math.Float32frombits(sign | (exp+112)<<23 | frac<<13)
 }

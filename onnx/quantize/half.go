@@ -3,12 +3,12 @@ package quantize
 import (
 	"encoding/binary"
 	"fmt"
-	"math"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
 
 	"finetune/internal/failure"
+	"finetune/internal/half"
 	"finetune/internal/plural"
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
@@ -190,29 +190,11 @@ func halves(name string, t *onnxpb.TensorProto) (*onnxpb.TensorProto, error) {
 	}
 	raw := make([]byte, 0, 2*len(v))
 	for _, x := range v {
-		h := float16(x)
+		h := half.From(x)
 		if h&0x7c00 == 0x7c00 {
 			return nil, fmt.Errorf("%g is more than float16 can hold; use float32", x)
 		}
 		raw = binary.LittleEndian.AppendUint16(raw, h)
 	}
 	return bytesTensor(name, graph.Float16, t.GetDims(), raw), nil
-}
-
-// float16 rounds to the nearest binary16, ties to even.
-func float16(x float32) uint16 {
-	bits := math.Float32bits(x)
-	sign := uint16(bits >> 16 & 0x8000)
-	a := math.Abs(float64(x))
-	switch {
-	case x != x:
-		return sign | 0x7e00
-	case a >= 65520: // half a step above the largest
-		return sign | 0x7c00
-	case a < 0x1p-14: // subnormal: steps of 2^-24
-		return sign | uint16(math.RoundToEven(a*0x1p24))
-	}
-	frac, exp := math.Frexp(a) // a = frac * 2^exp, frac in [0.5, 1)
-	m := math.RoundToEven(frac * 2048)
-	return sign | uint16(int(m)-1024+(exp+14)<<10) // a carry moves into the exponent
 }

@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"finetune/internal/half"
 	"finetune/internal/onnxtest"
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
@@ -24,10 +25,10 @@ func TestEveryFloat16(t *testing.T) {
 			}
 			pair[i] = v[0]
 		}
-		if got := float16(pair[0]); got != h {
+		if got := half.From(pair[0]); got != h {
 			t.Fatalf("float16(%g) = %#04x, want %#04x", pair[0], got, h)
 		}
-		if got := float16(-pair[0]); h > 0 && got != h|0x8000 {
+		if got := half.From(-pair[0]); h > 0 && got != h|0x8000 {
 			t.Fatalf("float16(%g) = %#04x, want %#04x", -pair[0], got, h|0x8000)
 		}
 		if h == 0x7bff {
@@ -35,13 +36,13 @@ func TestEveryFloat16(t *testing.T) {
 		}
 		middle := (pair[0] + pair[1]) / 2 // exact in float32
 		below, above := math.Nextafter32(middle, 0), math.Nextafter32(middle, 1e6)
-		if a, b, c := float16(below), float16(middle), float16(above); a != h || b != h+h%2 || c != h+1 {
+		if a, b, c := half.From(below), half.From(middle), half.From(above); a != h || b != h+h%2 || c != h+1 {
 			t.Fatalf("around %g: %#04x %#04x %#04x beside %#04x", middle, a, b, c, h)
 		}
 	}
 	for _, nan := range []uint32{0x7fc00000, 0xffc00000} {
-		if got, want := float16(math.Float32frombits(nan)), uint16(nan>>16&0x8000)|0x7e00; got != want {
-			t.Errorf("float16(NaN %#x) = %#04x, want %#04x", nan, got, want)
+		if got, want := half.From(math.Float32frombits(nan)), uint16(nan>>16&0x8000)|0x7e00; got != want {
+			t.Errorf("half.From(NaN %#x) = %#04x, want %#04x", nan, got, want)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"finetune/internal/half"
 	"finetune/internal/onnxtest"
 	"finetune/internal/rng"
 	"finetune/onnx"
@@ -242,12 +243,12 @@ func TestFloat16(t *testing.T) {
 		1. / 3: 0x3555, 1 + 1./2048: 0x3c00, 1 + 3./2048: 0x3c02, 2047.5: 0x6800, 0x1p-14: 0x0400, 0x1p-24: 0x0001,
 		0x1p-25: 0, 0x1.8p-24: 0x0002, 0x1.ffcp-15: 0x0400,
 	} {
-		if got := float16(x); got != want {
+		if got := half.From(x); got != want {
 			t.Errorf("float16(%v) = %#04x, want %#04x", x, got, want)
 		}
 	}
-	if got := float16(float32(math.NaN())); got&0x7c00 != 0x7c00 || got&0x3ff == 0 {
-		t.Errorf("float16(NaN) = %#04x", got)
+	if got := half.From(float32(math.NaN())); got&0x7c00 != 0x7c00 || got&0x3ff == 0 {
+		t.Errorf("half.From(NaN) = %#04x", got)
 	}
 }
 

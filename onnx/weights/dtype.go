@@ -3,6 +3,8 @@ package weights
 import (
 	"encoding/binary"
 	"math"
+
+	"finetune/internal/half"
 )
 
 // dtype is an element type as files store it.
@@ -18,7 +20,7 @@ var dtypes = []dtype{
 		floats(4, func(b []byte, o binary.ByteOrder) float32 { return math.Float32frombits(o.Uint32(b)) })},
 	{"F64", "DoubleStorage", 8,
 		floats(8, func(b []byte, o binary.ByteOrder) float32 { return float32(math.Float64frombits(o.Uint64(b))) })},
-	{"F16", "HalfStorage", 2, floats(2, func(b []byte, o binary.ByteOrder) float32 { return half(o.Uint16(b)) })},
+	{"F16", "HalfStorage", 2, floats(2, func(b []byte, o binary.ByteOrder) float32 { return half.Float32(o.Uint16(b)) })},
 	{"BF16", "BFloat16Storage", 2,
 		floats(2, func(b []byte, o binary.ByteOrder) float32 { return math.Float32frombits(uint32(o.Uint16(b)) << 16) })},
 	{"I64", "LongStorage", 8, ints(8, func(b []byte, o binary.ByteOrder) int64 { return int64(o.Uint64(b)) })},
@@ -64,17 +66,4 @@ func bools(t *Tensor, raw []byte, _ binary.ByteOrder) {
 			t.Bytes[i] = 1
 		}
 	}
-}
-
-// half widens an IEEE 754 binary16; every value has an exact float32.
-func half(h uint16) float32 {
-	sign := uint32(h>>15) << 31
-	exp, frac := uint32(h>>10)&31, uint32(h)&0x3ff
-	switch exp {
-	case 0: // zero or subnormal: frac * 2^-24
-		return math.Float32frombits(math.Float32bits(float32(frac)*0x1p-24) | sign)
-	case 31:
-		return math.Float32frombits(sign | 0x7f800000 | frac<<13)
-	}
-	return math.Float32frombits(sign | (exp+112)<<23 | frac<<13)
 }

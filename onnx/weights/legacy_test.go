@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"finetune/internal/half"
 )
 
 // legacy is a file of the format before PyTorch 1.6 with one float32 tensor w = [1, -2]. Its parts may be replaced.
@@ -80,11 +82,11 @@ func TestLegacyBigEndian(t *testing.T) {
 
 // NaNs of float16 keep their payload, infinities stay what they are.
 func TestHalfNaN(t *testing.T) {
-	if got := math.Float32bits(half(0x7e01)); got != 0x7fc02000 {
-		t.Errorf("half(0x7e01) = %#x, want 0x7fc02000", got)
+	if got := math.Float32bits(half.Float32(0x7e01)); got != 0x7fc02000 {
+		t.Errorf("half.Float32(0x7e01) = %#x, want 0x7fc02000", got)
 	}
-	if got := math.Float32bits(half(0xfc00)); got != 0xff800000 {
-		t.Errorf("half(-infinity) = %#x", got)
+	if got := math.Float32bits(half.Float32(0xfc00)); got != 0xff800000 {
+		t.Errorf("half.Float32(-infinity) = %#x", got)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"finetune/internal/failure"
+	"finetune/internal/half"
 )
 
 const reference = "../../testdata/reference/"
@@ -218,11 +219,11 @@ func TestHalf(t *testing.T) {
 		want float32
 	}{{0x3c00, 1}, {0xc000, -2}, {0x0001, 0x1p-24}, {0x83ff, -0x1.ff8p-15}, {0x7bff, 65504}, {0x7c00,
 		float32(math.Inf(1))}} {
-		if got := half(tt.bits); got != tt.want {
-			t.Errorf("half(%#04x) = %v, IEEE 754 says %v", tt.bits, got, tt.want)
+		if got := half.Float32(tt.bits); got != tt.want {
+			t.Errorf("half.Float32(%#04x) = %v, IEEE 754 says %v", tt.bits, got, tt.want)
 		}
 	}
-	if got := half(0x8000); got != 0 || !math.Signbit(float64(got)) {
-		t.Errorf("half(-0) = %v", got)
+	if got := half.Float32(0x8000); got != 0 || !math.Signbit(float64(got)) {
+		t.Errorf("half.Float32(-0) = %v", got)
 	}
 }
