@@ -19,6 +19,7 @@ import (
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 
 	"finetune/internal/half"
+	"finetune/internal/plural"
 )
 
 // Packing is how a part keeps its columns of numbers.
@@ -89,7 +90,7 @@ func newVectorWriter(out io.Writer, columns []Column, packing Packing) (*vectorW
 func (w *vectorWriter) write(r Row) error {
 	numbers := r[len(w.columns):]
 	if len(numbers) != w.width {
-		return fmt.Errorf("scores: parquet: %d numbers in a row, %d in others", len(numbers), w.width)
+		return fmt.Errorf("scores: parquet: %s in a row, %d in others", plural.Count(len(numbers), "number"), w.width)
 	}
 	none := 0
 	for _, c := range numbers {
@@ -103,7 +104,7 @@ func (w *vectorWriter) write(r Row) error {
 		w.list.AppendNull()
 		return w.parquetWriter.write(r)
 	default:
-		return fmt.Errorf("scores: parquet: %d of %d numbers of a row are none", none, w.width)
+		return fmt.Errorf("scores: parquet: %d of %s of a row are none", none, plural.Count(w.width, "number"))
 	}
 	w.list.Append(true)
 	switch b := w.list.ValueBuilder().(type) {
@@ -249,7 +250,7 @@ func (l *listReader) decodeHalves() (int64, error) {
 	levels, n, err := l.halves.ReadBatchInPage(ahead, l.raw, l.defs, l.reps)
 	for i, v := range l.raw[:n] {
 		if len(v) != 2 {
-			return 0, fmt.Errorf("features of %d bytes", len(v))
+			return 0, fmt.Errorf("features of %s", plural.Count(len(v), "byte"))
 		}
 		l.values[i] = widened[binary.LittleEndian.Uint16(v)]
 	}
@@ -278,7 +279,7 @@ func (l *listReader) next(row []float32) error {
 		n := min(l.width-k, l.levels-l.at)
 		for i := l.at; i < l.at+n; i++ {
 			if first := k == 0 && i == l.at; l.defs[i] != number || (l.reps[i] == 0) != first {
-				return fmt.Errorf("a list of other than %d features", l.width)
+				return fmt.Errorf("a list of other than %s", plural.Count(l.width, "feature"))
 			}
 		}
 		k += copy(row[k:], l.values[l.from:l.from+n])

@@ -41,7 +41,8 @@ func (b headBench) all() {
 		c.Stdout, c.Stderr = os.Stdout, os.Stderr
 		fail(c.Run())
 		p := c.ProcessState
-		fmt.Printf("%-12s %8.1f processor-seconds, %5d MB at most\n", step, (p.UserTime() + p.SystemTime()).Seconds(), peak(p))
+		used := (p.UserTime() + p.SystemTime()).Seconds()
+		fmt.Printf("%-12s %8.1f processor-seconds, %5d MB at most\n", step, used, peak(p))
 	}
 }
 

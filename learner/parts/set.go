@@ -10,6 +10,7 @@ import (
 
 	"finetune/dataset"
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/job"
 	"finetune/learner/runs"
 	"finetune/scores"
@@ -121,8 +122,8 @@ func (s *Set) count(ctx context.Context) error {
 // look reads the columns off the first part, and refuses what cannot be trained on.
 func (s *Set) look(ctx context.Context) error {
 	if s.Rows(Train) < 2 || s.Rows(Valid) < 1 {
-		return failure.Data(fmt.Errorf("train: %s: %d readable training and %d validation photographs; at least two and "+
-			"one are needed", s.Job, s.Rows(Train), s.Rows(Valid)))
+		return failure.Data(fmt.Errorf("train: %s: %d readable to train on and %d to validate on; at least two and one "+
+			"are needed", s.Job, s.Rows(Train), s.Rows(Valid)))
 	}
 	for _, c := range s.Counts {
 		if c.Train == 0 {
@@ -223,7 +224,7 @@ func (s *Set) Each(ctx context.Context, n int, split string, yield func(Row) err
 	err := s.Job.Blocks(ctx, n, func(_ []scores.Column, b scores.Block) error {
 		width := len(b.Numbers) / max(b.Rows, 1)
 		if width != s.Width {
-			return s.damaged(n, fmt.Errorf("%d features a row, other parts have %d", width, s.Width))
+			return s.damaged(n, fmt.Errorf("rows of %s, other parts have %d", plural.Count(width, "feature"), s.Width))
 		}
 		splits, status := b.Texts[s.columns.split], b.Texts[s.columns.status]
 		for i := range b.Rows {
@@ -245,7 +246,7 @@ func (s *Set) Each(ctx context.Context, n int, split string, yield func(Row) err
 		return ctx.Err()
 	})
 	if err == nil && left > 0 {
-		err = s.damaged(n, fmt.Errorf("%d rows of the split %s less than it says", left, split))
+		err = s.damaged(n, fmt.Errorf("%s of the split %s less than it says", plural.Count(left, "row"), split))
 	}
 	return err
 }

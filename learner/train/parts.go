@@ -11,6 +11,7 @@ import (
 	"finetune/dataset"
 	"finetune/head"
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/learner/features"
 	"finetune/learner/fit"
 	"finetune/learner/parts"
@@ -39,17 +40,18 @@ func OpenParts(ctx context.Context, c runs.Config, ui runs.UI) (_ *features.Setu
 		return nil, nil, err
 	}
 	if n := s.Body.Spec.Features(); n != set.Width {
-		return nil, nil, errors.Join(failure.Data(fmt.Errorf("learner: %s: rows of %d features, the body gives %d",
-			set.Job, set.Width, n)), s.Close())
+		return nil, nil, errors.Join(failure.Data(fmt.Errorf("learner: %s: rows of %s, the body gives %d", set.Job,
+			plural.Count(set.Width, "feature"), n)), s.Close())
 	}
 	complete(s, set, c)
-	ui.Say("data       %s: %d train, %d valid, %d test photographs in %d classes, in %d parts", set.Job,
-		set.Rows(parts.Train), set.Rows(parts.Valid), set.Rows(parts.Test), len(s.Set.Classes), set.Job.Tasks)
+	ui.Say("data       %s: %d train, %d valid, %s in %s, in %s", set.Job, set.Rows(parts.Train), set.Rows(parts.Valid),
+		plural.Count(set.Rows(parts.Test), "test photograph"), plural.Count(len(s.Set.Classes), "class"),
+		plural.Count(set.Job.Tasks, "part"))
 	features.TellClasses(ui, set.Counts)
 	if set.Skipped > 0 {
-		ui.Warn("%d photographs of the job could not be read; skipped", set.Skipped)
+		ui.Warn("%s of the job could not be read; skipped", plural.Count(set.Skipped, "photograph"))
 	}
-	ui.Say("window     about %d rows are shuffled at once", s.Config.Train.Window)
+	ui.Say("window     about %s at once", plural.Count(s.Config.Train.Window, "row"))
 	return s, set, nil
 }
 
@@ -191,8 +193,8 @@ func (tr *training) writeSample(ctx context.Context, h *head.Head, set *parts.Se
 		return err
 	}
 	if every > 1 {
-		tr.UI.Say("written    %s has %d of the %d validation photographs, one in %d; the accuracy is of all",
-			runs.PredictionsFile, len(list), n, every)
+		tr.UI.Say("written    %s has %d of %s, one in %d; the accuracy is of all", runs.PredictionsFile, len(list),
+			plural.Count(n, "validation photograph"), every)
 	}
 	var skipped []runs.Skipped
 	enough := errors.New("enough")
