@@ -137,21 +137,18 @@ func (l *Learner) trainInto(ctx context.Context, r *Run, started time.Time) (*Su
 	if err != nil {
 		return nil, err
 	}
-	summary, err := l.trainOn(ctx, r, f, started)
+	how := train.Head
+	switch {
+	case l.Config.Recipe != nil:
+		how = runRecipe
+	case l.Config.Train.Unfreeze:
+		how = train.Network
+	}
+	summary, err := how(ctx, l.Setup, r, f, started)
 	if err == nil {
 		summary.Findings = found
 	}
 	return summary, err
-}
-
-func (l *Learner) trainOn(ctx context.Context, r *Run, f *Features, started time.Time) (*Summary, error) {
-	switch {
-	case l.Config.Recipe != nil:
-		return runRecipe(ctx, l.Setup, r, f, started)
-	case l.Config.Train.Unfreeze:
-		return train.Network(ctx, l.Setup, r, f, started)
-	}
-	return train.Head(ctx, l.Setup, r, f, started)
 }
 
 // FindRate looks for a learning rate. Nothing of it stays.
@@ -167,14 +164,5 @@ func (l *Learner) Audit(ctx context.Context, f *Features) (*check.Result, error)
 // WriteArtifacts writes the files of full fine-tuning for a configuration's body
 // and a head of so many classes; portable ones run on any processor.
 func WriteArtifacts(dir string, c Config, classes int, multi, portable bool, ui UI) (artifacts.Manifest, error) {
-	c.Images.Augment, c.Images.MaxZoom, c.Train.Unfreeze = "none", 1, true
-	if err := c.ValidateBody(); err != nil {
-		return artifacts.Manifest{}, err
-	}
-	s, err := features.OpenBody(c, ui)
-	if err != nil {
-		return artifacts.Manifest{}, err
-	}
-	defer s.Close()
-	return train.WriteArtifacts(dir, s, classes, multi, portable)
+	return train.WriteArtifacts(dir, c, classes, multi, portable, ui)
 }

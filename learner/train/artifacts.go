@@ -3,6 +3,7 @@ package train
 import (
 	"finetune/finetuning"
 	"finetune/learner/features"
+	"finetune/learner/runs"
 	"finetune/onnx"
 	"finetune/onnx/artifacts"
 	"finetune/onnx/graph"
@@ -36,9 +37,19 @@ func (tr *training) writeArtifacts(dir string, photographs int) error {
 	return err
 }
 
-// WriteArtifacts writes the files of full fine-tuning for the body of s and a head
+// WriteArtifacts writes the files of full fine-tuning for a configuration's body and a head
 // of so many classes; portable ones run on any processor.
-func WriteArtifacts(dir string, s *features.Setup, classes int, multi, portable bool) (artifacts.Manifest, error) {
+func WriteArtifacts(dir string, c runs.Config, classes int, multi, portable bool, ui runs.UI) (artifacts.Manifest,
+	error) {
+	c.Images.Augment, c.Images.MaxZoom, c.Train.Unfreeze = "none", 1, true
+	if err := c.ValidateBody(); err != nil {
+		return artifacts.Manifest{}, err
+	}
+	s, err := features.OpenBody(c, ui)
+	if err != nil {
+		return artifacts.Manifest{}, err
+	}
+	defer s.Close()
 	o, err := artifactOptions(s, classes, multi)
 	if err != nil {
 		return artifacts.Manifest{}, err
