@@ -75,7 +75,7 @@ func newApp(s Streams) *cli.App {
 }
 
 // homeless commands neither read nor write the shared folder.
-var homeless = []string{"", "merge", "report", "inspect", "status"}
+var homeless = []string{"", "merge", "report", "compare", "runs", "inspect", "status"}
 
 // needsHome refuses to guess where the shared folder is.
 func needsHome(c *cli.Context) error {

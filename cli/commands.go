@@ -15,7 +15,7 @@ func commands(s Streams) []*cli.Command {
 		trainCommand(s), recipeCommand(s), lrFindCommand(s), precomputeCommand(s),
 		auditCommand(s), artifactsCommand(s),
 		scoreCommand(s), mergeCommand(s), evaluateCommand(s), exportCommand(s), serveCommand(s),
-		reportCommand(s), previewCommand(s), inspectCommand(s), cacheCommand(s),
+		reportCommand(s), compareCommand(s), runsCommand(s), previewCommand(s), inspectCommand(s), cacheCommand(s),
 	}, jobs.Commands(s, jobs.Shared{Version: Version, Output: outputFlags, Inference: inferenceFlags,
 		Body: bodyFlags, Data: dataFlags})...)
 }

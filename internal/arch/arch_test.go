@@ -41,7 +41,7 @@ var floors = [][]string{
 	{"learner/features", "learner/fit", "learner/report"},
 	{"learner/parts"},
 	{"internal/jobtest"},
-	{"learner/check", "learner/classify", "learner/train"},
+	{"learner/check", "learner/classify", "learner/compare", "learner/train"},
 	{"internal/learnertest", "learner/export", "learner/tasks"},
 	{"learner", "cli/shell"},
 	{"cli/jobs"},

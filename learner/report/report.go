@@ -80,7 +80,7 @@ func gather(run string) (page.Report, error) {
 	if err != nil {
 		return page.Report{}, err
 	}
-	r.Audit, r.Load = audit.Sections, opener(c)
+	r.Audit, r.Load = audit.Sections, Opener(c)
 	r.TrainCount = make([]int, len(c.Classes))
 	if c.Data.Job != "" { // too many for predictions.csv
 		for i, n := range sum.Counts {
@@ -239,9 +239,9 @@ func gatherNeighbours(run string, c runs.Config, r *page.Report) error {
 		})
 }
 
-// opener returns how to open a photograph of the run's data by its path. Only
+// Opener returns how to open a photograph of the run's data by its path. Only
 // files below the data's own folder are opened.
-func opener(c runs.Config) func(path string) (image.Image, error) {
+func Opener(c runs.Config) func(path string) (image.Image, error) {
 	roots := []string{c.Data.Path}
 	if c.Data.Labels != "" { // its paths are relative to its own folder, or to DATA
 		roots = []string{filepath.Dir(c.Data.Labels), cmp.Or(c.Data.Path, ".")}

@@ -18,6 +18,7 @@ import (
 
 // Audit is what an audit of a data set shows.
 type Audit struct {
+	Over     string // what stands above the headline, before Title; "": an audit, with its tables beside the page
 	Title    string // the data set's name
 	Headline string
 	Tiles    []Tile
@@ -69,11 +70,11 @@ var auditTemplate = template.Must(template.Must(pageTemplate.Clone()).New("audit
 
 type (
 	auditView struct {
-		Style                      template.CSS
-		StyleHash, Title, Headline string
-		Tiles                      []Tile
-		Warnings                   []string
-		Sections                   []sectionView
+		Style                            template.CSS
+		StyleHash, Title, Headline, Over string
+		Tiles                            []Tile
+		Warnings                         []string
+		Sections                         []sectionView
 	}
 	sectionView struct {
 		Section
@@ -106,9 +107,13 @@ func WriteAudit(path string, a Audit) error {
 	style := pageStyle + auditStyle
 	sum := sha256.Sum256([]byte(style))
 	v := auditView{Style: template.CSS(style), StyleHash: base64.StdEncoding.EncodeToString(sum[:]), Title: a.Title,
-		Headline: a.Headline, Tiles: a.Tiles, Warnings: a.Warnings}
+		Headline: a.Headline, Over: a.Over, Tiles: a.Tiles, Warnings: a.Warnings}
+	left := "%s more in audit.csv."
+	if a.Over != "" {
+		left = "%s more."
+	}
 	for _, s := range a.Sections {
-		v.Sections = append(v.Sections, sectionOf(s, thumbs, "%s more in audit.csv."))
+		v.Sections = append(v.Sections, sectionOf(s, thumbs, left))
 	}
 	err := durable.Write(path, func(w io.Writer) error { return auditTemplate.Execute(w, v) })
 	if err != nil {
