@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"slices"
+
 	"github.com/urfave/cli/v2"
 
+	"finetune/cli/finished"
 	"finetune/cli/jobs"
 	"finetune/cli/term"
 	"finetune/internal/failure"
@@ -10,14 +13,14 @@ import (
 )
 
 func commands(s Streams) []*cli.Command {
-	return append([]*cli.Command{
+	return slices.Concat([]*cli.Command{
 		demoCommand(s), doctorCommand(s), fetchCommand(s), importCommand(s),
 		trainCommand(s), recipeCommand(s), lrFindCommand(s), precomputeCommand(s),
 		auditCommand(s), artifactsCommand(s),
 		scoreCommand(s), mergeCommand(s), evaluateCommand(s), exportCommand(s), serveCommand(s),
-		reportCommand(s), compareCommand(s), runsCommand(s), previewCommand(s), inspectCommand(s), cacheCommand(s),
-	}, jobs.Commands(s, jobs.Shared{Version: Version, Output: outputFlags, Inference: inferenceFlags,
-		Body: bodyFlags, Data: dataFlags})...)
+		reportCommand(s), previewCommand(s), inspectCommand(s), cacheCommand(s),
+	}, finished.Commands(s, outputFlags), jobs.Commands(s, jobs.Shared{Version: Version, Output: outputFlags,
+		Inference: inferenceFlags, Body: bodyFlags, Data: dataFlags}))
 }
 
 // The console is the learner's UI.

@@ -44,7 +44,7 @@ var floors = [][]string{
 	{"learner/check", "learner/classify", "learner/compare", "learner/train"},
 	{"internal/learnertest", "learner/export", "learner/tasks"},
 	{"learner", "cli/shell"},
-	{"cli/jobs"},
+	{"cli/finished", "cli/jobs"},
 	{"cli"},
 	{""}, // main
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/learner/runs"
 	"finetune/scores"
 )
@@ -224,8 +225,9 @@ func (p Pair) Verdict() string {
 	if p.Photographs == 0 {
 		return "no validation photograph is in both with one label, so they cannot be compared"
 	}
-	text := fmt.Sprintf("%+.2f points (95 %% interval %+.2f to %+.2f) on %d shared photographs; right alone: %d and "+
-		"%d, McNemar's p %.3g", 100*p.Difference, 100*p.Interval[0], 100*p.Interval[1], p.Photographs, p.OnlyA, p.OnlyB, p.P)
+	text := fmt.Sprintf("%+.2f points (95 %% interval %+.2f to %+.2f) on %s; right alone: %d and %d, McNemar's p %.3g",
+		100*p.Difference, 100*p.Interval[0], 100*p.Interval[1],
+		plural.Count(p.Photographs, "shared photograph"), p.OnlyA, p.OnlyB, p.P)
 	return text + ": " + p.word()
 }
 

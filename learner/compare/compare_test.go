@@ -27,7 +27,8 @@ func TestPair(t *testing.T) {
 	if p.Interval[0] > -.2 || p.Interval[1] < .6 || !strings.Contains(p.Verdict(), "no difference that") {
 		t.Errorf("%v, %s", p.Interval, p.Verdict())
 	}
-	if none := pair(a, run("c", nil), 0); none.Photographs != 0 || !strings.Contains(none.Verdict(), "cannot be compared") {
+	none := pair(a, run("c", nil), 0)
+	if none.Photographs != 0 || !strings.Contains(none.Verdict(), "cannot be compared") {
 		t.Errorf("%+v", none)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"path"
 	"path/filepath"
 
+	"finetune/internal/plural"
 	"finetune/learner/report"
 	"finetune/plots"
 	"finetune/plots/page"
@@ -46,7 +47,7 @@ func (r *Result) WritePage(file string) error {
 
 func (r *Result) headline() string {
 	if len(r.Pairs) > 1 {
-		return fmt.Sprintf("%d runs beside %s", len(r.Pairs), r.Runs[0].Name)
+		return plural.Count(len(r.Pairs), "run") + " beside " + r.Runs[0].Name
 	}
 	p := r.Pairs[0]
 	if p.Photographs == 0 {

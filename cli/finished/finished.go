@@ -1,4 +1,5 @@
-package cli
+// Package finished has the commands that look back at runs: compare and runs.
+package finished
 
 import (
 	"fmt"
@@ -9,10 +10,19 @@ import (
 
 	"finetune/cli/shell"
 	"finetune/cli/term"
+	"finetune/internal/failure"
 	"finetune/learner/compare"
 )
 
-func compareCommand(s Streams) *cli.Command {
+// OutputFlags makes the flags that all commands have.
+type OutputFlags func(quiet, json *bool) []cli.Flag
+
+// Commands are compare and runs.
+func Commands(s term.Streams, output OutputFlags) []*cli.Command {
+	return []*cli.Command{compareCommand(s, output), runsCommand(s, output)}
+}
+
+func compareCommand(s term.Streams, outputFlags OutputFlags) *cli.Command {
 	var output string
 	var seed uint64
 	var quiet, json bool
@@ -66,14 +76,14 @@ func printComparison(out *term.Console, r *compare.Result) {
 	}
 }
 
-func runsCommand(s Streams) *cli.Command {
+func runsCommand(s term.Streams, outputFlags OutputFlags) *cli.Command {
 	var quiet, json bool
 	return &cli.Command{
 		Name: "runs", Usage: "list the runs in DIR, runs/ unless it is given", ArgsUsage: "[DIR]",
 		Flags: outputFlags(&quiet, &json),
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 1 {
-				return usagef("runs takes one DIR, a folder with runs")
+				return failure.Usagef("runs takes one DIR, a folder with runs")
 			}
 			dir := "runs"
 			if c.NArg() == 1 {
