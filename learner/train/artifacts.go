@@ -1,7 +1,10 @@
 package train
 
 import (
+	"fmt"
+
 	"finetune/finetuning"
+	"finetune/internal/failure"
 	"finetune/learner/features"
 	"finetune/learner/runs"
 	"finetune/onnx"
@@ -66,6 +69,10 @@ func artifactOptions(s *features.Setup, classes int, multi bool) (artifacts.Opti
 	features, groups, err := layerGroups(s)
 	if err != nil {
 		return artifacts.Options{}, err
+	}
+	if len(groups) == 0 {
+		return artifacts.Options{}, failure.Usage(fmt.Errorf("learner: %s: nothing before the cut can be trained: its weights "+
+			"are integers (QDQ) or reach no layer directly; leave --unfreeze out, or give the float32 network", s.Body.Path))
 	}
 	hc := headConfig(s, classes, multi)
 	var block int64

@@ -178,6 +178,10 @@ func newPlan(o Options) (*plan, error) {
 	if err := o.Head.check(); err != nil {
 		return nil, failure.Usage(err)
 	}
+	var err error
+	if o.Body, err = surgery.Plain(o.Body); err != nil {
+		return nil, err
+	}
 	p := &plan{o: o}
 	names, err := p.join()
 	if err != nil {

@@ -39,7 +39,8 @@ func (b *build) forward() error {
 
 // reached reports whether a trainable parameter reaches an input of n.
 func (b *build) reached(n *onnxpb.NodeProto) bool {
-	return slices.ContainsFunc(graph.Reads(n), func(in string) bool { return b.needs[in] })
+	whole := n.GetOpType() == "Shape" || n.GetOpType() == "Size" || n.GetOpType() == "IsNaN" // of no derivative
+	return !whole && slices.ContainsFunc(graph.Reads(n), func(in string) bool { return b.needs[in] })
 }
 
 // step puts a forward node on the tape and, if it is reached, among the steps,

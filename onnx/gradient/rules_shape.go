@@ -32,7 +32,10 @@ func concatRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	at := int64(0)
 	var grads []string
 	for _, in := range n.Input {
-		size := b.shape[in][axis]
+		size := int64(-1)
+		if s := b.shape[in]; int(axis) < len(s) {
+			size = s[axis]
+		}
 		if size < 0 {
 			return nil, fmt.Errorf("joins along an axis whose size is not fixed; only fixed sizes have a rule")
 		}

@@ -54,12 +54,12 @@ const hidden = math.MinInt64/2 + 12345
 const maxValue = 256
 
 // Inferred is all that can be inferred where the inputs have the given shapes. Where
-// the batch of one input is all that is open, what is left open is inferred for some batches, too: what
+// the batch is all that is open of the inputs, what is left open is inferred for some batches, too: what
 // these agree in does not depend on the batch.
 func Inferred(m *graph.Model, inputs map[string][]int64) (*Inferer, error) {
 	all, err := inferred(m, inputs)
-	name, x, open := openBatch(m, inputs)
-	if err != nil || !open {
+	open := openBatch(m, inputs)
+	if err != nil || open == nil {
 		return all, err
 	}
 	var some *Inferer
@@ -68,7 +68,9 @@ func Inferred(m *graph.Model, inputs map[string][]int64) (*Inferer, error) {
 		if given == nil {
 			given = map[string][]int64{}
 		}
-		given[name] = append([]int64{batch}, x[1:]...)
+		for name, x := range open {
+			given[name] = append([]int64{batch}, x[1:]...)
+		}
 		one, err := inferred(m, given)
 		if err != nil {
 			return nil, err

@@ -373,9 +373,10 @@ func (s *Inferer) fill(other *Inferer) {
 	}
 }
 
-// openBatch reports whether the batch is all that is not known of the inputs, of which there is one of rank 2 or more.
-func openBatch(m *graph.Model, inputs map[string][]int64) (name string, shape []int64, ok bool) {
-	inits := m.Initializers()
+// openBatch are the inputs of which the batch is all that is not known, by name; none where more is not, or where no
+// input has an axis besides. They are taken to have the same batch.
+func openBatch(m *graph.Model, inputs map[string][]int64) map[string][]int64 {
+	inits, open, deep := m.Initializers(), map[string][]int64{}, false
 	for _, in := range m.Graph.Input {
 		if inits[in.GetName()] != nil {
 			continue
@@ -384,14 +385,17 @@ func openBatch(m *graph.Model, inputs map[string][]int64) (name string, shape []
 		if !given {
 			x = graph.Declared(in)
 		}
-		open := slices.Index(x, -1)
-		switch {
-		case x != nil && open < 0:
-		case open != 0 || slices.Contains(x[1:], -1) || len(x) < 2 || ok:
-			return "", nil, false
+		switch at := slices.Index(x, -1); {
+		case x != nil && at < 0:
+		case at != 0 || slices.Contains(x[1:], -1):
+			return nil
 		default:
-			name, shape, ok = in.GetName(), x, true
+			open[in.GetName()] = x
+			deep = deep || len(x) > 1
 		}
 	}
-	return name, shape, ok
+	if !deep {
+		return nil
+	}
+	return open
 }

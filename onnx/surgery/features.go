@@ -130,32 +130,46 @@ func (p *pooler) pool(c Cut, x string) error {
 			return fmt.Errorf("operator set %d: tokens are taken apart from 10 on; export the network with a newer one",
 				p.opset)
 		}
-		first = p.add("Gather", p.fresh("features/class"), []string{x, p.ints("features/zero", []int64{}, 0)},
-			graph.Int("axis", 1))
+		axis := p.ints("features/axis", []int64{1}, 1)
+		first = p.add("Slice", p.fresh("features/class"), []string{x, p.ints("features/zero", []int64{1}, 0),
+			p.ints("features/one", []int64{1}, 1), axis})
+		first = p.add("Flatten", p.fresh("features/first"), []string{first}, graph.Int("axis", 1))
 		x = p.add("Slice", p.fresh("features/patches"), []string{x, p.ints("features/from", []int64{1}, c.Prefix),
-			p.ints("features/to", []int64{1}, math.MaxInt64), p.ints("features/axis", []int64{1}, 1)})
+			p.ints("features/to", []int64{1}, math.MaxInt64), axis})
 	}
-	switch {
-	case c.Layout == ChannelsLast:
+	if c.Layout == ChannelsLast { // the channels in front, as poolings have it
 		x = p.add("Transpose", p.fresh("features/map"), []string{x}, graph.Ints("perm", 0, 3, 1, 2))
-	case c.Layout == TokensFirst: // the channels in front, as poolings have it
-		x = p.add("Transpose", p.fresh("features/tokens"), []string{x}, graph.Ints("perm", 0, 2, 1))
 	}
 	var largest string
 	if c.Kind == Map {
 		largest = p.add("GlobalMaxPool", p.fresh("features/max"), []string{x})
 	}
-	mean := p.add("GlobalAveragePool", p.fresh("features/mean"), []string{x})
+	mean := p.mean(c, x)
 	switch {
 	case c.Kind == Map:
 		flat(p.add("Concat", p.fresh("features/both"), []string{largest, mean}, graph.Int("axis", 1)))
 	case first != "":
-		mean = p.add("Flatten", p.fresh("features/mean_rows"), []string{mean}, graph.Int("axis", 1))
 		p.add("Concat", FeaturesName, []string{first, mean}, graph.Int("axis", 1))
 	default:
 		flat(mean)
 	}
 	return nil
+}
+
+// mean is that of a map's pixels, or of tokens.
+func (p *pooler) mean(c Cut, x string) string {
+	name := p.fresh("features/mean")
+	if c.Kind == Map {
+		return p.add("GlobalAveragePool", name, []string{x})
+	}
+	axis := int64(1)
+	if c.Layout == TokensLast {
+		axis = 2
+	}
+	if p.opset < 18 {
+		return p.add("ReduceMean", name, []string{x}, graph.Ints("axes", axis), graph.Int("keepdims", 0))
+	}
+	return p.add("ReduceMean", name, []string{x, p.ints("features/tokens", []int64{1}, axis)}, graph.Int("keepdims", 0))
 }
 
 // hoist turns Constant nodes that hold float32 weights into initializers.

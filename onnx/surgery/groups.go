@@ -7,6 +7,7 @@ import (
 	"finetune/internal/dims"
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
+	"finetune/onnx/shape"
 )
 
 // Group is a run of layers that train at one rate.
@@ -66,14 +67,15 @@ func withNames(groups []Group) []Group {
 // collect gathers the weights of the nodes at each level.
 func collect(m *graph.Model, nodes []*onnxpb.NodeProto, level []int, count int) []Group {
 	groups := make([]Group, count)
-	inits, maker := m.Initializers(), makers(nodes)
+	inits := m.Initializers()
+	f := (&view{Inferer: &shape.Inferer{Model: m, Nodes: nodes}, maker: makers(nodes)}).flow()
 	taken := map[string]bool{}
 	for k := range groups { // earlier groups first: they own what is shared
 		for i, n := range nodes {
 			if level[i] != k {
 				continue
 			}
-			for _, t := range weightsOf(m, n, maker, inits) {
+			for _, t := range weightsOf(f, n, inits) {
 				if taken[t.GetName()] {
 					continue
 				}
@@ -179,28 +181,69 @@ func init() {
 
 // weightsOf lists the initializers that node n would train, also those that
 // reach it through a node that only passes them on. Batch statistics and
-// single numbers are not trained.
-func weightsOf(m *graph.Model, n *onnxpb.NodeProto, maker map[string]*onnxpb.NodeProto,
-	inits map[string]*onnxpb.TensorProto) []*onnxpb.TensorProto {
+// single numbers are not trained; nor are constants: see isConstant. Class and
+// register tokens, which are joined to those of the patches, are.
+func weightsOf(f *flow, n *onnxpb.NodeProto, inits map[string]*onnxpb.TensorProto) []*onnxpb.TensorProto {
+	op := f.Model.Op(n)
+	places := trained[op]
+	if op.Standard() == "Concat" {
+		for i := range n.Input {
+			places = append(slices.Clip(places), i)
+		}
+	}
 	var list []*onnxpb.TensorProto
-	for _, i := range trained[m.Op(n)] {
+	for _, i := range places {
 		if i >= len(n.Input) {
 			continue
 		}
-		t := inits[origin(m, n.Input[i], maker)]
-		elem := t.GetDataType()
-		if t != nil && (elem == graph.Float32 || elem == graph.Float16 || elem == graph.Float64) && dims.Product(t.Dims) > 1 {
-			list = append(list, t)
+		t := inits[origin(f.Model, n.Input[i], f.maker)]
+		if t == nil || !isFloat(t.GetDataType()) || t.GetDataType() == int32(onnxpb.TensorProto_BFLOAT16) ||
+			dims.Product(t.Dims) <= 1 || f.isConstant(op.Standard(), n, i, t) {
+			continue
 		}
+		list = append(list, t)
 	}
 	return list
+}
+
+// isConstant reports whether t, input i of n, is no weight:
+//
+//   - what is added to colours, or multiplies them, before the first layer: preprocessing
+//   - what multiplies along more than one axis: the tables of rotary positions (a layer scale has one axis)
+//   - what is added and holds nothing but 0 and large negative numbers: a mask of attention
+//   - what is joined and is no row of tokens [1, tokens, channels]
+func (f *flow) isConstant(op string, n *onnxpb.NodeProto, i int, t *onnxpb.TensorProto) bool {
+	wide := 0
+	for _, d := range t.Dims {
+		if d > 1 {
+			wide++
+		}
+	}
+	switch op {
+	case "Add", "Mul":
+		other := n.Input[min(1-i, len(n.Input)-1)]
+		return f.data[other] && f.layers[other] == 0 || op == "Mul" && wide > 1 || op == "Add" && isMask(t)
+	case "Concat":
+		return !f.data[n.Output[0]] || len(t.Dims) != 3 || t.Dims[0] != 1 || graph.FindInt(n, "axis", 0) != 1
+	}
+	return false
+}
+
+// isMask reports whether t holds 0 and large negative numbers, and nothing else.
+func isMask(t *onnxpb.TensorProto) bool {
+	if len(t.Dims) < 2 {
+		return false
+	}
+	values, err := graph.FloatsOf(t)
+	return err == nil && !slices.ContainsFunc(values, func(v float32) bool { return v != 0 && v > -50 }) &&
+		slices.ContainsFunc(values, func(v float32) bool { return v != 0 })
 }
 
 // origin follows a tensor back through nodes that pass their first input on.
 func origin(m *graph.Model, name string, maker map[string]*onnxpb.NodeProto) string {
 	for n := maker[name]; n != nil; n = maker[name] {
 		switch m.Op(n).Standard() {
-		case "Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze":
+		case "Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Expand":
 			name = graph.FirstInput(n)
 		default:
 			return name

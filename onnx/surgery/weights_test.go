@@ -39,7 +39,7 @@ func TestWhichWeightsTrain(t *testing.T) {
 		{"BatchNormalization", graph.Float32, [][]int64{{3}, {3}, {3}, {3}}, "w1 w2"},
 		{"LayerNormalization", graph.Float32, [][]int64{{3}, {3}}, "w1 w2"},
 		{"PRelu", graph.Float32, [][]int64{{3, 1, 1}}, "w1"},
-		{"Mul", graph.Float32, [][]int64{{2}}, "w1"},
+		{"Mul", graph.Float32, [][]int64{{2}}, ""}, // before the first layer: preprocessing
 		{"Add", graph.Float32, [][]int64{{1}}, ""},
 		{"Add", graph.Float32, [][]int64{{}}, ""},
 		{"Add", graph.Int64, [][]int64{{3}}, ""},
