@@ -71,8 +71,9 @@ func artifactOptions(s *features.Setup, classes int, multi bool) (artifacts.Opti
 		return artifacts.Options{}, err
 	}
 	if len(groups) == 0 {
-		return artifacts.Options{}, failure.Usage(fmt.Errorf("learner: %s: nothing before the cut can be trained: its weights "+
-			"are integers (QDQ) or reach no layer directly; leave --unfreeze out, or give the float32 network", s.Body.Path))
+		return artifacts.Options{}, failure.Usage(fmt.Errorf("learner: %s: nothing before the cut can be trained: its "+
+			"weights are integers (QDQ) or reach no layer directly; leave --unfreeze out, or give the float32 network",
+			s.Body.Path))
 	}
 	hc := headConfig(s, classes, multi)
 	var block int64

@@ -14,8 +14,11 @@ func viewRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 }
 
 func transposeRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
-	rank := len(b.shape[n.Input[0]])
 	perm := graph.FindInts(n, "perm")
+	rank := len(b.shape[n.Input[0]])
+	if rank < len(perm) || len(b.shape[b.dy(n)]) != rank {
+		return nil, fmt.Errorf("shape %v; export the model with its shapes inferred", b.shape[n.Input[0]])
+	}
 	inverse := make([]int64, rank)
 	for i := range inverse {
 		inverse[i] = int64(rank - 1 - i) // without perm

@@ -8,7 +8,7 @@ import (
 	"finetune/onnx/graph/onnxpb"
 )
 
-// Integers that exporters compute shapes with: of tensors of any rank, up to maxValue of them.
+// Integers that exporters compute shapes with, of any rank, up to maxValue of them.
 
 // binary are the operators of two integers; false where there is no answer. A truth is 1 or 0.
 var binary = map[string]func(x, y int64) (int64, bool){
@@ -237,9 +237,9 @@ func rangeRule(s *Inferer, n *onnxpb.NodeProto) {
 	if count > maxValue {
 		return
 	}
-	v := make([]int64, count)
-	for i := range v {
-		v[i] = from[0] + int64(i)*by[0]
+	var v []int64
+	for i := range count {
+		v = append(v, from[0]+i*by[0])
 	}
 	s.outValue(n, v, false)
 }
@@ -279,10 +279,7 @@ func resizeRule(s *Inferer, n *onnxpb.NodeProto) {
 		}
 	}
 	sizes := s.value(n, 3)
-	scales := s.floats(n, 2)
-	if s.Model.Op(n).Standard() == "Upsample" || len(n.Input) == 2 {
-		scales = s.floats(n, 1)
-	}
+	scales := s.floats(n, min(2, max(len(n.Input)-1, 1))) // Upsample and the first Resize have two inputs
 	policy := graph.FindStr(n, "keep_aspect_ratio_policy", "stretch")
 	for i := range x {
 		out[i] = x[i]

@@ -141,7 +141,11 @@ func (p *plainer) rewrite(n *onnxpb.NodeProto) bool {
 		// the root's derivative at 0 is a number
 		p.node("Sqrt", out, out, []string{p.node("Add", out, "", []string{sum, p.scalar(out, 1e-30)})})
 	case "Pow":
-		power, err := graph.FloatsOf(p.constant(n.Input[1]))
+		t := p.constant(n.Input[1])
+		if t == nil {
+			return false
+		}
+		power, err := graph.FloatsOf(t)
 		if err != nil || len(power) != 1 || !slices.Contains([]float32{0.5, 2, 3}, power[0]) {
 			return false
 		}
@@ -172,8 +176,11 @@ func (p *plainer) rewrite(n *onnxpb.NodeProto) bool {
 // gather takes one place of an axis.
 func (p *plainer) gather(n *onnxpb.NodeProto) bool {
 	t := p.constant(n.Input[1])
+	if t == nil {
+		return false
+	}
 	at, err := graph.IntsOf(t)
-	if t == nil || err != nil || len(at) != 1 || len(t.Dims) > 1 {
+	if err != nil || len(at) != 1 || len(t.Dims) > 1 {
 		return false
 	}
 	out, axis := n.Output[0], graph.FindInt(n, "axis", 0)
