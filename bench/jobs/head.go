@@ -61,7 +61,7 @@ func (b headBench) step(ctx context.Context, step string) error {
 	}
 	ui := silent{new(float64), new(float64)}
 	c := config.DefaultConfig()
-	c.Train.Cycles, c.Train.BatchSize, c.Train.Window = 1, b.batch, b.window
+	c.Data.Path, c.Train.Cycles, c.Train.BatchSize, c.Train.Window = "made-up", 1, b.batch, b.window
 	c.Train = c.Train.Completed()
 	s := &features.Setup{Config: c, UI: ui, Narrow: &features.NarrowPhotos{}, Session: &features.SharedBody{},
 		Body: bodies.Body{Spec: bodies.Spec{Channels: int64(b.width / 2)}}, Set: &dataset.Set{}}
