@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -51,7 +52,7 @@ func (t trial) program() string { return filepath.Join(t.dir, "finetune") }
 
 // job is one command of a trial.
 type job struct {
-	args string // DATA is the folder of photographs, EPOCHS and FEWER the length of runs that are killed
+	args string // DATA is the folder of photographs, EPOCHS and FEWER the length of runs that are killed, RAW see command
 	into string // file for its standard output
 	may  string // file that says so where the command refuses, as it may of some photographs
 	kill string // the run in which it is killed, once that has a checkpoint; a copy stays as RUN-unfinished
@@ -80,18 +81,18 @@ var jobs = []job{
 	{args: "recipe DATA --body tiny.onnx --run recipe --bs 8 --views 2 --tta 2 --epochs 1"},
 	{args: "lr-find DATA -o finder/lr.png"},
 	{args: "artifacts tiny.onnx --classes 2 -o graphs"},
-	{args: "evaluate head --json", into: "evaluated/head.json"},
+	{args: "evaluate head --json RAW", into: "evaluated/head.json"},
 	{args: "evaluate tuned --json", into: "evaluated/tuned.json"},
-	{args: "score head DATA/valid -o scores/head.csv"},
-	{args: "score head DATA/valid --tta 2 -o scores/tta.csv"},
-	{args: "score head DATA/valid --top 1 -o scores/top.jsonl"},
-	{args: "score head DATA/valid -o scores/head.parquet"},
-	{args: "score int8 DATA/valid -o scores/int8.csv"},
+	{args: "score head DATA/valid -o scores/head.csv RAW"},
+	{args: "score head DATA/valid --tta 2 -o scores/tta.csv RAW"},
+	{args: "score head DATA/valid --top 1 -o scores/top.jsonl RAW"},
+	{args: "score head DATA/valid -o scores/head.parquet RAW"},
+	{args: "score int8 DATA/valid -o scores/int8.csv RAW"},
 	{args: "score tuned DATA/valid -o scores/tuned.csv"},
-	{args: "export head -o exported/head.onnx --golden 4"},
-	{args: "export head -o exported/half.onnx --precision float16"},
-	{args: "export whole -o exported/uint8.onnx --uint8", may: "exported/uint8.refused"},
-	{args: "export int8 -o exported/int8.onnx"},
+	{args: "export head -o exported/head.onnx --golden 4 RAW"},
+	{args: "export head -o exported/half.onnx --precision float16 RAW"},
+	{args: "export whole -o exported/uint8.onnx --uint8 RAW", may: "exported/uint8.refused"},
+	{args: "export int8 -o exported/int8.onnx RAW"},
 	{args: "export tuned -o exported/tuned.onnx"},
 	{args: "score exported/head.onnx DATA/valid --no-cache -o scores/exported.csv"},
 }
@@ -200,6 +201,12 @@ func (t trial) do(j job) error {
 func (t trial) command(j job) (*exec.Cmd, *bytes.Buffer) {
 	lengths := strings.NewReplacer("EPOCHS", strconv.Itoa(t.epochs), "FEWER", strconv.Itoa(t.epochs/2))
 	args := strings.Fields(lengths.Replace(j.args))
+	if i := slices.Index(args, "RAW"); i >= 0 { // a program before calibration has no other probabilities
+		args = slices.Delete(args, i, i+1)
+		if t.calibrates() {
+			args = append(args, "--raw")
+		}
+	}
 	for i, a := range args {
 		if below, ok := strings.CutPrefix(a, "DATA"); ok { // after the fields: its path may hold spaces
 			args[i] = t.photos + below
@@ -213,6 +220,12 @@ func (t trial) command(j job) (*exec.Cmd, *bytes.Buffer) {
 		c.Stdout = &late{path: filepath.Join(t.dir, j.into)}
 	}
 	return c, said
+}
+
+// calibrates reports whether the program gives other probabilities than the head's own, and those with --raw.
+func (t trial) calibrates() bool {
+	help, err := exec.Command(t.program(), "score", "--help").CombinedOutput()
+	return err == nil && bytes.Contains(help, []byte("--raw"))
 }
 
 // late is a file that is made by the first write to it.
