@@ -3,10 +3,8 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -24,92 +22,6 @@ type exception struct {
 	glob   string // of the file's name, or of its whole path where it holds a slash
 	reason string
 	strip  func([]byte) ([]byte, error) // leaves out what may differ, and the rest must be equal; nil: all of it may
-}
-
-// change is an exception for what a later version makes otherwise on purpose. It holds
-// while the older program is one from before the change: where that one made a file of
-// its own called file, in which text stands, both must make the same.
-type change struct {
-	exception
-	file, text string
-}
-
-const newStage = "recipe/steps/linear/summary.json"
-
-// changed are the changes since 526883a.
-var changed = []change{
-	{exception{"home/audits/*", "findings of the audit are kept", nil}, "home/audits/*", ""},
-	{exception{"recipe/steps/linear/*", "a stage that recipes did not have", nil}, newStage, ""},
-	{exception{"recipe/recipe.csv", "has a row more; stages have other names, and seconds", stripStages}, newStage, ""},
-	copied("SHA256SUMS"), copied("config.json"), copied("head.safetensors"), copied("history.csv"), copied("model.onnx"),
-	copied("neighbours.csv"), copied("predictions.csv"), copied("report/*"), copied("steps.csv"), copied("summary.json"),
-	copied("body.json"), copied("body.onnx"), copied("checkpoint.safetensors"),
-	{exception{"*/report/confusion.png", "says predicted for called", nil}, aPage, newWords},
-	{exception{"*/report/reliability.png", "says underconfident, and accuracy for share right", nil}, aPage, newWords},
-	{exception{"*/report/loss-by-step.png", "counts one step, not 1 steps", nil}, aPage, newWords},
-	{exception{"*/report/scores.png", "says hardest class", nil}, aPage, newWords},
-}
-
-// copied is a file of a recipe's run that is one of its best stage, or made from it.
-// Which stage that is, and that the files are copied, trial.copiesStage checks.
-func copied(name string) change {
-	return change{exception{"recipe/" + name, "the new stage may be the best, whose files a recipe's run copies", nil},
-		newStage, ""}
-}
-
-const (
-	aPage    = "head/report/index.html"
-	newWords = "accuracy of always predicting"
-)
-
-// inForce are the changes that the folder of the older program is from before.
-func inForce(old string) (list []exception, err error) {
-	for _, c := range changed {
-		files, err := filepath.Glob(filepath.Join(old, filepath.FromSlash(c.file)))
-		if err != nil {
-			return nil, err
-		}
-		after := false
-		for _, file := range files {
-			data, err := os.ReadFile(file)
-			if err != nil {
-				return nil, err
-			}
-			after = after || bytes.Contains(data, []byte(c.text))
-		}
-		if !after {
-			list = append(list, c.exception)
-		}
-	}
-	return ofTunedBody(old, list)
-}
-
-// ofTunedBody adds the cache of the recipe's fine-tuned body, which its export fills
-// where that was the best stage, if files of that stage may differ.
-func ofTunedBody(old string, list []exception) ([]exception, error) {
-	var body struct{ Digest string }
-	data, err := os.ReadFile(filepath.Join(old, "recipe/body.json"))
-	if covering(list, "recipe/body.onnx") < 0 || errors.Is(err, fs.ErrNotExist) {
-		return list, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(data, &body)
-	}
-	keys, bad := filepath.Glob(filepath.Join(old, "home/cache/*/key.json"))
-	if err = errors.Join(err, bad); err != nil || body.Digest == "" {
-		return nil, fmt.Errorf("recipe/body.json: no digest (%w)", err)
-	}
-	for _, key := range keys {
-		data, err := os.ReadFile(key)
-		if err != nil {
-			return nil, err
-		}
-		if bytes.Contains(data, []byte(body.Digest)) {
-			cache := "home/cache/" + filepath.Base(filepath.Dir(key)) + "/*"
-			list = append(list, exception{cache, "features of the recipe's fine-tuned body, where that was the best", nil})
-		}
-	}
-	return list, nil
 }
 
 // timed are the files that differ between two runs of one program, or may in another version without harm.

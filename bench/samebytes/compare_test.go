@@ -119,7 +119,10 @@ func TestChangesInForce(t *testing.T) {
 	write(aPage, "right by always guessing ants")
 	for name, want := range map[string]bool{"home/audits/1.json": true, "recipe/head.safetensors": true,
 		"recipe/report/index.html": true, "recipe/lr.csv": false, "recipe/steps/head/head.safetensors": false,
-		"tuned/report/scores.png": true, "tuned/report/loss.png": false, "head/head.safetensors": false} {
+		"tuned/report/scores.png": true, "tuned/report/loss.png": false, "head/head.safetensors": false,
+		"head/audit.json": true, "head/calibration.safetensors": true, "head/predictions.csv": true,
+		"tuned/predictions.csv": false, "scores/head.csv": true, "scores/tuned.csv": false, "exported/int8.onnx": true,
+		"exported/tuned.onnx": false} {
 		if covers(name) != want {
 			t.Errorf("%s: may differ is %v", name, !want)
 		}
@@ -133,7 +136,10 @@ func TestChangesInForce(t *testing.T) {
 	write(aPage, "accuracy of always predicting ants")
 	write(newStage, "{}")
 	write("home/audits/1.json", "{}")
-	for _, name := range []string{"home/audits/1.json", "recipe/head.safetensors", "recipe/recipe.csv",
+	write("head/audit.json", "{}")
+	write("head/predictions.csv", "path,oddness\n")
+	for _, name := range []string{"home/audits/1.json", "recipe/head.safetensors", "recipe/recipe.csv", "head/audit.json",
+		"head/predictions.csv", "head/calibration.safetensors", "scores/head.csv", "exported/int8.onnx",
 		"tuned/report/scores.png", "home/cache/a/*.arrow"} {
 		if covers(name) {
 			t.Errorf("%s: may differ from a program that made it the same way", name)
@@ -252,6 +258,27 @@ func TestStrips(t *testing.T) {
 		{stripStages, []byte("step,right,n,loss,seconds\nthe head,8,16,.5,1\n"),
 			[]byte("step,right,n,loss,seconds\nthe head,8,16,.6,1\n"), false},
 		{stripPage, []byte("<dd>81.25 %</dd>"), []byte("<dd>81.24 %</dd>"), false},
+		{stripOddness, []byte("path,p_a\nx,.5\n"), []byte("path,p_a,oddness\nx,.5,1.5\n"), true},
+		{stripOddness, []byte("path,p_a\nx,.5\n"), []byte("path,p_a,oddness\nx,.6,1.5\n"), false},
+		{stripOddness, []byte("path,p_a\nx,.5\n"), []byte("path,p_a,p_b\nx,.5,.5\n"), false},
+		{stripOddnessJSON, []byte("{\"p\":1}\n{\"p\":2}\n"), []byte("{\"p\":1,\"oddness\":3}\n{\"p\":2,\"oddness\":3}\n"), true},
+		{stripOddnessJSON, []byte("{\"p\":1}\n"), []byte("{\"p\":2,\"oddness\":3}\n"), false},
+		{stripProbabilities, []byte("path,predicted,logp_a\nx,a,-.5\n"),
+			[]byte("path,predicted,logp_a,oddness\nx,a,-.6,1\n"), true},
+		{stripProbabilities, []byte("path,predicted,logp_a\nx,a,-.5\n"), []byte("path,predicted,logp_a\nx,b,-.5\n"), false},
+		{stripLosses, []byte(`{"valid":{"loss":1,"accuracy":1},"tta":null}`),
+			[]byte(`{"valid":{"loss":2,"accuracy":1},"tta":null,"calibration":{"temperature":2}}`), true},
+		{stripLosses, []byte(`{"valid":{"loss":1,"accuracy":1}}`), []byte(`{"valid":{"loss":1,"accuracy":2}}`), false},
+		{stripLosses, []byte(`{"ensemble":{"loss":1}}`), []byte(`{"ensemble":{"loss":2}}`), false},
+		{stripErrorsAndOdd, []byte(`{"loss":1,"ece":1}`), []byte(`{"loss":1,"ece":2,"ece_by_chance":1,"odd":0}`), true},
+		{stripErrors, []byte(`{"loss":1,"ece":1}`), []byte(`{"loss":1,"ece":2,"ece_by_chance":1,"odd":0}`), false},
+		{stripErrors, []byte(`{"loss":1,"ece":1}`), []byte(`{"loss":2,"ece":1}`), false},
+		{stripOddnessParquet, table(t, "p", 1), table(t, "p", 1, "oddness", 2), true},
+		{stripOddnessParquet, table(t, "p", 1), table(t, "p", 2, "oddness", 2), false},
+		{stripOddnessParquet, table(t, "p", 1), table(t, "q", 1), false},
+		{stripOddnessTensor, tensors("p", 1), tensors("oddness", 9, "p", 1), true},
+		{stripOddnessTensor, tensors("p", 1), tensors("oddness", 9, "p", 2), false},
+		{stripOddnessTensor, tensors("p", 1), tensors("oddness", 9, "q", 1), false},
 		{stripPage, []byte("<dd>19 square</dd>"), []byte("<dd>20 square</dd>"), false},
 	} {
 		a, errA := c.strip(c.a)

@@ -29,7 +29,7 @@ type config struct {
 	old    string      // the commit
 	photos string      // folder with train and valid; "" draws some
 	may    []exception // further files that may differ
-	keep   string      // new folder in which everything stays; "" for a temporary one
+	keep   string      // folder in which everything stays, new or of an earlier call; "" for a temporary one
 	epochs int         // of the runs that are killed
 	tags   string      // build tags
 }
@@ -39,7 +39,7 @@ func main() {
 	flag.StringVar(&c.old, "old", "", "the earlier commit")
 	flag.StringVar(&c.photos, "photos", "", "folder with train/CLASS and valid/CLASS; small ones are drawn without it")
 	flag.Func("may", "GLOB=REASON: files that may differ besides those of the table, again for more", c.allow)
-	flag.StringVar(&c.keep, "keep", "", "leave everything in this new folder")
+	flag.StringVar(&c.keep, "keep", "", "leave everything in this folder; where an earlier call did, compare that again")
 	flag.IntVar(&c.epochs, "epochs", 600, "length of the runs that are killed; more for a machine that ends them sooner")
 	flag.StringVar(&c.tags, "tags", "nodynamic", "build tags of both programs")
 	flag.Parse()
@@ -72,18 +72,40 @@ func run(c config) error {
 		defer os.RemoveAll(dir)
 	}
 	programs := [2]string{filepath.Join(dir, "finetune-old"), filepath.Join(dir, "finetune-new")}
-	if err := buildBoth(c, dir, programs); err != nil {
-		return err
-	}
 	t := trial{dir: filepath.Join(dir, "work"), photos: filepath.Join(dir, "photos"), epochs: c.epochs}
 	if c.photos != "" {
 		if t.photos, err = filepath.Abs(c.photos); err != nil {
 			return err
 		}
-	} else if err := drawPhotographs(t.photos); err != nil {
-		return err
 	}
 	sides := [2]string{filepath.Join(dir, "old"), filepath.Join(dir, "new")}
+	if _, err := os.Stat(sides[1]); err != nil { // else -keep names what an earlier comparison left
+		if err := makeBoth(c, t, programs, sides); err != nil {
+			return err
+		}
+	}
+	fmt.Printf("== old beside new\n")
+	intended, err := inForce(sides[0])
+	if err != nil {
+		return err
+	}
+	differ := compare(os.Stdout, sides[0], sides[1], exceptions(append(c.may, intended...)))
+	fmt.Printf("== the new program on what the old one left\n")
+	t.may = intended
+	unread, err := t.readsBack(programs[1], sides[0])
+	return errors.Join(differ, unread, err)
+}
+
+// makeBoth has both programs built and do their work, each in the folder of its side.
+func makeBoth(c config, t trial, programs, sides [2]string) error {
+	if err := buildBoth(c, filepath.Dir(t.dir), programs); err != nil {
+		return err
+	}
+	if c.photos == "" {
+		if err := drawPhotographs(t.photos); err != nil {
+			return err
+		}
+	}
 	for i, side := range sides {
 		fmt.Printf("== %s\n", filepath.Base(programs[i]))
 		if err := t.begin(programs[i]); err != nil {
@@ -96,15 +118,7 @@ func run(c config) error {
 			return err
 		}
 	}
-	fmt.Printf("== old beside new\n")
-	intended, err := inForce(sides[0])
-	if err != nil {
-		return err
-	}
-	differ := compare(os.Stdout, sides[0], sides[1], exceptions(append(c.may, intended...)))
-	fmt.Printf("== the new program on what the old one left\n")
-	unread, err := t.readsBack(programs[1], sides[0])
-	return errors.Join(differ, unread, err)
+	return nil
 }
 
 func folder(keep string) (string, error) {
@@ -114,6 +128,9 @@ func folder(keep string) (string, error) {
 	keep, err := filepath.Abs(keep)
 	if err != nil {
 		return "", err
+	}
+	if _, err := os.Stat(filepath.Join(keep, "new")); err == nil {
+		return keep, os.RemoveAll(filepath.Join(keep, "work")) // of the reading
 	}
 	return keep, os.Mkdir(keep, 0o777)
 }

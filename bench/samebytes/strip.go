@@ -21,13 +21,15 @@ import (
 // stripJSON drops every field "seconds".
 func stripJSON(data []byte) ([]byte, error) { return without(data, "seconds") }
 
-// without drops every field of a name from JSON.
-func without(data []byte, name string) ([]byte, error) {
+// without drops every field of these names from JSON.
+func without(data []byte, names ...string) ([]byte, error) {
 	var v any
 	if err := json.Unmarshal(data, &v); err != nil {
 		return nil, err
 	}
-	drop(v, name)
+	for _, name := range names {
+		drop(v, name)
+	}
 	return json.Marshal(v)
 }
 
@@ -47,11 +49,19 @@ func drop(v any, name string) {
 
 // stripColumn drops the column "seconds".
 func stripColumn(data []byte) ([]byte, error) {
+	return withoutColumns(data, func(name string) bool { return name == "seconds" })
+}
+
+// withoutColumns drops columns from CSV.
+func withoutColumns(data []byte, drop func(name string) bool) ([]byte, error) {
 	rows, err := csv.NewReader(bytes.NewReader(data)).ReadAll()
 	if err != nil || len(rows) == 0 {
 		return data, err
 	}
-	if at := slices.Index(rows[0], "seconds"); at >= 0 {
+	for at := len(rows[0]) - 1; at >= 0; at-- {
+		if !drop(rows[0][at]) {
+			continue
+		}
 		for i := range rows {
 			rows[i] = slices.Delete(rows[i], at, at+1)
 		}

@@ -1,0 +1,130 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/apache/arrow-go/v18/parquet"
+	"github.com/apache/arrow-go/v18/parquet/pqarrow"
+)
+
+// stripOddness drops the column "oddness".
+func stripOddness(data []byte) ([]byte, error) {
+	return withoutColumns(data, func(name string) bool { return name == oddness })
+}
+
+// stripProbabilities leaves of predictions which class each photograph is predicted as.
+func stripProbabilities(data []byte) ([]byte, error) {
+	return withoutColumns(data, func(name string) bool { return name == oddness || strings.HasPrefix(name, "logp_") })
+}
+
+// stripLosses leaves of a summary what a temperature does not change.
+func stripLosses(data []byte) ([]byte, error) {
+	var v map[string]any
+	if err := json.Unmarshal(data, &v); err != nil {
+		return nil, err
+	}
+	delete(v, "calibration")
+	for _, of := range []string{"valid", "tta", "float32"} { // not the ensemble: it has none
+		drop(v[of], "loss")
+	}
+	drop(v, "seconds")
+	return json.Marshal(v)
+}
+
+// stripErrors drops the calibration error.
+func stripErrors(data []byte) ([]byte, error) {
+	return without(data, "seconds", "ece", "ece_by_chance")
+}
+
+// stripErrorsAndOdd drops the number of odd photographs too.
+func stripErrorsAndOdd(data []byte) ([]byte, error) {
+	return without(data, "seconds", "ece", "ece_by_chance", "odd")
+}
+
+// stripOddnessJSON drops the field "oddness" of each line.
+func stripOddnessJSON(data []byte) ([]byte, error) {
+	var out []byte
+	for line := range bytes.Lines(data) {
+		line, err := without(line, oddness)
+		if err != nil {
+			return nil, err
+		}
+		out = append(append(out, line...), '\n')
+	}
+	return out, nil
+}
+
+// stripOddnessParquet leaves the names, the types and the rows of all columns but "oddness".
+func stripOddnessParquet(data []byte) ([]byte, error) {
+	table, err := pqarrow.ReadTable(context.Background(), bytes.NewReader(data), parquet.NewReaderProperties(nil),
+		pqarrow.ArrowReadProperties{}, memory.DefaultAllocator)
+	if err != nil {
+		return nil, err
+	}
+	defer table.Release()
+	var out []byte
+	for c := range int(table.NumCols()) {
+		column := table.Column(c)
+		if column.Name() == oddness {
+			continue
+		}
+		out = fmt.Appendf(out, "%q %s\n", column.Name(), column.DataType())
+		for _, chunk := range column.Data().Chunks() {
+			for i := range chunk.Len() {
+				out = fmt.Appendf(out, "%s\n", cellOf(chunk, i))
+			}
+		}
+	}
+	return out, nil
+}
+
+func cellOf(a arrow.Array, i int) string {
+	if a.IsNull(i) {
+		return "null"
+	}
+	return fmt.Sprintf("%q", a.ValueStr(i))
+}
+
+// stripOddnessTensor leaves the names, the types and the bytes of all tensors but "oddness".
+func stripOddnessTensor(data []byte) ([]byte, error) {
+	type tensor struct {
+		DType  string `json:"dtype"`
+		Shape  []int  `json:"shape"`
+		Within [2]int `json:"data_offsets"`
+	}
+	none := errors.New("no safetensors file")
+	if len(data) < 8 || binary.LittleEndian.Uint64(data) > uint64(len(data)-8) {
+		return nil, none
+	}
+	at := 8 + binary.LittleEndian.Uint64(data)
+	var header map[string]json.RawMessage
+	if err := json.Unmarshal(data[8:at], &header); err != nil {
+		return nil, err
+	}
+	out, body := slices.Clone(header["__metadata__"]), data[at:]
+	delete(header, "__metadata__")
+	delete(header, oddness)
+	for _, name := range slices.Sorted(maps.Keys(header)) {
+		var t tensor
+		if err := json.Unmarshal(header[name], &t); err != nil {
+			return nil, err
+		}
+		if t.Within[0] < 0 || t.Within[0] > t.Within[1] || t.Within[1] > len(body) {
+			return nil, none
+		}
+		out = append(fmt.Appendf(out, "%q %s %d\n", name, t.DType, t.Shape), body[t.Within[0]:t.Within[1]]...)
+	}
+	return out, nil
+}

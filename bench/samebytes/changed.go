@@ -1,0 +1,140 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// change is an exception for what a later version makes otherwise on purpose. It holds
+// while the older program is one from before the change: where that one made a file of
+// its own called file, in which text stands, both must make the same.
+type change struct {
+	exception
+	file, text string
+}
+
+const newStage = "recipe/steps/linear/summary.json"
+
+// changed are the changes since 526883a.
+var changed = []change{
+	{exception{"home/audits/*", "findings of the audit are kept", nil}, "home/audits/*", ""},
+	{exception{"recipe/steps/linear/*", "a stage that recipes did not have", nil}, newStage, ""},
+	{exception{"recipe/recipe.csv", "has a row more; stages have other names, and seconds", stripStages}, newStage, ""},
+	copied("SHA256SUMS"), copied("config.json"), copied("head.safetensors"), copied("history.csv"), copied("model.onnx"),
+	copied("neighbours.csv"), copied("predictions.csv"), copied("report/*"), copied("steps.csv"), copied("summary.json"),
+	copied("body.json"), copied("body.onnx"), copied("checkpoint.safetensors"),
+	{exception{"*/report/confusion.png", "says predicted for called", nil}, aPage, newWords},
+	{exception{"*/report/reliability.png", "says underconfident, and accuracy for share right", nil}, aPage, newWords},
+	{exception{"*/report/loss-by-step.png", "counts one step, not 1 steps", nil}, aPage, newWords},
+	{exception{"*/report/scores.png", "says hardest class", nil}, aPage, newWords},
+	{exception{"audit.json", "the audit is kept in the run", nil}, "head/audit.json", ""},
+	{exception{"calibration.safetensors", "a file that runs did not have", nil}, aTable, oddness},
+	scored("head.csv"), scored("tta.csv"), scored("int8.csv"), scored("exported*.csv"),
+	{exception{"scores/top.jsonl", "a field more, oddness", stripOddnessJSON}, aTable, oddness},
+	{exception{"scores/head.parquet", "a column more, oddness", stripOddnessParquet}, aTable, oddness},
+	{exception{"exported/golden.safetensors", "a tensor more, oddness", stripOddnessTensor}, aTable, oddness},
+	{exception{"evaluated/head.json", "odd photographs are counted, and the calibration error has other bins; holds seconds",
+		stripErrorsAndOdd}, aTable, oddness},
+	{exception{"evaluated/tuned.json", "the calibration error has other bins; holds seconds", stripErrors}, aTable, oddness},
+	model("head"), model("half"), model("uint8"), model("int8"),
+}
+
+// model is an exported file. What it computes is compared: scores/exported-*.csv, golden.safetensors.
+func model(name string) change {
+	return change{exception{"exported/" + name + ".onnx", "an output more, oddness; what it computes is in scores", nil},
+		aTable, oddness}
+}
+
+// scored is a table of what a head with a temperature predicts without it.
+func scored(name string) change {
+	return change{exception{"scores/" + name, "a column more, oddness", stripOddness}, aTable, oddness}
+}
+
+// calibrated are the runs whose head has a temperature: all but those of whole networks.
+var calibrated = []string{"head", "views", "int8", "whole", "killed", "recipe/steps/head", "recipe/steps/augmented"}
+
+// ofCalibrated are files of those runs in which probabilities stand or show.
+func ofCalibrated() (list []change) {
+	for _, run := range calibrated {
+		for _, e := range []exception{
+			{"predictions.csv", "probabilities have a temperature; a column more, oddness", stripProbabilities},
+			{"summary.json", "losses have a temperature; holds seconds", stripLosses},
+		} {
+			e.glob = run + "/" + e.glob
+			list = append(list, change{e, aTable, oddness})
+		}
+	}
+	return list
+}
+
+// copied is a file of a recipe's run that is one of its best stage, or made from it.
+// Which stage that is, and that the files are copied, trial.copiesStage checks.
+func copied(name string) change {
+	return change{exception{"recipe/" + name, "the new stage may be the best, whose files a recipe's run copies", nil},
+		newStage, ""}
+}
+
+const (
+	aPage    = "head/report/index.html"
+	newWords = "accuracy of always predicting"
+	aTable   = "head/predictions.csv"
+	oddness  = "oddness"
+)
+
+// inForce are the changes that the folder of the older program is from before.
+func inForce(old string) (list []exception, err error) {
+	for _, c := range slices.Concat(changed, ofCalibrated()) {
+		files, err := filepath.Glob(filepath.Join(old, filepath.FromSlash(c.file)))
+		if err != nil {
+			return nil, err
+		}
+		after := false
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				return nil, err
+			}
+			after = after || bytes.Contains(data, []byte(c.text))
+		}
+		if !after {
+			list = append(list, c.exception)
+		}
+	}
+	return ofTunedBody(old, list)
+}
+
+// ofTunedBody adds the cache of the recipe's fine-tuned body, which its export fills
+// where that was the best stage, if files of that stage may differ.
+func ofTunedBody(old string, list []exception) ([]exception, error) {
+	var body struct{ Digest string }
+	data, err := os.ReadFile(filepath.Join(old, "recipe/body.json"))
+	if covering(list, "recipe/body.onnx") < 0 || errors.Is(err, fs.ErrNotExist) {
+		return list, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &body)
+	}
+	keys, bad := filepath.Glob(filepath.Join(old, "home/cache/*/key.json"))
+	if err = errors.Join(err, bad); err != nil || body.Digest == "" {
+		return nil, fmt.Errorf("recipe/body.json: no digest (%w)", err)
+	}
+	for _, key := range keys {
+		data, err := os.ReadFile(key)
+		if err != nil {
+			return nil, err
+		}
+		if bytes.Contains(data, []byte(body.Digest)) {
+			cache := "home/cache/" + filepath.Base(filepath.Dir(key)) + "/*"
+			list = append(list, exception{cache, "features of the recipe's fine-tuned body, where that was the best", nil})
+		}
+	}
+	return list, nil
+}
