@@ -11,16 +11,15 @@ import (
 
 	"finetune/internal/home"
 	"finetune/internal/photos"
+	findings "finetune/learner/check"
 	"finetune/onnx"
 )
 
 const tutorialPage = "../docs/tutorial.md"
 
 // Whoever follows the tutorial reads what it prints: each command of the page, in order and in one folder, gives the
-// output
-// that stands below it. Words are compared, not numbers. Here the solar cells are 32 pictures of discs; `make tutorial`
-// sets
-// FINETUNE_TUTORIAL and takes the real ones.
+// output that stands below it. Words are compared, not numbers. Here the solar cells are 32 pictures of discs;
+// `make tutorial` sets FINETUNE_TUTORIAL and takes the real ones.
 func TestTutorial(t *testing.T) {
 	if testing.Short() {
 		t.Skip("skipped: ten seconds of processor time")
@@ -142,9 +141,9 @@ func (w *tutorial) shell(t *testing.T, line string) string {
 }
 
 var (
-	progressLine = regexp.MustCompile(`(?m)^(?:precompute|train|lr-find|predict|score|validate|views?|calibrate) +\d+/\d+.*\n`)
+	progressLine = regexp.MustCompile(`(?m)^[a-z-]+ +\d+/\d+.*\n`)
 	creditLine   = regexp.MustCompile(`(?m)^(?:Photographs: |Buerhop-Lutz, |Deitsch, ).*\n`)
-	findingLine  = regexp.MustCompile(`(?m)^(?:(?:label|copy|sequence|odd|balance) +.*| +look at the data with .*)\n`)
+	findingLine  = regexp.MustCompile(`(?m)^(?:(?:` + strings.Join(findings.Kinds, "|") + `) +.*| +look at the data with .*)\n`)
 	epochLine    = regexp.MustCompile(`(?m)^ +\d+ +[\d.]+ +[\d.]+ +[\d.]+ *\n`)
 	numberIn     = regexp.MustCompile(`[0-9a-f]{12}|[0-9]+(?:[.:-][0-9]+)*(?:e[-+]?[0-9]+)?`)
 	signIn       = regexp.MustCompile(`[-+]#`)
@@ -170,9 +169,8 @@ func (w *tutorial) words(text string) string {
 	return strings.TrimSpace(spaces.ReplaceAllString(text, " "))
 }
 
-// alike reports whether two outputs say the same. Pictures of discs are not solar cells: which class a photograph is
-// called,
-// and what follows from it, may differ there.
+// alike reports whether two outputs say the same. Pictures of discs are not solar cells: as which class a photograph is
+// predicted, and what follows from it, may differ there.
 func (w *tutorial) alike(got, want string) bool {
 	g, p := strings.Split(w.words(got), "\n"), strings.Split(w.words(want), "\n")
 	if !w.real {
