@@ -6,10 +6,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -43,14 +45,40 @@ func stripLosses(data []byte) ([]byte, error) {
 	return json.Marshal(v)
 }
 
-// stripErrors drops the calibration error.
-func stripErrors(data []byte) ([]byte, error) {
-	return without(data, "seconds", "ece", "ece_by_chance")
+// stripStageLosses is stripStages without the losses of heads.
+func stripStageLosses(data []byte) ([]byte, error) {
+	rows, err := csv.NewReader(bytes.NewReader(data)).ReadAll()
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
+		if len(row) == 5 && strings.HasPrefix(row[0], "the head ") {
+			row[3] = "" // has a temperature
+		}
+	}
+	var out bytes.Buffer
+	if err := csv.NewWriter(&out).WriteAll(rows); err != nil {
+		return nil, err
+	}
+	return stripStages(out.Bytes())
 }
 
-// stripErrorsAndOdd drops the number of odd photographs too.
-func stripErrorsAndOdd(data []byte) ([]byte, error) {
+// stripErrors drops the calibration error, and the number of odd photographs.
+func stripErrors(data []byte) ([]byte, error) {
 	return without(data, "seconds", "ece", "ece_by_chance", "odd")
+}
+
+var ofCalibration = regexp.MustCompile(`(?s)<style>.*?</style>|style-src 'sha256-[^']*'` +
+	`|<dt>Calibration error</dt><dd [^>]*>[^<]*</dd><dd [^>]*>[^<]*</dd>` +
+	`|<section id="audit">.*?</section>\s*|<li><a href="#audit">[^<]*</a></li>` +
+	`|<h3 id="odd">[^<]*</h3>\s*<p class="none">none</p>\s*|alt="[^"]*a perfectly calibrated model[^"]*"`)
+
+var blank = regexp.MustCompile(`\n\s*\n`)
+
+// stripCalibratedPage drops from a report the audit, the calibration error, an empty list of odd photographs, and how
+// all of it looks.
+func stripCalibratedPage(data []byte) ([]byte, error) {
+	return stripPage(blank.ReplaceAll(ofCalibration.ReplaceAll(data, nil), []byte("\n")))
 }
 
 // stripOddnessJSON drops the field "oddness" of each line.
@@ -97,7 +125,8 @@ func cellOf(a arrow.Array, i int) string {
 	return fmt.Sprintf("%q", a.ValueStr(i))
 }
 
-// stripOddnessTensor leaves the names, the types and the bytes of all tensors but "oddness".
+// stripOddnessTensor leaves the names, the types and the bytes of all tensors but "oddness", and of what stands beside
+// them all but digests.
 func stripOddnessTensor(data []byte) ([]byte, error) {
 	type tensor struct {
 		DType  string `json:"dtype"`
@@ -113,7 +142,15 @@ func stripOddnessTensor(data []byte) ([]byte, error) {
 	if err := json.Unmarshal(data[8:at], &header); err != nil {
 		return nil, err
 	}
-	out, body := slices.Clone(header["__metadata__"]), data[at:]
+	about := map[string]string{}
+	if text, ok := header["__metadata__"]; ok {
+		if err := json.Unmarshal(text, &about); err != nil {
+			return nil, err
+		}
+	}
+	delete(about, "finetune.crc32c") // covers oddness
+	delete(about, "sha256")          // of the model, which has the output
+	out, body := fmt.Appendln(nil, about), data[at:]
 	delete(header, "__metadata__")
 	delete(header, oddness)
 	for _, name := range slices.Sorted(maps.Keys(header)) {

@@ -27,6 +27,8 @@ const newStage = "recipe/steps/linear/summary.json"
 var changed = []change{
 	{exception{"home/audits/*", "findings of the audit are kept", nil}, "home/audits/*", ""},
 	{exception{"recipe/steps/linear/*", "a stage that recipes did not have", nil}, newStage, ""},
+	{exception{"recipe/recipe.csv", "has a row more, and a temperature in losses of heads; stages have other names, and seconds",
+		stripStageLosses}, aTable, oddness},
 	{exception{"recipe/recipe.csv", "has a row more; stages have other names, and seconds", stripStages}, newStage, ""},
 	copied("SHA256SUMS"), copied("config.json"), copied("head.safetensors"), copied("history.csv"), copied("model.onnx"),
 	copied("neighbours.csv"), copied("predictions.csv"), copied("report/*"), copied("steps.csv"), copied("summary.json"),
@@ -37,14 +39,13 @@ var changed = []change{
 	{exception{"*/report/scores.png", "says hardest class", nil}, aPage, newWords},
 	{exception{"audit.json", "the audit is kept in the run", nil}, "head/audit.json", ""},
 	{exception{"calibration.safetensors", "a file that runs did not have", nil}, aTable, oddness},
-	scored("head.csv"), scored("tta.csv"), scored("int8.csv"), scored("exported*.csv"),
+	scored("head.csv"), scored("tta.csv"), scored("int8.csv"), scored("tuned.csv"), scored("exported*.csv"),
 	{exception{"scores/top.jsonl", "a field more, oddness", stripOddnessJSON}, aTable, oddness},
 	{exception{"scores/head.parquet", "a column more, oddness", stripOddnessParquet}, aTable, oddness},
 	{exception{"exported/golden.safetensors", "a tensor more, oddness", stripOddnessTensor}, aTable, oddness},
-	{exception{"evaluated/head.json", "odd photographs are counted, and the calibration error has other bins; holds seconds",
-		stripErrorsAndOdd}, aTable, oddness},
-	{exception{"evaluated/tuned.json", "the calibration error has other bins; holds seconds", stripErrors}, aTable, oddness},
-	model("head"), model("half"), model("uint8"), model("int8"),
+	{exception{"evaluated/*.json", "odd photographs are counted, and the calibration error has other bins; holds seconds",
+		stripErrors}, aTable, oddness},
+	model("head"), model("half"), model("uint8"), model("int8"), model("tuned"),
 }
 
 // model is an exported file. What it computes is compared: scores/exported-*.csv, golden.safetensors.
@@ -53,25 +54,33 @@ func model(name string) change {
 		aTable, oddness}
 }
 
-// scored is a table of what a head with a temperature predicts without it.
+// scored is a table of what a classifier predicts without a temperature.
 func scored(name string) change {
 	return change{exception{"scores/" + name, "a column more, oddness", stripOddness}, aTable, oddness}
 }
 
-// calibrated are the runs whose head has a temperature: all but those of whole networks.
-var calibrated = []string{"head", "views", "int8", "whole", "killed", "recipe/steps/head", "recipe/steps/augmented"}
+// headRuns are runs whose head has a temperature, and networkRuns those of whole networks, which have none.
+var (
+	headRuns    = []string{"head", "views", "int8", "whole", "killed", "recipe/steps/head", "recipe/steps/augmented"}
+	networkRuns = []string{"tuned", "moved", "tuned-whole", "tuned-killed", "recipe/steps/unfrozen"}
+)
 
-// ofCalibrated are files of those runs in which probabilities stand or show.
-func ofCalibrated() (list []change) {
-	for _, run := range calibrated {
-		for _, e := range []exception{
-			{"predictions.csv", "probabilities have a temperature; a column more, oddness", stripProbabilities},
-			{"summary.json", "losses have a temperature; holds seconds", stripLosses},
-		} {
-			e.glob = run + "/" + e.glob
-			list = append(list, change{e, aTable, oddness})
+// ofRuns are the files of runs that calibration changed.
+func ofRuns() (list []change) {
+	in := func(runs []string, glob, reason string, strip func([]byte) ([]byte, error)) {
+		for _, run := range runs {
+			list = append(list, change{exception{run + "/" + glob, reason, strip}, aTable, oddness})
 		}
 	}
+	in(headRuns, "predictions.csv", "has a temperature in probabilities, and a column more, oddness", stripProbabilities)
+	in(headRuns, "summary.json", "has a temperature in losses; holds seconds", stripLosses)
+	in(headRuns, "report/index.html", "shows probabilities, which have a temperature", nil)
+	in(headRuns, "report/*correct*.png", "shows probabilities, which have a temperature", nil)
+	in(headRuns, "report/most-uncertain.png", "shows probabilities, which have a temperature", nil)
+	in(networkRuns, "predictions.csv", "has a column more, oddness", stripOddness)
+	in(networkRuns, "report/index.html", "shows odd photographs, and the calibration error by other bins; holds seconds",
+		stripCalibratedPage)
+	in([]string{"*"}, "report/odd.png", "a picture that reports did not have", nil)
 	return list
 }
 
@@ -91,7 +100,7 @@ const (
 
 // inForce are the changes that the folder of the older program is from before.
 func inForce(old string) (list []exception, err error) {
-	for _, c := range slices.Concat(changed, ofCalibrated()) {
+	for _, c := range slices.Concat(changed, ofRuns()) {
 		files, err := filepath.Glob(filepath.Join(old, filepath.FromSlash(c.file)))
 		if err != nil {
 			return nil, err

@@ -28,6 +28,7 @@ type exception struct {
 var timed = []exception{
 	{"summary.json", "holds seconds", stripJSON},
 	{"evaluated/*.json", "holds seconds", stripJSON},
+	{"*-unfinished/history.csv", "a run was killed at another step", nil},
 	{"history.csv", "holds seconds", stripColumn},
 	{"recipe.csv", "holds seconds", stripColumn},
 	{"*-unfinished/state.safetensors", "a run was killed at another step", nil},
@@ -39,11 +40,12 @@ var timed = []exception{
 	{"training_model.onnx", "its nodes may have other names; what it trained is in checkpoints, which are equal", nil},
 }
 
+const sums = "SHA256SUMS"
+
 // exceptions are all files that may differ: those named, those that hold seconds, and the digests of both.
 func exceptions(named []exception) []exception {
-	list := append(slices.Clone(named), timed...)
-	sums := func(data []byte) ([]byte, error) { return stripSums(data, list) }
-	return append(list, exception{"SHA256SUMS", "holds digests of files that may differ", sums})
+	keep := func(data []byte) ([]byte, error) { return data, nil } // stripSums, by digests, which knows of what folder
+	return append(append(slices.Clone(named), timed...), exception{sums, "holds digests of files that may differ", keep})
 }
 
 func (e exception) covers(name string) bool {
@@ -84,6 +86,9 @@ func digests(dir string, list []exception) (map[string]string, error) {
 		}
 		if i := covering(list, name); err == nil && i >= 0 && list[i].strip != nil {
 			data, err = list[i].strip(data)
+		}
+		if err == nil && path.Base(name) == sums {
+			data, err = stripSums(data, path.Dir(name), list)
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", file, err)

@@ -121,8 +121,8 @@ func TestChangesInForce(t *testing.T) {
 		"recipe/report/index.html": true, "recipe/lr.csv": false, "recipe/steps/head/head.safetensors": false,
 		"tuned/report/scores.png": true, "tuned/report/loss.png": false, "head/head.safetensors": false,
 		"head/audit.json": true, "head/calibration.safetensors": true, "head/predictions.csv": true,
-		"tuned/predictions.csv": false, "scores/head.csv": true, "scores/tuned.csv": false, "exported/int8.onnx": true,
-		"exported/tuned.onnx": false} {
+		"tuned/steps.csv": false, "scores/head.csv": true, "tuned/report/most-correct-0.png": false,
+		"head/report/most-correct-0.png": true, "exported/int8.onnx": true, "tuned/summary.json": false} {
 		if covers(name) != want {
 			t.Errorf("%s: may differ is %v", name, !want)
 		}
@@ -266,13 +266,20 @@ func TestStrips(t *testing.T) {
 		{stripProbabilities, []byte("path,predicted,logp_a\nx,a,-.5\n"),
 			[]byte("path,predicted,logp_a,oddness\nx,a,-.6,1\n"), true},
 		{stripProbabilities, []byte("path,predicted,logp_a\nx,a,-.5\n"), []byte("path,predicted,logp_a\nx,b,-.5\n"), false},
+		{stripStageLosses, []byte("step,right,n,loss,seconds\nthe head,8,16,.5,1\nthe head x,8,16,.5,1\nfine,9,16,.7,1\n"),
+			[]byte("step,right,n,loss,seconds\nthe head,8,16,.5,1\nthe head x,8,16,.6,2\nfine-tuning,9,16,.7,2\n"), true},
+		{stripStageLosses, []byte("step,right,n,loss,seconds\nthe head x,8,16,.5,1\nfine,9,16,.7,1\n"),
+			[]byte("step,right,n,loss,seconds\nthe head x,8,16,.5,1\nfine,9,16,.8,1\n"), false},
 		{stripLosses, []byte(`{"valid":{"loss":1,"accuracy":1},"tta":null}`),
 			[]byte(`{"valid":{"loss":2,"accuracy":1},"tta":null,"calibration":{"temperature":2}}`), true},
 		{stripLosses, []byte(`{"valid":{"loss":1,"accuracy":1}}`), []byte(`{"valid":{"loss":1,"accuracy":2}}`), false},
 		{stripLosses, []byte(`{"ensemble":{"loss":1}}`), []byte(`{"ensemble":{"loss":2}}`), false},
-		{stripErrorsAndOdd, []byte(`{"loss":1,"ece":1}`), []byte(`{"loss":1,"ece":2,"ece_by_chance":1,"odd":0}`), true},
-		{stripErrors, []byte(`{"loss":1,"ece":1}`), []byte(`{"loss":1,"ece":2,"ece_by_chance":1,"odd":0}`), false},
+		{stripErrors, []byte(`{"loss":1,"ece":1}`), []byte(`{"loss":1,"ece":2,"ece_by_chance":1,"odd":0}`), true},
 		{stripErrors, []byte(`{"loss":1,"ece":1}`), []byte(`{"loss":2,"ece":1}`), false},
+		{stripCalibratedPage, []byte("<style>a</style><section id=x>8"), []byte("<style>b</style><section id=x>8"), true},
+		{stripCalibratedPage, []byte(`<h3 id="even">8</h3>`),
+			[]byte(`<h3 id="odd">Odd</h3><p class="none">none</p><h3 id="even">8</h3>`), true},
+		{stripCalibratedPage, []byte(`<h3 id="even">8</h3>`), []byte(`<h3 id="odd">Odd</h3><h3 id="even">9</h3>`), false},
 		{stripOddnessParquet, table(t, "p", 1), table(t, "p", 1, "oddness", 2), true},
 		{stripOddnessParquet, table(t, "p", 1), table(t, "p", 2, "oddness", 2), false},
 		{stripOddnessParquet, table(t, "p", 1), table(t, "q", 1), false},
