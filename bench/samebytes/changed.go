@@ -27,7 +27,7 @@ const newStage = "recipe/steps/linear/summary.json"
 var changed = []change{
 	{exception{"home/audits/*", "findings of the audit are kept", nil}, "home/audits/*", ""},
 	{exception{"recipe/steps/linear/*", "a stage that recipes did not have", nil}, newStage, ""},
-	{exception{"recipe/recipe.csv", "has a row more, and a temperature in losses of heads; stages have other names, and seconds",
+	{exception{"recipe/recipe.csv", "has a row more, a temperature in losses of heads, other names of stages, and seconds",
 		stripStageLosses}, aTable, oddness},
 	{exception{"recipe/recipe.csv", "has a row more; stages have other names, and seconds", stripStages}, newStage, ""},
 	copied("SHA256SUMS"), copied("config.json"), copied("head.safetensors"), copied("history.csv"), copied("model.onnx"),
