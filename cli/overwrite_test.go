@@ -73,7 +73,7 @@ var refused = [][]string{
 	{"--load", "nothing"}, {"--save", "../x"}, {"--save", "a/b"},
 	{"--batch-size", "1"}, {"--body", "nothing"}, {"--body", "data/train/circle/000.png"}, {"--body-precision", "int4"},
 	{"--cut", "nothing"},
-	{"--size", "-1"}, {"--mean", "1,2"}, {"--std", "x,y,z"}, {"--layout", "chw"}, {"--resample", "lanczos"},
+	{"--size", "-1"}, {"--mean", "1,2"}, {"--std", "x,y,z"}, {"--layout", "chw"}, {"--resample", "nearest"},
 	{"--crop", "left"},
 	{"--augment", "upside-down"}, {"--augment", "basic", "--pad", "-1"},
 	{"--valid-pct", "2"}, {"--labels", "nothing.csv"}, {"--label-sep", ";"}, {"--max-bad", "x"},

@@ -19,7 +19,10 @@ import (
 // its own devices, which are Intel's: openvino:GPU, openvino:NPU.
 var Devices = []string{"auto", "cpu", "cuda", openVINO, openVINO + ":GPU", openVINO + ":NPU"}
 
-const openVINO = "openvino"
+const (
+	openVINO     = "openvino" // the device
+	openVINOName = "OpenVINO" // the provider
+)
 
 // Builds of ONNX Runtime, by the file beside the library that makes them so.
 const (
@@ -138,5 +141,5 @@ func appendOpenVINO(so *ort.SessionOptions, device string, o Options, threads in
 		return "", fmt.Errorf("the OpenVINO provider cannot be used for %s: %w; run `finetune doctor`, "+
 			"or use --device cpu", device, errors.New(firstLine(err)))
 	}
-	return "OpenVINO", nil
+	return openVINOName, nil
 }
