@@ -9,7 +9,7 @@
 // the same folder, with a FINETUNE_HOME that begins with the downloads alone.
 // They precompute, train heads, fine-tune, are killed and go on, score, export;
 // then the present one works on copies of what the old one left. Every file is
-// compared by its digest. What may differ stands in a table (compare.go), with
+// compared by its digest. What may differ stands in tables (changed.go, compare.go), with
 // what is left out of it and why; -may adds to it what a release changes on
 // purpose. It fails on any other difference.
 package main
