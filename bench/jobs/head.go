@@ -17,6 +17,7 @@ import (
 	"finetune/learner/parts"
 	"finetune/learner/runs"
 	"finetune/learner/train"
+	"finetune/onnx"
 	"finetune/onnx/bodies"
 	"finetune/scores"
 )
@@ -59,9 +60,15 @@ func (b headBench) step(ctx context.Context, step string) error {
 	if step == "head-make" {
 		return b.made(b.rows).Write(ctx, place)
 	}
+	if _, err := onnx.Start(""); err != nil {
+		return err
+	}
 	ui := silent{new(float64), new(float64)}
 	c := config.DefaultConfig()
-	c.Data.Path, c.Train.Cycles, c.Train.BatchSize, c.Train.Window = "made-up", 1, b.batch, b.window
+	c.Data.Path, c.Train.Cycles, c.Train.BatchSize = "made-up", 1, b.batch
+	if step == "head-job" {
+		c.Data.Path, c.Data.Job, c.Train.Window = "", place, b.window
+	}
 	c.Train = c.Train.Completed()
 	s := &features.Setup{Config: c, UI: ui, Narrow: &features.NarrowPhotos{}, Session: &features.SharedBody{},
 		Body: bodies.Body{Spec: bodies.Spec{Channels: int64(b.width / 2)}}, Set: &dataset.Set{}}
