@@ -71,13 +71,16 @@ func stripErrors(data []byte) ([]byte, error) {
 var ofCalibration = regexp.MustCompile(`(?s)<style>.*?</style>|style-src 'sha256-[^']*'` +
 	`|<dt>Calibration error</dt><dd [^>]*>[^<]*</dd><dd [^>]*>[^<]*</dd>` +
 	`|<section id="audit">.*?</section>\s*|<li><a href="#audit">[^<]*</a></li>` +
-	`|<h3 id="odd">[^<]*</h3>\s*<p class="none">none</p>\s*|alt="[^"]*a perfectly calibrated model[^"]*"`)
+	`|<div>oddness [0-9.]+</div>|alt="[^"]*a perfectly calibrated model[^"]*"`)
+
+var oddOnes = regexp.MustCompile(`(?s)<h3 id="odd">.*?(<h3|</section>)`)
 
 var blank = regexp.MustCompile(`\n\s*\n`)
 
-// stripCalibratedPage drops from a report the audit, the calibration error, an empty list of odd photographs, and how
-// all of it looks.
+// stripCalibratedPage drops from a report the audit, the calibration error, the odd photographs, and how all of it
+// looks.
 func stripCalibratedPage(data []byte) ([]byte, error) {
+	data = oddOnes.ReplaceAll(data, []byte("$1"))
 	return stripPage(blank.ReplaceAll(ofCalibration.ReplaceAll(data, nil), []byte("\n")))
 }
 

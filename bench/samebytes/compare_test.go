@@ -279,7 +279,7 @@ func TestStrips(t *testing.T) {
 		{stripErrors, []byte(`{"loss":1,"ece":1}`), []byte(`{"loss":2,"ece":1}`), false},
 		{stripCalibratedPage, []byte("<style>a</style><section id=x>8"), []byte("<style>b</style><section id=x>8"), true},
 		{stripCalibratedPage, []byte(`<h3 id="even">8</h3>`),
-			[]byte(`<h3 id="odd">Odd</h3><p class="none">none</p><h3 id="even">8</h3>`), true},
+			[]byte(`<h3 id="odd">Odd</h3><p>x</p><div>oddness 1.28</div><h3 id="even">8<div>oddness 1.28</div></h3>`), true},
 		{stripCalibratedPage, []byte(`<h3 id="even">8</h3>`), []byte(`<h3 id="odd">Odd</h3><h3 id="even">9</h3>`), false},
 		{stripOddnessParquet, table(t, "p", 1), table(t, "p", 1, "oddness", 2), true},
 		{stripOddnessParquet, table(t, "p", 1), table(t, "p", 2, "oddness", 2), false},
