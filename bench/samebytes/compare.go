@@ -29,6 +29,7 @@ var timed = []exception{
 	{"summary.json", "holds seconds", stripJSON},
 	{"evaluated/*.json", "holds seconds", stripJSON},
 	{"*-unfinished/history.csv", "a run was killed at another step", nil},
+	{"*-unfinished/steps.csv", "a run was killed at another step", nil},
 	{"history.csv", "holds seconds", stripColumn},
 	{"recipe.csv", "holds seconds", stripColumn},
 	{"*-unfinished/state.safetensors", "a run was killed at another step", nil},
