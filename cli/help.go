@@ -55,6 +55,8 @@ var manual = map[string]struct {
 	"work":   {many, []string{"finetune work jobs/one --shard 0/4", "seq 0 9 | finetune work jobs/one --stream"}},
 	"status": {many, []string{"finetune status jobs/one", "finetune status jobs/one --price 0.05"}},
 
+	"runs":    {look, []string{"finetune runs", "finetune runs --json"}},
+	"compare": {look, []string{"finetune compare runs/first runs/second"}},
 	"report":  {look, []string{"finetune report runs/first"}},
 	"preview": {look, []string{"finetune preview photos --augment side-on"}},
 	"inspect": {look, []string{"finetune inspect model.onnx"}},

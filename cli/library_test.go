@@ -38,7 +38,7 @@ func TestLibraryIsToldTheSame(t *testing.T) {
 		{"body.mean", "1,2,3000", `"1,2,3000"`}, {"body.std", "1,1,0", `"1,1,0"`}, {"train.clr", "-1,10", "[-1, 10]"},
 		{"train.lrs", "1,-1", "[1, -1]"}, {"train.micro_batch", "1", "1"}, {"train.save", "../x", `"../x"`},
 		{"train.epochs", "2000000", "2000000"}, {"train.freeze_to", "3", "3"}, {"train.bn_freeze", "true", "true"}}
-	listed := map[string]bool{"train.seed": true} // which holds every number of its type
+	listed := map[string]bool{"train.seed": true, "data.split_seed": true} // which hold every number of their type
 	for _, c := range cases {
 		listed[c.field] = true
 	}

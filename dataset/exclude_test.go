@@ -40,7 +40,7 @@ func TestExcludeInFolders(t *testing.T) {
 		t.Errorf("nothing left to train on: %v", err)
 	}
 	if _, err = Open(root, Options{Exclude: listOf(t, root, "a/1.jpg")}); err == nil ||
-		!strings.Contains(err.Error(), "none of its 1 paths") {
+		!strings.Contains(err.Error(), "none of its 1 path is") {
 		t.Errorf("paths of another folder: %v", err)
 	}
 }

@@ -94,22 +94,28 @@ func (p *problem) minimise(ctx context.Context, x []float64, share float64) (*op
 		}
 		return optimize.NotTerminated, nil
 	}
-	result, err := optimize.Minimize(
-		optimize.Problem{Func: p.loss, Grad: p.gradient, Status: stop}, x,
-		&optimize.Settings{
-			MajorIterations:   MostIterations,
-			GradientThreshold: 1e-6,
-			Converger:         &optimize.FunctionConverge{Relative: share, Iterations: 5},
-		},
-		&optimize.LBFGS{})
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
+	before := math.MaxFloat64
+	for {
+		result, err := optimize.Minimize(
+			optimize.Problem{Func: p.loss, Grad: p.gradient, Status: stop}, x,
+			&optimize.Settings{
+				MajorIterations:   MostIterations,
+				GradientThreshold: 1e-6,
+				Converger:         &optimize.FunctionConverge{Relative: share, Iterations: 5},
+			},
+			&optimize.LBFGS{})
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case result == nil:
+			return nil, fmt.Errorf("logistic: the fit does not converge: %w", err)
+		// Near the minimum the loss no longer changes in its last digits, and the line search says so. It is the
+		// minimum if the gradient is small, or if a search without memory of the steps gets no further.
+		case err == nil, p.flat(result.X), !(result.F < before-share*math.Abs(before)):
+			return result, nil
+		}
+		x, before = result.X, result.F
 	}
-	// Near the minimum the loss no longer changes in its last digits, and the line search says so.
-	if result == nil || err != nil && !p.flat(result.X) {
-		return nil, fmt.Errorf("logistic: the fit does not converge: %w", err)
-	}
-	return result, nil
 }
 
 func (d Data) check() error {

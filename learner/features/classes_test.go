@@ -72,7 +72,7 @@ func TestCheckLeft(t *testing.T) {
 			f *Features) {
 			f.Train.Items = f.Train.Items[:3]
 		},
-		`class "b": none of its 1 validation photographs can be read`: func(
+		`class "b": none of its 1 validation photograph can be read`: func(
 			f *Features) {
 			f.Valid.Items = f.Valid.Items[:1]
 		},

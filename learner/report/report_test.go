@@ -25,7 +25,7 @@ func TestTablesDisarmFormulas(t *testing.T) {
 	if err != nil || string(data) != want {
 		t.Errorf("%v\n%s\nwant\n%s", err, data, want)
 	}
-	var report page.Report
+	report := page.Report{TrainCount: make([]int, len(classes))}
 	if err := gatherPredictions(r.Dir, runs.Config{Classes: classes}, &report); err != nil {
 		t.Fatal(err)
 	}
