@@ -60,7 +60,8 @@ func bodyFlags(c *learner.Config) []cli.Flag {
 	return append(imageFlags(c), &cli.StringFlag{Name: "body-precision", Category: "Body",
 		Usage: "number `TYPE` of the frozen body: float32, float16 (for GPUs; slow on CPUs without float16 arithmetic), " +
 			"bfloat16 (on OpenVINO; fast on CPUs with AMX), int8 (calibrated on training photographs; faster on CPUs with " +
-			"VNNI) or auto (the fastest that costs less than 0.3 points of accuracy and 1 % of log loss on training photographs)",
+			"VNNI) or auto (the fastest that costs less than 0.3 points of accuracy and 1 % of log loss on training " +
+			"photographs)",
 		Value: string(c.Body.Precision), Destination: (*string)(&c.Body.Precision)})
 }
 
