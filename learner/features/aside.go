@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"finetune/internal/rng"
+	"finetune/learner/runs"
 )
 
 // leastAside is the number of photographs from which on a figure of them says something.
@@ -18,10 +19,8 @@ func (s *Setup) Aside(f *Features) (*Setup, *Features) {
 	if n < leastAside {
 		return s, f
 	}
-	draw := make([]float64, f.Valid.Len())
-	order := make([]int, len(draw))
+	draw, order := make([]float64, f.Valid.Len()), runs.Indices(f.Valid.Len())
 	for i, it := range f.Valid.Items {
-		order[i] = i
 		draw[i] = rng.New(rng.Text("aside"), s.Config.Train.Seed, rng.Text(it.Digest)).Float64()
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(draw[a], draw[b]) })

@@ -13,6 +13,7 @@ import (
 	"finetune/internal/plural"
 	"finetune/internal/rng"
 	"finetune/learner/runs"
+	"finetune/logistic"
 	"finetune/onnx"
 )
 
@@ -23,6 +24,17 @@ const CentreView = "centre"
 type Split struct {
 	Items []dataset.Item
 	Rows  [][]float32 // [len(items)][features]
+}
+
+// Data is the split as rows and labels to fit a linear head on.
+func (s Split) Data(classes int, multi bool) logistic.Data {
+	d := logistic.Data{Rows: s.Rows, Classes: classes, Multi: multi}
+	if multi {
+		d.Targets = runs.Targets(s.Items, runs.Indices(len(s.Items)), classes)
+	} else {
+		d.Labels = runs.Labels(s.Items)
+	}
+	return d
 }
 
 // Source gives the rows to train on in an epoch, in the order of its items.

@@ -60,10 +60,7 @@ func (s *Setup) groupsOf(all Split) ([]string, error) {
 		}
 		return names, nil
 	}
-	order := make([]int, all.Len()) // of their paths, so that groups do not depend on the sides
-	for i := range order {
-		order[i] = i
-	}
+	order := runs.Indices(all.Len()) // of their paths, so that groups do not depend on the sides
 	slices.SortFunc(order, func(a, b int) int { return strings.Compare(all.Items[a].Path, all.Items[b].Path) })
 	var paths []string
 	var labels []int
@@ -108,10 +105,7 @@ func (s *Setup) redraw(f *Features, all Split, groups []string) {
 		p.Labels, p.Keys = append(p.Labels, it.Label), append(p.Keys, it.Digest)
 	}
 	valid, _ := p.Hold(cmp.Or(s.Config.Data.ValidPct, defaultValidPct), s.Config.Train.Seed)
-	order := make([]int, all.Len())
-	for i := range order {
-		order[i] = i
-	}
+	order := runs.Indices(all.Len())
 	slices.SortFunc(order, func(a, b int) int { // as the parts of a data set are
 		x, y := all.Items[a], all.Items[b]
 		return cmp.Or(cmp.Compare(x.Label, y.Label), strings.Compare(x.Path, y.Path))

@@ -166,10 +166,7 @@ func (s *Setup) measurePrecisions(ctx context.Context, all []*Setup, items []dat
 		c.Trials = append(c.Trials, PrecisionTrial{Precision: v.Config.Body.Precision, Milliseconds: ms})
 	}
 	plain := len(all) - 1
-	order := make([]int, len(all))
-	for i := range order {
-		order[i] = i
-	}
+	order := runs.Indices(len(all))
 	slices.SortStableFunc(order, func(a, b int) int {
 		return cmp.Compare(c.Trials[a].Milliseconds, c.Trials[b].Milliseconds)
 	})
@@ -239,29 +236,24 @@ func (s *Setup) outOfFold(ctx context.Context, items []dataset.Item, t *Precisio
 	if err != nil {
 		return 0, err
 	}
-	d := logistic.Data{Classes: len(s.Set.Classes), Multi: s.Set.Multi}
-	var read []dataset.Item
+	var read Split
 	for i, row := range rows {
 		if row != nil {
-			d.Rows, read = append(d.Rows, row), append(read, items[i])
+			read.Rows, read.Items = append(read.Rows, row), append(read.Items, items[i])
 		}
 	}
-	if len(read) < 10*precisionFolds {
+	if read.Len() < 10*precisionFolds {
 		return 0, errTooFew
 	}
-	if d.Multi {
-		d.Targets = runs.Targets(read, runs.Indices(len(read)), d.Classes)
-	} else {
-		d.Labels = runs.Labels(read)
-	}
-	folds := logistic.Folds(len(read), d.Labels, precisionFolds, s.Config.Train.Seed)
+	d := read.Data(len(s.Set.Classes), s.Set.Multi)
+	folds := logistic.Folds(read.Len(), d.Labels, precisionFolds, s.Config.Train.Seed)
 	logp, err := logistic.OutOfFold(ctx, d, logistic.Strengths[logistic.Usual:logistic.Usual+1], folds)
 	if err != nil {
 		return 0, err
 	}
-	score := runs.Measure(logp[0], read, d.Classes, d.Multi)
+	score := runs.Measure(logp[0], read.Items, d.Classes, d.Multi)
 	t.Accuracy, t.Loss = score.Accuracy, score.Loss
-	return len(read), nil
+	return read.Len(), nil
 }
 
 // String tells the trials: "int8 3.1 ms an image, 94.3 % right, log loss 0.1432; float32 8.2 ms an image, …".

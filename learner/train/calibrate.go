@@ -171,10 +171,17 @@ func (c calibrated) odd(row []float32) float32 {
 // Predict returns log-probabilities [len(rows), classes].
 func (c calibrated) Predict(rows [][]float32) ([]float32, error) {
 	logp, err := c.Head.Predict(rows)
-	if err == nil && c.temperature > 0 {
-		calibration.Scale(logp, c.Config.Classes, c.Config.Multi, c.temperature)
+	if err == nil {
+		c.scale(logp)
 	}
 	return logp, err
+}
+
+// scale turns what the head says into what Predict returns, in place.
+func (c calibrated) scale(logp []float32) {
+	if c.temperature > 0 {
+		calibration.Scale(logp, c.Config.Classes, c.Config.Multi, c.temperature)
+	}
 }
 
 // honesty says what the temperature made of the validation photographs' predictions.

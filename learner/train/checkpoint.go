@@ -41,6 +41,15 @@ func (tr *training) resume(f *fit.Fit) error {
 	return nil
 }
 
+// saveHeads writes a trained head into the run, and under the name of --save.
+func (tr *training) saveHeads(h *head.Head) error {
+	err := tr.saveHead(tr.run.Path(runs.HeadFile), h)
+	if name := tr.Config.Train.Save; err == nil && name != "" {
+		err = tr.saveHead(tr.run.Saved(name), h)
+	}
+	return err
+}
+
 // saveHead writes a head with what it needs to be used.
 func (tr *training) saveHead(path string, h *head.Head) error {
 	return runs.SaveHead(path, h, runs.HeadInfo{

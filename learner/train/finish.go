@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"finetune/audit"
@@ -26,24 +27,17 @@ func (tr *training) finish(ctx context.Context, o outcome, took time.Duration) (
 	if err := runs.WriteCalibration(r.Path(runs.CalibrationFile), known); err != nil { // no head without it
 		return nil, err
 	}
-	if err := tr.saveHead(r.Path(runs.HeadFile), m.head); err != nil {
+	if err := tr.saveHeads(m.head); err != nil {
 		return nil, err
-	}
-	if name := tr.Config.Train.Save; name != "" {
-		if err := tr.saveHead(r.Saved(name), m.head); err != nil {
-			return nil, err
-		}
 	}
 	h := calibrated{m.head, known.Temperature, known.Plane}
-	if err := tr.writePredictions(h); err != nil {
-		return nil, err
-	}
 	_, raw, err := m.Validate(ctx)
 	if err != nil {
 		return nil, err
 	}
-	logp, err := h.Predict(f.Valid.Rows)
-	if err != nil {
+	logp := slices.Clone(raw)
+	h.scale(logp)
+	if err := tr.writePredictions(h, logp); err != nil {
 		return nil, err
 	}
 	sum := &runs.Summary{
@@ -113,11 +107,11 @@ func (tr *training) calibration(ctx context.Context, o *outcome) (_ runs.Calibra
 	return c, nil
 }
 
-// writePredictions writes what the head says of every photograph, what could
-// not be read, and what lies near the mistakes.
-func (tr *training) writePredictions(h calibrated) error {
+// writePredictions writes what the head says of every photograph, of those that
+// validate logp, what could not be read, and what lies near the mistakes.
+func (tr *training) writePredictions(h calibrated, logp []float32) error {
 	r, f := tr.run, tr.features
-	rows, err := tr.predictAll(h)
+	rows, err := tr.predictAll(h, logp)
 	if err != nil {
 		return err
 	}
@@ -129,10 +123,6 @@ func (tr *training) writePredictions(h calibrated) error {
 	}
 	if tr.Set.Multi {
 		return nil
-	}
-	logp, err := h.Predict(f.Valid.Rows)
-	if err != nil {
-		return err
 	}
 	return r.WriteNeighbours(neighbours(f.Valid, f.Train, logp, len(tr.Set.Classes)), tr.Set.Classes)
 }

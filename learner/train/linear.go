@@ -79,14 +79,8 @@ func (tr *training) choose(ctx context.Context, choice *runs.HeadChoice) (*heldO
 
 // rows are the training photographs' centre views and labels.
 func (tr *training) rows() logistic.Data {
-	s := tr.features.Train
-	d := logistic.Data{Rows: s.Rows, Classes: len(tr.Set.Classes), Multi: tr.Set.Multi}
-	if d.Multi {
-		d.Targets = runs.Targets(s.Items, runs.Indices(len(s.Items)), d.Classes)
-		return d
-	}
-	d.Labels = runs.Labels(s.Items)
-	if tr.Config.Train.Balance == "weights" {
+	d := tr.features.Train.Data(len(tr.Set.Classes), tr.Set.Multi)
+	if !d.Multi && tr.Config.Train.Balance == "weights" {
 		for _, w := range head.ClassWeights(d.Labels, d.Classes) {
 			d.Weights = append(d.Weights, float64(w))
 		}

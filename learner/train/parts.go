@@ -131,17 +131,12 @@ func (tr *training) partsFit(set *parts.Set) (_ *fit.Fit, _ *headModel, end func
 // finishParts writes what a run on a job leaves.
 func (tr *training) finishParts(ctx context.Context, t *fit.Fit, m *headModel, set *parts.Set,
 	took time.Duration) (*runs.Summary, error) {
-	r, c := tr.run, tr.Config.Train
+	r := tr.run
 	if err := tr.checkpoint(t); err != nil {
 		return nil, err
 	}
-	if err := tr.saveHead(r.Path(runs.HeadFile), m.head); err != nil {
+	if err := tr.saveHeads(m.head); err != nil {
 		return nil, err
-	}
-	if c.Save != "" {
-		if err := tr.saveHead(r.Saved(c.Save), m.head); err != nil {
-			return nil, err
-		}
 	}
 	if err := tr.writeSample(ctx, m.head, set); err != nil {
 		return nil, err

@@ -8,17 +8,17 @@ import (
 )
 
 // predictAll predicts every readable photograph: valid, aside, test and train, in
-// this order, by the centre view.
-func (tr *training) predictAll(h calibrated) ([]runs.Prediction, error) {
-	var rows []runs.Prediction
-	for _, p := range []struct {
+// this order, by the centre view. logp is what h says of the first.
+func (tr *training) predictAll(h calibrated, logp []float32) (rows []runs.Prediction, err error) {
+	for i, p := range []struct {
 		name string
 		s    features.Split
 	}{{"valid", tr.features.Valid}, {"aside", tr.features.Aside},
 		{"test", tr.features.Test}, {"train", tr.features.Train}} {
-		logp, err := h.Predict(p.s.Rows)
-		if err != nil {
-			return nil, err
+		if i > 0 {
+			if logp, err = h.Predict(p.s.Rows); err != nil {
+				return nil, err
+			}
 		}
 		rows = append(rows, predictions(p.name, p.s, logp, len(tr.Set.Classes))...)
 		made := rows[len(rows)-len(p.s.Rows):]
