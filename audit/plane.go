@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/rand/v2"
 
+	"finetune/internal/half"
+
 	"gonum.org/v1/gonum/blas/blas32"
 	"gonum.org/v1/gonum/blas/blas64"
 )
@@ -42,11 +44,8 @@ func NewPlane(train [][]float32, p Product) (*Plane, error) {
 // leastThreshold is of training rows that lie in one plane: float32 tells no less.
 const leastThreshold = 1e-5
 
-// toHalf rounds to what float16 can hold, of numbers up to 1.
-func toHalf(v float64) float32 {
-	step := math.Ldexp(1, max(math.Ilogb(v), -14)-10)
-	return float32(math.RoundToEven(v/step) * step)
-}
+// toHalf rounds to what float16 can hold.
+func toHalf(v float64) float32 { return half.Float32(half.Of(v)) }
 
 // Oddness is the distance of a row to the plane over the threshold: above 1 it is odd. It is
 // NaN of a row that is no numbers.

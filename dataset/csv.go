@@ -252,7 +252,7 @@ func (c *csvSet) item(r row, labels []string) (it Item, found bool, err error) {
 		return it, false, nil
 	}
 	if err != nil {
-		return it, false, fmt.Errorf("dataset: %s:%d: %s: %w", c.name, r.line, r.path, reason(err))
+		return it, false, fmt.Errorf("dataset: %s:%d: %s: %w", c.name, r.line, r.path, failure.Reason(err))
 	}
 	if !insideAny(real, c.inside) {
 		return it, false, fmt.Errorf("dataset: %s:%d: %s is a link out of %s; give the folder that it leads to as DATA "+
@@ -275,7 +275,7 @@ func realPath(path string) (string, error) {
 func (c *csvSet) plain(r row, real string) error {
 	info, err := os.Stat(real)
 	if err != nil {
-		return fmt.Errorf("dataset: %s:%d: %s: %w", c.name, r.line, r.path, reason(err))
+		return fmt.Errorf("dataset: %s:%d: %s: %w", c.name, r.line, r.path, failure.Reason(err))
 	}
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("dataset: %s:%d: %s is not a file", c.name, r.line, r.path)

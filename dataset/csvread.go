@@ -12,6 +12,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"finetune/internal/failure"
 	"finetune/internal/naming"
 	"finetune/internal/plural"
 )
@@ -44,14 +45,15 @@ type table struct {
 func readCSV(name, sep, group string) (table, error) {
 	info, err := os.Stat(name)
 	if err != nil {
-		return table{}, fmt.Errorf("dataset: %s: %w; --labels wants a CSV file with the header path,label", name, reason(err))
+		return table{}, fmt.Errorf("dataset: %s: %w; --labels wants a CSV file with the header path,label", name,
+			failure.Reason(err))
 	}
 	if !info.Mode().IsRegular() || info.Size() > maxCSVBytes {
 		return table{}, fmt.Errorf("dataset: %s: not a file of at most %d MB", name, maxCSVBytes>>20)
 	}
 	f, err := os.Open(name)
 	if err != nil {
-		return table{}, fmt.Errorf("dataset: %s: %w", name, reason(err))
+		return table{}, fmt.Errorf("dataset: %s: %w", name, failure.Reason(err))
 	}
 	defer f.Close()
 	t, err := parseCSV(io.LimitReader(f, maxCSVBytes), sep, group)

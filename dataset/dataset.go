@@ -15,7 +15,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -147,7 +146,7 @@ func (o Options) orFallback() Options {
 func Files(root string) (items []Item, warnings []string, err error) {
 	info, err := os.Stat(root)
 	if err != nil {
-		return nil, nil, failure.Data(fmt.Errorf("dataset: %s: %w; name a folder of photographs", root, reason(err)))
+		return nil, nil, failure.Data(fmt.Errorf("dataset: %s: %w; name a folder of photographs", root, failure.Reason(err)))
 	}
 	w := walker{root: root, keepUnknown: true}
 	switch shard := tarshard.IsShard(root) || tarshard.Compressed(root); {
@@ -180,20 +179,11 @@ func checkFolder(root string) error {
 	case root == "":
 		return fmt.Errorf("dataset: no DATA given; %s", layouts)
 	case err != nil:
-		return fmt.Errorf("dataset: %s: %w; %s", root, reason(err), layouts)
+		return fmt.Errorf("dataset: %s: %w; %s", root, failure.Reason(err), layouts)
 	case !info.IsDir():
 		return fmt.Errorf("dataset: %s: a file, not a folder; %s", root, layouts)
 	}
 	return nil
-}
-
-// reason drops the path that fs errors repeat.
-func reason(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
 }
 
 // check refuses sets that no classifier can be trained on.

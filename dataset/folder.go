@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"finetune/internal/failure"
 	"finetune/internal/naming"
 	"finetune/internal/plural"
 )
@@ -301,7 +302,7 @@ func (r *folders) subfolders(rel string) ([]string, error) {
 		return nil, fmt.Errorf("dataset: %s: no such folder; %s", dir, layouts)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("dataset: %s: cannot list: %w; check its permissions", dir, reason(err))
+		return nil, fmt.Errorf("dataset: %s: cannot list: %w; check its permissions", dir, failure.Reason(err))
 	}
 	var names []string
 	for _, e := range entries {

@@ -239,20 +239,11 @@ func (r *folders) noFit(list []branch) error {
 
 // tableHint names a CSV file of the root that may hold the labels.
 func (r *folders) tableHint() string {
-	tables, err := filepath.Glob(filepath.Join(globEscape(r.root), "*.csv"))
+	tables, err := filepath.Glob(filepath.Join(naming.Glob(r.root), "*.csv"))
 	if err != nil || len(tables) == 0 {
 		return ""
 	}
 	return fmt.Sprintf("; if %s has the labels: --labels %s", filepath.Base(tables[0]), tables[0])
-}
-
-var globMeta = strings.NewReplacer(`[`, `\[`, `]`, `\]`, `*`, `\*`, `?`, `\?`, `\`, `\\`)
-
-func globEscape(path string) string {
-	if filepath.Separator == '\\' {
-		return path // Windows has no escape here; a path with brackets finds nothing
-	}
-	return globMeta.Replace(path)
 }
 
 func sharesName(names []string, others []branch) bool {

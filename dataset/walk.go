@@ -71,7 +71,7 @@ func (w *walker) folder(items []Item, rel string, above []os.FileInfo) ([]Item, 
 	dir := filepath.Join(w.root, filepath.FromSlash(rel))
 	here, err := os.Stat(dir)
 	if err != nil {
-		return nil, fmt.Errorf("dataset: %s: %w", dir, reason(err))
+		return nil, fmt.Errorf("dataset: %s: %w", dir, failure.Reason(err))
 	}
 	if len(above) >= maxDepth {
 		return nil, fmt.Errorf("dataset: %s: more than %d folders inside each other; is this the right folder?", dir,
@@ -79,7 +79,7 @@ func (w *walker) folder(items []Item, rel string, above []os.FileInfo) ([]Item, 
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("dataset: %s: cannot list: %w; check its permissions", dir, reason(err))
+		return nil, fmt.Errorf("dataset: %s: cannot list: %w; check its permissions", dir, failure.Reason(err))
 	}
 	if rel != "" && slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == runSums }) && ownRun(dir) {
 		w.leaveRun(rel)

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -18,6 +17,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"finetune/internal/failure"
 	"finetune/internal/plural"
 )
 
@@ -69,21 +69,13 @@ func read(name string) ([]byte, error) {
 	info, err := os.Stat(name)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%w; it wants a file with a path a line, or a CSV file with the column path", reason(err))
+		return nil, fmt.Errorf("%w; it wants a file with a path a line, or a CSV file with the column path",
+			failure.Reason(err))
 	case !info.Mode().IsRegular() || info.Size() > maxBytes:
 		return nil, fmt.Errorf("not a file of at most %d MB", maxBytes>>20)
 	}
 	data, err := os.ReadFile(name)
-	return data, reason(err)
-}
-
-// reason drops the path that fs errors repeat.
-func reason(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
+	return data, failure.Reason(err)
 }
 
 // parse reads lines, or the column path of a file whose first line names it. Errors begin with

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 )
 
 // Kind says what an error means to the person at the command line.
@@ -61,4 +62,14 @@ func KindOf(err error) Kind {
 		return m.kind
 	}
 	return Other
+}
+
+// Reason is err without the operation and the path that errors of files begin with,
+// for messages that have named the file.
+func Reason(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
 }

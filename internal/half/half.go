@@ -8,10 +8,15 @@ import "math"
 const Max = 65504
 
 // From rounds to the nearest binary16, ties to even; beyond Max it is an infinity.
-func From(x float32) uint16 {
-	bits := math.Float32bits(x)
-	sign := uint16(bits >> 16 & 0x8000)
-	a := math.Abs(float64(x))
+func From(x float32) uint16 { return Of(float64(x)) }
+
+// Of is From of a float64.
+func Of(x float64) uint16 {
+	var sign uint16
+	if math.Signbit(x) {
+		sign = 0x8000
+	}
+	a := math.Abs(x)
 	switch {
 	case x != x:
 		return sign | 0x7e00

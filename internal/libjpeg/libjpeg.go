@@ -8,7 +8,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -97,15 +96,4 @@ func Decode(data []byte, size Size, eighths int) (pix []uint8, got Size) {
 		return nil, Size{}
 	}
 	return pix, got
-}
-
-// exists is an error where nothing lies at a path; of a bare name the loader knows.
-func exists(path string) error {
-	if filepath.Base(path) == path {
-		return nil
-	}
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
 }

@@ -168,9 +168,6 @@ import (
 var system = []string{"libjpeg.so.62", "libjpeg.so.8"}
 
 func open(path string) error {
-	if err := exists(path); err != nil {
-		return err
-	}
 	name := C.CString(path)
 	defer C.free(unsafe.Pointer(name))
 	if says := C.load(name); says != nil {

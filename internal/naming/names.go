@@ -127,3 +127,13 @@ func Few(words []string, n int) string {
 	}
 	return fmt.Sprintf("%s and %d more", strings.Join(words[:n], ", "), len(words)-n)
 }
+
+var globMeta = strings.NewReplacer(`[`, `\[`, `]`, `\]`, `*`, `\*`, `?`, `\?`, `\`, `\\`)
+
+// Glob is a path as part of a pattern of filepath.Glob, which takes it as it is.
+func Glob(path string) string {
+	if filepath.Separator == '\\' {
+		return path // Windows has no escape here; a path with brackets finds nothing
+	}
+	return globMeta.Replace(path)
+}

@@ -1,8 +1,9 @@
 package compare
 
 import (
-	"math"
 	"slices"
+
+	"gonum.org/v1/gonum/stat/distuv"
 
 	"finetune/internal/rng"
 )
@@ -11,18 +12,11 @@ import (
 // do: onlyA and onlyB are the photographs on which one alone is right. It is 1 where they never differ.
 // Source: McNemar 1947, in its binomial form.
 func McNemar(onlyA, onlyB int) float64 {
-	n, k := onlyA+onlyB, min(onlyA, onlyB)
-	choose := func(k int) float64 { // the logarithm of n over k
-		a, _ := math.Lgamma(float64(n + 1))
-		b, _ := math.Lgamma(float64(k + 1))
-		c, _ := math.Lgamma(float64(n - k + 1))
-		return a - b - c
+	n := onlyA + onlyB
+	if n == 0 {
+		return 1
 	}
-	p := 0.0
-	for i := range k + 1 {
-		p += math.Exp(choose(i) - float64(n)*math.Ln2)
-	}
-	return min(2*p, 1)
+	return min(2*distuv.Binomial{N: float64(n), P: .5}.CDF(float64(min(onlyA, onlyB))), 1)
 }
 
 // Draws of a bootstrap: fewer of so many photographs that it would take seconds.

@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"finetune/internal/failure"
+	"finetune/internal/naming"
 )
 
 // Preprocessing is how photographs become the input of a network.
@@ -126,7 +127,7 @@ func Model(dir string) (string, error) {
 	}
 	var found []string
 	for _, pattern := range []string{"*.onnx", "onnx/*.onnx"} {
-		list, _ := filepath.Glob(filepath.Join(escaped(dir), filepath.FromSlash(pattern)))
+		list, _ := filepath.Glob(filepath.Join(naming.Glob(dir), filepath.FromSlash(pattern)))
 		found = append(found, list...)
 	}
 	switch len(found) {
@@ -139,11 +140,6 @@ func Model(dir string) (string, error) {
 	slices.Sort(found)
 	return "", failure.Usage(fmt.Errorf("hub: %s: several .onnx files, none of them model.onnx; name one: %s", dir,
 		strings.Join(found, ", ")))
-}
-
-// escaped is a path without meaning to Glob.
-func escaped(path string) string {
-	return strings.NewReplacer("[", `\[`, "]", `\]`, "*", `\*`, "?", `\?`).Replace(path)
 }
 
 // decode reads JSON into v; numbers of other types are errors.
