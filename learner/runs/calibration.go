@@ -56,11 +56,17 @@ func ReadCalibration(run string) (c Calibration, err error) {
 	if err := CheckSums(run, CalibrationFile); err != nil {
 		return c, err
 	}
-	path := filepath.Join(run, CalibrationFile)
-	tensors, meta, err := ReadTensors(path)
+	c, err = CalibrationOf(filepath.Join(run, CalibrationFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return c, nil
 	}
+	return c, err
+}
+
+// CalibrationOf reads a file that WriteCalibration wrote. Errors wrap os.ErrNotExist where
+// there is none.
+func CalibrationOf(path string) (c Calibration, err error) {
+	tensors, meta, err := ReadTensors(path)
 	if err != nil {
 		return c, err
 	}

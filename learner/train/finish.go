@@ -3,13 +3,10 @@ package train
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"slices"
 	"time"
 
-	"finetune/audit"
-	"finetune/internal/failure"
 	"finetune/learner/features"
 	"finetune/learner/runs"
 )
@@ -96,15 +93,8 @@ func (tr *training) calibration(ctx context.Context, o *outcome) (_ runs.Calibra
 		return runs.Calibration{}, err
 	}
 	c := tr.calibrate(o.held)
-	fast, err := features.NewProducts(tr.Config.Machine.Threads)
-	if err != nil {
-		return c, err
-	}
-	defer fast.Close()
-	if c.Plane, err = audit.NewPlane(tr.features.Train.Rows, fast.Multiply); err != nil {
-		return c, failure.Data(fmt.Errorf("learner: oddness: %w", err))
-	}
-	return c, nil
+	c.Plane, err = tr.plane(ctx)
+	return c, err
 }
 
 // writePredictions writes what the head says of every photograph, of those that
