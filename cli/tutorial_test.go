@@ -209,7 +209,10 @@ func TestCommandsOfReadmeRun(t *testing.T) {
 	if err := os.Rename(filepath.Join(w.home, "data", "solar-cells"), filepath.Join(w.dir, "PHOTOS")); err != nil {
 		t.Fatal(err)
 	}
-	w.shell(t, `ln -s PHOTOS/valid/functional FOLDER && cp "$FINETUNE_HOME/bodies/efficientnet-lite0.onnx" NET.onnx`)
+	w.shell(t, `ln -s PHOTOS/valid/functional FOLDER && cp "$FINETUNE_HOME/bodies/efficientnet-lite0.onnx" NET.onnx
+mkdir NETWORK && ln -s ../NET.onnx NETWORK/model.onnx
+echo '{"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "size": {"height": 64, "width": 64}, "resample": 2}' \
+  > NETWORK/preprocessor_config.json`)
 	commands := 0
 	for _, c := range shellCommands(string(page)) {
 		if !strings.HasPrefix(c, "bin/finetune ") {
