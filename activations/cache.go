@@ -13,10 +13,10 @@ import (
 	"time"
 
 	"finetune/dataset"
-	"finetune/internal/digest"
 	"finetune/internal/durable"
 	"finetune/internal/parallel"
 	"finetune/internal/plural"
+	"finetune/internal/reading"
 )
 
 // Cache is the rows of one key. Its methods may be called by several
@@ -258,7 +258,7 @@ func (c *Cache) digest(file string) (d Digest, ok bool) {
 	if ok {
 		return d, true
 	}
-	text, err := digest.File(file)
+	text, err := reading.Digest(file)
 	if err != nil {
 		return d, false
 	}

@@ -160,21 +160,20 @@ func (f *filler) readAll(j *job) (data []byte, err error) {
 // openPhoto opens a plain file, or a member of a tar, of a sensible size. It looks before it opens: a
 // pipe would block.
 func openPhoto(name string) (io.ReadCloser, int64, error) {
-	info, err := reading.Stat(name)
+	file, info, err := reading.Photograph(name)
 	if err == nil {
 		switch {
 		case !info.Mode().IsRegular():
 			return nil, 0, &badFile{"unreadable", "not a plain file", nil}
 		case info.Size() == 0:
-			return nil, 0, &badFile{"empty", "the file is empty", nil}
+			err = &badFile{"empty", "the file is empty", nil}
 		case info.Size() > reading.MaxPhoto:
-			return nil, 0, &badFile{"too_large", fmt.Sprintf("%d MB, more than %d MB", info.Size()>>20, reading.MaxPhoto>>20),
-				nil}
-		}
-		var file io.ReadCloser
-		if file, err = reading.Open(name); err == nil {
+			err = &badFile{"too_large", fmt.Sprintf("%d MB, more than %d MB", info.Size()>>20, reading.MaxPhoto>>20), nil}
+		default:
 			return file, info.Size(), nil
 		}
+		_ = file.Close() // nothing was read
+		return nil, 0, err
 	}
 	return nil, 0, unreadable(err)
 }

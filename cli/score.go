@@ -32,8 +32,9 @@ func scoreCommand(s Streams) *cli.Command {
 	return &cli.Command{
 		Name: "score", Usage: "predict the class of every photograph in FOLDER", ArgsUsage: "RUN|MODEL.onnx FOLDER",
 		Description: "FOLDER is searched with its subfolders. It can also be one photograph, a tar file, a folder " +
-			"of tar files (as\nwebdataset makes them), or - to read a list of paths from standard input. A path in " +
-			"a tar file is SHARD.tar/MEMBER.\nThe table has one row for each path, sorted by path, with a status " +
+			"of tar files (as\nwebdataset makes them), a folder of a bucket (s3://BUCKET/PATH), or - to read a list " +
+			"of paths from\nstandard input. A path in a tar file is SHARD.tar/MEMBER." +
+			"\nThe table has one row for each path, sorted by path, with a status " +
 			"and a reason.\nIf the command is killed, run it again to continue.",
 		Flags: shell.Join([]cli.Flag{
 			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the table to `FILE`: .csv, .jsonl or .parquet",

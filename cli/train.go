@@ -31,7 +31,8 @@ func trainCommand(s Streams) *cli.Command {
 	return &cli.Command{
 		Name: "train", Usage: "train a classifier on DATA and report its accuracy", ArgsUsage: "DATA|JOB",
 		Description: "DATA has train/CLASS/* and valid/CLASS/*, or CLASS/* alone; a fifth of each class is then " +
-			"held out for validation.\nThe frozen body runs on each photograph once. Its features are cached, so a " +
+			"held out for validation.\nDATA may be in a bucket: s3://BUCKET/PATH.\nThe frozen body runs on each photograph " +
+			"once. Its features are cached, so a " +
 			"second run starts at once.\nJOB is a finished job of `finetune plan precompute`: the head is trained on " +
 			"its parts, which need not fit into memory.",
 		Flags: shell.Join(
@@ -45,7 +46,11 @@ func trainCommand(s Streams) *cli.Command {
 				return usagef("train takes one DATA, got %s", strings.Join(c.Args().Slice(), " "))
 			}
 			o.set = c.IsSet
-			if jobs.Holds(o.config.Data.Path) {
+			isJob, err := jobs.Holds(o.config.Data.Path)
+			if err != nil {
+				return err
+			}
+			if isJob {
 				o.config.Data.Path, o.config.Data.Job = "", o.config.Data.Path
 			}
 			return runTrain(c.Context, o, term.New(s, o.quiet, o.json))

@@ -13,6 +13,8 @@ import (
 	"finetune/internal/failure"
 	"finetune/internal/naming"
 	"finetune/internal/plural"
+	"finetune/internal/reading"
+	"finetune/internal/remote"
 )
 
 // openCSV reads a labels file. The reference lists CSV order; here, as
@@ -42,6 +44,10 @@ func openCSV(data string, o Options) (*Set, error) {
 // those whose split is valid, or all of a file without that column. It may hold
 // one class alone. Paths are as in Open.
 func Labelled(data string, o Options) (*Set, error) {
+	data, err := remote.Root(data)
+	if err != nil {
+		return nil, err
+	}
 	t, err := readCSV(o.Labels, o.LabelSep, o.Group)
 	if err != nil {
 		return nil, failure.Data(err)
@@ -264,6 +270,10 @@ func (c *csvSet) item(r row, labels []string) (it Item, found bool, err error) {
 
 // realPath is path without symbolic links, from the root.
 func realPath(path string) (string, error) {
+	if _, mounted := reading.Mounted(path); mounted { // no links there
+		_, err := reading.Stat(path)
+		return filepath.Clean(path), err
+	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return "", err
@@ -273,7 +283,7 @@ func realPath(path string) (string, error) {
 
 // plain refuses what is not a file: a folder, or a pipe that would hang the reader.
 func (c *csvSet) plain(r row, real string) error {
-	info, err := os.Stat(real)
+	info, err := reading.Stat(real)
 	if err != nil {
 		return fmt.Errorf("dataset: %s:%d: %s: %w", c.name, r.line, r.path, failure.Reason(err))
 	}

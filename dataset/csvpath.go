@@ -15,6 +15,7 @@ import (
 
 	"finetune/internal/naming"
 	"finetune/internal/plural"
+	"finetune/internal/reading"
 )
 
 // checkCell refuses what is no path of a file.
@@ -125,7 +126,11 @@ func (f *finder) one(cell string) (rel string, found bool, err error) {
 }
 
 func (f *finder) exists(rel string) bool {
-	_, err := os.Lstat(naming.FilePath(f.root, rel))
+	file := naming.FilePath(f.root, rel)
+	_, err := os.Lstat(file)
+	if _, mounted := reading.Mounted(file); mounted {
+		_, err = reading.Stat(file)
+	}
 	return err == nil || !errors.Is(err, os.ErrNotExist)
 }
 
@@ -155,7 +160,7 @@ func (f *finder) near(rel string) (names []string, how string) {
 	list, ok := f.lists[dir]
 	if !ok {
 		list = map[string][]string{}
-		entries, _ := os.ReadDir(naming.FilePath(f.root, dir)) // a folder that is not there has no files
+		entries, _ := reading.ReadDir(naming.FilePath(f.root, dir)) // a folder that is not there has no files
 		for _, e := range entries {
 			if e.IsDir() || systemFile(e.Name()) {
 				continue
@@ -213,7 +218,7 @@ func (f *finder) said() []string {
 func whereElse(roots []string, rel string) string {
 	base := path.Base(strings.ReplaceAll(rel, `\`, "/"))
 	for _, root := range roots {
-		entries, err := os.ReadDir(cmp.Or(root, "."))
+		entries, err := reading.ReadDir(cmp.Or(root, "."))
 		if err != nil {
 			continue
 		}

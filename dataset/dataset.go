@@ -15,7 +15,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -26,6 +25,8 @@ import (
 	"finetune/internal/failure"
 	"finetune/internal/naming"
 	"finetune/internal/plural"
+	"finetune/internal/reading"
+	"finetune/internal/remote"
 	"finetune/internal/tarshard"
 )
 
@@ -70,7 +71,7 @@ type Options struct {
 const layouts = "expected train/CLASS/* with valid/CLASS/* (or val), or CLASS/* with --valid-pct 0.2, or --labels " +
 	"FILE.csv"
 
-// Open lists the data set at root, a folder. With Options.Labels the paths are
+// Open lists the data set at root, a folder, also of a bucket. With Options.Labels the paths are
 // relative to the CSV's own folder, which becomes Root; root may then be empty.
 func Open(root string, o Options) (*Set, error) {
 	if !(o.ValidPct >= 0 && o.ValidPct < 1) { // also refuses NaN
@@ -85,6 +86,10 @@ func Open(root string, o Options) (*Set, error) {
 			return nil, failure.Data(fmt.Errorf("dataset: %q: the name is not UTF-8 text; rename it, or make a link of "+
 				"another name to it", name))
 		}
+	}
+	root, err := remote.Root(root)
+	if err != nil {
+		return nil, err
 	}
 	if root != "" || o.Labels == "" {
 		if err := checkFolder(root); err != nil {
@@ -137,14 +142,17 @@ func (o Options) orFallback() Options {
 	return o
 }
 
-// Files lists every file at or below root for scoring, sorted by path, each
+// Files lists every file at or below root, also of a bucket, for scoring, sorted by path, each
 // with Label -1. Dot files, system files (Thumbs.db) and files named as
 // something else than a picture (.txt, .csv) are left out and counted in a
 // warning; all others stay, whatever they hold. A root that is a file is its
 // own only item, but a tar file is its photographs, with the paths
 // SHARD.tar/member; so are the tar files of a folder without photographs.
 func Files(root string) (items []Item, warnings []string, err error) {
-	info, err := os.Stat(root)
+	if root, err = remote.Root(root); err != nil {
+		return nil, nil, err
+	}
+	info, err := reading.Stat(root)
 	if err != nil {
 		return nil, nil, failure.Data(fmt.Errorf("dataset: %s: %w; name a folder of photographs", root, failure.Reason(err)))
 	}
@@ -174,7 +182,7 @@ func Files(root string) (items []Item, warnings []string, err error) {
 }
 
 func checkFolder(root string) error {
-	info, err := os.Stat(root)
+	info, err := reading.Stat(root)
 	switch {
 	case root == "":
 		return fmt.Errorf("dataset: no DATA given; %s", layouts)

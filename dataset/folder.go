@@ -12,6 +12,7 @@ import (
 	"finetune/internal/failure"
 	"finetune/internal/naming"
 	"finetune/internal/plural"
+	"finetune/internal/reading"
 )
 
 // openFolders reads the folder layouts.
@@ -249,7 +250,7 @@ func (r *folders) classes(split string, names []string) ([]string, []Item, error
 
 // strays mentions plain files that lie beside the class folders, which were listed before.
 func (r *folders) strays(split string) {
-	entries, _ := os.ReadDir(filepath.Join(r.root, split))
+	entries, _ := reading.ReadDir(filepath.Join(r.root, split))
 	for _, e := range entries {
 		if !e.IsDir() && e.Type()&os.ModeSymlink == 0 && !systemFile(e.Name()) {
 			r.note("file beside the class folders, ignored", path.Join(split, e.Name()))
@@ -297,7 +298,7 @@ func (r *folders) sayTest(name string, items []Item) {
 // photographs, sorted; the others are noted.
 func (r *folders) subfolders(rel string) ([]string, error) {
 	dir := filepath.Join(r.root, filepath.FromSlash(rel))
-	entries, err := os.ReadDir(dir)
+	entries, err := reading.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("dataset: %s: no such folder; %s", dir, layouts)
 	}
@@ -308,7 +309,7 @@ func (r *folders) subfolders(rel string) ([]string, error) {
 	for _, e := range entries {
 		isDir, file := e.IsDir(), filepath.Join(dir, e.Name())
 		if e.Type()&os.ModeSymlink != 0 {
-			info, err := os.Stat(file)
+			info, err := reading.Stat(file)
 			isDir = err == nil && info.IsDir()
 		}
 		switch {

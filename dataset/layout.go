@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path"
 	"path/filepath"
@@ -9,6 +10,8 @@ import (
 	"strings"
 
 	"finetune/internal/naming"
+	"finetune/internal/reading"
+	"finetune/internal/remote"
 )
 
 // branch is a folder directly below a root and what is seen in it at a glance.
@@ -66,14 +69,14 @@ func (r *folders) holds(rel string, deep bool) bool {
 // any is walker.folder that ends at the first photograph.
 func (w *walker) any(rel string, deep bool, depth int) bool {
 	dir := filepath.Join(w.root, filepath.FromSlash(rel))
-	f, err := os.Open(dir)
+	next, end, err := pages(dir)
 	if err != nil || depth > maxDepth || ownRun(dir) {
 		return false
 	}
-	defer f.Close()
+	defer end()
 	var below []string
 	for {
-		entries, err := f.ReadDir(256)
+		entries, err := next()
 		for _, e := range entries {
 			sub := path.Join(rel, e.Name())
 			isDir, isFile := w.kind(sub, e)
@@ -91,13 +94,23 @@ func (w *walker) any(rel string, deep bool, depth int) bool {
 	return slices.ContainsFunc(below, func(sub string) bool { return w.any(sub, deep, depth+1) })
 }
 
+// pages lists a folder bit by bit, in any order; next fails behind its last entries.
+func pages(dir string) (next func() ([]os.DirEntry, error), end func(), err error) {
+	if _, mounted := reading.Mounted(dir); mounted {
+		entries, err := reading.ReadDir(dir)
+		return func() ([]os.DirEntry, error) { return entries, io.EOF }, func() {}, err
+	}
+	f, err := os.Open(dir)
+	return func() ([]os.DirEntry, error) { return f.ReadDir(256) }, func() { f.Close() }, err
+}
+
 // kind tells folders and files apart; a broken link is a file that cannot be read.
 func (w *walker) kind(rel string, e os.DirEntry) (isDir, isFile bool) {
 	if e.Type()&os.ModeSymlink == 0 {
 		return e.IsDir(), e.Type().IsRegular()
 	}
 	file := filepath.Join(w.root, filepath.FromSlash(rel))
-	info, err := os.Stat(file)
+	info, err := reading.Stat(file)
 	if err != nil {
 		return false, true
 	}
@@ -338,6 +351,10 @@ func (r *folders) within(rel string) (what, at string) {
 // ValidFolder is the name of root's folder with class folders to validate on:
 // valid, val or another of the usual names. Empty if there is none, or several.
 func ValidFolder(root string) string {
+	root, err := remote.Root(root)
+	if err != nil {
+		return ""
+	}
 	r := &folders{walker: walker{root: root}, set: &Set{}}
 	names, err := r.subfolders("")
 	if err != nil {

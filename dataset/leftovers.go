@@ -3,10 +3,11 @@ package dataset
 import (
 	"bufio"
 	"io"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"finetune/internal/reading"
 )
 
 // leftoverFolders are what desktops, network storage and tools leave beside
@@ -35,15 +36,15 @@ const (
 
 // ownRun reports whether dir is a run of this program: its checksums name its configuration.
 func ownRun(dir string) bool {
-	info, err := os.Stat(filepath.Join(dir, runConfig))
+	info, err := reading.Stat(filepath.Join(dir, runConfig))
 	if err != nil || !info.Mode().IsRegular() {
 		return false
 	}
 	sums := filepath.Join(dir, runSums)
-	if info, err = os.Stat(sums); err != nil || !info.Mode().IsRegular() {
+	if info, err = reading.Stat(sums); err != nil || !info.Mode().IsRegular() {
 		return false
 	}
-	f, err := os.Open(sums)
+	f, err := reading.Open(sums)
 	if err != nil {
 		return false
 	}

@@ -5,13 +5,13 @@ import (
 	"fmt"
 
 	"finetune/internal/naming"
-	"finetune/internal/tarshard"
+	"finetune/internal/reading"
 )
 
 // shard appends the photographs of a tar file. Their names are names alone; the path
 // that is opened keeps them as they are.
 func (w *walker) shard(items []Item, rel, file string) ([]Item, error) {
-	names, err := tarshard.Photographs(context.Background(), file)
+	names, err := reading.Photographs(context.Background(), file)
 	if err != nil {
 		return nil, fmt.Errorf("dataset: %w", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 
 	"finetune/dataset/draw"
-	"finetune/internal/digest"
 	"finetune/internal/failure"
 	"finetune/internal/naming"
 	"finetune/internal/parallel"
@@ -63,10 +62,8 @@ func digests(items []Item) error {
 		if items[i].Digest != "" || failed.Load() != nil {
 			return
 		}
-		err := reading.Steadily(items[i].File, func() (err error) {
-			items[i].Digest, err = digest.File(items[i].File) // an unreadable file has none
-			return err
-		})
+		var err error
+		items[i].Digest, err = reading.Digest(items[i].File) // an unreadable file has none
 		if failure.System(err) {
 			failed.Store(&err)
 		}

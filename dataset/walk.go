@@ -16,6 +16,7 @@ import (
 	"finetune/internal/failure"
 	"finetune/internal/naming"
 	"finetune/internal/plural"
+	"finetune/internal/reading"
 	"finetune/internal/tarshard"
 )
 
@@ -51,7 +52,7 @@ func (w *walker) walk(rel string, label int, class string) ([]Item, error) {
 	var above []os.FileInfo
 	for dir := rel; dir != "" && dir != "."; {
 		dir = path.Dir(dir)
-		if info, err := os.Stat(filepath.Join(w.root, filepath.FromSlash(dir))); err == nil {
+		if info, err := reading.Stat(filepath.Join(w.root, filepath.FromSlash(dir))); err == nil {
 			above = append(above, info)
 		}
 	}
@@ -69,7 +70,7 @@ func (w *walker) walk(rel string, label int, class string) ([]Item, error) {
 // folder appends what lies in rel; above are the folders on the way down.
 func (w *walker) folder(items []Item, rel string, above []os.FileInfo) ([]Item, error) {
 	dir := filepath.Join(w.root, filepath.FromSlash(rel))
-	here, err := os.Stat(dir)
+	here, err := reading.Stat(dir)
 	if err != nil {
 		return nil, fmt.Errorf("dataset: %s: %w", dir, failure.Reason(err))
 	}
@@ -77,7 +78,7 @@ func (w *walker) folder(items []Item, rel string, above []os.FileInfo) ([]Item, 
 		return nil, fmt.Errorf("dataset: %s: more than %d folders inside each other; is this the right folder?", dir,
 			maxDepth)
 	}
-	entries, err := os.ReadDir(dir)
+	entries, err := reading.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("dataset: %s: cannot list: %w; check its permissions", dir, failure.Reason(err))
 	}
@@ -98,7 +99,7 @@ func (w *walker) entry(items []Item, rel string, e os.DirEntry, above []os.FileI
 	file := filepath.Join(w.root, filepath.FromSlash(rel))
 	mode := e.Type()
 	if mode&os.ModeSymlink != 0 {
-		info, err := os.Stat(file)
+		info, err := reading.Stat(file)
 		switch {
 		case err != nil: // a broken link: reading it will say so, under its name
 			mode = 0
@@ -303,7 +304,7 @@ var (
 
 // looksLikePicture reads the first bytes of a file whose name says nothing.
 func looksLikePicture(file string) bool {
-	f, err := os.Open(file)
+	f, err := reading.Open(file)
 	if err != nil {
 		return true // reading it will say why, under its name
 	}

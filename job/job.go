@@ -47,7 +47,8 @@ const (
 	Grouped = 2 // parts say how many rows of each group they have, and may pack their numbers
 )
 
-const specFile = "job.json"
+// File is the name of what says what a job is, in its folder.
+const File = "job.json"
 
 // Spec is job.json: all that the bytes of parts depend on but for the inputs.
 type Spec struct {
@@ -107,17 +108,17 @@ func Open(ctx context.Context, place string) (*Job, error) {
 }
 
 func open(ctx context.Context, s store.Store) (*Job, error) {
-	data, err := s.Get(ctx, specFile, maxSpec)
+	data, err := s.Get(ctx, File, maxSpec)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, failure.Usage(fmt.Errorf("job: %s: no %s, so this is no job, or planning it was interrupted; plan it "+
-			"with `finetune plan`", s, specFile))
+			"with `finetune plan`", s, File))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("job: %w", err)
 	}
 	spec, err := parseSpec(data)
 	if err != nil {
-		return nil, failure.Data(fmt.Errorf("job: %s: %s: %w; plan the job again in another folder", s, specFile, err))
+		return nil, failure.Data(fmt.Errorf("job: %s: %s: %w; plan the job again in another folder", s, File, err))
 	}
 	return &Job{Spec: spec, ID: digest.Of(string(data)), store: s}, nil
 }

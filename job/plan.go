@@ -40,7 +40,7 @@ func Plan(ctx context.Context, place string, spec Spec,
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	switch there, err := store.Exists(ctx, s, specFile); {
+	switch there, err := store.Exists(ctx, s, File); {
 	case err != nil:
 		return nil, fmt.Errorf("job: %w", err)
 	case there:
@@ -129,10 +129,10 @@ func (p *planner) finish(ctx context.Context) (*Job, error) {
 	}
 	data = append(data, '\n')
 	if len(data) > maxSpec {
-		return nil, failure.Usage(fmt.Errorf("job: %s of %s, more than %d", specFile, plural.Count(len(data), "byte"),
+		return nil, failure.Usage(fmt.Errorf("job: %s of %s, more than %d", File, plural.Count(len(data), "byte"),
 			maxSpec))
 	}
-	err = p.store.PutIfAbsent(ctx, specFile, store.Bytes(slices.Clip(data)))
+	err = p.store.PutIfAbsent(ctx, File, store.Bytes(slices.Clip(data)))
 	if errors.Is(err, fs.ErrExist) {
 		err = failure.Usage(fmt.Errorf("%w: another process planned a job there at the same time; name another folder", err))
 	}

@@ -19,18 +19,18 @@ func TestOpenSaysWhatIsNoJob(t *testing.T) {
 		if _, err := Plan(t.Context(), place, spec(10), inputs(3)); failure.KindOf(err) != failure.UsageKind {
 			t.Errorf("planned twice: %v", err)
 		}
-		data, err := j.store.Get(t.Context(), specFile, maxSpec)
+		data, err := j.store.Get(t.Context(), File, maxSpec)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, bad := range []string{"", "{}", string(data[:len(data)/2]), string(data) + "{}",
 			strings.Replace(string(data), `"rows": 40`, `"rows": 41`, 1),
 			strings.Replace(string(data), `"kind"`, `"kinds"`, 1)} {
-			if err := j.store.Put(t.Context(), specFile, store.Bytes([]byte(bad))); err != nil {
+			if err := j.store.Put(t.Context(), File, store.Bytes([]byte(bad))); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := Open(t.Context(), place); failure.KindOf(err) != failure.DataKind ||
-				!strings.Contains(err.Error(), specFile) {
+				!strings.Contains(err.Error(), File) {
 				t.Errorf("%.20q: %v", bad, err)
 			}
 		}

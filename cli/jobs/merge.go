@@ -9,6 +9,8 @@ import (
 	"finetune/cli/term"
 	"finetune/internal/failure"
 	"finetune/internal/plural"
+	"finetune/internal/reading"
+	"finetune/internal/remote"
 	"finetune/internal/store"
 	"finetune/job"
 	"finetune/scores"
@@ -23,10 +25,20 @@ func IsJob(place string) bool {
 	return err == nil && info.IsDir()
 }
 
-// Holds reports whether a place is a job's, as far as its name or a folder tells.
-func Holds(place string) bool {
-	_, err := os.Stat(filepath.Join(place, "job.json"))
-	return store.IsURL(place) || place != "" && err == nil
+// Holds reports whether a folder, also of a bucket, is a job's.
+func Holds(place string) (bool, error) {
+	if place == "" || place == "-" {
+		return false, nil
+	}
+	root, err := remote.Root(place)
+	if err != nil {
+		return false, err
+	}
+	_, err = reading.Stat(filepath.Join(root, job.File))
+	if failure.System(err) && store.IsURL(place) { // a bucket that cannot be reached
+		return false, err
+	}
+	return err == nil, nil
 }
 
 // Merge writes the table of a job to a file, or as CSV to standard output.

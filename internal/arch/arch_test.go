@@ -14,7 +14,7 @@ import (
 // floor, nothing of its own floor or above.
 var floors = [][]string{
 	// words, bytes, files and numbers
-	{"internal/columns", "internal/plural"},
+	{"internal/buckettest", "internal/columns", "internal/plural"},
 	{"internal/arch", "internal/bmp", "internal/colour", "internal/digest", "internal/dims", "internal/durable",
 		"internal/failure", "internal/half", "internal/heif", "internal/jpeg", "internal/licences", "internal/lock",
 		"internal/parallel", "internal/rng", "internal/tiff", "internal/uitest", "metrics", "onnx/batchnorm",
@@ -23,9 +23,9 @@ var floors = [][]string{
 	{"internal/faults", "internal/fetch/notices", "internal/golden", "internal/home", "internal/hostile",
 		"internal/modulepath", "internal/naming", "internal/photos", "internal/picturetest", "internal/reading", "plots"},
 	// photographs and networks as data
-	{"internal/fetch"},
-	{"internal/libjpeg"},
-	{"augment/picture", "dataset", "internal/plotstest", "internal/store", "onnx/graph", "onnx/weights",
+	{"internal/fetch", "internal/store"},
+	{"internal/libjpeg", "internal/remote"},
+	{"augment/picture", "dataset", "internal/plotstest", "onnx/graph", "onnx/weights",
 		"plots/page"},
 	{"augment", "onnx/hub", "onnx/shape"},
 	{"onnx/surgery"},

@@ -17,9 +17,18 @@ func File(path string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
+	sum, err := Reader(f)
+	if err != nil {
 		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	return sum, nil
+}
+
+// Reader is the SHA-256 of all that r has left.
+func Reader(r io.Reader) (string, error) {
+	h := sha256.New()
+	if _, err := io.Copy(h, r); err != nil {
+		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }

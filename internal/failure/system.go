@@ -11,6 +11,10 @@ import (
 // that fails, too many open files, a stale network mount) and says nothing about
 // the file that it struck: that may be sound, and the same call may succeed later.
 func System(err error) bool {
+	var p *passing
+	if errors.As(err, &p) {
+		return true
+	}
 	var number syscall.Errno
 	if !errors.As(err, &number) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) ||
 		errors.Is(err, fs.ErrExist) {
@@ -23,6 +27,19 @@ func System(err error) bool {
 	}
 	return runtime.GOOS != "windows" || !ofTheName[number]
 }
+
+// Passing marks an error of the network or of a service as one of the machine (System),
+// for errors that have no number. Passing(nil) is nil.
+func Passing(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &passing{err}
+}
+
+type passing struct{ error }
+
+func (p *passing) Unwrap() error { return p.error }
 
 // ofTheFile are errors that a file has by itself: what it is, or what it is called.
 var ofTheFile = []syscall.Errno{

@@ -34,7 +34,11 @@ func TestSystem(t *testing.T) {
 	if err == nil || System(err) {
 		t.Errorf("a folder: %v", err)
 	}
-	if System(nil) || System(errors.New("truncated")) || System(syscall.EACCES) || System(fs.ErrPermission) {
+	if err := fmt.Errorf("a bucket: %w", Passing(errors.New("reset"))); !System(err) || KindOf(Data(err)) != Other {
+		t.Errorf("%v is taken for a bad file", err)
+	}
+	if System(nil) || Passing(nil) != nil ||
+		System(errors.New("truncated")) || System(syscall.EACCES) || System(fs.ErrPermission) {
 		t.Error("no system's errors are taken for such")
 	}
 }

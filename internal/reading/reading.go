@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"syscall"
 	"time"
 
+	"finetune/internal/digest"
 	"finetune/internal/failure"
 	"finetune/internal/plural"
 )
@@ -29,7 +31,7 @@ func Steadily(path string, do func() error) error {
 		if err = Before(path); err == nil {
 			err = do()
 		}
-		if !failure.System(err) {
+		if !failure.System(err) || errors.Is(err, fs.ErrPermission) {
 			return err
 		}
 		if try == len(Pauses) {
@@ -63,4 +65,17 @@ func File(path string, limit int64) (data []byte, err error) {
 		return nil
 	})
 	return data, err
+}
+
+// Digest is the SHA-256 of a file, or of a member of a tar, in hex.
+func Digest(path string) (sum string, err error) {
+	err = Steadily(path, func() error {
+		r, err := Open(path)
+		if err == nil {
+			defer r.Close()
+			sum, err = digest.Reader(r)
+		}
+		return err
+	})
+	return sum, err
 }

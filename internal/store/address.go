@@ -94,3 +94,27 @@ func secret(endpoint string) bool {
 	u, err := url.Parse(endpoint)
 	return err != nil || u.User != nil
 }
+
+// Divide takes the URL of a folder in a bucket apart: the URL of the bucket alone, with its
+// options, and what names within it begin with, "" or ending in a slash.
+func Divide(place string) (bucket, prefix string, err error) {
+	a, err := parse(place)
+	if err != nil {
+		return "", "", failure.Usage(err)
+	}
+	bucket = a.scheme + "://" + a.bucket
+	if len(a.query) > 0 {
+		bucket += "?" + a.query.Encode()
+	}
+	return bucket, a.prefix, nil
+}
+
+// Join is the URL of a file or folder below the folder at place, a URL.
+func Join(place, name string) string {
+	at, query, asked := strings.Cut(place, "?")
+	at = strings.TrimSuffix(at, "/") + "/" + (&url.URL{Path: name}).EscapedPath()
+	if asked {
+		at += "?" + query
+	}
+	return at
+}

@@ -68,7 +68,11 @@ func (b bucket) fails(name string, err error) error {
 	if why := b.kind.cause(err); why != "" {
 		return failure.Usage(fmt.Errorf("store: %s: %s: %s: %w", b.place, name, why, err))
 	}
-	return fmt.Errorf("store: %s: %s: %w", b.place, name, err)
+	err = fmt.Errorf("store: %s: %s: %w", b.place, name, err)
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	return failure.Passing(err) // of the network or the service: the same call may succeed later
 }
 
 func (b bucket) Get(ctx context.Context, name string, limit int64) ([]byte, error) {
@@ -108,8 +112,27 @@ func (b bucket) Open(ctx context.Context, name string, offset, length int64) (io
 	if err := within(name, offset, length, r.Size()); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
-	return r, nil
+	return body{r, b, name}, nil
 }
+
+// body names the file in errors that come while it is read.
+type body struct {
+	*blob.Reader
+	b    bucket
+	name string
+}
+
+// Read implements io.Reader.
+func (r body) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		err = r.b.fails(r.name, err)
+	}
+	return n, err
+}
+
+// Describe is what a file was when it was opened.
+func (r body) Describe() Entry { return Entry{r.name, r.Size(), r.ModTime()} }
 
 func (b bucket) Stat(ctx context.Context, name string) (Entry, error) {
 	if err := Check(name); err != nil {

@@ -55,6 +55,9 @@ func openS3(ctx context.Context, a address) (*blob.Bucket, error) {
 		cfg.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 	}
 	client := s3sdk.NewFromConfig(cfg, func(o *s3sdk.Options) {
+		if n, err := strconv.Atoi(os.Getenv("AWS_MAX_ATTEMPTS")); err == nil && n > 0 { // which gocloud.dev leaves out
+			o.RetryMaxAttempts = n
+		}
 		o.UsePathStyle = flags["use_path_style"]
 		o.EndpointOptions.DisableHTTPS = flags["disable_https"]
 		o.DisableLogOutputChecksumValidationSkipped = true // a line for each file of stores without checksums

@@ -24,46 +24,123 @@ func Compressed(name string) bool {
 	return strings.HasSuffix(name, ".tar.gz") || strings.HasSuffix(name, ".tgz")
 }
 
+// Source is where the files of shards are.
+type Source interface {
+	Stat(shard string) (fs.FileInfo, error)
+	// At opens a shard for reads at any place, at once. It is closed if it is an io.Closer.
+	At(shard string) (io.ReaderAt, error)
+}
+
+// Files are the members of shards as files. Indexes are kept as long as shards stay the
+// same. Methods may be called at once.
+type Files struct {
+	source Source
+
+	mu    sync.Mutex
+	of    map[string]*index
+	order []string
+	known map[string]map[string]Member // shard → name → member
+}
+
+// New reads shards from source.
+func New(source Source) *Files { return &Files{source: source, of: map[string]*index{}} }
+
+// Disk are the shards that the system reads.
+var Disk = New(disk{})
+
+type disk struct{}
+
+// Stat implements Source.
+func (disk) Stat(shard string) (fs.FileInfo, error) { return os.Stat(shard) }
+
+// At implements Source.
+func (disk) At(shard string) (io.ReaderAt, error) { return os.Open(shard) }
+
+// Cut divides SHARD.tar/member at the first ".tar/" from a place on; ok is false without one.
+func Cut(file string, from int) (end int, ok bool) {
+	if len(strings.ToLower(file)) != len(file) {
+		return 0, false
+	}
+	i := strings.Index(strings.ToLower(file[from:]), ".tar/")
+	return from + i + len(".tar"), i >= 0
+}
+
 // Within divides SHARD.tar/member, where SHARD.tar is a plain file. Nothing else is
 // looked at: the member's name never reaches the file system.
-func Within(file string) (shard, member string, ok bool) {
+func (f *Files) Within(file string) (shard, member string, ok bool) {
 	for at := 0; ; {
-		i := strings.Index(strings.ToLower(file[at:]), ".tar/")
-		if i < 0 || len(strings.ToLower(file)) != len(file) {
+		if at, ok = Cut(file, at); !ok {
 			return "", "", false
 		}
-		at += i + len(".tar")
-		if info, err := os.Stat(file[:at]); err == nil && info.Mode().IsRegular() {
+		f.mu.Lock()
+		_, known := f.known[file[:at]]
+		f.mu.Unlock()
+		if known {
+			return file[:at], file[at+1:], true
+		}
+		if info, err := f.source.Stat(file[:at]); err == nil && info.Mode().IsRegular() {
 			return file[:at], file[at+1:], true
 		}
 	}
 }
 
-// Stat describes SHARD.tar/member.
-func Stat(shard, member string) (fs.FileInfo, error) {
-	x, err := indexOf(shard)
+// Know replaces what is known of members without looking into their shards: from then on
+// they are read where they are said to be, if their headers are there.
+func (f *Files) Know(members map[string]map[string]Member) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.known = members
+}
+
+// find is a member, and the time of its shard, zero for one that is known.
+func (f *Files) find(shard, member string) (m Member, t time.Time, known bool, err error) {
+	f.mu.Lock()
+	m, known = f.known[shard][member]
+	f.mu.Unlock()
+	if known {
+		return m, t, true, nil
+	}
+	x, err := f.index(shard)
 	if err != nil {
-		return nil, err
+		return m, t, false, err
 	}
 	m, there := x.members[member]
 	if !there {
-		return nil, &fs.PathError{Op: "open", Path: shard + "/" + member, Err: fs.ErrNotExist}
+		return m, t, false, &fs.PathError{Op: "open", Path: shard + "/" + member, Err: fs.ErrNotExist}
 	}
-	return info{m, x.modified}, nil
+	return m, x.modified, false, nil
 }
 
-// Open reads SHARD.tar/member.
-func Open(shard, member string) (io.ReadCloser, error) {
-	i, err := Stat(shard, member)
+// Stat describes SHARD.tar/member.
+func (f *Files) Stat(shard, member string) (fs.FileInfo, error) {
+	m, t, _, err := f.find(shard, member)
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.Open(shard)
+	return info{m, t}, nil
+}
+
+// Open reads SHARD.tar/member, and describes it. Errors: a member that is known and no
+// longer there is failure.Data.
+func (f *Files) Open(shard, member string) (io.ReadCloser, fs.FileInfo, error) {
+	m, t, known, err := f.find(shard, member)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	m := i.(info).m
-	return part{io.NewSectionReader(f, m.Offset, m.Size), f}, nil
+	r, err := f.source.At(shard)
+	if err != nil {
+		return nil, nil, err
+	}
+	p := part{io.NewSectionReader(r, m.Offset, m.Size), io.NopCloser(nil)}
+	if c, ok := r.(io.Closer); ok {
+		p.Closer = c
+	}
+	if known {
+		if err := m.check(r); err != nil {
+			return nil, nil, errors.Join(fmt.Errorf("%s: %w", shard, err), p.Close())
+		}
+	}
+	return p, info{m, t}, nil
 }
 
 type part struct {
@@ -72,18 +149,48 @@ type part struct {
 }
 
 // Photographs are the names of a shard's photographs, in its order.
-func Photographs(ctx context.Context, shard string) ([]string, error) {
-	x, err := readIndex(ctx, shard)
+func (f *Files) Photographs(ctx context.Context, shard string) ([]string, error) {
+	list, err := f.Members(ctx, shard)
+	names := make([]string, len(list))
+	for i, m := range list {
+		names[i] = m.Name
+	}
+	return names, err
+}
+
+// Members are a shard's photographs, in its order.
+func (f *Files) Members(ctx context.Context, shard string) ([]Member, error) {
+	x, err := f.readIndex(ctx, shard)
 	if err != nil {
 		return nil, err
 	}
-	var names []string
+	var list []Member
 	for _, m := range x.order {
 		if _, extension, ok := Split(m.Name); ok && IsPhotograph(extension) {
-			names = append(names, m.Name)
+			list = append(list, m)
 		}
 	}
-	return names, nil
+	return list, nil
+}
+
+// Samples are a shard's photographs with their labels, in its order.
+func (f *Files) Samples(ctx context.Context, shard string) ([]Sample, error) {
+	x, err := f.readIndex(ctx, shard)
+	if err != nil {
+		return nil, err
+	}
+	r, err := f.source.At(shard)
+	if err != nil {
+		return nil, err
+	}
+	if c, ok := r.(io.Closer); ok {
+		defer c.Close()
+	}
+	list, err := Samples(x.order, func(m Member) ([]byte, error) { return Read(r, m) })
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", shard, err)
+	}
+	return list, nil
 }
 
 // info is a member as fs describes files; its time is the shard's.
@@ -110,53 +217,46 @@ type index struct {
 // mostIndexes are kept at once: photographs are read in the order of their shards.
 const mostIndexes = 8
 
-var indexes struct {
-	sync.Mutex
-	of    map[string]*index
-	order []string
-}
-
-// indexOf is the index of a shard, made again when its file has changed.
-func indexOf(shard string) (*index, error) {
-	now, err := os.Stat(shard)
+// index is that of a shard, made again when its file has changed.
+func (f *Files) index(shard string) (*index, error) {
+	now, err := f.source.Stat(shard)
 	if err != nil {
 		return nil, err
 	}
-	indexes.Lock()
-	defer indexes.Unlock()
-	if x := indexes.of[shard]; x != nil && x.size == now.Size() && x.modified.Equal(now.ModTime()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if x := f.of[shard]; x != nil && x.size == now.Size() && x.modified.Equal(now.ModTime()) {
 		return x, nil
 	}
-	x, err := readIndex(context.Background(), shard)
+	x, err := f.readIndex(context.Background(), shard)
 	if err != nil {
 		return nil, err
 	}
-	if indexes.of == nil {
-		indexes.of = map[string]*index{}
+	if f.of[shard] == nil {
+		f.order = append(f.order, shard)
 	}
-	if indexes.of[shard] == nil {
-		indexes.order = append(indexes.order, shard)
-	}
-	indexes.of[shard] = x
-	if len(indexes.order) > mostIndexes {
-		delete(indexes.of, indexes.order[0])
-		indexes.order = indexes.order[1:]
+	f.of[shard] = x
+	if len(f.order) > mostIndexes {
+		delete(f.of, f.order[0])
+		f.order = f.order[1:]
 	}
 	return x, nil
 }
 
-func readIndex(ctx context.Context, shard string) (*index, error) {
-	f, err := os.Open(shard)
+func (f *Files) readIndex(ctx context.Context, shard string) (*index, error) {
+	now, err := f.source.Stat(shard)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	now, err := f.Stat()
+	r, err := f.source.At(shard)
 	if err != nil {
 		return nil, err
+	}
+	if c, ok := r.(io.Closer); ok {
+		defer c.Close()
 	}
 	x := &index{size: now.Size(), modified: now.ModTime(), members: map[string]Member{}}
-	if x.order, err = Index(ctx, f, x.size); err != nil {
+	if x.order, err = Index(ctx, r, x.size); err != nil {
 		return nil, fmt.Errorf("%s: %w", shard, err)
 	}
 	for _, m := range x.order {

@@ -12,6 +12,7 @@ import (
 	"finetune/internal/failure"
 	"finetune/internal/naming"
 	"finetune/internal/plural"
+	"finetune/internal/remote"
 	"finetune/learner/features"
 	"finetune/learner/runs"
 )
@@ -119,6 +120,10 @@ func (c *Classifier) asTrained(set *dataset.Set) error {
 
 // fromFolders reads ROOT/valid/CLASS/*, or that of another usual name, or ROOT/CLASS/*.
 func (c *Classifier) fromFolders(root string) ([]dataset.Item, string, []string, error) {
+	root, err := remote.Root(root)
+	if err != nil {
+		return nil, "", nil, err
+	}
 	if valid := dataset.ValidFolder(root); naming.ClassIndex(c.Classes, valid) < 0 {
 		root = filepath.Join(root, valid)
 	}

@@ -18,6 +18,7 @@ import (
 	"finetune/internal/naming"
 	"finetune/internal/plural"
 	"finetune/internal/reading"
+	"finetune/internal/remote"
 	"finetune/learner/runs"
 	"finetune/plots"
 	"finetune/plots/page"
@@ -245,6 +246,11 @@ func Opener(c runs.Config) func(path string) (image.Image, error) {
 	roots := []string{c.Data.Path}
 	if c.Data.Labels != "" { // its paths are relative to its own folder, or to DATA
 		roots = []string{filepath.Dir(c.Data.Labels), cmp.Or(c.Data.Path, ".")}
+	}
+	for i, root := range roots {
+		if at, err := remote.Root(root); err == nil { // or the photographs are shown by name alone
+			roots[i] = at
+		}
 	}
 	return func(path string) (image.Image, error) {
 		if !filepath.IsLocal(naming.FilePath(".", path)) {
