@@ -59,6 +59,7 @@ func Train(ctx context.Context, config Config, o TrainOptions, ui UI) (_ *Summar
 		return nil, err
 	}
 	defer l.Close()
+	l.Report = !o.NoReport
 	if run == nil {
 		if run, err = runs.Create(o.Dir, o.How, l.Config); err != nil {
 			return nil, err

@@ -38,6 +38,8 @@ type Setup struct {
 	Groups     *runs.Groups // that Precompute kept on one side; nil where it was not asked to
 	Session    *SharedBody  // of this Setup and of those that With made of it
 
+	Report bool // one is made of the run: it shows where the model looks
+
 	part       bool // of the photographs alone: a class may be missing
 	looked     bool // the photographs were looked at before: warnings are given
 	cachedOnly bool // the body is not run: errNotCached instead

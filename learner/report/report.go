@@ -52,7 +52,7 @@ func gather(run string) (page.Report, error) {
 		return page.Report{}, err
 	}
 	if err := runs.CheckSums(run, runs.HistoryFile, runs.StepsFile, runs.PredictionsFile, runs.SkippedFile,
-		runs.NeighboursFile); err != nil {
+		runs.NeighboursFile, runs.MapsFile); err != nil {
 		return page.Report{}, err
 	}
 	r := page.Report{
@@ -89,7 +89,37 @@ func gather(run string) (page.Report, error) {
 		}
 	}
 	return r, errors.Join(gatherHistory(run, &r), gatherSteps(run, &r), gatherPredictions(run, c, &r),
-		gatherSkipped(run, &r), gatherNeighbours(run, c, &r), gatherRecipe(run, &r))
+		gatherSkipped(run, &r), gatherNeighbours(run, c, &r), gatherRecipe(run, &r), gatherMaps(run, c, &r))
+}
+
+// Shown lists the photographs that the report of a run will show with their predictions, as soon as those are
+// written.
+func Shown(run string) ([]string, error) {
+	c, err := runs.ReadConfig(run)
+	if err != nil {
+		return nil, err
+	}
+	r := page.Report{Classes: c.Classes, Multi: c.Multi, Seed: c.Train.Seed, TrainCount: make([]int, len(c.Classes))}
+	err = errors.Join(gatherPredictions(run, c, &r), gatherNeighbours(run, c, &r))
+	return page.Shown(r), err
+}
+
+// gatherMaps reads where the model looks.
+func gatherMaps(run string, c runs.Config, r *page.Report) error {
+	maps, err := runs.ReadMaps(run, c.Classes)
+	if err != nil {
+		return err
+	}
+	r.Looks = map[string]page.Look{}
+	for _, m := range maps {
+		r.Looks[m.Path] = page.Look{Class: runs.ClassName(c.Classes, m.Class), Rows: m.Rows, Columns: m.Columns,
+			Levels: m.Levels}
+	}
+	r.View = page.View{Whole: c.Images.Crop == "no", Share: 1}
+	if im := c.Images; im.Resize > im.Size {
+		r.View.Share = float64(im.Size) / float64(im.Resize)
+	}
+	return nil
 }
 
 func gatherHistory(run string, r *page.Report) error {

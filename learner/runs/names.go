@@ -15,6 +15,7 @@ const (
 	SavedDir        = "saved"
 	SkippedFile     = "skipped.csv"
 	NeighboursFile  = "neighbours.csv"
+	MapsFile        = "maps.csv" // where the model looks on what the report shows
 	ReportDir       = "report" // index.html and the pictures
 	sumsFile        = "SHA256SUMS"
 	lockFile        = ".lock"

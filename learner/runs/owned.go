@@ -26,6 +26,7 @@ import (
 // always are the files of any run, those last by which it is known as one.
 var always = []string{
 	HistoryFile, StepsFile, PredictionsFile, SummaryFile, HeadFile, StateFile, SkippedFile, NeighboursFile,
+	MapsFile,
 	PhotographsFile, AuditFile, CalibrationFile,
 	sumsFile, ConfigFile, newFile, lockFile,
 }

@@ -131,6 +131,15 @@ type Neighbour struct {
 	Duplicate bool // the two files are equal
 }
 
+// Map is where a head looks on a photograph: how much each place speaks for a class, row by row, the
+// strongest 255.
+type Map struct {
+	Path          string
+	Class         int
+	Rows, Columns int // of places
+	Levels        []uint8
+}
+
 // ReadSummary reads RUN/summary.json, which only a finished run has.
 func ReadSummary(run string) (Summary, error) {
 	var s Summary

@@ -26,7 +26,8 @@ func (r *Run) Adopt(step string, c Config, seconds Seconds) (*Summary, error) {
 	if err != nil {
 		return nil, err
 	}
-	files := []string{HistoryFile, StepsFile, PredictionsFile, SkippedFile, NeighboursFile, HeadFile, CheckpointFile,
+	files := []string{HistoryFile, StepsFile, PredictionsFile, SkippedFile, NeighboursFile, MapsFile, HeadFile,
+		CheckpointFile,
 		CalibrationFile, BodyFile, bodies.SpecPath(BodyFile)}
 	for _, name := range files {
 		if err := durable.Copy(r.Path(name), filepath.Join(step, name)); err != nil {

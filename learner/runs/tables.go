@@ -2,7 +2,9 @@ package runs
 
 import (
 	"encoding/csv"
+	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -98,6 +100,15 @@ func (r *Run) WriteNeighbours(rows []Neighbour, classes []string) error {
 		})
 }
 
+// WriteMaps writes maps.csv.
+func (r *Run) WriteMaps(list []Map, classes []string) error {
+	return r.WriteTable(MapsFile, []string{"path", "class", "rows", "columns", "levels"}, len(list), func(i int) []string {
+		m := list[i]
+		return []string{scores.Disarm(m.Path), scores.Disarm(ClassName(classes, m.Class)), strconv.Itoa(m.Rows),
+			strconv.Itoa(m.Columns), strings.Trim(fmt.Sprint(m.Levels), "[]")}
+	})
+}
+
 // Digits is v as the tables have it: the shortest text that is v.
 func Digits(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 
@@ -129,4 +140,26 @@ func WriteSkipped(path string, rows []Skipped) error {
 		table.Flush()
 		return table.Error()
 	})
+}
+
+// ReadMaps reads RUN/maps.csv; a run without a report has none.
+func ReadMaps(run string, classes []string) (list []Map, err error) {
+	return list, ReadTable(TableOf(run, MapsFile), []string{"path", "class", "rows", "columns", "levels"},
+		func(cells map[string]string, _ []string) error {
+			c := CellReader{Cells: cells}
+			m := Map{Path: scores.Rearm(cells["path"]), Class: slices.Index(classes, scores.Rearm(cells["class"])),
+				Rows: c.Int("rows"), Columns: c.Int("columns")}
+			for _, text := range strings.Fields(cells["levels"]) {
+				level, err := strconv.ParseUint(text, 10, 8)
+				if err != nil {
+					return fmt.Errorf("column levels: %q is not from 0 to 255", text)
+				}
+				m.Levels = append(m.Levels, uint8(level))
+			}
+			if m.Rows < 1 || m.Columns < 1 || len(m.Levels) != m.Rows*m.Columns {
+				return fmt.Errorf("%d levels of %d rows and %d columns", len(m.Levels), m.Rows, m.Columns)
+			}
+			list = append(list, m)
+			return c.Err
+		})
 }

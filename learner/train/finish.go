@@ -7,8 +7,13 @@ import (
 	"slices"
 	"time"
 
+	"finetune/dataset"
+	"finetune/head"
 	"finetune/learner/features"
+	"finetune/learner/look"
+	"finetune/learner/report"
 	"finetune/learner/runs"
+	"finetune/metrics"
 )
 
 // finish writes everything a run leaves once the head is trained, the summary and the checksums last.
@@ -35,6 +40,9 @@ func (tr *training) finish(ctx context.Context, o outcome, took time.Duration) (
 	logp := slices.Clone(raw)
 	h.scale(logp)
 	if err := tr.writePredictions(h, logp); err != nil {
+		return nil, err
+	}
+	if err := tr.writeMaps(ctx, m.head, logp); err != nil {
 		return nil, err
 	}
 	sum := &runs.Summary{
@@ -75,8 +83,8 @@ func (tr *training) finish(ctx context.Context, o outcome, took time.Duration) (
 		return nil, err
 	}
 	return sum, r.WriteSums(runs.ConfigFile, runs.PhotographsFile, runs.AuditFile, runs.HistoryFile, runs.StepsFile,
-		runs.PredictionsFile, runs.SkippedFile, runs.NeighboursFile, runs.HeadFile, runs.CalibrationFile, runs.StateFile,
-		runs.SummaryFile, runs.Int8File)
+		runs.PredictionsFile, runs.SkippedFile, runs.NeighboursFile, runs.MapsFile, runs.HeadFile, runs.CalibrationFile,
+		runs.StateFile, runs.SummaryFile, runs.Int8File)
 }
 
 // hold makes predictions of held-out photographs, where the choice of the head has not.
@@ -115,6 +123,36 @@ func (tr *training) writePredictions(h calibrated, logp []float32) error {
 		return nil
 	}
 	return r.WriteNeighbours(neighbours(f.Valid, f.Train, logp, len(tr.Set.Classes)), tr.Set.Classes)
+}
+
+// writeMaps writes where the head looks on the photographs that the report shows. A run does not
+// fail by it.
+func (tr *training) writeMaps(ctx context.Context, h *head.Head, logp []float32) error {
+	if !tr.Report {
+		return nil
+	}
+	shown, err := report.Shown(tr.run.Dir)
+	if err != nil {
+		return err
+	}
+	var items []dataset.Item
+	var rows [][]float32
+	var of []int
+	valid, k := tr.features.Valid, len(tr.Set.Classes)
+	for i, it := range valid.Items {
+		if slices.Contains(shown, it.Path) {
+			items, rows = append(items, it), append(rows, valid.Rows[i])
+			of = append(of, metrics.Best(logp[i*k:(i+1)*k]))
+		}
+	}
+	maps, err := look.Maps(ctx, tr.Setup, h, items, rows, of)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		tr.UI.Warn("the report does not show where the model looks: %v", err)
+	}
+	return tr.run.WriteMaps(maps, tr.Set.Classes)
 }
 
 func (tr *training) scoreTTA(ctx context.Context, h calibrated, s features.Split, n int) (*runs.Score, error) {

@@ -294,21 +294,33 @@ func (s Spec) as(c surgery.Cut) surgery.Cut {
 // [N, 3, Size, Size] in, float32 [N, Spec.Features()] out, maxima before means.
 // The model has one input and one output, "features"; a body of layout NHWC gets
 // a transposition in front. Tensors that an exporter tied are apart (graph.UnshareInitializers).
-func FeatureModel(b Body) (*graph.Model, error) {
+func FeatureModel(b Body) (*graph.Model, error) { return b.model(surgery.FeaturesOf) }
+
+// MapModel is FeatureModel up to what is pooled: its output, "map", is float32 [N, Channels, H, W], or
+// [N, Channels, T] of the tokens of patches. nil without an error: features that are a vector have no places.
+func MapModel(b Body) (*graph.Model, error) {
+	if b.Spec.Kind == VectorFeatures {
+		return nil, nil
+	}
+	return b.model(surgery.MapOf)
+}
+
+// model is the body up to what cut makes at its cut, for images as FeatureModel takes them.
+func (b Body) model(cut func(*graph.Model, surgery.Cut) (*graph.Model, error)) (*graph.Model, error) {
 	m, err := graph.Read(b.Path)
 	if err != nil {
 		return nil, err
 	}
 	surgery.UnshareInitializers(m)
-	cut, err := surgery.At(m, b.Spec.Cut)
+	at, err := surgery.At(m, b.Spec.Cut)
 	if err != nil {
 		return nil, err
 	}
-	if k := kindOf(cut); k != b.Spec.Kind {
+	if k := kindOf(at); k != b.Spec.Kind {
 		return nil, failure.Data(fmt.Errorf("bodies: %s: tensor %q holds %s, its description says otherwise; take the "+
-			"field \"features\" out of %s", b.Path, cut.Tensor, cut, SpecPath(b.Path)))
+			"field \"features\" out of %s", b.Path, at.Tensor, at, SpecPath(b.Path)))
 	}
-	f, err := surgery.FeaturesOf(m, b.Spec.as(cut))
+	f, err := cut(m, b.Spec.as(at))
 	if err != nil {
 		return nil, err
 	}

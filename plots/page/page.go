@@ -22,6 +22,7 @@ import (
 // page is what report.html.tmpl shows; every string is escaped there.
 type page struct {
 	Style                  template.CSS
+	Looks                  bool // some photographs have one
 	StyleHash              string // of Style, for the page's content security policy
 	Title, Headline        string
 	Multi                  bool
@@ -65,6 +66,7 @@ type (
 	}
 	photoView struct {
 		URI                                      template.URL
+		Look                                     template.URL // to lie over it
 		Alt, Truth, Said, Sure, Name, Path, Note string
 		Right                                    bool
 	}
@@ -101,7 +103,7 @@ func (b *builder) page() page {
 		Mistakes: b.mistakeViews(), MistakeNote: b.mistakeNote(), Audit: b.audit(),
 		Classes: b.classViews(), Augmented: b.augmented(), Epochs: b.epochs(),
 		Skipped: b.r.Skipped[:min(len(b.r.Skipped), 500)], SkippedTotal: len(b.r.Skipped),
-		Command: b.r.Command, Facts: b.facts(),
+		Command: b.r.Command, Facts: b.facts(), Looks: len(b.r.Looks) > 0,
 	}
 	p.Rows = b.classRows()
 	if len(p.Rows) > shownRows {
@@ -266,7 +268,7 @@ func (b *builder) matrix() *matrixView {
 
 func (b *builder) photo(i int) photoView {
 	p := b.t.ps[i]
-	v := photoView{URI: b.thumbs[p.Path].URI, Truth: b.t.truth(i), Said: b.t.said(i), Sure: plots.Percent(b.t.sure(i)),
+	v := photoView{URI: b.thumbs[p.Path].URI, Look: b.look(p.Path), Truth: b.t.truth(i), Said: b.t.said(i), Sure: plots.Percent(b.t.sure(i)),
 		Name: baseName(p.Path), Path: p.Path, Right: b.t.right(i)}
 	v.Alt = fmt.Sprintf("%s: true %s, predicted %s", v.Name, v.Truth, v.Said)
 	if p.Oddness > 1 {

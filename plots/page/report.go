@@ -55,6 +55,9 @@ type Report struct {
 	Timings  []Timing
 	Warnings []string
 
+	Looks map[string]Look // where the model looks, by Prediction.Path; may be nil
+	View  View            // of a photograph that the model gets
+
 	// Load opens a photograph by Prediction.Path or Neighbour.Path, upright. It
 	// is called from several goroutines, for photographs that are shown alone;
 	// nil leaves pictures out.
@@ -194,6 +197,28 @@ type classGalleries struct {
 }
 
 func newBuilder(r Report) *builder {
+	b := chosen(r)
+	b.thumbs = thumbnails(b.paths(), mostThumbs, b.r.Load)
+	b.plan()
+	return b
+}
+
+// Shown lists the labelled photographs that the page of a report shows with their prediction, each once.
+func Shown(r Report) (paths []string) {
+	b := chosen(r)
+	seen := map[int]bool{}
+	for _, g := range append(b.allGalleries(), &gallery{items: b.mistakes}) {
+		for _, i := range g.items {
+			if !seen[i] {
+				seen[i], paths = true, append(paths, b.t.ps[i].Path)
+			}
+		}
+	}
+	return paths
+}
+
+// chosen is a builder with the photographs of all galleries.
+func chosen(r Report) *builder {
 	b := &builder{r: r, t: task{classes: r.Classes, multi: r.Multi}}
 	for _, p := range r.Valid {
 		if r.Multi || p.Label >= 0 && p.Label < len(r.Classes) && p.Predicted() >= 0 {
@@ -202,7 +227,6 @@ func newBuilder(r Report) *builder {
 	}
 	b.scores = b.t.scores()
 	b.choose()
-	b.plan()
 	return b
 }
 
@@ -215,7 +239,7 @@ const (
 	perMistake   = 3
 )
 
-// choose picks the photographs of all galleries and opens them.
+// choose picks the photographs of all galleries.
 func (b *builder) choose() {
 	t := b.t
 	b.galleries = []*gallery{
@@ -240,7 +264,6 @@ func (b *builder) choose() {
 			&gallery{fmt.Sprintf("most-incorrect-%d", c), "Most incorrect: " + name, t.mostIncorrect(c, each)}})
 	}
 	b.mistakes = t.mistakes(mostMistakes)
-	b.thumbs = thumbnails(b.paths(), mostThumbs, b.r.Load)
 }
 
 // paths lists the photographs to open, the most telling first.
