@@ -113,7 +113,12 @@ func (b *mapBody) each(ctx context.Context, items []dataset.Item, emit func(i in
 		return err
 	}
 	defer cache.Close()
-	if _, err := cache.Fill(ctx, items, b, load, b.machine.Fill()); err != nil {
+	for _, w := range cache.Warnings() {
+		s.UI.Warn("%s", w)
+	}
+	o := b.machine.Fill()
+	o.Warn = func(line string) { s.UI.Warn("%s", line) }
+	if _, err := cache.Fill(ctx, items, b, load, o); err != nil {
 		return err
 	}
 	for i, it := range items {
