@@ -11,6 +11,7 @@ import (
 	"finetune/dataset"
 	"finetune/head"
 	"finetune/internal/dims"
+	"finetune/internal/plural"
 	"finetune/learner/config"
 	"finetune/learner/features"
 	"finetune/learner/runs"
@@ -18,7 +19,6 @@ import (
 	"finetune/onnx/bodies"
 	"finetune/onnx/graph"
 	"finetune/onnx/shape"
-	"finetune/onnx/surgery"
 )
 
 // mostKept is the values of maps that one report may keep in the cache, 64 MB: above it they are
@@ -74,7 +74,7 @@ func mapsOf(s *features.Setup) (*mapBody, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := known[surgery.MapName]
+	d := known[bodies.MapName]
 	if len(d) < 3 || dims.Product(d) < 1 {
 		return nil, fmt.Errorf("learner: %s: the size of its last map is not known", m.Path)
 	}
@@ -83,7 +83,7 @@ func mapsOf(s *features.Setup) (*mapBody, error) {
 	b := &mapBody{setup: s, machine: machine, model: m, shape: d[1:], rows: int(d[2]), columns: int(d[len(d)-1])}
 	if len(d) == 3 { // patches of a square
 		if b.rows = int(math.Round(math.Sqrt(float64(d[2])))); b.rows*b.rows != int(d[2]) {
-			return nil, fmt.Errorf("learner: %s: its %d patches are no square", m.Path, d[2])
+			return nil, fmt.Errorf("learner: %s: %s, which are no square", m.Path, plural.Count(d[2], "patch"))
 		}
 		b.columns = b.rows
 	}
@@ -160,7 +160,7 @@ func (b *mapBody) open() {
 		return
 	}
 	b.session, b.failed = onnx.OpenBytes(b.model.Path, data, []string{b.model.Graph.Input[0].GetName()},
-		[]string{surgery.MapName}, b.machine.Session())
+		[]string{bodies.MapName}, b.machine.Session())
 }
 
 func (b *mapBody) close() {

@@ -25,7 +25,8 @@ import (
 
 const side = 64
 
-// network is one of 8 × 8 places, with four channels: how red, green and blue each is, and light. end says in which form.
+// network is one of 8 × 8 places with four channels: how red, green and blue each is, and how light. end says in
+// which form.
 func network(end string) *graph.Model {
 	b := graph.NewBuilder("corner", 17)
 	s := rng.New(3)
@@ -99,16 +100,20 @@ func run(t *testing.T, m *graph.Model, out string, x []float32, n int64) ([]floa
 func TestSharesAddUp(t *testing.T) {
 	onnxtest.Start(t)
 	for form, cut := range cuts {
-		m := network(form)
-		c, err := surgery.At(m, cut)
+		body := filepath.Join(t.TempDir(), "body.onnx")
+		if err := network(form).Write(body); err != nil {
+			t.Fatal(err)
+		}
+		zero, one := []float32{0, 0, 0}, []float32{1, 1, 1}
+		b, err := bodies.Resolve(body, bodies.Override{Cut: cut, Size: side, Mean: zero, Std: one})
 		if err != nil {
 			t.Fatal(err)
 		}
-		pooled, err := surgery.FeaturesOf(m, c)
+		pooled, err := bodies.FeatureModel(b)
 		if err != nil {
 			t.Fatal(err)
 		}
-		places, err := surgery.MapOf(m, c)
+		places, err := bodies.MapModel(b)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,22 +123,18 @@ func TestSharesAddUp(t *testing.T) {
 			x[i] = float32(s.Uniform(-1, 1))
 		}
 		rows, _ := run(t, pooled, surgery.FeaturesName, x, 2)
-		values, shape := run(t, places, surgery.MapName, x, 2)
+		values, shape := run(t, places, bodies.MapName, x, 2)
 		if len(values) != 2*4*64 || shape[1] != 4 {
 			t.Fatalf("%s: a map of %v", form, shape)
 		}
-		spec := bodies.Spec{Channels: 4}
-		if form == "tokens" {
-			spec.Kind = bodies.TokenFeatures
-		}
-		width := spec.Features()
+		width := b.Spec.Features()
 		for i := range 2 {
 			gradient, want, sum := make([]float32, width), 0.0, 0.0
 			for j := range gradient {
 				gradient[j] = float32(s.Uniform(-1, 1))
 				want += float64(gradient[j]) * float64(rows[i*width+j])
 			}
-			for _, v := range (look.Places{Values: values[i*256 : (i+1)*256], Rows: 8, Columns: 8}).Share(spec, gradient) {
+			for _, v := range (look.Places{Values: values[i*256 : (i+1)*256], Rows: 8, Columns: 8}).Share(b.Spec, gradient) {
 				sum += v
 			}
 			if math.Abs(sum-want) > 1e-5*(1+math.Abs(want)) {

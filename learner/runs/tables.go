@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"finetune/internal/durable"
+	"finetune/internal/plural"
 	"finetune/metrics"
 	"finetune/scores"
 )
@@ -157,7 +158,7 @@ func ReadMaps(run string, classes []string) (list []Map, err error) {
 				m.Levels = append(m.Levels, uint8(level))
 			}
 			if m.Rows < 1 || m.Columns < 1 || len(m.Levels) != m.Rows*m.Columns {
-				return fmt.Errorf("%d levels of %d rows and %d columns", len(m.Levels), m.Rows, m.Columns)
+				return fmt.Errorf("%s, not %d × %d", plural.Count(len(m.Levels), "level"), m.Rows, m.Columns)
 			}
 			list = append(list, m)
 			return c.Err

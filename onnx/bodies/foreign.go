@@ -294,55 +294,49 @@ func (s Spec) as(c surgery.Cut) surgery.Cut {
 // [N, 3, Size, Size] in, float32 [N, Spec.Features()] out, maxima before means.
 // The model has one input and one output, "features"; a body of layout NHWC gets
 // a transposition in front. Tensors that an exporter tied are apart (graph.UnshareInitializers).
-func FeatureModel(b Body) (*graph.Model, error) { return b.model(surgery.FeaturesOf) }
-
-// MapModel is FeatureModel up to what is pooled: its output, "map", is float32 [N, Channels, H, W], or
-// [N, Channels, T] of the tokens of patches. nil without an error: features that are a vector have no places.
-func MapModel(b Body) (*graph.Model, error) {
-	if b.Spec.Kind == VectorFeatures {
-		return nil, nil
-	}
-	return b.model(surgery.MapOf)
+func FeatureModel(b Body) (*graph.Model, error) {
+	m, _, err := b.features()
+	return m, err
 }
 
-// model is the body up to what cut makes at its cut, for images as FeatureModel takes them.
-func (b Body) model(cut func(*graph.Model, surgery.Cut) (*graph.Model, error)) (*graph.Model, error) {
+// features is FeatureModel, and what it is cut at.
+func (b Body) features() (*graph.Model, surgery.Cut, error) {
 	m, err := graph.Read(b.Path)
 	if err != nil {
-		return nil, err
+		return nil, surgery.Cut{}, err
 	}
 	surgery.UnshareInitializers(m)
-	at, err := surgery.At(m, b.Spec.Cut)
+	cut, err := surgery.At(m, b.Spec.Cut)
 	if err != nil {
-		return nil, err
+		return nil, cut, err
 	}
-	if k := kindOf(at); k != b.Spec.Kind {
-		return nil, failure.Data(fmt.Errorf("bodies: %s: tensor %q holds %s, its description says otherwise; take the "+
-			"field \"features\" out of %s", b.Path, at.Tensor, at, SpecPath(b.Path)))
+	if k := kindOf(cut); k != b.Spec.Kind {
+		return nil, cut, failure.Data(fmt.Errorf("bodies: %s: tensor %q holds %s, its description says otherwise; take the "+
+			"field \"features\" out of %s", b.Path, cut.Tensor, cut, SpecPath(b.Path)))
 	}
-	f, err := cut(m, b.Spec.as(at))
+	f, err := surgery.FeaturesOf(m, b.Spec.as(cut))
 	if err != nil {
-		return nil, err
+		return nil, cut, err
 	}
 	in, err := f.Image()
 	if err != nil {
-		return nil, err
+		return nil, cut, err
 	}
 	if err := b.Spec.agrees(in); err != nil {
-		return nil, failure.Usage(fmt.Errorf("bodies: %s: %w", b.Path, err))
+		return nil, cut, failure.Usage(fmt.Errorf("bodies: %s: %w", b.Path, err))
 	}
 	if b.Spec.BGR {
 		if f, err = blueFirst(f, in); err != nil {
-			return nil, err
+			return nil, cut, err
 		}
 	}
 	if b.Spec.Layout == NHWC {
 		if in, err = f.Image(); err != nil {
-			return nil, err
+			return nil, cut, err
 		}
-		return channelsFirst(f, in)
+		f, err = channelsFirst(f, in)
 	}
-	return f, nil
+	return f, cut, err
 }
 
 // blueFirst puts a model's colours in the order that its weights expect.

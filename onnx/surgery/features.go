@@ -37,13 +37,6 @@ func Features(m *graph.Model, cut string) (*graph.Model, error) {
 
 // FeaturesOf is Features for a cut that is known, such as one whose prefix a description states.
 func FeaturesOf(m *graph.Model, c Cut) (*graph.Model, error) {
-	return c.behind(m, FeaturesName, []any{c.Width}, (*pooler).pool)
-}
-
-// behind is the model from its image input to one output of the given shape behind the batch, which
-// finish makes of c's tensor in float32.
-func (c Cut) behind(m *graph.Model, name string, shape []any, finish func(*pooler, Cut, string) error) (*graph.Model,
-	error) {
 	body, err := CutAt(m, c.Tensor)
 	if err != nil {
 		return nil, err
@@ -60,12 +53,11 @@ func (c Cut) behind(m *graph.Model, name string, shape []any, finish func(*poole
 	if image.Batch() >= 0 {
 		body = openBatch(body, image, c.Tensor)
 	}
-	return c.finished(body, v.elem(c.Tensor), name, shape, finish)
+	return pool(body, c, v.elem(c.Tensor))
 }
 
-// finished appends to a body, whose one output is c's tensor, what makes the output called name of it.
-func (c Cut) finished(m *graph.Model, elem int32, output string, shape []any,
-	finish func(*pooler, Cut, string) error) (*graph.Model, error) {
+// pool appends the pooling of a cut to a body whose one output it is.
+func pool(m *graph.Model, c Cut, elem int32) (*graph.Model, error) {
 	g := m.Graph
 	used := graph.Names(g)
 	fresh := func(name string) string {
@@ -74,10 +66,10 @@ func (c Cut) finished(m *graph.Model, elem int32, output string, shape []any,
 		}
 		return name
 	}
-	if used[output] { // torchvision calls a module "features"; the output needs the name
-		other := fresh(output)
+	if used[FeaturesName] { // torchvision calls a module that; the output needs the name
+		other := fresh(FeaturesName)
 		rename := func(s string) string {
-			if s == output {
+			if s == FeaturesName {
 				return other
 			}
 			return s
@@ -89,7 +81,7 @@ func (c Cut) finished(m *graph.Model, elem int32, output string, shape []any,
 	if elem != graph.Float32 {
 		x = p.add("Cast", fresh("features/float"), []string{x}, graph.Int("to", int64(graph.Float32)))
 	}
-	if err := finish(p, c, x); err != nil {
+	if err := p.pool(c, x); err != nil {
 		return nil, m.Badf("%w", err)
 	}
 	g.Node, g.Initializer = p.nodes, p.inits
@@ -97,7 +89,7 @@ func (c Cut) finished(m *graph.Model, elem int32, output string, shape []any,
 	if d := graph.Declared(g.Input[0]); len(d) > 0 && d[0] >= 0 {
 		batch = d[0]
 	}
-	g.Output = []*onnxpb.ValueInfoProto{graph.ValueInfo(output, graph.Float32, append([]any{batch}, shape...))}
+	g.Output = []*onnxpb.ValueInfoProto{graph.ValueInfo(FeaturesName, graph.Float32, []any{batch, c.Width})}
 	out := &graph.Model{ModelProto: graph.Shallow(m.ModelProto), Path: m.Path}
 	out.Graph = g
 	return out, nil
@@ -134,14 +126,19 @@ func (p *pooler) pool(c Cut, x string) error {
 	}
 	var first string
 	if c.Kind == Tokens && c.Prefix > 0 {
+		if p.opset < 10 {
+			return fmt.Errorf("operator set %d: tokens are taken apart from 10 on; export the network with a newer one",
+				p.opset)
+		}
 		axis := p.ints("features/axis", []int64{1}, 1)
 		first = p.add("Slice", p.fresh("features/class"), []string{x, p.ints("features/zero", []int64{1}, 0),
 			p.ints("features/one", []int64{1}, 1), axis})
 		first = p.add("Flatten", p.fresh("features/first"), []string{first}, graph.Int("axis", 1))
+		x = p.add("Slice", p.fresh("features/patches"), []string{x, p.ints("features/from", []int64{1}, c.Prefix),
+			p.ints("features/to", []int64{1}, math.MaxInt64), axis})
 	}
-	x, err := p.places(c, x)
-	if err != nil {
-		return err
+	if c.Layout == ChannelsLast { // the channels in front, as poolings have it
+		x = p.add("Transpose", p.fresh("features/map"), []string{x}, graph.Ints("perm", 0, 3, 1, 2))
 	}
 	var largest string
 	if c.Kind == Map {
@@ -157,22 +154,6 @@ func (p *pooler) pool(c Cut, x string) error {
 		flat(mean)
 	}
 	return nil
-}
-
-// places are the pixels of x, channels in front, or its tokens without those that stand for no patch.
-func (p *pooler) places(c Cut, x string) (string, error) {
-	if c.Kind == Tokens && c.Prefix > 0 {
-		if p.opset < 10 {
-			return "", fmt.Errorf("operator set %d: tokens are taken apart from 10 on; export the network with a newer one",
-				p.opset)
-		}
-		x = p.add("Slice", p.fresh("features/patches"), []string{x, p.ints("features/from", []int64{1}, c.Prefix),
-			p.ints("features/to", []int64{1}, math.MaxInt64), p.ints("features/patches/axis", []int64{1}, 1)})
-	}
-	if c.Layout == ChannelsLast { // the channels in front, as poolings have it
-		x = p.add("Transpose", p.fresh("features/map"), []string{x}, graph.Ints("perm", 0, 3, 1, 2))
-	}
-	return x, nil
 }
 
 // mean is that of a map's pixels, or of tokens.

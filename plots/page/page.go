@@ -268,8 +268,8 @@ func (b *builder) matrix() *matrixView {
 
 func (b *builder) photo(i int) photoView {
 	p := b.t.ps[i]
-	v := photoView{URI: b.thumbs[p.Path].URI, Look: b.look(p.Path), Truth: b.t.truth(i), Said: b.t.said(i), Sure: plots.Percent(b.t.sure(i)),
-		Name: baseName(p.Path), Path: p.Path, Right: b.t.right(i)}
+	v := photoView{URI: b.thumbs[p.Path].URI, Look: b.look(p.Path), Truth: b.t.truth(i), Said: b.t.said(i),
+		Sure: plots.Percent(b.t.sure(i)), Name: baseName(p.Path), Path: p.Path, Right: b.t.right(i)}
 	v.Alt = fmt.Sprintf("%s: true %s, predicted %s", v.Name, v.Truth, v.Said)
 	if p.Oddness > 1 {
 		v.Note = fmt.Sprintf("oddness %.2f", p.Oddness)
