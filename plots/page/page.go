@@ -22,7 +22,7 @@ import (
 // page is what report.html.tmpl shows; every string is escaped there.
 type page struct {
 	Style                  template.CSS
-	Looks                  bool // some photographs have one
+	Looks                  bool   // some photographs have one
 	StyleHash              string // of Style, for the page's content security policy
 	Title, Headline        string
 	Multi                  bool
