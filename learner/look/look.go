@@ -11,7 +11,6 @@ import (
 	"finetune/dataset"
 	"finetune/head"
 	"finetune/internal/dims"
-	"finetune/internal/plural"
 	"finetune/learner/config"
 	"finetune/learner/features"
 	"finetune/learner/runs"
@@ -83,7 +82,7 @@ func mapsOf(s *features.Setup) (*mapBody, error) {
 	b := &mapBody{setup: s, machine: machine, model: m, shape: d[1:], rows: int(d[2]), columns: int(d[len(d)-1])}
 	if len(d) == 3 { // patches of a square
 		if b.rows = int(math.Round(math.Sqrt(float64(d[2])))); b.rows*b.rows != int(d[2]) {
-			return nil, fmt.Errorf("learner: %s: %s, which are no square", m.Path, plural.Count(d[2], "patch"))
+			return nil, fmt.Errorf("learner: %s: what it makes of patches, %d, is no square", m.Path, d)
 		}
 		b.columns = b.rows
 	}
