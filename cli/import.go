@@ -41,6 +41,9 @@ func importCommand(s Streams) *cli.Command {
 			}
 			out.Print("%s: %s, digest %s, %s at %d px; use it with --body %s", body, spec.Name, spec.Digest,
 				plural.Count(spec.Features(), "feature"), spec.Size, body)
+			if spec.Prepared != "" {
+				out.Print("photographs are prepared as %s says", spec.Prepared)
+			}
 			return out.Object(spec)
 		},
 	}

@@ -166,9 +166,17 @@ func (it Item) download(ctx context.Context, o Options) error {
 	if it.urlDigest == it.fileDigest {
 		path = it.weights()
 	}
-	if got, err := digest.File(path); err != nil || !strings.HasPrefix(got, it.urlDigest) {
+	want := it.urlDigest
+	if it.unpinned() {
+		want = it.recorded()
+	}
+	if got, err := digest.File(path); err != nil || want == "" || !strings.HasPrefix(got, want) {
 		o.Log("fetching %s from %s", it.Name, it.url)
-		d := Download{URL: it.url, Path: path, SHA256: it.urlDigest, Progress: o.Progress}
+		if it.unpinned() && want == "" {
+			o.Log("its digest is not known to this program: that of this download is recorded, and later ones are compared " +
+				"with it")
+		}
+		d := Download{URL: it.url, Path: path, SHA256: want, Unverified: it.unpinned(), Progress: o.Progress}
 		if _, err := d.Run(ctx); err != nil {
 			return fmt.Errorf("%w; or bring the file yourself: `finetune fetch %s --from FILE`", err, it.Name)
 		}
@@ -176,7 +184,7 @@ func (it Item) download(ctx context.Context, o Options) error {
 	return it.place([]string{path}, it.urlDir)
 }
 
-// accept places a file that the user brought, if its digest is one of the item's.
+// accept places a file that the user brought, if its digest is one of the item's or none is known.
 func (it Item) accept(file string) error {
 	const most = 16 << 30 // far above the largest item
 	if info, err := os.Stat(file); err == nil && (!info.Mode().IsRegular() || info.Size() > most) {
@@ -186,6 +194,9 @@ func (it Item) accept(file string) error {
 	got, err := digest.File(file)
 	if err != nil {
 		return failure.Data(fmt.Errorf("fetch: %w", err))
+	}
+	if it.unpinned() {
+		return it.place([]string{file}, it.urlDir)
 	}
 	var known []string
 	for _, d := range []string{it.urlDigest, it.fileDigest} {

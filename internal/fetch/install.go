@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -112,7 +113,22 @@ func (it Item) placeArchive(file string) error {
 }
 
 // weights is where the item's state dict lies.
-func (it Item) weights() string { return home.Path("weights", it.Name+".pth") }
+func (it Item) weights() string {
+	return home.Path("weights", it.Name+cmp.Or(filepath.Ext(it.url), ".pth"))
+}
+
+// unpinned reports whether the item is weights of an address whose digest this program does not know.
+func (it Item) unpinned() bool { return it.url != "" && it.urlDigest == "" && it.fileDigest == "" }
+
+// recorded is the digest that was noted when the weights were fetched, "" if none was.
+func (it Item) recorded() string {
+	record, err := os.ReadFile(it.weights() + ".sha256")
+	if err != nil {
+		return ""
+	}
+	sum, _, _ := strings.Cut(string(record), " ")
+	return sum
+}
 
 func (it Item) verifyWeights() (path, sum string, err error) {
 	path = it.weights()
@@ -121,8 +137,11 @@ func (it Item) verifyWeights() (path, sum string, err error) {
 		return "", "", fmt.Errorf("fetch: %w", err)
 	}
 	want := it.fileDigest
-	if record, err := os.ReadFile(path + ".sha256"); err == nil && len(want) < len(sum) {
-		want, _, _ = strings.Cut(string(record), " ") // the pin is a beginning alone
+	if record := it.recorded(); record != "" && len(want) < len(sum) {
+		want = record // the pin is a beginning alone
+	}
+	if want == "" {
+		return "", "", fmt.Errorf("fetch: %s: not from this command: no digest of it was recorded", path)
 	}
 	if sum != want || !strings.HasPrefix(sum, it.fileDigest) {
 		return "", "", fmt.Errorf("fetch: %s: damaged: digest is %s, expected %s", path, sum, want)

@@ -92,13 +92,19 @@ func items(platform string) []Item {
 	for _, name := range runtimes(platform) {
 		all = append(all, otherRuntime(strings.TrimPrefix(name, "runtime-"), platform))
 	}
-	return append(all,
+	all = append(all,
 		lite("0", "57934424", "8a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", 17),
 		lite("1", "77cc7160", "d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850", 20),
 		lite("2", "9656183e", "aeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d", 23),
 		resnet("18", "f37072fd", "47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec", 45),
 		resnet("34", "b627a593", "bcbe140c234610266fe4f8ae95ea42fc881d091c9b6052e6b1d0590f", 84),
 		resnet("50", "0676ba61", "b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a", 98),
+	)
+	for _, t := range transformers {
+		all = append(all, Item{Name: t.name, About: t.about, Licence: t.licence, MB: t.mb,
+			url: "https://huggingface.co/" + t.repository + "/resolve/main/model.safetensors", keep: weightsFile})
+	}
+	return append(all,
 		Item{
 			Name: "solar-cells", About: "2,624 photographs of solar cells, sound and defective", Licence: "CC BY-NC-SA 4.0",
 			MB:   91,
@@ -190,6 +196,23 @@ func resnet(number, start, rest string, mb int) Item {
 	}
 }
 
+// transformers are vision transformers of a model hub, which publishes no digests that could be found elsewhere: the
+// first download's is recorded, and later ones are compared with it.
+var transformers = []struct {
+	name, about, licence, repository string
+	mb                               int
+}{
+	{"vit-t16", "ViT-Ti/16 by Google (timm)", "Apache-2.0", "timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k", 23},
+	{"vit-s16", "ViT-S/16 by Google (timm)", "Apache-2.0", "timm/vit_small_patch16_224.augreg_in21k_ft_in1k", 88},
+	{"vit-b16", "ViT-B/16 by Google (timm)", "Apache-2.0", "timm/vit_base_patch16_224.augreg2_in21k_ft_in1k", 346},
+	{"deit-s16", "DeiT-S/16 by Facebook (timm)", "Apache-2.0", "timm/deit_small_patch16_224.fb_in1k", 88},
+	{"dinov2-s14", "DINOv2 ViT-S/14 by Meta", "Apache-2.0", "facebook/dinov2-small", 88},
+	{"dinov2-b14", "DINOv2 ViT-B/14 by Meta", "Apache-2.0", "facebook/dinov2-base", 346},
+	{"clip-b32", "CLIP ViT-B/32 by OpenAI, with its texts' encoder", "MIT", "openai/clip-vit-base-patch32", 605},
+	{"siglip-b16", "SigLIP ViT-B/16 by Google, with its texts' encoder", "Apache-2.0", "google/siglip-base-patch16-224",
+		813},
+}
+
 // runtimeLibrary keeps ONNX Runtime itself from its wheel (onnxruntime/capi/)
 // or its release archive (onnxruntime-.../lib/), and the licence.
 func runtimeLibrary(entry string) string {
@@ -251,7 +274,7 @@ func libjpeg(entry string) string {
 }
 
 func weightsFile(entry string) string {
-	if path.Ext(entry) == ".pth" {
+	if ext := path.Ext(entry); ext == ".pth" || ext == ".safetensors" {
 		return path.Base(entry)
 	}
 	return ""

@@ -3,8 +3,9 @@
 //
 // Architectures are written node by node with graph.Builder and filled from a
 // state dict (package weights): ResNet18, 34 and 50 as in torchvision,
-// EfficientNet-Lite0, 1 and 2 as in efficientnet_lite_pytorch. Initializers have
-// the names of the state dict. BatchNormalization stays a node of its own: full
+// EfficientNet-Lite0, 1 and 2 as in efficientnet_lite_pytorch, vision
+// transformers as in timm. Initializers have the names of the state dict; those of
+// transformers become timm's. BatchNormalization stays a node of its own: full
 // fine-tuning trains it, and ONNX Runtime folds it for inference.
 //
 // The whole network is there, classifier included (output "logits"); Spec.Cut
@@ -20,6 +21,7 @@ import (
 	"finetune/internal/dims"
 	"finetune/internal/failure"
 	"finetune/onnx/graph"
+	"finetune/onnx/hub"
 	"finetune/onnx/weights"
 )
 
@@ -35,6 +37,8 @@ type architecture struct {
 	licence  string
 	source   string
 	released []string // file names of published weights
+	vit      *vit     // of a vision transformer, whose build is its own
+	prepared hub.Preprocessing
 }
 
 // Names lists the architectures, sorted.
@@ -66,18 +70,30 @@ func Build(name string, state []weights.Tensor) (*graph.Model, Spec, error) {
 	if err != nil {
 		return nil, Spec{}, err
 	}
-	n := newNet(name, unprefixed(a, state))
+	n, state := newNet(name, nil), unprefixed(a, state)
+	if a.vit != nil {
+		state, n.hub = a.vit.adapt(state)
+	}
+	n.state = weights.ByName(state)
 	cut, channels := a.run(n)
 	if err := n.misfit(); err != nil {
 		return nil, Spec{}, failure.Data(fmt.Errorf("bodies: %s: %w", name, err))
 	}
-	return n.b.Model(), Spec{
+	spec := Spec{
 		Name: name, Size: a.size, Mean: a.mean, Std: a.std, Layout: NCHW, Cut: cut, Channels: channels,
 		Groups: a.groups, Licence: a.licence, Source: a.source,
-	}, nil
+		Resize: a.prepared.Resize, Resample: a.prepared.Resample, Squash: a.prepared.Squash, Floor: a.prepared.Floor,
+	}
+	if a.vit != nil {
+		spec.Kind, spec.Prefix = a.vit.kind()
+	}
+	return n.b.Model(), spec, nil
 }
 
 func (a architecture) run(n *net) (cut string, channels int64) {
+	if a.vit != nil { // positions are of one size
+		return a.vit.build(n, n.b.Input("image", graph.Float32, "N", 3, a.vit.size, a.vit.size))
+	}
 	image := n.b.Input("image", graph.Float32, "N", 3, "height", "width")
 	return a.build(n, image)
 }
@@ -99,6 +115,7 @@ func Parameters(name string) ([]weights.Tensor, error) {
 type net struct {
 	b      *graph.Builder
 	state  map[string]weights.Tensor
+	hub    bool             // state had the names of transformers
 	params []weights.Tensor // asked for so far: names and shapes
 
 	missing, misshapen []string
@@ -213,10 +230,7 @@ func (n *net) batchNorm(name, x string, channels int64, eps, momentum float32) s
 // classifier averages the feature map over space and ends the network with a
 // linear layer, whose number of classes the state dict decides.
 func (n *net) classifier(name, x string, channels int64) {
-	classes := int64(1000)
-	if t, ok := n.state[name+".weight"]; ok && len(t.Shape) == 2 && t.Shape[0] > 0 {
-		classes = t.Shape[0]
-	}
+	classes := n.classesOf(name)
 	x = n.b.Node("GlobalAveragePool", "avgpool", []string{x})
 	x = n.b.Node("Flatten", "flatten", []string{x}, graph.Int("axis", 1))
 	_, weight := n.state[name+".weight"]
@@ -228,4 +242,12 @@ func (n *net) classifier(name, x string, channels int64) {
 	w, b := n.param(name+".weight", classes, channels), n.param(name+".bias", classes)
 	n.b.Node("Gemm", "logits", []string{x, w, b}, graph.Int("transB", 1))
 	n.b.Output("logits", graph.Float32, "N", classes)
+}
+
+// classesOf is how many classes the classifier called name has in the state dict.
+func (n *net) classesOf(name string) int64 {
+	if t, ok := n.state[name+".weight"]; ok && len(t.Shape) == 2 && t.Shape[0] > 0 {
+		return t.Shape[0]
+	}
+	return 1000
 }

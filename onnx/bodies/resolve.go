@@ -139,7 +139,7 @@ func resolveKnown(name string, o Override) (Body, error) {
 		}
 		return Body{}, err
 	}
-	spec, err := Import(name, weightsFile, path)
+	spec, err := importFrom(name, weightsFile, path, "")
 	if err != nil {
 		return Body{}, beforehand(name, err)
 	}
@@ -196,7 +196,7 @@ func resolveSeeded(text string, o Override) (Body, error) {
 	if err != nil {
 		return Body{}, err
 	}
-	spec, err := write(name, state, from, path)
+	spec, err := write(name, state, from, path, "")
 	if err != nil {
 		return Body{}, err
 	}
@@ -204,12 +204,22 @@ func resolveSeeded(text string, o Override) (Body, error) {
 }
 
 // Import builds the network called name from a state dict in a file and writes
-// out and, beside it, its Spec. Each appears whole or not at all.
+// out and, beside it, its Spec. Each appears whole or not at all. Where a model hub's files lie beside
+// model.safetensors, they say how photographs are prepared (Spec.Prepared).
 //
 // Errors name the file: failure.Usage for an unknown network or an out that is
 // no .onnx, failure.Data for a state dict that does not fit, or whose digest is
 // not the one that is pinned for it or that its name states.
 func Import(name, weightsFile, out string) (Spec, error) {
+	beside := ""
+	if filepath.Base(weightsFile) == "model.safetensors" {
+		beside = weightsFile
+	}
+	return importFrom(name, weightsFile, out, beside)
+}
+
+// importFrom takes preprocessing from the hub's files beside the file called hub, unless that is "".
+func importFrom(name, weightsFile, out, hub string) (Spec, error) {
 	if _, err := find(name); err != nil {
 		return Spec{}, err
 	}
@@ -224,7 +234,7 @@ func Import(name, weightsFile, out string) (Spec, error) {
 	if err != nil {
 		return Spec{}, err
 	}
-	spec, err := write(name, state, sum, out)
+	spec, err := write(name, state, sum, out, hub)
 	if err != nil {
 		return Spec{}, fmt.Errorf("%w (weights from %s)", err, weightsFile)
 	}
@@ -234,8 +244,11 @@ func Import(name, weightsFile, out string) (Spec, error) {
 // revision changes when Build makes another graph from the same weights.
 const revision = 1
 
-func write(name string, state []weights.Tensor, from, out string) (Spec, error) {
+func write(name string, state []weights.Tensor, from, out, hub string) (Spec, error) {
 	m, spec, err := Build(name, state)
+	if err == nil && hub != "" {
+		err = spec.prepared(hub)
+	}
 	if err != nil {
 		return Spec{}, err
 	}

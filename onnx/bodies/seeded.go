@@ -37,8 +37,10 @@ func Seeded(name string, seed uint64) ([]weights.Tensor, error) {
 
 // span is the range from which a tensor's elements are drawn.
 func span(t weights.Tensor, all map[string]weights.Tensor) (lo, hi float64) {
-	i := strings.LastIndexByte(t.Name, '.')
-	layer, kind := t.Name[:i], t.Name[i+1:]
+	layer, kind, dotted := cutLast(t.Name)
+	if !dotted {
+		kind = t.Name
+	}
 	switch {
 	case len(t.Shape) == 4:
 		fan := float64(t.Shape[1] * t.Shape[2] * t.Shape[3])
@@ -53,7 +55,7 @@ func span(t weights.Tensor, all map[string]weights.Tensor) (lo, hi float64) {
 		return -bound, bound
 	case kind == "running_var":
 		return 0.75, 1.25
-	case kind == "weight" && closesBranch(layer, all):
+	case kind == "weight" && closesBranch(layer, all), kind == "gamma", kind == "lambda1": // layer scale
 		return 0.2, 0.4
 	case kind == "weight":
 		return 0.75, 1.25

@@ -82,14 +82,14 @@ func TestStaleBodyIsKnownByDigest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := write(name, state, strings.Repeat("0", 64), good.Path); err != nil {
+	if _, err := write(name, state, strings.Repeat("0", 64), good.Path, ""); err != nil {
 		t.Fatal(err)
 	}
 	b, err := Resolve(name, Override{})
 	if err != nil || b.Spec.Digest != good.Spec.Digest {
 		t.Errorf("digest %.8s, %v; want %.8s of the pinned weights", b.Spec.Digest, err, good.Spec.Digest)
 	}
-	if _, err := write(name, state, strings.Repeat("0", 64), good.Path); err != nil {
+	if _, err := write(name, state, strings.Repeat("0", 64), good.Path, ""); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Remove(file); err != nil {

@@ -199,10 +199,14 @@ func downloads(platform string) []component {
 	var list []component
 	for _, it := range fetch.ItemsOf(platform) {
 		for _, p := range it.Pins() {
-			list = append(list, component{
+			c := component{
 				Type: "data", Name: p.Name, Version: p.Version, Scope: "optional", Description: it.About + " (" + it.Licence + ")",
-				Hashes: []hash{{"SHA-256", p.SHA256}}, Properties: []property{{"finetune:fetch", it.Name}},
-			})
+				Properties: []property{{"finetune:fetch", it.Name}},
+			}
+			if p.SHA256 != "" { // known beforehand
+				c.Hashes = []hash{{"SHA-256", p.SHA256}}
+			}
+			list = append(list, c)
 		}
 	}
 	return list
