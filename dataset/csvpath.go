@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"finetune/dataset/kinds"
 	"finetune/internal/naming"
 	"finetune/internal/plural"
 	"finetune/internal/reading"
@@ -162,12 +163,12 @@ func (f *finder) near(rel string) (names []string, how string) {
 		list = map[string][]string{}
 		entries, _ := reading.ReadDir(naming.FilePath(f.root, dir)) // a folder that is not there has no files
 		for _, e := range entries {
-			if e.IsDir() || systemFile(e.Name()) {
+			if e.IsDir() || kinds.System(e.Name()) {
 				continue
 			}
 			name := spelt(naming.EscapePath(e.Name()))
 			list[name] = append(list[name], e.Name())
-			if ext := path.Ext(name); pictureFiles[ext] {
+			if ext := path.Ext(name); kinds.Pictures[ext] {
 				stem := "." + strings.TrimSuffix(name, ext) // no file's own spelling begins with a dot
 				list[stem] = append(list[stem], e.Name())
 			}
@@ -181,7 +182,7 @@ func (f *finder) near(rel string) (names []string, how string) {
 	if names := list[want]; len(names) > 0 {
 		return names, otherCase
 	}
-	if !pictureFiles[path.Ext(want)] {
+	if !kinds.Pictures[path.Ext(want)] {
 		return list["."+want], noEnding
 	}
 	return nil, ""

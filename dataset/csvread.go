@@ -12,6 +12,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"finetune/dataset/kinds"
 	"finetune/internal/failure"
 	"finetune/internal/naming"
 	"finetune/internal/plural"
@@ -215,7 +216,7 @@ func header(cr *csv.Reader, sep, group string) (c columns, err error) {
 func headerHint(rec []string) string {
 	for _, cell := range rec {
 		cell = strings.ToLower(cell)
-		for ending := range pictureFiles {
+		for ending := range kinds.Pictures {
 			if strings.HasSuffix(cell, ending) {
 				return "; this looks like a row: put a header line before it"
 			}

@@ -13,6 +13,7 @@ package dataset
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -149,36 +150,51 @@ func (o Options) orFallback() Options {
 // own only item, but a tar file is its photographs, with the paths
 // SHARD.tar/member; so are the tar files of a folder without photographs.
 func Files(root string) (items []Item, warnings []string, err error) {
-	if root, err = remote.Root(root); err != nil {
+	visit := func(it Item) error { items = append(items, it); return nil }
+	warnings, err = Each(root, visit, func(rel, file string) error {
+		names, err := reading.Photographs(context.Background(), file)
+		for _, name := range names {
+			items = append(items, Item{Path: naming.EscapePath(rel + "/" + name), File: file + "/" + name, Label: -1})
+		}
+		return err
+	})
+	if err == nil && len(items) == 0 {
+		err = failure.Data(fmt.Errorf("dataset: %s: no photographs here or below", root))
+	}
+	if err != nil {
 		return nil, nil, err
+	}
+	slices.SortFunc(items, func(a, b Item) int { return strings.Compare(a.Path, b.Path) })
+	return items, warnings, nil
+}
+
+// Each visits what Files lists, in any order and without holding it. Of tar files, shard gets
+// the path below root and the file.
+func Each(root string, visit func(Item) error, shard func(rel, file string) error) (warnings []string, err error) {
+	if root, err = remote.Root(root); err != nil {
+		return nil, err
 	}
 	info, err := reading.Stat(root)
 	if err != nil {
-		return nil, nil, failure.Data(fmt.Errorf("dataset: %s: %w; name a folder of photographs", root, failure.Reason(err)))
+		return nil, failure.Data(fmt.Errorf("dataset: %s: %w; name a folder of photographs", root, failure.Reason(err)))
 	}
-	w := walker{root: root, keepUnknown: true}
-	switch shard := tarshard.IsShard(root) || tarshard.Compressed(root); {
-	case shard && info.Mode().IsRegular():
-		items, err = w.shard(nil, filepath.Base(root), root)
-		slices.SortFunc(items, func(a, b Item) int { return strings.Compare(a.Path, b.Path) })
+	w := walker{root: root, keepUnknown: true, visit: visit}
+	isShard := tarshard.IsShard(root) || tarshard.Compressed(root)
+	switch {
+	case isShard && info.Mode().IsRegular():
+		err = w.listShard(shard, filepath.Base(root), root)
 	case info.Mode().IsRegular():
-		return []Item{{Path: naming.EscapePath(filepath.Base(root)), File: root, Label: -1}}, nil, nil
+		return nil, visit(Item{Path: naming.EscapePath(filepath.Base(root)), File: root, Label: -1})
 	case !info.IsDir():
 		err = fmt.Errorf("dataset: %s: neither a folder nor a file; name a folder of photographs", root)
 	default:
-		items, err = w.walk("", -1, "")
-		if err == nil && len(items) == 0 && w.ignored[".tar"] > 0 { // beside photographs a tar is a backup
-			w = walker{root: root, keepUnknown: true, shards: true}
-			items, err = w.walk("", -1, "")
+		_, err = w.walk("", -1, "")
+		if err == nil && w.files == 0 && w.ignored[".tar"] > 0 { // beside photographs a tar is a backup
+			w = walker{root: root, keepUnknown: true, visit: visit, shards: shard}
+			_, err = w.walk("", -1, "")
 		}
 	}
-	if err != nil {
-		return nil, nil, failure.Data(err)
-	}
-	if len(items) == 0 {
-		return nil, nil, failure.Data(fmt.Errorf("dataset: %s: no photographs here or below", root))
-	}
-	return items, w.warnings(), nil
+	return w.warnings(), failure.Data(err)
 }
 
 func checkFolder(root string) error {

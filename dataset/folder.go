@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"finetune/dataset/kinds"
 	"finetune/internal/failure"
 	"finetune/internal/naming"
 	"finetune/internal/plural"
@@ -17,7 +18,7 @@ import (
 
 // openFolders reads the folder layouts.
 func openFolders(root string, o Options) (*Set, error) {
-	if ownRun(root) {
+	if kinds.OwnRun(root) {
 		return nil, fmt.Errorf("dataset: %s: a run of finetune, not a folder of photographs; name the photographs", root)
 	}
 	r := &folders{walker: walker{root: root, exclude: o.Exclude}, set: &Set{Root: root}}
@@ -252,7 +253,7 @@ func (r *folders) classes(split string, names []string) ([]string, []Item, error
 func (r *folders) strays(split string) {
 	entries, _ := reading.ReadDir(filepath.Join(r.root, split))
 	for _, e := range entries {
-		if !e.IsDir() && e.Type()&os.ModeSymlink == 0 && !systemFile(e.Name()) {
+		if !e.IsDir() && e.Type()&os.ModeSymlink == 0 && !kinds.System(e.Name()) {
 			r.note("file beside the class folders, ignored", path.Join(split, e.Name()))
 		}
 	}
@@ -314,9 +315,9 @@ func (r *folders) subfolders(rel string) ([]string, error) {
 		}
 		switch {
 		case !isDir:
-		case leftover(e.Name()):
+		case kinds.Leftover(e.Name()):
 			r.leave(path.Join(rel, e.Name()), e.Name())
-		case ownRun(file):
+		case kinds.OwnRun(file):
 			r.leaveRun(path.Join(rel, e.Name()))
 		default:
 			names = append(names, e.Name())

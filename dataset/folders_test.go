@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"finetune/dataset/kinds"
 )
 
 // What is decided about the folders is said, line by line, and nothing else.
@@ -206,7 +208,8 @@ func TestListOfSumsThatIsLong(t *testing.T) {
 			files[p] = p
 		}
 		root := tree(t, files)
-		if set := mustOpen(t, root, Options{Fallback: 0.34}); ownRun(filepath.Join(root, "runs", "1")) != run || !set.Drawn {
+		set := mustOpen(t, root, Options{Fallback: 0.34})
+		if kinds.OwnRun(filepath.Join(root, "runs", "1")) != run || !set.Drawn {
 			t.Errorf("after %d lines: a run is %v", lines, !run)
 		}
 	}

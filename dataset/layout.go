@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"finetune/dataset/kinds"
 	"finetune/internal/naming"
 	"finetune/internal/reading"
 	"finetune/internal/remote"
@@ -70,7 +71,7 @@ func (r *folders) holds(rel string, deep bool) bool {
 func (w *walker) any(rel string, deep bool, depth int) bool {
 	dir := filepath.Join(w.root, filepath.FromSlash(rel))
 	next, end, err := pages(dir)
-	if err != nil || depth > maxDepth || ownRun(dir) {
+	if err != nil || depth > maxDepth || kinds.OwnRun(dir) {
 		return false
 	}
 	defer end()
@@ -83,7 +84,7 @@ func (w *walker) any(rel string, deep bool, depth int) bool {
 			switch {
 			case isFile && w.wanted(filepath.Join(dir, e.Name()), e.Name()):
 				return true
-			case isDir && deep && !leftover(e.Name()):
+			case isDir && deep && !kinds.Leftover(e.Name()):
 				below = append(below, sub)
 			}
 		}

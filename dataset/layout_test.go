@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"finetune/dataset/kinds"
 	"finetune/internal/naming"
 )
 
@@ -139,7 +140,7 @@ func TestLeftoversAndOwnRunsAreLeftOut(t *testing.T) {
 func TestOwnRun(t *testing.T) {
 	root := flat(t, "a/config.json", "b/config.json", "b/SHA256SUMS", "c/SHA256SUMS")
 	for _, dir := range []string{"a", "b", "c"} {
-		if ownRun(filepath.Join(root, dir)) {
+		if kinds.OwnRun(filepath.Join(root, dir)) {
 			t.Errorf("%s is taken for a run", dir)
 		}
 	}

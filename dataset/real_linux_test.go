@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"finetune/dataset/kinds"
 	"finetune/internal/failure"
 	"finetune/internal/faults"
 )
@@ -123,7 +124,7 @@ func TestFilesThatCannotBeOpened(t *testing.T) {
 	}
 	root = tree(t, map[string]string{"config.json": "{}", "SHA256SUMS": strings.Repeat("0", 64) + "  config.json\n"})
 	err = closed(t, root, "SHA256SUMS", func() error {
-		if ownRun(".") {
+		if kinds.OwnRun(".") {
 			return errors.New("a run by sums that cannot be read")
 		}
 		return nil
@@ -137,7 +138,7 @@ func TestFilesThatCannotBeOpened(t *testing.T) {
 func TestDiskThatFails(t *testing.T) {
 	file := filepath.Join(flat(t, "noext"), "noext")
 	ok := faults.Refused(unix.SYS_READ, syscall.EIO, func() {
-		if !looksLikePicture(file) {
+		if !kinds.LooksLikePicture(file) {
 			t.Error("a file that the disk cannot read is left out")
 		}
 	})

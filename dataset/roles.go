@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+
+	"finetune/dataset/kinds"
 )
 
 // role is which part of a data set a folder's name speaks of.
@@ -26,7 +28,7 @@ var roleWords = map[string]role{
 }
 
 // roleFillers are words that may stand beside a role without changing it: train_images, seg_test.
-var roleFillers = set("set sets data dataset images image imgs img photos photo pictures picture pics pic " +
+var roleFillers = kinds.Words("set sets data dataset images image imgs img photos photo pictures picture pics pic " +
 	"split dir folder files samples seg jpg jpeg png")
 
 // roleOf tells the part of a data set that a name speaks of, in any case:
@@ -83,4 +85,23 @@ func besideTrain(name string) bool {
 // roleOfValue is the part that a cell of a split column names.
 func roleOfValue(text string) role {
 	return roleWords[strings.ToLower(strings.TrimSpace(text))]
+}
+
+// Parts of a data set, as PartOf names them.
+const (
+	TrainPart = "train"
+	ValidPart = "valid"
+	TestPart  = "test"
+)
+
+// PartOf is the part of a data set that a word of a path names, such as val in
+// imagenet-val-0001.tar; the last such word counts, and "" stands for none.
+func PartOf(path string) (part string) {
+	names := map[role]string{trainRole: TrainPart, validRole: ValidPart, testRole: TestPart}
+	for _, word := range strings.FieldsFunc(path, func(r rune) bool { return !unicode.IsLetter(r) }) {
+		if name := names[roleOfValue(word)]; name != "" {
+			part = name
+		}
+	}
+	return part
 }

@@ -1,10 +1,8 @@
 package dataset
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path"
@@ -13,6 +11,7 @@ import (
 	"strings"
 
 	"finetune/dataset/exclude"
+	"finetune/dataset/kinds"
 	"finetune/internal/failure"
 	"finetune/internal/naming"
 	"finetune/internal/plural"
@@ -28,8 +27,9 @@ const (
 // walker lists the files below folders of one root and counts what it leaves out.
 type walker struct {
 	root        string
-	keepUnknown bool // keep a file with an unknown extension without looking inside
-	shards      bool // list the photographs within tar files
+	keepUnknown bool                         // keep a file with an unknown extension without looking inside
+	shards      func(rel, file string) error // visits tar files; nil: they are left out
+	visit       func(Item) error             // takes photographs as they come; nil: they are listed
 	exclude     *exclude.List
 	excluded    int
 	files       int
@@ -82,7 +82,8 @@ func (w *walker) folder(items []Item, rel string, above []os.FileInfo) ([]Item, 
 	if err != nil {
 		return nil, fmt.Errorf("dataset: %s: cannot list: %w; check its permissions", dir, failure.Reason(err))
 	}
-	if rel != "" && slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == runSums }) && ownRun(dir) {
+	sums := func(e os.DirEntry) bool { return e.Name() == kinds.RunSums }
+	if rel != "" && slices.ContainsFunc(entries, sums) && kinds.OwnRun(dir) {
 		w.leaveRun(rel)
 		return items, nil
 	}
@@ -112,7 +113,7 @@ func (w *walker) entry(items []Item, rel string, e os.DirEntry, above []os.FileI
 	}
 	switch {
 	case mode.IsDir():
-		if leftover(e.Name()) {
+		if kinds.Leftover(e.Name()) {
 			w.leave(rel, e.Name())
 			return items, nil
 		}
@@ -120,19 +121,23 @@ func (w *walker) entry(items []Item, rel string, e os.DirEntry, above []os.FileI
 	case !mode.IsRegular(): // a pipe would hang the reader
 		w.note("neither a file nor a folder, ignored", rel)
 		return items, nil
-	case w.shards && tarshard.IsShard(e.Name()):
-		return w.shard(items, rel, file)
+	case w.shards != nil && tarshard.IsShard(e.Name()):
+		return items, w.listShard(w.shards, rel, file)
 	case !w.wanted(file, e.Name()):
 		return items, nil
 	}
-	if w.files++; w.files > maxFiles {
+	if w.files++; w.files > maxFiles && w.visit == nil {
 		return nil, fmt.Errorf("dataset: %s: more than %d files", w.root, maxFiles)
 	}
 	if w.exclude.Has(naming.EscapePath(rel)) {
 		w.excluded++
 		return items, nil
 	}
-	return append(items, Item{Path: naming.EscapePath(rel), File: file, Label: -1}), nil
+	it := Item{Path: naming.EscapePath(rel), File: file, Label: -1}
+	if w.visit != nil {
+		return items, w.visit(it)
+	}
+	return append(items, it), nil
 }
 
 const notFollowed = "link to a folder already listed, not followed"
@@ -178,7 +183,7 @@ func (w *walker) listed(target string) bool {
 	}
 	rel, err := filepath.Rel(top, target)
 	return err == nil && filepath.IsLocal(rel) &&
-		!slices.ContainsFunc(strings.Split(rel, string(filepath.Separator)), leftover)
+		!slices.ContainsFunc(strings.Split(rel, string(filepath.Separator)), kinds.Leftover)
 }
 
 // wanted says whether file could be a photograph; what is left out is counted.
@@ -186,13 +191,13 @@ func (w *walker) listed(target string) bool {
 func (w *walker) wanted(file, name string) bool {
 	ext := strings.ToLower(path.Ext(name))
 	switch {
-	case systemFile(name):
+	case kinds.System(name):
 		w.ignore(naming.EscapePath(name))
 		return false
-	case otherFiles[ext]:
+	case kinds.Other(ext):
 		w.ignore(ext)
 		return false
-	case w.keepUnknown || pictureFiles[ext] || looksLikePicture(file):
+	case w.keepUnknown || kinds.Pictures[ext] || kinds.LooksLikePicture(file):
 		return true
 	}
 	w.ignore(cmp.Or(naming.EscapePath(ext), "no extension"))
@@ -275,58 +280,4 @@ func tally(m map[string]string) []string {
 		parts = append(parts, fmt.Sprintf("%s %d", v, n[v]))
 	}
 	return parts
-}
-
-// systemFile reports whether a file's name says that a desktop or a camera keeps notes in it.
-func systemFile(name string) bool {
-	return strings.HasPrefix(name, ".") || systemFiles[strings.ToLower(name)] || name == "Icon\r" ||
-		strings.HasPrefix(name, "SYNOFILE_THUMB_") || strings.HasPrefix(name, "SYNOPHOTO_THUMB_")
-}
-
-func set(words string) map[string]bool {
-	m := map[string]bool{}
-	for _, w := range strings.Fields(words) {
-		m[w] = true
-	}
-	return m
-}
-
-var (
-	systemFiles  = set("thumbs.db ehthumbs.db ehthumbs_vista.db desktop.ini picasa.ini zbthumbnail.info")
-	pictureFiles = set(".jpg .jpeg .jpe .jfif .jif .png .apng .gif .bmp .dib .tif .tiff .webp .heic .heif .avif .jp2 " +
-		".ppm .pgm .tga")
-	otherFiles = set(".txt .csv .tsv .json .jsonl .xml .yaml .yml .toml .ini .cfg .md .rst .html .htm .pdf .doc .docx " +
-		".xls .xlsx " +
-		".zip .gz .tgz .tar .bz2 .xz .7z .rar .py .ipynb .go .sh .m .mat .npy .npz .pkl .pth .pt .onnx .safetensors " +
-		".parquet .arrow " +
-		".db .sqlite .log .mp4 .mov .avi .mkv .mp3 .wav .sha256 .md5 .lnk .url")
-)
-
-// looksLikePicture reads the first bytes of a file whose name says nothing.
-func looksLikePicture(file string) bool {
-	f, err := reading.Open(file)
-	if err != nil {
-		return true // reading it will say why, under its name
-	}
-	defer f.Close()
-	var b [16]byte
-	n, err := io.ReadFull(f, b[:])
-	if failure.System(err) {
-		return true // as above
-	}
-	return pictureBytes(b[:n])
-}
-
-// pictureBytes knows the signatures of the formats that people keep photographs in.
-func pictureBytes(b []byte) bool {
-	for _, magic := range []string{"\xff\xd8\xff", "\x89PNG\r\n\x1a\n", "GIF87a", "GIF89a", "BM", "II*\x00", "MM\x00*"} {
-		if bytes.HasPrefix(b, []byte(magic)) {
-			return true
-		}
-	}
-	if len(b) < 12 {
-		return false
-	}
-	return string(b[:4]) == "RIFF" && string(b[8:12]) == "WEBP" ||
-		string(b[4:8]) == "ftyp" && set("heic heix heif mif1 avif")[string(b[8:12])]
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"finetune/dataset/kinds"
 	"finetune/internal/failure"
 	"finetune/internal/naming"
 )
@@ -25,7 +26,7 @@ func TestPictureBytes(t *testing.T) {
 			"\x00\x00\x00\x18moovheic", "\x00\x00\x00\x18ftyphei", "a long line of text"},
 	} {
 		for _, b := range list {
-			if got := pictureBytes([]byte(b)); got != want {
+			if got := kinds.PictureBytes([]byte(b)); got != want {
 				t.Errorf("%q: %v", b, got)
 			}
 		}
@@ -188,12 +189,12 @@ func TestOwnRunByItsSums(t *testing.T) {
 		digest + "\n": false, "": false,
 	} {
 		root := tree(t, map[string]string{"config.json": "{}", "SHA256SUMS": sums})
-		if got := ownRun(root); got != want {
+		if got := kinds.OwnRun(root); got != want {
 			t.Errorf("%q: %v", sums, got)
 		}
 	}
 	folders := flat(t, "config.json/1.jpg", "SHA256SUMS")
-	if ownRun(folders) {
+	if kinds.OwnRun(folders) {
 		t.Error("config.json is a folder")
 	}
 }
@@ -204,7 +205,7 @@ func TestLeftover(t *testing.T) {
 		false: "found.00 found.0000 xfound.000 recycle eaDir a ants.x lost found",
 	} {
 		for _, name := range strings.Fields(names) {
-			if leftover(name) != want {
+			if kinds.Leftover(name) != want {
 				t.Errorf("%s: %v", name, !want)
 			}
 		}

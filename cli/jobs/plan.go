@@ -39,7 +39,8 @@ func planned(s term.Streams, quiet, json bool, plan func(out *term.Console) (*jo
 	return out.Object(map[string]any{"job": j.String(), "rows": j.Rows, "tasks": j.Tasks})
 }
 
-const inputs = "INPUT is a folder, a tar file, a file of paths, one a line, or - for paths on standard input."
+const inputs = "INPUT is a folder, also of a bucket (s3://BUCKET/PATH), a tar file, a folder of tar files, a file of " +
+	"paths,\none a line, or - for paths on standard input."
 
 func planScoreCommand(s term.Streams, shared Shared) *cli.Command {
 	n := tasks.New{Finetune: shared.Version, In: s.In}
@@ -82,7 +83,7 @@ func planPrecomputeCommand(s term.Streams, shared Shared) *cli.Command {
 		Name: "precompute", Usage: "plan the features of INPUT, with a column for each: f_0, f_1 …",
 		ArgsUsage: "INPUT JOB",
 		Description: inputs + "\nOf a folder that `finetune train` takes, or with --labels, each row has its label and " +
-			"split. `finetune train JOB` trains a head on them.",
+			"split; so does each of tar files with .cls or .json\nmembers. `finetune train JOB` trains a head on them.",
 		Flags: shell.Join([]cli.Flag{
 			&cli.IntFlag{Name: "task-rows", Usage: "`N` photographs per task", Value: 1000, Destination: &n.TaskRows},
 			&cli.BoolFlag{Name: "float16", Usage: "keep features as float16, in half the space", Destination: &n.Float16},

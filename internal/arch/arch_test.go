@@ -24,7 +24,7 @@ var floors = [][]string{
 		"internal/modulepath", "internal/naming", "internal/photos", "internal/picturetest", "internal/reading", "plots"},
 	// photographs and networks as data
 	{"internal/fetch", "internal/store"},
-	{"internal/libjpeg", "internal/remote"},
+	{"dataset/kinds", "internal/libjpeg", "internal/remote"},
 	{"augment/picture", "dataset", "internal/plotstest", "onnx/graph", "onnx/weights",
 		"plots/page"},
 	{"augment", "onnx/hub", "onnx/shape"},

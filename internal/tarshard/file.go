@@ -113,9 +113,16 @@ func (f *Files) find(shard, member string) (m Member, t time.Time, known bool, e
 
 // Stat describes SHARD.tar/member.
 func (f *Files) Stat(shard, member string) (fs.FileInfo, error) {
-	m, t, _, err := f.find(shard, member)
+	m, t, known, err := f.find(shard, member)
 	if err != nil {
 		return nil, err
+	}
+	if known { // if its shard is there
+		now, err := f.source.Stat(shard)
+		if err != nil {
+			return nil, err
+		}
+		t = now.ModTime()
 	}
 	return info{m, t}, nil
 }

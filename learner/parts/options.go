@@ -34,6 +34,7 @@ type Options struct {
 	NoTF32    bool            `json:"no_tf32,omitempty"`
 	MaxPixels int64           `json:"max_pixels,omitempty"` // 0: the default
 	Labels    *Labels         `json:"labels,omitempty"`     // nil: its photographs have none
+	Ranges    bool            `json:"ranges,omitempty"`     // photographs are members of tars, and tasks say where they are
 	Packing   scores.Packing  `json:"packing,omitempty"`    // of the features in parts
 }
 

@@ -1,17 +1,20 @@
 package tasks
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"finetune/activations"
 	"finetune/dataset"
 	"finetune/internal/failure"
+	"finetune/internal/reading"
+	"finetune/internal/store"
+	"finetune/internal/tarshard"
 	"finetune/job"
 	"finetune/learner/features"
 	"finetune/learner/parts"
@@ -41,12 +44,12 @@ func PlanFeatures(ctx context.Context, n New, c runs.Config, ui runs.UI) (*job.J
 			return nil, fmt.Errorf("tasks: %w", err)
 		}
 	}
-	version, labels, in, err := n.features(c, ui)
+	version, labels, in, err := n.features(ctx, c, ui)
 	if err != nil {
 		return nil, err
 	}
 	defer in.close()
-	o.Root, o.Labels = in.root, labels
+	o.Root, o.Labels, o.Ranges = in.root, labels, in.ranges
 	if labels != nil {
 		o.Packing = scores.Float32
 	}
@@ -57,49 +60,66 @@ func PlanFeatures(ctx context.Context, n New, c runs.Config, ui runs.UI) (*job.J
 }
 
 // features is what features are planned over: labelled photographs where there are labels.
-func (n New) features(c runs.Config, ui runs.UI) (int, *parts.Labels, *input, error) {
+func (n New) features(ctx context.Context, c runs.Config, ui runs.UI) (int, *parts.Labels, *input, error) {
 	c.Data.Path = n.Input
-	set, err := n.labelled(&c, ui)
+	set, none, err := n.labelled(&c, ui)
 	if err != nil {
 		return 0, nil, nil, err
 	}
 	if set == nil {
-		in, err := openInput(n.Input, n.In, ui)
+		l := &labeller{config: c, ui: ui}
+		in, err := openInput(ctx, n.Input, n.In, ui, l.tars)
+		if l.labels != nil {
+			return job.Grouped, l.labels, in, err
+		}
+		if err == nil && none != nil && !in.ranges && c.Data.ValidPct > 0 { // which asked for labels
+			return 0, nil, nil, errors.Join(none, in.close())
+		}
+		if err == nil && none != nil && !in.ranges {
+			ui.Say("labels     none, so that no head can be trained on the job: %v", none)
+		}
 		return job.Plain, nil, in, err
 	}
 	labels, in, err := labelledInput(set, c)
 	return job.Grouped, labels, in, err
 }
 
-// labelled lists a folder as a data set; nil if its photographs have no labels.
-func (n New) labelled(c *runs.Config, ui runs.UI) (*dataset.Set, error) {
-	info, err := os.Stat(n.Input)
-	folder := err == nil && info.IsDir()
+// labelled lists a folder as a data set; nil, and why, if its photographs have no labels.
+func (n New) labelled(c *runs.Config, ui runs.UI) (_ *dataset.Set, none, err error) {
+	folder := n.Input != "-" && !tarshard.IsShard(strings.TrimSuffix(n.Input, "/"))
+	if folder && !store.IsURL(n.Input) {
+		info, err := os.Stat(n.Input)
+		folder = err == nil && info.IsDir()
+	}
 	if c.Data.Labels == "" && !folder {
-		return nil, nil
+		return nil, nil, nil
 	}
 	set, err := features.List(c)
+	if failure.KindOf(err) == failure.DataKind && c.Data.Labels == "" && c.Data.Exclude == "" {
+		return nil, err, nil
+	}
 	if err != nil {
-		if c.Data.Labels != "" || c.Data.ValidPct > 0 || c.Data.Exclude != "" {
-			return nil, err
-		}
-		ui.Say("labels     none, so that no head can be trained on the job: %v", err)
-		return nil, nil
+		return nil, nil, err
 	}
 	features.Tell(ui, *c, set)
-	return set, nil
+	return set, nil, nil
 }
 
 // labelledInput has the training photographs in a shuffled order, so that each part has rows
 // of all classes, then the others in theirs.
 func labelledInput(set *dataset.Set, c runs.Config) (*parts.Labels, *input, error) {
-	root, err := filepath.Abs(set.Root)
-	if err != nil {
-		return nil, nil, fmt.Errorf("tasks: %w", err)
+	root, at := c.Data.Path, set.Root
+	if _, mounted := reading.Mounted(set.Root); !mounted {
+		var err error
+		if root, err = filepath.Abs(set.Root); err != nil {
+			return nil, nil, fmt.Errorf("tasks: %w", err)
+		}
+		at = root
 	}
 	l := &parts.Labels{Data: c.Data, Seed: c.Train.Seed, Classes: set.Classes, Multi: set.Multi}
 	for _, path := range []*string{&l.Data.Path, &l.Data.Labels, &l.Data.Exclude} {
-		if *path != "" {
+		if *path != "" && !store.IsURL(*path) {
+			var err error
 			if *path, err = filepath.Abs(*path); err != nil {
 				return nil, nil, fmt.Errorf("tasks: %w", err)
 			}
@@ -113,7 +133,7 @@ func labelledInput(set *dataset.Set, c runs.Config) (*parts.Labels, *input, erro
 		}{{parts.Train, set.Train, parts.Order(len(set.Train), c.Train.Seed)},
 			{parts.Valid, set.Valid, runs.Indices(len(set.Valid))}, {parts.Test, set.Test, runs.Indices(len(set.Test))}} {
 			for _, i := range part.order {
-				text, err := labelledText(part.split, part.items[i], set, l, root)
+				text, err := labelledText(part.split, part.items[i], set, l, at)
 				if err != nil {
 					return err
 				}
@@ -132,7 +152,12 @@ func labelledText(split string, it dataset.Item, set *dataset.Set, l *parts.Labe
 	if set.Multi {
 		in.Label = runs.ClassNames(set.Classes, it.Labels, l.Separator())
 	}
-	if abs, err := filepath.Abs(it.File); err != nil || filepath.Clean(file(root, it.Path)) != abs {
+	abs := filepath.Clean(it.File)
+	var err error
+	if _, mounted := reading.Mounted(abs); !mounted {
+		abs, err = filepath.Abs(it.File)
+	}
+	if err != nil || filepath.Clean(file(root, it.Path)) != abs {
 		return "", errors.Join(err, failure.Data(fmt.Errorf("tasks: %s: is not below %s", it.File, root)))
 	}
 	return in.Text()
@@ -144,6 +169,7 @@ type extractor struct {
 	root    string
 	labels  *parts.Labels
 	packing scores.Packing
+	ranges  bool
 }
 
 func openFeatures(j *job.Job, here Here, ui runs.UI) (job.Computer, error) {
@@ -151,11 +177,15 @@ func openFeatures(j *job.Job, here Here, ui runs.UI) (job.Computer, error) {
 	if err != nil {
 		return nil, err
 	}
+	root, err := below(o.Root, here.Photographs)
+	if err != nil {
+		return nil, err
+	}
 	s, err := parts.OpenBody(j, here.Model, runs.Machine{Threads: here.Threads, Workers: here.Workers}, ui)
 	if err != nil {
 		return nil, err
 	}
-	return &extractor{s, cmp.Or(here.Photographs, o.Root), o.Labels, o.Packing}, nil
+	return &extractor{s, root, o.Labels, o.Packing, o.Ranges}, nil
 }
 
 // Compute implements job.Computer. Features of a photograph that cannot be read are empty.
@@ -167,6 +197,14 @@ func (e *extractor) Compute(ctx context.Context, t job.Task) (r job.Rows, err er
 	paths := make([]string, len(known))
 	for i, in := range known {
 		paths[i] = in.Path
+	}
+	if e.ranges {
+		if paths, err = located(e.root, paths); err != nil {
+			return r, err
+		}
+		for i, path := range paths {
+			known[i].Path = path
+		}
 	}
 	list, n := items(e.root, paths), e.s.Body.Spec.Features()
 	r.Columns, r.Packing = parts.Columns(e.labels != nil, n), e.packing

@@ -8,10 +8,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"finetune/dataset"
+	"finetune/dataset/kinds"
 	"finetune/internal/failure"
+	"finetune/internal/naming"
 	"finetune/internal/plural"
+	"finetune/internal/remote"
 	"finetune/internal/sorting"
 	"finetune/internal/store"
 	"finetune/internal/tarshard"
@@ -22,21 +26,21 @@ import (
 
 // input is what a job is planned over.
 type input struct {
-	root  string // the folder that paths are below
-	each  func(yield func(path string) error) error
-	again int // paths that came more than once
-	close func() error
+	root   string // the folder that paths are below, also of a bucket
+	each   func(yield func(path string) error) error
+	again  int  // paths that came more than once
+	ranges bool // photographs are members of tars: each says where (place)
+	close  func() error
 }
 
-// openInput finds out what a name stands for. A list is sorted in temporary files, in
-// constant memory; a folder's names are in memory.
-func openInput(name string, stdin io.Reader, ui runs.UI) (*input, error) {
-	if store.IsURL(name) {
-		return nil, failure.Usage(fmt.Errorf("tasks: %s: photographs are read from folders, not yet from buckets; mount "+
-			"it, or copy it", name))
-	}
+// openInput finds out what a name stands for. Paths are sorted in temporary files: memory
+// does not grow with their number.
+func openInput(ctx context.Context, name string, stdin io.Reader, ui runs.UI, tars ofTars) (*input, error) {
 	if name == "-" {
 		return list(stdin, "standard input")
+	}
+	if store.IsURL(name) {
+		return bucket(ctx, name, tars)
 	}
 	info, err := os.Stat(name)
 	if err == nil && info.Mode().IsRegular() && !tarshard.IsShard(name) && !tarshard.Compressed(name) {
@@ -47,9 +51,13 @@ func openInput(name string, stdin io.Reader, ui runs.UI) (*input, error) {
 		defer f.Close()
 		return list(f, name)
 	}
-	items, warnings, err := dataset.Files(name)
+	var s sorting.Sorter
+	var names []string
+	n := 0
+	warnings, err := dataset.Each(name, func(it dataset.Item) error { n++; return s.Add(it.Path) },
+		func(rel, _ string) error { names = append(names, rel); return nil })
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, s.Close())
 	}
 	for _, w := range warnings {
 		ui.Warn("%s", w)
@@ -59,16 +67,66 @@ func openInput(name string, stdin io.Reader, ui runs.UI) (*input, error) {
 		root = filepath.Dir(name)
 	}
 	if root, err = filepath.Abs(root); err != nil {
-		return nil, fmt.Errorf("tasks: %w", err)
+		return nil, errors.Join(fmt.Errorf("tasks: %w", err), s.Close())
 	}
-	return &input{root: root, close: func() error { return nil }, each: func(yield func(string) error) error {
-		for _, it := range items {
-			if err := yield(it.Path); err != nil {
-				return err
-			}
+	return found(ctx, root, n, &s, names, tars)
+}
+
+// bucket lists what lies below an address, in pages.
+func bucket(ctx context.Context, name string, tars ofTars) (*input, error) {
+	at, prefix, err := store.Divide(name)
+	if err != nil {
+		return nil, err
+	}
+	files, err := store.Open(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	defer files.Close()
+	one := strings.TrimSuffix(prefix, "/")
+	if tarshard.IsShard(one) { // the place of a tar, not of a folder
+		above := one[:strings.LastIndexByte(one, '/')+1]
+		return found(ctx, store.Join(at, above), 0, &sorting.Sorter{}, []string{one[len(above):]}, tars)
+	}
+	var s sorting.Sorter
+	var names []string
+	n := 0
+	err = files.List(ctx, prefix, func(e store.Entry) error {
+		rel := strings.TrimPrefix(e.Name, prefix)
+		switch {
+		case kinds.Kept(rel):
+			n++
+			return s.Add(naming.EscapePath(rel))
+		case tarshard.IsShard(rel) && kinds.Kept(rel+"s"): // an extension that nothing has
+			names = append(names, rel)
 		}
 		return nil
-	}}, nil
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("tasks: %w", err), s.Close())
+	}
+	return found(ctx, name, n, &s, names, tars)
+}
+
+// ofTars makes the input of the photographs in tars, whose names are below root.
+type ofTars func(ctx context.Context, root string, names []string, s *sorting.Sorter) (*input, error)
+
+// found is the input of photographs, or where there are none, of those in tars.
+func found(ctx context.Context, root string, n int, s *sorting.Sorter, names []string, tars ofTars) (*input, error) {
+	in := &input{root: root, close: s.Close}
+	in.each = func(yield func(string) error) (err error) { in.again, err = s.Each(yield); return err }
+	if n == 0 && len(names) > 0 {
+		in, err := tars(ctx, root, names, s)
+		if err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+		in.root, in.ranges, in.close = root, true, s.Close
+		return in, nil
+	}
+	if n == 0 {
+		return nil, errors.Join(failure.Data(fmt.Errorf("dataset: %s: no photographs here or below", root)), s.Close())
+	}
+	return in, nil
 }
 
 // list reads paths and sorts them. Relative ones are below the working directory.
@@ -105,4 +163,12 @@ func (n New) plan(ctx context.Context, in *input, spec job.Spec, options any, ui
 			plural.Of(in.again, "path was", "paths were"))
 	}
 	return j, nil
+}
+
+// below is the path of what is below root, an address or a path, on this machine.
+func below(root, place string) (string, error) {
+	if place == "" {
+		place = root
+	}
+	return remote.Root(place)
 }

@@ -32,6 +32,7 @@ type ScoreOptions struct {
 	Coverage  float64 `json:"coverage,omitempty"`
 	Odd       string  `json:"odd,omitempty"`
 	Raw       bool    `json:"raw,omitempty"`
+	Ranges    bool    `json:"ranges,omitempty"` // photographs are members of tars, and tasks say where they are
 }
 
 // score is what a Classifier calls these options.
@@ -59,12 +60,12 @@ func PlanScore(ctx context.Context, n New, model string, o ScoreOptions, m runs.
 	if o.Model, err = filepath.Abs(model); err != nil {
 		return nil, fmt.Errorf("tasks: %w", err)
 	}
-	in, err := openInput(n.Input, n.In, ui)
+	in, err := openInput(ctx, n.Input, n.In, ui, photographsOf)
 	if err != nil {
 		return nil, err
 	}
 	defer in.close()
-	o.Root = in.root
+	o.Root, o.Ranges = in.root, in.ranges
 	return n.plan(ctx, in, job.Spec{Kind: Score, Needs: needs(c)}, o, ui)
 }
 
@@ -88,7 +89,11 @@ func openScore(j *job.Job, here Here, ui runs.UI) (job.Computer, error) {
 	if err := o.check(); err != nil {
 		return nil, failure.Data(fmt.Errorf("tasks: %s: options: %w; plan the job again", j, err))
 	}
-	model, root := cmp.Or(here.Model, o.Model), cmp.Or(here.Photographs, o.Root)
+	model := cmp.Or(here.Model, o.Model)
+	root, err := below(o.Root, here.Photographs)
+	if err != nil {
+		return nil, err
+	}
 	c, err := classify.Open(model, runs.Machine{Device: o.Device, NoTF32: o.NoTF32, MaxPixels: o.MaxPixels,
 		Threads: here.Threads, Workers: here.Workers}, ui)
 	if err != nil {
@@ -105,7 +110,14 @@ func openScore(j *job.Job, here Here, ui runs.UI) (job.Computer, error) {
 
 // Compute implements job.Computer.
 func (c *computer) Compute(ctx context.Context, t job.Task) (job.Rows, error) {
-	list := items(c.root, t.Inputs)
+	paths := t.Inputs
+	if c.o.Ranges {
+		var err error
+		if paths, err = located(c.root, paths); err != nil {
+			return job.Rows{}, err
+		}
+	}
+	list := items(c.root, paths)
 	table, rows, status, err := c.c.Rows(ctx, list, c.o.score(), c.ui)
 	if err == nil && !slices.Contains(status, scores.OK) {
 		err = absent(list)

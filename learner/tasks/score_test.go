@@ -153,7 +153,7 @@ func TestPlanRefusesWhatCannotBeScored(t *testing.T) {
 		"no folder":  {New{Input: filepath.Join(empty, "none"), TaskRows: 4}, run, ScoreOptions{}, failure.DataKind},
 		"no files":   {New{Input: empty, TaskRows: 4}, run, ScoreOptions{}, failure.DataKind},
 		"no paths":   {list("\n\n"), run, ScoreOptions{}, failure.DataKind},
-		"a bucket":   {New{Input: "s3://photos", TaskRows: 4}, run, ScoreOptions{}, failure.UsageKind},
+		"no bucket":  {New{Input: "s3://a:b@photos", TaskRows: 4}, run, ScoreOptions{}, failure.UsageKind},
 		"no rows":    {New{Input: "-", In: strings.NewReader("a")}, run, ScoreOptions{}, failure.UsageKind},
 		"many wants": {list("a"), run, ScoreOptions{Top: 9}, failure.UsageKind},
 	} {

@@ -25,7 +25,7 @@ import (
 // New is a job to plan.
 type New struct {
 	Place    string    // of the job: a folder or the URL of a bucket
-	Input    string    // a folder, a tar, a file of paths, or - for paths on In
+	Input    string    // a folder, also of a bucket, a tar, a file of paths, or - for paths on In
 	In       io.Reader // standard input
 	TaskRows int
 	Float16  bool   // features in half the space
@@ -38,15 +38,15 @@ type Here struct {
 	Threads, Workers   int    // 0: one a core
 }
 
-// kinds open what computes the tasks of a kind of job.
-var kinds = map[string]func(j *job.Job, here Here, ui runs.UI) (job.Computer, error){
+// openers open what computes the tasks of a kind of job.
+var openers = map[string]func(j *job.Job, here Here, ui runs.UI) (job.Computer, error){
 	Score: openScore, parts.Kind: openFeatures,
 }
 
 // Open loads what a job needs. Another model, library or build than the job was planned for
 // is failure.Data. The Computer is the caller's to close.
 func Open(j *job.Job, here Here, ui runs.UI) (job.Computer, error) {
-	open, known := kinds[j.Kind]
+	open, known := openers[j.Kind]
 	if !known {
 		return nil, failure.Usage(fmt.Errorf("tasks: a job of kind %q, which this version does not know", j.Kind))
 	}
@@ -93,7 +93,7 @@ func absent(items []dataset.Item) error {
 		if _, err := reading.Stat(it.File); !errors.Is(err, os.ErrNotExist) {
 			return nil
 		}
-		if _, err := os.Stat(filepath.Dir(it.File)); err == nil {
+		if _, err := reading.Stat(filepath.Dir(it.File)); err == nil {
 			folders++
 		}
 	}
