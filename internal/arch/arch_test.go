@@ -32,6 +32,7 @@ var floors = [][]string{
 	{"activations", "internal/corpus", "internal/demo", "internal/fetch/sbom", "internal/fetch/setup", "onnx",
 		"onnx/bodies", "logistic", "onnx/headgraph", "scores", "serve"},
 	// networks that run and learn
+	{"onnx/gradient/tape"},
 	{"head", "internal/doctor", "internal/onnxtest", "job", "onnx/gradient", "onnx/quantize"},
 	{"job/engine", "onnx/artifacts"},
 	{"finetuning"},

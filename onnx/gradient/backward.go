@@ -24,10 +24,10 @@ type step struct {
 
 // backward walks the steps from the last to the first, one rule a node.
 func (b *build) backward() error {
-	if s := b.shape[b.loss]; s == nil || slices.ContainsFunc(s, func(d int64) bool { return d != 1 }) {
+	if s := b.Shape[b.loss]; s == nil || slices.ContainsFunc(s, func(d int64) bool { return d != 1 }) {
 		return failure.Data(fmt.Errorf("onnx: %s: loss %q has shape %v; a loss has one element", b.where(), b.loss, s))
 	}
-	b.grads[b.loss] = []string{b.floats(b.shape[b.loss], []float32{1})}
+	b.grads[b.loss] = []string{b.Floats(b.Shape[b.loss], []float32{1})}
 	for _, s := range slices.Backward(b.steps) {
 		if !slices.ContainsFunc(s.Output, func(out string) bool { return len(b.grads[out]) > 0 }) {
 			continue // the loss does not depend on it
@@ -41,7 +41,7 @@ func (b *build) backward() error {
 			return failure.Data(fmt.Errorf("onnx: %s: loss %q does not depend on parameter %q; "+
 				"leave it out of the trainable ones", b.where(), b.loss, p.Name))
 		}
-		b.opTo("Identity", p.Grad, p.Shape, []string{b.total(p.Name)})
+		b.OpTo("Identity", p.Grad, p.Shape, []string{b.total(p.Name)})
 	}
 	return nil
 }
@@ -88,7 +88,7 @@ func (b *build) total(name string) string {
 	list := b.grads[name]
 	sum := list[0]
 	for _, g := range list[1:] {
-		sum = b.add(sum, g)
+		sum = b.Add(sum, g)
 	}
 	b.grads[name] = []string{sum}
 	return sum
@@ -98,8 +98,8 @@ func (b *build) total(name string) string {
 // gives it the shape of to. A derivative that does not fit even so is an error:
 // what follows from it would fail far from here.
 func (b *build) sumTo(grad, to string) (string, error) {
-	from := b.shape[grad]
-	want, known := b.shape[to]
+	from := b.Shape[grad]
+	want, known := b.Shape[to]
 	switch {
 	case !known && len(from) == 0: // neither shape is known: the node that hid it will say so
 		return grad, nil
@@ -122,13 +122,13 @@ func (b *build) sumTo(grad, to string) (string, error) {
 	case len(axes) == 0:
 		return grad, nil
 	case len(from) == 4 && slices.Equal(axes, []int64{0, 2, 3}):
-		return b.reshape(b.channelSum(grad), want...), nil
+		return b.Reshape(b.ChannelSum(grad), want...), nil
 	}
-	s := b.sum(grad, axes...)
-	if len(b.shape[s]) == len(want) {
+	s := b.Sum(grad, axes...)
+	if len(b.Shape[s]) == len(want) {
 		return s, nil
 	}
-	return b.reshapeLike(s, to), nil
+	return b.ReshapeLike(s, to), nil
 }
 
 // constantTensor is the tensor of a constant: an initializer that is not
@@ -137,7 +137,7 @@ func (b *build) constantTensor(name string) *onnxpb.TensorProto {
 	if t := b.inits[name]; t != nil && !b.trainable[name] {
 		return t
 	}
-	for _, t := range b.consts {
+	for _, t := range b.Consts {
 		if t.GetName() == name {
 			return t
 		}

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"finetune/internal/failure"
+	"finetune/onnx/gradient/tape"
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
 	"finetune/onnx/shape"
@@ -44,6 +45,9 @@ type Graph struct {
 	Masks  []Mask
 	Memory Memory // of one run, an estimate
 }
+
+// Memory is the estimate of what a run of a training graph needs.
+type Memory = tape.Memory
 
 // Param is a trainable parameter: an input Name and an output Grad, the
 // derivative of the loss, both of Shape.
@@ -88,7 +92,7 @@ func Build(m *graph.Model, loss string, o Options) (*Graph, error) {
 
 // build is the state of one Build: the tape, and what differentiation needs.
 type build struct {
-	*tape
+	*tape.Tape
 	m         *graph.Model
 	o         Options
 	loss      string
@@ -109,7 +113,7 @@ func newBuild(m *graph.Model, loss string, o Options) (*build, error) {
 		return nil, err
 	}
 	b := &build{
-		tape: newTape(shapes), values: values, m: m, o: o, loss: loss, inits: m.Initializers(),
+		Tape: tape.New(shapes), values: values, m: m, o: o, loss: loss, inits: m.Initializers(),
 		trainable: map[string]bool{}, moving: map[string]bool{},
 		needs: map[string]bool{}, uses: map[string]int{}, grads: map[string][]string{},
 	}
@@ -124,7 +128,7 @@ func newBuild(m *graph.Model, loss string, o Options) (*build, error) {
 	}
 	for _, n := range m.Graph.Node {
 		for _, name := range append(slices.Clip(n.Input), n.Output...) {
-			b.used[name] = true
+			b.Used[name] = true
 		}
 		for _, in := range graph.Reads(n) {
 			b.uses[in]++
@@ -169,7 +173,7 @@ func (b *build) finish() (*Graph, error) {
 	for _, in := range b.m.Graph.Input {
 		if b.inits[in.GetName()] == nil {
 			g.Input = append(g.Input, graph.ValueInfo(in.GetName(), in.GetType().GetTensorType().GetElemType(),
-				b.shape[in.GetName()]))
+				b.Shape[in.GetName()]))
 		}
 	}
 	floats := func(name string, shape []int64) *onnxpb.ValueInfoProto {
@@ -186,7 +190,7 @@ func (b *build) finish() (*Graph, error) {
 	}
 	for _, out := range b.m.Graph.Output {
 		g.Output = append(g.Output, graph.ValueInfo(out.GetName(), out.GetType().GetTensorType().GetElemType(),
-			b.shape[out.GetName()]))
+			b.Shape[out.GetName()]))
 	}
 	for _, p := range b.out.Params {
 		g.Output = append(g.Output, floats(p.Grad, p.Shape))
@@ -195,15 +199,15 @@ func (b *build) finish() (*Graph, error) {
 		g.Output = append(g.Output, floats(s.Next, s.Shape))
 	}
 	fixed := map[string]bool{}
-	for _, t := range append(slices.Clip(b.m.Graph.Initializer), b.consts...) {
+	for _, t := range append(slices.Clip(b.m.Graph.Initializer), b.Consts...) {
 		fixed[t.GetName()] = !b.trainable[t.GetName()] && !b.moving[t.GetName()]
 	}
-	b.nodes = surgery.WithoutDead(b.nodes, g.Output)
-	lower(b.tape, b.o.Block, g.Output, fixed)
-	g.Node = b.nodes
+	b.Nodes = surgery.WithoutDead(b.Nodes, g.Output)
+	tape.Lower(b.Tape, b.o.Block, g.Output, fixed)
+	g.Node = b.Nodes
 	surgery.LeavesLast(g)
 	b.keepInitializers(g)
-	b.out.Memory = b.memory(g)
+	b.out.Memory = b.Memory(g)
 	b.out.Model = &graph.Model{Path: b.m.Path, ModelProto: &onnxpb.ModelProto{
 		IrVersion: b.m.IrVersion, ProducerName: proto.String("finetune"), OpsetImport: b.imports(), Graph: g,
 	}}
@@ -218,7 +222,7 @@ func (b *build) keepInitializers(g *onnxpb.GraphProto) {
 			read[in] = true
 		}
 	}
-	for _, t := range append(slices.Clip(b.m.Graph.Initializer), b.consts...) {
+	for _, t := range append(slices.Clip(b.m.Graph.Initializer), b.Consts...) {
 		if name := t.GetName(); read[name] && !b.trainable[name] && !b.moving[name] {
 			g.Initializer = append(g.Initializer, t)
 		}
@@ -228,7 +232,7 @@ func (b *build) keepInitializers(g *onnxpb.GraphProto) {
 // imports are the operator sets of the model and of the nodes that were added.
 func (b *build) imports() []*onnxpb.OperatorSetIdProto {
 	sets := map[string]int64{}
-	for _, n := range b.nodes {
+	for _, n := range b.Nodes {
 		if d := n.GetDomain(); !graph.IsONNX(d) {
 			sets[d] = 1
 		}

@@ -19,11 +19,11 @@ func BuildShapes(m *graph.Model, loss string, o Options) (*Graph, map[string][]i
 		return nil, nil, err
 	}
 	g, err := b.finish()
-	return g, b.shape, err
+	return g, b.Shape, err
 }
 
 // Rules is the table.
 func Rules() map[graph.Op]rule { return rules }
 
 // ScalarRule is the rule of somebody who gives every input a derivative of shape [].
-func ScalarRule(b *build, n *onnxpb.NodeProto) ([]string, error) { return one(b.scalar(1)) }
+func ScalarRule(b *build, n *onnxpb.NodeProto) ([]string, error) { return one(b.Scalar(1)) }

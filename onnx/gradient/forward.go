@@ -46,7 +46,7 @@ func (b *build) reached(n *onnxpb.NodeProto) bool {
 // step puts a forward node on the tape and, if it is reached, among the steps,
 // with a rule of its own unless that is nil.
 func (b *build) step(n *onnxpb.NodeProto, own rule) {
-	b.nodes = append(b.nodes, n)
+	b.Nodes = append(b.Nodes, n)
 	if !b.reached(n) {
 		return
 	}
@@ -58,16 +58,16 @@ func (b *build) step(n *onnxpb.NodeProto, own rule) {
 
 // do is op for a forward node: what it computes is differentiated.
 func (b *build) do(kind string, shape []int64, inputs []string, attrs ...graph.Attr) string {
-	out := b.op(kind, shape, inputs, attrs...)
+	out := b.Op(kind, shape, inputs, attrs...)
 	b.step(b.takeLast(), nil)
 	return out
 }
 
 // takeLast takes the node that was added last off the tape.
 func (b *build) takeLast() *onnxpb.NodeProto {
-	last := len(b.nodes) - 1
-	n := b.nodes[last]
-	b.nodes = b.nodes[:last]
+	last := len(b.Nodes) - 1
+	n := b.Nodes[last]
+	b.Nodes = b.Nodes[:last]
 	return n
 }
 
@@ -107,8 +107,8 @@ func (b *build) dropout(n *onnxpb.NodeProto) {
 		return
 	}
 	mask := "mask." + y
-	b.used[mask], b.shape[mask] = true, b.shape[x]
-	b.out.Masks = append(b.out.Masks, Mask{Name: mask, Rate: rate, Shape: b.shape[x]})
+	b.Used[mask], b.Shape[mask] = true, b.Shape[x]
+	b.out.Masks = append(b.out.Masks, Mask{Name: mask, Rate: rate, Shape: b.Shape[x]})
 	b.step(&onnxpb.NodeProto{OpType: proto.String("Mul"), Name: n.Name, Input: []string{x, mask}, Output: []string{y}},
 		nil)
 }
@@ -118,6 +118,6 @@ func (b *build) dropout(n *onnxpb.NodeProto) {
 func (b *build) globalMaxPool(n *onnxpb.NodeProto) {
 	b.step(&onnxpb.NodeProto{
 		OpType: proto.String("MaxPool"), Name: n.Name, Input: n.Input, Output: n.Output,
-		Attribute: []graph.Attr{graph.Ints("kernel_shape", b.shape[n.Input[0]][2:]...)},
+		Attribute: []graph.Attr{graph.Ints("kernel_shape", b.Shape[n.Input[0]][2:]...)},
 	}, nil)
 }

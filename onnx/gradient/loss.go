@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"finetune/internal/failure"
+	"finetune/onnx/gradient/tape"
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
 	"finetune/onnx/shape"
@@ -34,14 +35,14 @@ func WithCrossEntropy(m *graph.Model, logits string) (*graph.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, pair := l.tape, []int64{-1, l.classes}
+	t, pair := l.Tape, []int64{-1, l.classes}
 	l.input(Labels, graph.Int64, -1)
-	hot := t.op("OneHot", pair, []string{Labels, t.ints(l.classes), t.floats([]int64{2}, []float32{0, 1})})
-	keep := t.sub(t.scalar(1), LabelSmoothing)
-	soft := t.mul(t.add(t.mul(hot, keep), t.div(LabelSmoothing, t.scalar(float32(l.classes)))), ClassWeights)
-	logp := t.op("LogSoftmax", pair, []string{logits}, graph.Int("axis", 1))
-	norm := t.sum(t.op("Gather", []int64{-1}, []string{ClassWeights, Labels}), 0)
-	return l.finish(t.div(t.unary("Neg", t.sum(t.mul(logp, soft), 0, 1)), norm)), nil
+	hot := t.Op("OneHot", pair, []string{Labels, t.Ints(l.classes), t.Floats([]int64{2}, []float32{0, 1})})
+	keep := t.Sub(t.Scalar(1), LabelSmoothing)
+	soft := t.Mul(t.Add(t.Mul(hot, keep), t.Div(LabelSmoothing, t.Scalar(float32(l.classes)))), ClassWeights)
+	logp := t.Op("LogSoftmax", pair, []string{logits}, graph.Int("axis", 1))
+	norm := t.Sum(t.Op("Gather", []int64{-1}, []string{ClassWeights, Labels}), 0)
+	return l.finish(t.Div(t.Unary("Neg", t.Sum(t.Mul(logp, soft), 0, 1)), norm)), nil
 }
 
 // WithBinaryCrossEntropy returns m with the mean binary cross-entropy over all classes,
@@ -56,17 +57,17 @@ func WithBinaryCrossEntropy(m *graph.Model, logits string) (*graph.Model, error)
 	if err != nil {
 		return nil, err
 	}
-	t := l.tape
+	t := l.Tape
 	l.input(Labels, graph.Float32, -1, l.classes)
-	keep := t.sub(t.scalar(1), LabelSmoothing)
-	soft := t.add(t.mul(Labels, keep), t.mul(LabelSmoothing, t.scalar(0.5)))
-	each := t.mul(t.sub(t.unary("Softplus", logits), t.mul(logits, soft)), ClassWeights)
-	return l.finish(t.op("ReduceMean", []int64{}, []string{each}, graph.Int("keepdims", 0))), nil
+	keep := t.Sub(t.Scalar(1), LabelSmoothing)
+	soft := t.Add(t.Mul(Labels, keep), t.Mul(LabelSmoothing, t.Scalar(0.5)))
+	each := t.Mul(t.Sub(t.Unary("Softplus", logits), t.Mul(logits, soft)), ClassWeights)
+	return l.finish(t.Op("ReduceMean", []int64{}, []string{each}, graph.Int("keepdims", 0))), nil
 }
 
 // lossBuild adds nodes to a copy of a model.
 type lossBuild struct {
-	*tape
+	*tape.Tape
 	m       *graph.Model
 	classes int64
 }
@@ -82,7 +83,7 @@ func newLoss(m *graph.Model, logits string) (*lossBuild, error) {
 			m.Graph.GetName(), logits, s))
 	}
 	g := proto.Clone(m.ModelProto).(*onnxpb.ModelProto)
-	l := &lossBuild{tape: newTape(shapes), m: &graph.Model{ModelProto: g, Path: m.Path}, classes: s[1]}
+	l := &lossBuild{Tape: tape.New(shapes), m: &graph.Model{ModelProto: g, Path: m.Path}, classes: s[1]}
 	l.input(ClassWeights, graph.Float32, s[1])
 	l.input(LabelSmoothing, graph.Float32)
 	l.input(LossScale, graph.Float32)
@@ -91,19 +92,19 @@ func newLoss(m *graph.Model, logits string) (*lossBuild, error) {
 
 func (l *lossBuild) input(name string, elem int32, shape ...int64) {
 	shape = append([]int64{}, shape...) // a scalar's is empty, not nil
-	l.shape[name], l.used[name] = shape, true
+	l.Shape[name], l.Used[name] = shape, true
 	l.m.Graph.Input = append(l.m.Graph.Input, graph.ValueInfo(name, elem, shape))
 }
 
 func (l *lossBuild) finish(loss string) *graph.Model {
-	l.opTo("Reshape", Loss, []int64{1}, []string{loss, l.ints(1)}) // a vector of one: easier to bind than a scalar
-	l.opTo("Mul", Objective, []int64{1}, []string{Loss, LossScale})
-	for _, n := range l.nodes { // so that shape inference need not know the operators
+	l.OpTo("Reshape", Loss, []int64{1}, []string{loss, l.Ints(1)}) // a vector of one: easier to bind than a scalar
+	l.OpTo("Mul", Objective, []int64{1}, []string{Loss, LossScale})
+	for _, n := range l.Nodes { // so that shape inference need not know the operators
 		out := n.Output[0]
-		l.m.Graph.ValueInfo = append(l.m.Graph.ValueInfo, graph.ValueInfo(out, graph.Float32, l.shape[out]))
+		l.m.Graph.ValueInfo = append(l.m.Graph.ValueInfo, graph.ValueInfo(out, graph.Float32, l.Shape[out]))
 	}
-	l.m.Graph.Node = append(slices.Clip(l.m.Graph.Node), l.nodes...)
-	l.m.Graph.Initializer = append(slices.Clip(l.m.Graph.Initializer), l.consts...)
+	l.m.Graph.Node = append(slices.Clip(l.m.Graph.Node), l.Nodes...)
+	l.m.Graph.Initializer = append(slices.Clip(l.m.Graph.Initializer), l.Consts...)
 	l.m.Graph.Output = append(slices.Clip(l.m.Graph.Output), graph.ValueInfo(Loss, graph.Float32, []int64{1}))
 	return l.m
 }

@@ -16,7 +16,7 @@ var rules map[graph.Op]rule
 func init() { // not a literal: rules mention the walk, which mentions rules
 	rules = map[graph.Op]rule{{Domain: "com.microsoft", Name: "Gelu"}: geluRule}
 	for name, r := range map[string]rule{
-		"Abs":                unaryRule(func(b *build, dy, x, _ string) string { return b.mul(dy, b.unary("Sign", x)) }),
+		"Abs":                unaryRule(func(b *build, dy, x, _ string) string { return b.Mul(dy, b.Unary("Sign", x)) }),
 		"Add":                addRule,
 		"AveragePool":        averagePoolRule,
 		"Clip":               clipRule,
@@ -25,7 +25,7 @@ func init() { // not a literal: rules mention the walk, which mentions rules
 		"Div":                divRule,
 		"Elu":                eluRule,
 		"Erf":                unaryRule(erfGradient),
-		"Exp":                unaryRule(func(b *build, dy, _, y string) string { return b.mul(dy, y) }),
+		"Exp":                unaryRule(func(b *build, dy, _, y string) string { return b.Mul(dy, y) }),
 		"Flatten":            viewRule,
 		"Gelu":               geluRule,
 		"Gemm":               gemmRule,
@@ -35,23 +35,23 @@ func init() { // not a literal: rules mention the walk, which mentions rules
 		"Identity":           unaryRule(func(_ *build, dy, _, _ string) string { return dy }),
 		"LayerNormalization": layerNormRule,
 		"LeakyRelu":          leakyReluRule,
-		"Log":                unaryRule(func(b *build, dy, x, _ string) string { return b.div(dy, x) }),
+		"Log":                unaryRule(func(b *build, dy, x, _ string) string { return b.Div(dy, x) }),
 		"LogSoftmax":         logSoftmaxRule,
 		"MatMul":             matMulRule,
 		"MaxPool":            maxPoolRule,
 		"Mul":                mulRule,
-		"Neg":                unaryRule(func(b *build, dy, _, _ string) string { return b.unary("Neg", dy) }),
+		"Neg":                unaryRule(func(b *build, dy, _, _ string) string { return b.Unary("Neg", dy) }),
 		"Pad":                padRule,
 		"ReduceMean":         reduceRule,
 		"ReduceSum":          reduceRule,
-		"Relu":               unaryRule(func(b *build, dy, _, y string) string { return b.mul(dy, b.positive(y)) }),
+		"Relu":               unaryRule(func(b *build, dy, _, y string) string { return b.Mul(dy, b.positive(y)) }),
 		"Reshape":            viewRule,
 		"Sigmoid":            unaryRule(sigmoidGradient),
 		"Slice":              sliceRule,
 		"Softmax":            softmaxRule,
-		"Softplus":           unaryRule(func(b *build, dy, x, _ string) string { return b.mul(dy, b.unary("Sigmoid", x)) }),
+		"Softplus":           unaryRule(func(b *build, dy, x, _ string) string { return b.Mul(dy, b.Unary("Sigmoid", x)) }),
 		"Split":              splitRule,
-		"Sqrt":               unaryRule(func(b *build, dy, _, y string) string { return b.div(b.mul(dy, b.scalar(0.5)), y) }),
+		"Sqrt":               unaryRule(func(b *build, dy, _, y string) string { return b.Div(b.Mul(dy, b.Scalar(0.5)), y) }),
 		"Squeeze":            viewRule,
 		"Sub":                subRule,
 		"Tanh":               unaryRule(tanhGradient),
@@ -80,16 +80,16 @@ var stepSlope = float32(math.Ldexp(1, 100))
 
 // positive is 1 where x > 0, else 0.
 func (b *build) positive(x string) string {
-	return b.unary("HardSigmoid", x, graph.Float("alpha", stepSlope), graph.Float("beta", 0))
+	return b.Unary("HardSigmoid", x, graph.Float("alpha", stepSlope), graph.Float("beta", 0))
 }
 
 // above and below are 1 where x > limit and x < limit.
 func (b *build) above(x string, limit float32) string {
-	return b.unary("HardSigmoid", x, graph.Float("alpha", stepSlope), graph.Float("beta", -stepSlope*limit))
+	return b.Unary("HardSigmoid", x, graph.Float("alpha", stepSlope), graph.Float("beta", -stepSlope*limit))
 }
 
 func (b *build) below(x string, limit float32) string {
-	return b.unary("HardSigmoid", x, graph.Float("alpha", -stepSlope), graph.Float("beta", stepSlope*limit))
+	return b.Unary("HardSigmoid", x, graph.Float("alpha", -stepSlope), graph.Float("beta", stepSlope*limit))
 }
 
 func addRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
@@ -99,32 +99,32 @@ func addRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 
 func subRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	dy := b.dy(n)
-	return []string{dy, b.unary("Neg", dy)}, nil
+	return []string{dy, b.Unary("Neg", dy)}, nil
 }
 
 func mulRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	dy := b.dy(n)
-	return []string{b.mul(dy, n.Input[1]), b.mul(dy, n.Input[0])}, nil
+	return []string{b.Mul(dy, n.Input[1]), b.Mul(dy, n.Input[0])}, nil
 }
 
 // divRule: the divisor's derivative is -dy*y/divisor.
 func divRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
-	over := b.div(b.dy(n), n.Input[1])
-	return []string{over, b.unary("Neg", b.mul(over, n.Output[0]))}, nil
+	over := b.Div(b.dy(n), n.Input[1])
+	return []string{over, b.Unary("Neg", b.Mul(over, n.Output[0]))}, nil
 }
 
 func sigmoidGradient(b *build, dy, _, y string) string {
-	return b.mul(b.mul(dy, y), b.add(b.unary("Neg", y), b.scalar(1)))
+	return b.Mul(b.Mul(dy, y), b.Add(b.Unary("Neg", y), b.Scalar(1)))
 }
 
 func tanhGradient(b *build, dy, _, y string) string {
-	return b.mul(dy, b.add(b.unary("Neg", b.mul(y, y)), b.scalar(1)))
+	return b.Mul(dy, b.Add(b.Unary("Neg", b.Mul(y, y)), b.Scalar(1)))
 }
 
 // erfGradient: dx = dy*2/sqrt(pi)*exp(-x^2).
 func erfGradient(b *build, dy, x, _ string) string {
-	bell := b.unary("Exp", b.unary("Neg", b.mul(x, x)))
-	return b.mul(dy, b.mul(bell, b.scalar(float32(2/math.Sqrt(math.Pi)))))
+	bell := b.Unary("Exp", b.Unary("Neg", b.Mul(x, x)))
+	return b.Mul(dy, b.Mul(bell, b.Scalar(float32(2/math.Sqrt(math.Pi)))))
 }
 
 // geluRule: y = x*P, P = (1 + erf(x/sqrt(2)))/2, dx = dy*(P + x*exp(-x^2/2)/sqrt(2*pi)).
@@ -133,23 +133,23 @@ func geluRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 		return nil, fmt.Errorf("approximation %q; only the exact form has a rule", form)
 	}
 	x := n.Input[0]
-	below := b.mul(b.add(b.unary("Erf", b.mul(x, b.scalar(math.Sqrt2/2))), b.scalar(1)), b.scalar(0.5))
-	bell := b.mul(b.unary("Exp", b.mul(b.mul(x, x), b.scalar(-0.5))), b.scalar(float32(1/math.Sqrt(2*math.Pi))))
-	return one(b.mul(b.dy(n), b.add(below, b.mul(x, bell))))
+	below := b.Mul(b.Add(b.Unary("Erf", b.Mul(x, b.Scalar(math.Sqrt2/2))), b.Scalar(1)), b.Scalar(0.5))
+	bell := b.Mul(b.Unary("Exp", b.Mul(b.Mul(x, x), b.Scalar(-0.5))), b.Scalar(float32(1/math.Sqrt(2*math.Pi))))
+	return one(b.Mul(b.dy(n), b.Add(below, b.Mul(x, bell))))
 }
 
 func leakyReluRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	alpha := graph.FindFloat(n, "alpha", 0.01)
-	slope := b.add(b.mul(b.positive(n.Input[0]), b.scalar(1-alpha)), b.scalar(alpha))
-	return one(b.mul(b.dy(n), slope))
+	slope := b.Add(b.Mul(b.positive(n.Input[0]), b.Scalar(1-alpha)), b.Scalar(alpha))
+	return one(b.Mul(b.dy(n), slope))
 }
 
 // eluRule: y = x where x > 0, else alpha*(exp(x) - 1); dx = dy where x > 0, else dy*(y + alpha).
 func eluRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	x, y, alpha := n.Input[0], n.Output[0], graph.FindFloat(n, "alpha", 1)
 	right := b.positive(x)
-	left := b.mul(b.add(b.unary("Neg", right), b.scalar(1)), b.add(y, b.scalar(alpha)))
-	return one(b.mul(b.dy(n), b.add(right, left)))
+	left := b.Mul(b.Add(b.Unary("Neg", right), b.Scalar(1)), b.Add(y, b.Scalar(alpha)))
+	return one(b.Mul(b.dy(n), b.Add(right, left)))
 }
 
 // clipRule lets the gradient through strictly between the limits, as PyTorch's
@@ -164,7 +164,7 @@ func clipRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 		if len(limit) != 1 {
 			return nil, fmt.Errorf("limit %q is not a constant; only constant limits have a rule", n.Input[i+1])
 		}
-		dx = b.mul(dx, mask(y, limit[0]))
+		dx = b.Mul(dx, mask(y, limit[0]))
 	}
 	return one(dx)
 }
@@ -172,32 +172,32 @@ func clipRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 // hardSigmoidRule: y = min(1, max(0, alpha*x + beta)).
 func hardSigmoidRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	y := n.Output[0]
-	slope := b.mul(b.dy(n), b.scalar(graph.FindFloat(n, "alpha", 0.2)))
-	return one(b.mul(b.mul(slope, b.above(y, 0)), b.below(y, 1)))
+	slope := b.Mul(b.dy(n), b.Scalar(graph.FindFloat(n, "alpha", 0.2)))
+	return one(b.Mul(b.Mul(slope, b.above(y, 0)), b.below(y, 1)))
 }
 
 // hardSwishGradient: y = x*h, h = min(1, max(0, x/6 + 1/2)); dx = dy*(h + x/6 where 0 < h < 1).
 func hardSwishGradient(b *build, dy, x, _ string) string {
-	h := b.unary("HardSigmoid", x, graph.Float("alpha", 1.0/6), graph.Float("beta", 0.5))
-	inside := b.mul(b.above(h, 0), b.below(h, 1))
-	return b.mul(dy, b.add(h, b.mul(b.mul(x, b.scalar(1.0/6)), inside)))
+	h := b.Unary("HardSigmoid", x, graph.Float("alpha", 1.0/6), graph.Float("beta", 0.5))
+	inside := b.Mul(b.above(h, 0), b.below(h, 1))
+	return b.Mul(dy, b.Add(h, b.Mul(b.Mul(x, b.Scalar(1.0/6)), inside)))
 }
 
 // softmaxRule: dx = y*(dy - sum(dy*y)).
 func softmaxRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	dy, y := b.dy(n), n.Output[0]
-	return one(b.mul(y, b.sub(dy, b.sumKeep(b.mul(dy, y), graph.FindInt(n, "axis", -1)))))
+	return one(b.Mul(y, b.Sub(dy, b.sumKeep(b.Mul(dy, y), graph.FindInt(n, "axis", -1)))))
 }
 
 // logSoftmaxRule: dx = dy - exp(y)*sum(dy).
 func logSoftmaxRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	dy := b.dy(n)
-	return one(b.sub(dy, b.mul(b.unary("Exp", n.Output[0]), b.sumKeep(dy, graph.FindInt(n, "axis", -1)))))
+	return one(b.Sub(dy, b.Mul(b.Unary("Exp", n.Output[0]), b.sumKeep(dy, graph.FindInt(n, "axis", -1)))))
 }
 
 // sumKeep adds over one axis and keeps it with size 1.
 func (b *build) sumKeep(x string, axis int64) string {
-	shape := slices.Clone(b.shape[x])
-	shape[b.axis(x, axis)] = 1
-	return b.op("ReduceSum", shape, []string{x, b.ints(axis)}, graph.Int("keepdims", 1))
+	shape := slices.Clone(b.Shape[x])
+	shape[b.Axis(x, axis)] = 1
+	return b.Op("ReduceSum", shape, []string{x, b.Ints(axis)}, graph.Int("keepdims", 1))
 }

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"finetune/onnx/batchnorm"
+	"finetune/onnx/gradient/tape"
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
 )
@@ -22,12 +23,12 @@ type batchNorm struct {
 // batchNormOf reads a BatchNormalization of images or of rows.
 func (b *build) batchNormOf(node *onnxpb.NodeProto) (batchNorm, error) {
 	in := node.Input
-	if s := b.shape[in[0]]; len(s) != 4 && len(s) != 2 {
+	if s := b.Shape[in[0]]; len(s) != 4 && len(s) != 2 {
 		return batchNorm{}, b.badNode(node, "input of shape %v; "+
 			"only [batch, features] and [batch, channels, height, width] have a rule", s)
 	}
 	return batchNorm{node: node, x: in[0], scale: in[1], bias: in[2], mean: in[3], variance: in[4], y: node.Output[0],
-		channels: b.shape[in[1]], epsilon: graph.FindFloat(node, "epsilon", batchnorm.Epsilon)}, nil
+		channels: b.Shape[in[1]], epsilon: graph.FindFloat(node, "epsilon", batchnorm.Epsilon)}, nil
 }
 
 // batchStats reports whether a BatchNormalization uses the batch's statistics.
@@ -55,7 +56,7 @@ func (b *build) batchNorm(node, conv *onnxpb.NodeProto) error {
 
 // frozenScale is s = scale/sqrt(variance + eps), of running statistics.
 func (b *build) frozenScale(n batchNorm) string {
-	root := b.do("Sqrt", n.channels, []string{b.do("Add", n.channels, []string{n.variance, b.scalar(n.epsilon)})})
+	root := b.do("Sqrt", n.channels, []string{b.do("Add", n.channels, []string{n.variance, b.Scalar(n.epsilon)})})
 	return b.do("Div", n.channels, []string{n.scale, root})
 }
 
@@ -63,7 +64,7 @@ func (b *build) frozenScale(n batchNorm) string {
 func (b *build) batchNormFrozen(n batchNorm) {
 	s := b.frozenScale(n)
 	shift := b.do("Sub", n.channels, []string{n.bias, b.do("Mul", n.channels, []string{n.mean, s})})
-	b.pseudoTo(affine, window{}, n.y, b.shape[n.x], n.x, s, shift)
+	b.PseudoTo(tape.AffineKind, tape.Window{}, n.y, b.Shape[n.x], n.x, s, shift)
 	b.step(b.takeLast(), affineRule)
 }
 
@@ -77,7 +78,7 @@ func (b *build) foldedNorm(n batchNorm, conv *onnxpb.NodeProto) {
 	}
 	shift := b.do("Sub", n.channels, []string{n.bias, b.do("Mul", n.channels, []string{mean, s})})
 	tall := []int64{n.channels[0], 1, 1, 1}
-	scaled := b.do("Mul", b.shape[filter], []string{filter, b.do("Reshape", tall, []string{s, b.ints(tall...)})})
+	scaled := b.do("Mul", b.Shape[filter], []string{filter, b.do("Reshape", tall, []string{s, b.Ints(tall...)})})
 	b.step(withInputs(conv, n.y, conv.Input[0], scaled, shift), nil)
 }
 
@@ -109,16 +110,16 @@ func (b *build) batchNormTraining(n batchNorm, conv *onnxpb.NodeProto) {
 		m = b.momentsOf(n)
 	}
 	b.running(n.mean, m.change, n.node)
-	unbiased := b.mul(m.variance, b.div(m.count, b.sub(m.count, b.scalar(1))))
-	b.running(n.variance, b.sub(unbiased, n.variance), n.node)
+	unbiased := b.Mul(m.variance, b.Div(m.count, b.Sub(m.count, b.Scalar(1))))
+	b.running(n.variance, b.Sub(unbiased, n.variance), n.node)
 
-	inv := b.unary("Reciprocal", b.unary("Sqrt", b.add(m.variance, b.scalar(n.epsilon))))
-	a := b.mul(n.scale, inv)
+	inv := b.Unary("Reciprocal", b.Unary("Sqrt", b.Add(m.variance, b.Scalar(n.epsilon))))
+	a := b.Mul(n.scale, inv)
 	shift := n.bias
 	if m.mean != "" {
-		shift = b.sub(n.bias, b.mul(a, m.mean))
+		shift = b.Sub(n.bias, b.Mul(a, m.mean))
 	}
-	b.pseudoTo(affine, window{}, n.y, b.shape[n.x], m.z, a, shift)
+	b.PseudoTo(tape.AffineKind, tape.Window{}, n.y, b.Shape[n.x], m.z, a, shift)
 	b.steps = append(b.steps, step{
 		&onnxpb.NodeProto{OpType: n.node.OpType, Name: n.node.Name, Input: []string{n.x, n.scale, n.bias},
 			Output: []string{n.y}},
@@ -131,12 +132,12 @@ func (b *build) batchNormTraining(n batchNorm, conv *onnxpb.NodeProto) {
 // That costs nothing and leaves values so close to centred that the variance
 // can be had from the sum of squares without cancellation.
 func (b *build) shiftedConv(n batchNorm, conv *onnxpb.NodeProto) string {
-	shift := b.op("Neg", n.channels, []string{n.mean})
+	shift := b.Op("Neg", n.channels, []string{n.mean})
 	if len(conv.Input) > 2 {
 		shift = b.do("Sub", n.channels, []string{conv.Input[2], n.mean})
 	}
-	x := b.name(conv.Output[0])
-	b.shape[x] = b.shape[conv.Output[0]]
+	x := b.Name(conv.Output[0])
+	b.Shape[x] = b.Shape[conv.Output[0]]
 	b.step(withInputs(conv, x, conv.Input[0], conv.Input[1], shift), nil)
 	return x
 }
@@ -144,25 +145,25 @@ func (b *build) shiftedConv(n batchNorm, conv *onnxpb.NodeProto) string {
 // momentsOfShifted are those of an input from which the running mean was taken.
 func (b *build) momentsOfShifted(n batchNorm) moments {
 	count := b.valuesPerChannel(n)
-	mean := b.div(b.channelSum(n.x), count)
-	square := b.div(b.channelSum(b.mul(n.x, n.x)), count)
-	variance := b.op("Max", n.channels, []string{b.sub(square, b.mul(mean, mean)), b.scalar(0)})
+	mean := b.Div(b.ChannelSum(n.x), count)
+	square := b.Div(b.ChannelSum(b.Mul(n.x, n.x)), count)
+	variance := b.Op("Max", n.channels, []string{b.Sub(square, b.Mul(mean, mean)), b.Scalar(0)})
 	return moments{z: n.x, mean: mean, change: mean, variance: variance, count: count}
 }
 
 // momentsOf are those of any input: its mean is subtracted first.
 func (b *build) momentsOf(n batchNorm) moments {
 	count := b.valuesPerChannel(n)
-	mean := b.div(b.channelSum(n.x), count)
-	unit := b.floats(n.channels, ones(n.channels[0]))
-	z := b.affine(n.x, unit, b.unary("Neg", mean))
-	variance := b.div(b.channelSum(b.mul(z, z)), count)
-	return moments{z: z, change: b.sub(mean, n.mean), variance: variance, count: count}
+	mean := b.Div(b.ChannelSum(n.x), count)
+	unit := b.Floats(n.channels, ones(n.channels[0]))
+	z := b.Affine(n.x, unit, b.Unary("Neg", mean))
+	variance := b.Div(b.ChannelSum(b.Mul(z, z)), count)
+	return moments{z: z, change: b.Sub(mean, n.mean), variance: variance, count: count}
 }
 
 // valuesPerChannel is how many values of the batch each channel has.
 func (b *build) valuesPerChannel(n batchNorm) string {
-	left := slices.Repeat([]int64{1}, len(b.shape[n.x]))
+	left := slices.Repeat([]int64{1}, len(b.Shape[n.x]))
 	left[1] = n.channels[0]
 	return b.ratio(n.x, left)
 }
@@ -174,8 +175,8 @@ func (b *build) running(old, change string, n *onnxpb.NodeProto) {
 		momentum = float32(b.o.StatMomentum)
 	}
 	b.moving[old] = true
-	s := Stat{Name: old, Next: "next." + old, Shape: b.shape[old]}
-	b.opTo("Add", s.Next, s.Shape, []string{old, b.mul(change, b.scalar(momentum))})
+	s := Stat{Name: old, Next: "next." + old, Shape: b.Shape[old]}
+	b.OpTo("Add", s.Next, s.Shape, []string{old, b.Mul(change, b.Scalar(momentum))})
 	b.out.Stats = append(b.out.Stats, s)
 }
 
@@ -187,19 +188,19 @@ func (b *build) running(old, change string, n *onnxpb.NodeProto) {
 func batchNormRule(s moments, a, inv string) rule {
 	return func(b *build, n *onnxpb.NodeProto) ([]string, error) {
 		dy := b.dy(n)
-		dbias := b.channelSum(dy)
-		t := b.channelSum(b.mul(dy, s.z))
+		dbias := b.ChannelSum(dy)
+		t := b.ChannelSum(b.Mul(dy, s.z))
 		if s.mean != "" {
-			t = b.sub(t, b.mul(s.mean, dbias))
+			t = b.Sub(t, b.Mul(s.mean, dbias))
 		}
-		dscale := b.mul(t, inv)
-		part := b.div(a, s.count)
-		k := b.unary("Neg", b.mul(b.mul(part, inv), dscale))
-		c := b.unary("Neg", b.mul(part, dbias))
+		dscale := b.Mul(t, inv)
+		part := b.Div(a, s.count)
+		k := b.Unary("Neg", b.Mul(b.Mul(part, inv), dscale))
+		c := b.Unary("Neg", b.Mul(part, dbias))
 		if s.mean != "" {
-			c = b.sub(c, b.mul(k, s.mean))
+			c = b.Sub(c, b.Mul(k, s.mean))
 		}
-		dx := b.add(b.affine(dy, a, ""), b.affine(s.z, k, c))
+		dx := b.Add(b.Affine(dy, a, ""), b.Affine(s.z, k, c))
 		return []string{dx, dscale, dbias}, nil
 	}
 }
@@ -211,25 +212,25 @@ func batchNormRule(s moments, a, inv string) rule {
 //	dx = inv*(g - mean(g) - z*mean(g*z))
 func layerNormRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	x, scale, dy := n.Input[0], n.Input[1], b.dy(n)
-	if axis, rank := graph.FindInt(n, "axis", -1), int64(len(b.shape[x])); axis != -1 && axis != rank-1 {
+	if axis, rank := graph.FindInt(n, "axis", -1), int64(len(b.Shape[x])); axis != -1 && axis != rank-1 {
 		return nil, fmt.Errorf("over axes %d to %d; only the last has a rule", axis, rank-1)
 	}
-	width := b.shape[scale][len(b.shape[scale])-1]
-	mean := func(v string) string { return b.mul(b.sumKeep(v, -1), b.scalar(1/float32(width))) }
-	centred := b.sub(x, mean(x))
-	variance := mean(b.mul(centred, centred))
-	inv := b.unary("Reciprocal", b.unary("Sqrt", b.add(variance,
-		b.scalar(graph.FindFloat(n, "epsilon", batchnorm.Epsilon)))))
-	z := b.mul(centred, inv)
-	g := b.mul(dy, scale)
-	dx := b.mul(b.sub(b.sub(g, mean(g)), b.mul(z, mean(b.mul(g, z)))), inv)
-	return []string{dx, b.mul(dy, z), dy}, nil
+	width := b.Shape[scale][len(b.Shape[scale])-1]
+	mean := func(v string) string { return b.Mul(b.sumKeep(v, -1), b.Scalar(1/float32(width))) }
+	centred := b.Sub(x, mean(x))
+	variance := mean(b.Mul(centred, centred))
+	inv := b.Unary("Reciprocal", b.Unary("Sqrt", b.Add(variance,
+		b.Scalar(graph.FindFloat(n, "epsilon", batchnorm.Epsilon)))))
+	z := b.Mul(centred, inv)
+	g := b.Mul(dy, scale)
+	dx := b.Mul(b.Sub(b.Sub(g, mean(g)), b.Mul(z, mean(b.Mul(g, z)))), inv)
+	return []string{dx, b.Mul(dy, z), dy}, nil
 }
 
 // affineRule: y = a*x + b.
 func affineRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	dy := b.dy(n)
-	return []string{b.affine(dy, n.Input[1], ""), b.channelSum(b.mul(dy, n.Input[0])), b.channelSum(dy)}, nil
+	return []string{b.Affine(dy, n.Input[1], ""), b.ChannelSum(b.Mul(dy, n.Input[0])), b.ChannelSum(dy)}, nil
 }
 
 func ones(n int64) []float32 { return slices.Repeat([]float32{1}, int(n)) }

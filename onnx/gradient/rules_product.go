@@ -14,7 +14,7 @@ func gemmRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	alpha, beta := graph.FindFloat(n, "alpha", 1), graph.FindFloat(n, "beta", 1)
 	ta, tb := graph.FindInt(n, "transA", 0), graph.FindInt(n, "transB", 0)
 	product := func(like, x, y string, tx, ty int64) string {
-		return b.op("Gemm", b.shape[like], []string{x, y}, graph.Float("alpha", alpha), graph.Int("transA", tx),
+		return b.Op("Gemm", b.Shape[like], []string{x, y}, graph.Float("alpha", alpha), graph.Int("transA", tx),
 			graph.Int("transB", ty))
 	}
 	grads := make([]string, 3)
@@ -30,7 +30,7 @@ func gemmRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	}
 	grads[2] = dy
 	if beta != 1 {
-		grads[2] = b.mul(dy, b.scalar(beta))
+		grads[2] = b.Mul(dy, b.Scalar(beta))
 	}
 	return grads, nil
 }
@@ -38,26 +38,26 @@ func gemmRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 // matMulRule covers two matrices, stacks of equal shape, and a stack times one matrix.
 func matMulRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	x, w, dy := n.Input[0], n.Input[1], b.dy(n)
-	sx, sw := b.shape[x], b.shape[w]
+	sx, sw := b.Shape[x], b.Shape[w]
 	stack := len(sx) - 2
 	if stack < 0 || len(sw) != 2 && (len(sw) != len(sx) || !slices.Equal(sx[:stack], sw[:stack])) {
 		return nil, fmt.Errorf("shapes %v and %v; only stacks of equal shape, or a stack times one matrix, have a rule",
 			sx, sw)
 	}
-	dx := b.op("MatMul", sx, []string{dy, b.swapLast(w)})
+	dx := b.Op("MatMul", sx, []string{dy, b.swapLast(w)})
 	if len(sw) == len(sx) {
-		return []string{dx, b.op("MatMul", sw, []string{b.swapLast(x), dy})}, nil
+		return []string{dx, b.Op("MatMul", sw, []string{b.swapLast(x), dy})}, nil
 	}
-	rows, drows := b.reshape(x, -1, sw[0]), b.reshape(dy, -1, sw[1])
-	return []string{dx, b.op("Gemm", sw, []string{rows, drows}, graph.Int("transA", 1))}, nil
+	rows, drows := b.Reshape(x, -1, sw[0]), b.Reshape(dy, -1, sw[1])
+	return []string{dx, b.Op("Gemm", sw, []string{rows, drows}, graph.Int("transA", 1))}, nil
 }
 
 // swapLast transposes the last two axes.
-func (t *tape) swapLast(x string) string {
-	perm := make([]int64, len(t.shape[x]))
+func (b *build) swapLast(x string) string {
+	perm := make([]int64, len(b.Shape[x]))
 	for i := range perm {
 		perm[i] = int64(i)
 	}
 	slices.Reverse(perm[len(perm)-2:])
-	return t.transpose(x, perm...)
+	return b.Transpose(x, perm...)
 }

@@ -10,14 +10,14 @@ import (
 
 // viewRule is for operators that give the same values another shape.
 func viewRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
-	return one(b.reshapeLike(b.dy(n), n.Input[0]))
+	return one(b.ReshapeLike(b.dy(n), n.Input[0]))
 }
 
 func transposeRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	perm := graph.FindInts(n, "perm")
-	rank := len(b.shape[n.Input[0]])
-	if rank < len(perm) || len(b.shape[b.dy(n)]) != rank {
-		return nil, fmt.Errorf("shape %v; export the model with its shapes inferred", b.shape[n.Input[0]])
+	rank := len(b.Shape[n.Input[0]])
+	if rank < len(perm) || len(b.Shape[b.dy(n)]) != rank {
+		return nil, fmt.Errorf("shape %v; export the model with its shapes inferred", b.Shape[n.Input[0]])
 	}
 	inverse := make([]int64, rank)
 	for i := range inverse {
@@ -26,23 +26,23 @@ func transposeRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	for i, p := range perm {
 		inverse[p] = int64(i)
 	}
-	return one(b.transpose(b.dy(n), inverse...))
+	return one(b.Transpose(b.dy(n), inverse...))
 }
 
 func concatRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	dy := b.dy(n)
-	axis := b.axis(dy, graph.FindInt(n, "axis", 0))
+	axis := b.Axis(dy, graph.FindInt(n, "axis", 0))
 	at := int64(0)
 	var grads []string
 	for _, in := range n.Input {
 		size := int64(-1)
-		if s := b.shape[in]; int(axis) < len(s) {
+		if s := b.Shape[in]; int(axis) < len(s) {
 			size = s[axis]
 		}
 		if size < 0 {
 			return nil, fmt.Errorf("joins along an axis whose size is not fixed; only fixed sizes have a rule")
 		}
-		grads = append(grads, b.slice(dy, axis, at, at+size, 1))
+		grads = append(grads, b.Slice(dy, axis, at, at+size, 1))
 		at += size
 	}
 	return grads, nil
@@ -50,7 +50,7 @@ func concatRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 
 // sliceRule puts the derivative back where the slice was taken, zeros around it.
 func sliceRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
-	shape := b.shape[n.Input[0]]
+	shape := b.Shape[n.Input[0]]
 	starts, ends := b.constantInts(n.Input[1]), b.constantInts(n.Input[2])
 	axes := make([]int64, len(starts))
 	for i := range axes {
@@ -70,7 +70,7 @@ func sliceRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	}
 	pads := make([]int64, 2*len(shape))
 	for i, axis := range axes {
-		axis = b.axis(n.Input[0], axis)
+		axis = b.Axis(n.Input[0], axis)
 		size := shape[axis]
 		if size < 0 {
 			return nil, fmt.Errorf("cuts an axis whose size is not fixed; only fixed sizes have a rule")
@@ -83,7 +83,7 @@ func sliceRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 		}
 		pads[axis], pads[int64(len(shape))+axis] = within(starts[i]), size-within(ends[i])
 	}
-	return one(b.pad(b.dy(n), pads...))
+	return one(b.Pad(b.dy(n), pads...))
 }
 
 // splitRule joins the derivatives of the parts, zeros for one that nobody uses.
@@ -93,10 +93,10 @@ func splitRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 		if len(b.grads[out]) > 0 {
 			parts[i] = b.total(out)
 		} else {
-			parts[i] = b.op("ConstantOfShape", b.shape[out], []string{b.runShape(out)})
+			parts[i] = b.Op("ConstantOfShape", b.Shape[out], []string{b.RunShape(out)})
 		}
 	}
-	return one(b.op("Concat", b.shape[n.Input[0]], parts, graph.Int("axis", graph.FindInt(n, "axis", 0))))
+	return one(b.Op("Concat", b.Shape[n.Input[0]], parts, graph.Int("axis", graph.FindInt(n, "axis", 0))))
 }
 
 func padRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
@@ -111,7 +111,7 @@ func padRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	for i, p := range pads {
 		back[i] = -p
 	}
-	return one(b.pad(b.dy(n), back...))
+	return one(b.Pad(b.dy(n), back...))
 }
 
 // reduceRule is ReduceSum and ReduceMean over constant axes.
@@ -124,9 +124,9 @@ func reduceRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	}
 	axes = slices.Clone(axes)
 	for i := range axes {
-		axes[i] = b.axis(x, axes[i])
+		axes[i] = b.Axis(x, axes[i])
 	}
-	kept := slices.Clone(b.shape[x])
+	kept := slices.Clone(b.Shape[x])
 	for i := range kept {
 		if axes == nil || slices.Contains(axes, int64(i)) {
 			kept[i] = 1
@@ -134,17 +134,17 @@ func reduceRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	}
 	dy := b.dy(n)
 	if n.GetOpType() == "ReduceMean" {
-		dy = b.div(dy, b.ratio(x, kept))
+		dy = b.Div(dy, b.ratio(x, kept))
 	}
-	dy = b.reshape(dy, kept...) // at most the batch is unknown, and Reshape can work it out
-	return one(b.op("Expand", b.shape[x], []string{dy, b.runShape(x)}))
+	dy = b.Reshape(dy, kept...) // at most the batch is unknown, and Reshape can work it out
+	return one(b.Op("Expand", b.Shape[x], []string{dy, b.RunShape(x)}))
 }
 
 // ratio is the number of elements of x for one of a tensor of shape small, as
 // float32 of shape [].
 func (b *build) ratio(x string, small []int64) string {
 	n, unknown := int64(1), false
-	for i, d := range b.shape[x] {
+	for i, d := range b.Shape[x] {
 		if small[i] == 1 && d < 0 {
 			unknown = true
 		} else if small[i] == 1 {
@@ -152,18 +152,18 @@ func (b *build) ratio(x string, small []int64) string {
 		}
 	}
 	if !unknown {
-		return b.scalar(float32(n))
+		return b.Scalar(float32(n))
 	}
-	return b.mul(b.batchSize(x), b.scalar(float32(n)))
+	return b.Mul(b.batchSize(x), b.Scalar(float32(n)))
 }
 
 // batchSize is the first dimension of x when the graph runs, as float32 of shape [].
 func (b *build) batchSize(x string) string {
-	first := b.op("Gather", []int64{}, []string{b.op("Shape", []int64{int64(len(b.shape[x]))}, []string{x}),
+	first := b.Op("Gather", []int64{}, []string{b.Op("Shape", []int64{int64(len(b.Shape[x]))}, []string{x}),
 		b.intScalar(0)})
-	return b.op("Cast", []int64{}, []string{first}, graph.Int("to", int64(graph.Float32)))
+	return b.Op("Cast", []int64{}, []string{first}, graph.Int("to", int64(graph.Float32)))
 }
 
-func (t *tape) intScalar(v int64) string {
-	return t.constant(fmt.Sprint("I", v), graph.IntTensor("", nil, []int64{v}))
+func (b *build) intScalar(v int64) string {
+	return b.Constant(fmt.Sprint("I", v), graph.IntTensor("", nil, []int64{v}))
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"finetune/onnx/gradient/tape"
 	"finetune/onnx/graph"
 )
 
@@ -52,7 +53,7 @@ func TestSumsOverBroadcastAxes(t *testing.T) {
 		if c.to != nil {
 			shapes["to"] = c.to
 		}
-		b := &build{tape: newTape(shapes)}
+		b := &build{Tape: tape.New(shapes)}
 		got, err := b.sumTo("grad", "to")
 		if c.err != "" {
 			if err == nil || !strings.Contains(err.Error(), c.err) || got != "" {
@@ -63,8 +64,8 @@ func TestSumsOverBroadcastAxes(t *testing.T) {
 		if err != nil || (got != "grad") != c.sums {
 			t.Errorf("%v to %v: %q, %v", c.from, c.to, got, err)
 		}
-		if c.sums && !slices.Equal(b.shape[got], c.to) {
-			t.Errorf("%v to %v: %s", c.from, c.to, fmt.Sprint(b.shape[got]))
+		if c.sums && !slices.Equal(b.Shape[got], c.to) {
+			t.Errorf("%v to %v: %s", c.from, c.to, fmt.Sprint(b.Shape[got]))
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package gradient
+package tape
 
 import (
 	"slices"
@@ -20,7 +20,7 @@ const nchwc = "com.microsoft.nchwc"
 // blocked layout. A tensor may exist in either layout or both: plain under its
 // own name, blocked under the name in block. Conversions are made when needed.
 type blocked struct {
-	*tape
+	*Tape
 	size  int64
 	fixed map[string]bool // constants, and what is computed from them alone
 	plain map[string]bool
@@ -30,9 +30,9 @@ type blocked struct {
 	open  map[string]*onnxpb.NodeProto // tensor -> the Conv that made it, while that may take over what reads it
 }
 
-func newBlocked(t *tape, size int64, nodes []*onnxpb.NodeProto, outputs []*onnxpb.ValueInfoProto,
+func newBlocked(t *Tape, size int64, nodes []*onnxpb.NodeProto, outputs []*onnxpb.ValueInfoProto,
 	fixed map[string]bool) *blocked {
-	l := &blocked{tape: t, size: size, fixed: fixed, plain: map[string]bool{}, block: map[string]string{},
+	l := &blocked{Tape: t, size: size, fixed: fixed, plain: map[string]bool{}, block: map[string]string{},
 		uses: map[string]int{}, open: map[string]*onnxpb.NodeProto{}}
 	made := map[string]bool{}
 	for _, n := range nodes {
@@ -88,13 +88,13 @@ func (l *blocked) operator(n *onnxpb.NodeProto) string {
 func (l *blocked) convert(n *onnxpb.NodeProto) bool {
 	p := l.pseudos[n]
 	switch p.kind {
-	case convGradInput:
+	case ConvGradInput:
 		return l.gradInput(n, p.window)
-	case convGradFilter:
+	case ConvGradFilter:
 		return l.gradFilter(n, p.window)
-	case affine:
+	case AffineKind:
 		return l.affineConv(n)
-	case channelSum:
+	case ChannelSumKind:
 		return l.channelMean(n)
 	}
 	switch l.operator(n) {
@@ -113,30 +113,30 @@ func (l *blocked) convert(n *onnxpb.NodeProto) bool {
 
 // fitting reports whether a tensor can be blocked at all.
 func (l *blocked) fitting(name string) bool {
-	s := l.shape[name]
+	s := l.Shape[name]
 	return len(s) == 4 && s[1] > 0 && s[1]%l.size == 0
 }
 
 func (l *blocked) asPlain(name string) string {
 	if b := l.block[name]; b != "" && !l.plain[name] {
 		l.plain[name] = true
-		l.opTo(nchwc+".ReorderOutput", name, nil, []string{b}, graph.Int("channels", l.shape[name][1]))
+		l.OpTo(nchwc+".ReorderOutput", name, nil, []string{b}, graph.Int("channels", l.Shape[name][1]))
 	}
 	return name
 }
 
 func (l *blocked) asBlocked(name string) string {
 	if l.block[name] == "" {
-		l.block[name] = l.op(nchwc+".ReorderInput", l.shape[name], []string{name})
+		l.block[name] = l.Op(nchwc+".ReorderInput", l.Shape[name], []string{name})
 	}
 	return l.block[name]
 }
 
 // emit adds a node whose output is the blocked form of tensor out.
 func (l *blocked) emit(kind, out string, inputs []string, attrs ...graph.Attr) {
-	l.block[out] = l.op(kind, l.shape[out], inputs, attrs...)
+	l.block[out] = l.Op(kind, l.Shape[out], inputs, attrs...)
 	if kind == nchwc+".Conv" {
-		l.keepOpen(out, l.nodes[len(l.nodes)-1])
+		l.keepOpen(out, l.Nodes[len(l.Nodes)-1])
 	}
 }
 
@@ -158,20 +158,20 @@ func (l *blocked) extend(from, to string, change func(conv *onnxpb.NodeProto)) {
 	conv := l.open[from]
 	delete(l.open, from)
 	change(conv)
-	at := slices.Index(l.nodes, conv)
-	l.nodes = append(slices.Delete(l.nodes, at, at+1), conv)
+	at := slices.Index(l.Nodes, conv)
+	l.Nodes = append(slices.Delete(l.Nodes, at, at+1), conv)
 	l.block[to] = conv.Output[0]
 	l.keepOpen(to, conv)
 }
 
 func (l *blocked) binary(n *onnxpb.NodeProto) bool {
 	a, b := n.Input[0], n.Input[1]
-	sb, known := l.shape[b]
+	sb, known := l.Shape[b]
 	switch {
 	case known && !slices.ContainsFunc(sb, func(d int64) bool { return d != 1 }) && l.block[a] != "":
 		l.emit(n.GetOpType(), n.Output[0], []string{l.block[a], l.asPlain(b)}, n.Attribute...)
 		return true
-	case !slices.Equal(l.shape[a], sb) || !l.fitting(a) || l.block[a] == "" && l.block[b] == "":
+	case !slices.Equal(l.Shape[a], sb) || !l.fitting(a) || l.block[a] == "" && l.block[b] == "":
 		return false
 	}
 	if n.GetOpType() == "Add" && l.addTo(n) {
@@ -188,7 +188,7 @@ func (l *blocked) addTo(n *onnxpb.NodeProto) bool {
 	if term == other {
 		return false
 	}
-	place := func(tensor string) int { return slices.Index(l.nodes, l.open[tensor]) }
+	place := func(tensor string) int { return slices.Index(l.Nodes, l.open[tensor]) }
 	if l.canAdd(other) && (!l.canAdd(term) || place(other) > place(term)) {
 		term, other = other, term
 	}
@@ -234,8 +234,8 @@ func (l *blocked) affineConv(n *onnxpb.NodeProto) bool {
 	if l.block[x] == "" {
 		return false
 	}
-	c := l.shape[x][1]
-	in := append([]string{l.block[x], l.reshape(n.Input[1], c, 1, 1, 1)}, n.Input[2:]...)
+	c := l.Shape[x][1]
+	in := append([]string{l.block[x], l.Reshape(n.Input[1], c, 1, 1, 1)}, n.Input[2:]...)
 	l.emit(nchwc+".Conv", n.Output[0], in, graph.Int("group", c), graph.Ints("kernel_shape", 1, 1))
 	return true
 }
@@ -248,11 +248,11 @@ func (l *blocked) channelMean(n *onnxpb.NodeProto) bool {
 	if l.block[x] == "" {
 		return false
 	}
-	s := l.shape[x]
-	rows := l.op(nchwc+".AveragePool", []int64{s[0], s[1], s[2], 1}, []string{l.block[x]},
+	s := l.Shape[x]
+	rows := l.Op(nchwc+".AveragePool", []int64{s[0], s[1], s[2], 1}, []string{l.block[x]},
 		graph.Ints("kernel_shape", 1, s[3]))
-	mean := l.op(nchwc+".GlobalAveragePool", []int64{s[0], s[1], 1, 1}, []string{rows})
-	l.opTo("Mul", n.Output[0], nil, []string{l.sum(mean, 0, 2, 3), l.scalar(float32(s[2] * s[3]))})
+	mean := l.Op(nchwc+".GlobalAveragePool", []int64{s[0], s[1], 1, 1}, []string{rows})
+	l.OpTo("Mul", n.Output[0], nil, []string{l.Sum(mean, 0, 2, 3), l.Scalar(float32(s[2] * s[3]))})
 	l.plain[n.Output[0]] = true
 	return true
 }
@@ -263,7 +263,7 @@ func (l *blocked) globalAverage(n *onnxpb.NodeProto) bool {
 		return false
 	}
 	n.Input[0], n.Domain = l.block[x], proto.String(nchwc)
-	l.nodes = append(l.nodes, n)
+	l.Nodes = append(l.Nodes, n)
 	l.plain[n.Output[0]] = true
 	return true
 }

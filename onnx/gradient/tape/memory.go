@@ -1,4 +1,4 @@
-package gradient
+package tape
 
 import (
 	"cmp"
@@ -29,9 +29,9 @@ func (s size) minus(o size) size { return size{s.fixed - o.fixed, s.each - o.eac
 func (s size) of(images int64) int64 { return s.fixed + images*s.each }
 
 // size of a tensor; a shape with an unknown dimension grows with the batch.
-func (t *tape) size(name string) size {
+func (t *Tape) size(name string) size {
 	s := size{fixed: 1}
-	for _, d := range t.shape[name] {
+	for _, d := range t.Shape[name] {
 		if d < 0 {
 			s, d = size{each: s.fixed + s.each}, 1
 		}
@@ -40,9 +40,9 @@ func (t *tape) size(name string) size {
 	return s
 }
 
-// memory estimates a run of g: what stays throughout, and the peak of what its
+// Memory estimates a run of g: what stays throughout, and the peak of what its
 // nodes make.
-func (t *tape) memory(g *onnxpb.GraphProto) Memory {
+func (t *Tape) Memory(g *onnxpb.GraphProto) Memory {
 	stays := size{}
 	sizes := map[string]size{}
 	for _, in := range g.Input {
@@ -59,7 +59,7 @@ func (t *tape) memory(g *onnxpb.GraphProto) Memory {
 
 // peak follows the nodes of g and returns the most that is alive at a time. For
 // that a batch of 8 decides.
-func (t *tape) peak(g *onnxpb.GraphProto, sizes map[string]size) size {
+func (t *Tape) peak(g *onnxpb.GraphProto, sizes map[string]size) size {
 	last, memory := lastUses(g)
 	alive := map[string]bool{}
 	now, peak := size{}, size{}
@@ -114,12 +114,12 @@ func lastUses(g *onnxpb.GraphProto) (last map[string]int, memory owners) {
 
 // viewed is the tensor of which node n gives all elements, "" if it is no such
 // node. A Slice is taken for one where it cuts an axis that holds the batch.
-func (t *tape) viewed(n *onnxpb.NodeProto) string {
+func (t *Tape) viewed(n *onnxpb.NodeProto) string {
 	switch graph.OpOf(n).Standard() {
 	case "Reshape", "Transpose", "Identity", "Flatten", "Squeeze", "Unsqueeze":
 		return n.Input[0]
 	case "Slice":
-		if s := t.shape[n.Output[0]]; len(s) > 0 && s[0] < 0 || len(s) > 1 && s[1] < 0 {
+		if s := t.Shape[n.Output[0]]; len(s) > 0 && s[0] < 0 || len(s) > 1 && s[1] < 0 {
 			return n.Input[0]
 		}
 	}
