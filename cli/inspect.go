@@ -14,7 +14,7 @@ import (
 	"finetune/internal/plural"
 	"finetune/onnx/bodies"
 	"finetune/onnx/graph"
-	"finetune/onnx/surgery"
+	"finetune/onnx/inspect"
 )
 
 func inspectCommand(s Streams) *cli.Command {
@@ -40,7 +40,7 @@ func runInspect(path string, out *term.Console) error {
 	if err != nil {
 		return err
 	}
-	info, err := surgery.Describe(m)
+	info, err := inspect.Describe(m)
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func opsets(m map[string]int64) string {
 	return strings.Join(parts, ", ")
 }
 
-func operators(counts []surgery.OperatorCount) string {
+func operators(counts []inspect.OperatorCount) string {
 	var parts []string
 	for _, c := range counts {
 		parts = append(parts, fmt.Sprintf("%d %s", c.Count, c.Name))

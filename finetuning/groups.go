@@ -8,15 +8,15 @@ import (
 	"finetune/onnx/artifacts"
 	"finetune/onnx/bodies"
 	"finetune/onnx/graph"
-	"finetune/onnx/surgery"
+	"finetune/onnx/trainable"
 )
 
 // Groups divides the parameters of a body into its layer groups, input side first.
 // The head is not among them: package artifacts adds it. Where the spec names no
-// layers, the groups are those of surgery.Groups. Errors of kind failure.Data name a
+// layers, the groups are those of trainable.Groups. Errors of kind failure.Data name a
 // parameter that no group of the spec holds.
 func Groups(body *graph.Model, spec bodies.Spec) ([]artifacts.Group, error) {
-	auto, err := surgery.Groups(body)
+	auto, err := trainable.Groups(body)
 	if err != nil {
 		return nil, err
 	}

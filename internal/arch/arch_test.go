@@ -28,9 +28,10 @@ var floors = [][]string{
 	{"augment/picture", "dataset", "internal/plotstest", "onnx/graph", "onnx/weights",
 		"plots/page"},
 	{"augment", "onnx/hub", "onnx/shape"},
-	{"onnx/surgery"},
+	{"onnx/plain", "onnx/surgery"},
+	{"onnx/trainable"},
 	{"activations", "internal/corpus", "internal/demo", "internal/fetch/sbom", "internal/fetch/setup", "onnx",
-		"onnx/bodies", "logistic", "onnx/headgraph", "scores", "serve"},
+		"onnx/bodies", "logistic", "onnx/headgraph", "onnx/inspect", "scores", "serve"},
 	// networks that run and learn
 	{"onnx/gradient/tape"},
 	{"head", "internal/doctor", "internal/onnxtest", "job", "onnx/gradient", "onnx/quantize"},

@@ -14,6 +14,7 @@ import (
 	"finetune/onnx/gradient"
 	"finetune/onnx/graph"
 	"finetune/onnx/headgraph"
+	"finetune/onnx/plain"
 	"finetune/onnx/shape"
 	"finetune/onnx/surgery"
 	"finetune/onnx/weights"
@@ -179,7 +180,7 @@ func newPlan(o Options) (*plan, error) {
 		return nil, failure.Usage(err)
 	}
 	var err error
-	if o.Body, err = surgery.Plain(o.Body); err != nil {
+	if o.Body, err = plain.Model(o.Body); err != nil {
 		return nil, err
 	}
 	p := &plan{o: o}

@@ -15,6 +15,7 @@ import (
 	"finetune/onnx/graph"
 	"finetune/onnx/hub"
 	"finetune/onnx/surgery"
+	"finetune/onnx/trainable"
 )
 
 // resolveFile takes an .onnx file, described by its BODY.json or by o.
@@ -258,7 +259,7 @@ func groupsOf(m *graph.Model, cut, split string) ([]Group, error) {
 	if split != "" {
 		splits = []string{split}
 	}
-	parts, err := surgery.Groups(body, splits...)
+	parts, err := trainable.Groups(body, splits...)
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ import (
 	"finetune/internal/onnxtest"
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
-	"finetune/onnx/surgery"
+	"finetune/onnx/trainable"
 	"finetune/onnx/weights"
 )
 
@@ -260,7 +260,7 @@ func TestTiedTensorsHaveGroups(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	groups, err := surgery.Groups(features)
+	groups, err := trainable.Groups(features)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -144,7 +144,7 @@ func (b *build) constantTensor(name string) *onnxpb.TensorProto {
 	}
 	for _, n := range b.m.Graph.Node {
 		if n.Output[0] == name && b.m.Op(n).Standard() == "Constant" {
-			return graph.Find(n, "value").GetT()
+			return graph.ConstantOf(n)
 		}
 	}
 	return nil

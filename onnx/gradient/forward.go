@@ -29,7 +29,9 @@ func (b *build) forward() error {
 		case kind == "Conv" && folds[n.Output[0]] != nil:
 			// waits for its BatchNormalization
 		case kind == "GlobalMaxPool" && b.reached(n):
-			b.globalMaxPool(n)
+			if err := b.globalMaxPool(n); err != nil {
+				return err
+			}
 		default:
 			b.step(proto.Clone(n).(*onnxpb.NodeProto), nil)
 		}
@@ -115,9 +117,14 @@ func (b *build) dropout(n *onnxpb.NodeProto) {
 
 // globalMaxPool becomes a MaxPool over the whole map, whose indices say where
 // the maximum was; as in PyTorch one place alone gets the gradient.
-func (b *build) globalMaxPool(n *onnxpb.NodeProto) {
+func (b *build) globalMaxPool(n *onnxpb.NodeProto) error {
+	x := b.Shape[n.Input[0]]
+	if len(x) < 3 || slices.Contains(x[2:], -1) {
+		return b.badNode(n, "shape %v; only maps of fixed size have a rule", x)
+	}
 	b.step(&onnxpb.NodeProto{
 		OpType: proto.String("MaxPool"), Name: n.Name, Input: n.Input, Output: n.Output,
-		Attribute: []graph.Attr{graph.Ints("kernel_shape", b.Shape[n.Input[0]][2:]...)},
+		Attribute: []graph.Attr{graph.Ints("kernel_shape", x[2:]...)},
 	}, nil)
+	return nil
 }

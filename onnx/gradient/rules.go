@@ -26,7 +26,10 @@ func init() { // not a literal: rules mention the walk, which mentions rules
 		"Elu":                eluRule,
 		"Erf":                unaryRule(erfGradient),
 		"Exp":                unaryRule(func(b *build, dy, _, y string) string { return b.Mul(dy, y) }),
+		"Expand":             func(b *build, n *onnxpb.NodeProto) ([]string, error) { return one(b.dy(n)) }, // the walk sums
 		"Flatten":            viewRule,
+		"Gather":             gatherRule,
+		"GatherND":           gatherNDRule,
 		"Gelu":               geluRule,
 		"Gemm":               gemmRule,
 		"GlobalAveragePool":  globalAveragePoolRule,
@@ -42,10 +45,13 @@ func init() { // not a literal: rules mention the walk, which mentions rules
 		"Mul":                mulRule,
 		"Neg":                unaryRule(func(b *build, dy, _, _ string) string { return b.Unary("Neg", dy) }),
 		"Pad":                padRule,
+		"ReduceMax":          extremeRule,
 		"ReduceMean":         reduceRule,
+		"ReduceMin":          extremeRule,
 		"ReduceSum":          reduceRule,
 		"Relu":               unaryRule(func(b *build, dy, _, y string) string { return b.Mul(dy, b.positive(y)) }),
 		"Reshape":            viewRule,
+		"Resize":             resizeRule,
 		"Sigmoid":            unaryRule(sigmoidGradient),
 		"Slice":              sliceRule,
 		"Softmax":            softmaxRule,
@@ -55,8 +61,10 @@ func init() { // not a literal: rules mention the walk, which mentions rules
 		"Squeeze":            viewRule,
 		"Sub":                subRule,
 		"Tanh":               unaryRule(tanhGradient),
+		"Tile":               tileRule,
 		"Transpose":          transposeRule,
 		"Unsqueeze":          viewRule,
+		"Where":              whereRule,
 	} {
 		rules[graph.Op{Name: name}] = r
 	}
@@ -181,6 +189,14 @@ func hardSwishGradient(b *build, dy, x, _ string) string {
 	h := b.Unary("HardSigmoid", x, graph.Float("alpha", 1.0/6), graph.Float("beta", 0.5))
 	inside := b.Mul(b.above(h, 0), b.below(h, 1))
 	return b.Mul(dy, b.Add(h, b.Mul(b.Mul(x, b.Scalar(1.0/6)), inside)))
+}
+
+// whereRule gives each side the derivative where it was chosen; a product with a mask would spread what is no number.
+func whereRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
+	dy, zero := b.dy(n), b.Scalar(0)
+	shape := b.Shape[dy]
+	return []string{"", b.Op("Where", shape, []string{n.Input[0], dy, zero}),
+		b.Op("Where", shape, []string{n.Input[0], zero, dy})}, nil
 }
 
 // softmaxRule: dx = y*(dy - sum(dy*y)).

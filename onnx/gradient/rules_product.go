@@ -35,21 +35,20 @@ func gemmRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	return grads, nil
 }
 
-// matMulRule covers two matrices, stacks of equal shape, and a stack times one matrix.
+// matMulRule covers stacks of matrices. Where one is repeated for those of the other, the walk sums.
 func matMulRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	x, w, dy := n.Input[0], n.Input[1], b.dy(n)
-	sx, sw := b.Shape[x], b.Shape[w]
-	stack := len(sx) - 2
-	if stack < 0 || len(sw) != 2 && (len(sw) != len(sx) || !slices.Equal(sx[:stack], sw[:stack])) {
-		return nil, fmt.Errorf("shapes %v and %v; only stacks of equal shape, or a stack times one matrix, have a rule",
-			sx, sw)
+	sx, sw, sy := b.Shape[x], b.Shape[w], b.Shape[dy]
+	if len(sx) < 2 || len(sw) < 2 {
+		return nil, fmt.Errorf("shapes %v and %v; only matrices and stacks of them have a rule", sx, sw)
 	}
-	dx := b.Op("MatMul", sx, []string{dy, b.swapLast(w)})
-	if len(sw) == len(sx) {
-		return []string{dx, b.Op("MatMul", sw, []string{b.swapLast(x), dy})}, nil
+	stack := sy[:len(sy)-2]
+	dx := b.Op("MatMul", slices.Concat(stack, sx[len(sx)-2:]), []string{dy, b.swapLast(w)})
+	if len(sw) == 2 && len(sx) > 2 && sw[0] >= 0 && sw[1] >= 0 { // one matrix for all rows
+		rows, drows := b.Reshape(x, -1, sw[0]), b.Reshape(dy, -1, sw[1])
+		return []string{dx, b.Op("Gemm", sw, []string{rows, drows}, graph.Int("transA", 1))}, nil
 	}
-	rows, drows := b.Reshape(x, -1, sw[0]), b.Reshape(dy, -1, sw[1])
-	return []string{dx, b.Op("Gemm", sw, []string{rows, drows}, graph.Int("transA", 1))}, nil
+	return []string{dx, b.Op("MatMul", slices.Concat(stack, sw[len(sw)-2:]), []string{b.swapLast(x), dy})}, nil
 }
 
 // swapLast transposes the last two axes.

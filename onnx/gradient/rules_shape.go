@@ -63,11 +63,11 @@ func sliceRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	if len(n.Input) > 4 && n.Input[4] != "" {
 		steps = b.constantInts(n.Input[4])
 	}
-	unit := !slices.ContainsFunc(steps, func(step int64) bool { return step != 1 })
-	if starts == nil || !unit || len(ends) != len(starts) || len(axes) != len(starts) || len(steps) != len(starts) {
-		return nil, fmt.Errorf("computed limits, or a step other than 1; " +
-			"only constant ones with a step of 1 have a rule")
+	if starts == nil || len(ends) != len(starts) || len(axes) != len(starts) || len(steps) != len(starts) ||
+		slices.Contains(steps, 0) {
+		return nil, fmt.Errorf("computed limits; only constant ones have a rule")
 	}
+	dx := b.dy(n)
 	pads := make([]int64, 2*len(shape))
 	for i, axis := range axes {
 		axis = b.Axis(n.Input[0], axis)
@@ -75,15 +75,31 @@ func sliceRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 		if size < 0 {
 			return nil, fmt.Errorf("cuts an axis whose size is not fixed; only fixed sizes have a rule")
 		}
-		within := func(v int64) int64 {
-			if v < 0 {
-				v += size
-			}
-			return max(0, min(v, size))
-		}
-		pads[axis], pads[int64(len(shape))+axis] = within(starts[i]), size-within(ends[i])
+		first, last := taken(starts[i], ends[i], steps[i], size)
+		dx = b.stepped(dx, axis, steps[i])
+		pads[axis] = first
+		pads[int64(len(shape))+axis] = size - first - (last - first + max(steps[i], -steps[i]))
 	}
-	return one(b.Pad(b.dy(n), pads...))
+	return one(b.Pad(dx, pads...))
+}
+
+// taken are the lowest and the highest place that a Slice takes of an axis of size places; the highest is below
+// the lowest, by a step, where it takes none.
+func taken(start, end, step, size int64) (first, last int64) {
+	within := func(v, least, most int64) int64 {
+		if v < 0 {
+			v += size
+		}
+		return max(least, min(v, most))
+	}
+	if step > 0 {
+		start, end = within(start, 0, size), within(end, 0, size)
+		count := max(0, (end-start+step-1)/step)
+		return start, start + (count-1)*step
+	}
+	start, end = within(start, -1, size-1), within(end, -1, size-1)
+	count := max(0, (start-end-step-1)/-step)
+	return start + (count-1)*step, start
 }
 
 // splitRule joins the derivatives of the parts, zeros for one that nobody uses.
@@ -114,23 +130,32 @@ func padRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	return one(b.Pad(b.dy(n), back...))
 }
 
-// reduceRule is ReduceSum and ReduceMean over constant axes.
-func reduceRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
+// reduced are the shape of what Reduce node n makes of its input, its axes kept with size 1.
+func (b *build) reduced(n *onnxpb.NodeProto) ([]int64, error) {
 	x, axes := n.Input[0], graph.FindInts(n, "axes")
 	if len(n.Input) > 1 && n.Input[1] != "" {
 		if axes = b.constantInts(n.Input[1]); axes == nil {
 			return nil, fmt.Errorf("axes %q are not constant; only constant axes have a rule", n.Input[1])
 		}
 	}
-	axes = slices.Clone(axes)
-	for i := range axes {
-		axes[i] = b.Axis(x, axes[i])
-	}
 	kept := slices.Clone(b.Shape[x])
+	if len(axes) == 0 && graph.FindInt(n, "noop_with_empty_axes", 0) == 1 {
+		return kept, nil
+	}
 	for i := range kept {
-		if axes == nil || slices.Contains(axes, int64(i)) {
+		if len(axes) == 0 || slices.ContainsFunc(axes, func(a int64) bool { return b.Axis(x, a) == int64(i) }) {
 			kept[i] = 1
 		}
+	}
+	return kept, nil
+}
+
+// reduceRule is ReduceSum and ReduceMean over constant axes.
+func reduceRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
+	x := n.Input[0]
+	kept, err := b.reduced(n)
+	if err != nil {
+		return nil, err
 	}
 	dy := b.dy(n)
 	if n.GetOpType() == "ReduceMean" {
@@ -138,6 +163,27 @@ func reduceRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	}
 	dy = b.Reshape(dy, kept...) // at most the batch is unknown, and Reshape can work it out
 	return one(b.Op("Expand", b.Shape[x], []string{dy, b.RunShape(x)}))
+}
+
+// extremeRule is ReduceMax and ReduceMin: the places that are as large as the largest share the derivative, as
+// PyTorch's amax has it.
+func extremeRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
+	x := n.Input[0]
+	kept, err := b.reduced(n)
+	if err != nil {
+		return nil, err
+	}
+	dy, y := b.Reshape(b.dy(n), kept...), b.Reshape(n.Output[0], kept...)
+	equal := b.Op("Equal", b.Shape[x], []string{x, y})
+	mask := b.Op("Cast", b.Shape[x], []string{equal}, graph.Int("to", int64(graph.Float32)))
+	var axes []int64
+	for i, d := range kept {
+		if d == 1 {
+			axes = append(axes, int64(i))
+		}
+	}
+	count := b.Op("ReduceSum", kept, []string{mask, b.Ints(axes...)}, graph.Int("keepdims", 1))
+	return one(b.Mul(mask, b.Div(dy, count)))
 }
 
 // ratio is the number of elements of x for one of a tensor of shape small, as

@@ -100,3 +100,23 @@ func FindStr(n *onnxpb.NodeProto, name, def string) string {
 	}
 	return def
 }
+
+// ConstantOf is what a Constant node holds, nil if it is no number.
+func ConstantOf(n *onnxpb.NodeProto) *onnxpb.TensorProto {
+	if t := Find(n, "value").GetT(); t != nil {
+		return t
+	}
+	switch a := Find(n, "value_int"); {
+	case a != nil:
+		return IntTensor("", nil, []int64{a.GetI()})
+	case Find(n, "value_ints") != nil:
+		v := FindInts(n, "value_ints")
+		return IntTensor("", []int64{int64(len(v))}, v)
+	case Find(n, "value_float") != nil:
+		return FloatTensor("", nil, []float32{Find(n, "value_float").GetF()})
+	case Find(n, "value_floats") != nil:
+		v := Find(n, "value_floats").GetFloats()
+		return FloatTensor("", []int64{int64(len(v))}, v)
+	}
+	return nil
+}

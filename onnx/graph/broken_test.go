@@ -15,6 +15,7 @@ import (
 	"finetune/internal/faults"
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
+	"finetune/onnx/inspect"
 	"finetune/onnx/surgery"
 )
 
@@ -120,7 +121,7 @@ func TestMoreThanAFileHolds(t *testing.T) {
 		"Bytes":  func() error { _, err := m.Bytes(); return err },
 		"Digest": func() error { _, err := m.Digest(); return err },
 		"write":  func() error { return m.Write(path) }, "AddChecksum": m.AddChecksum,
-		"Describe": func() error { _, err := surgery.Describe(m); return err },
+		"Describe": func() error { _, err := inspect.Describe(m); return err },
 		"Parse":    func() error { _, err := graph.Parse(make([]byte, graph.MaxBytes+1)); return err },
 	} {
 		if err := f(); failure.KindOf(err) != failure.DataKind || !strings.Contains(fmt.Sprint(err), "the limit") {

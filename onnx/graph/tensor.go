@@ -25,6 +25,11 @@ const (
 	Float64 = int32(onnxpb.TensorProto_DOUBLE)
 )
 
+// IsFloat reports whether an element type is one of floating-point numbers.
+func IsFloat(elem int32) bool {
+	return elem == Float32 || elem == Float64 || elem == Float16 || elem == int32(onnxpb.TensorProto_BFLOAT16)
+}
+
 // FloatTensor makes a float32 tensor of the given shape; a nil shape is a
 // scalar. It panics if data has another length. The data is copied.
 func FloatTensor(name string, shape []int64, data []float32) *onnxpb.TensorProto {

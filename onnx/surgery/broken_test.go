@@ -11,8 +11,10 @@ import (
 	"finetune/internal/failure"
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
+	"finetune/onnx/inspect"
 	"finetune/onnx/shape"
 	"finetune/onnx/surgery"
+	"finetune/onnx/trainable"
 )
 
 // What cannot be put into an order, or written out, is told by every step, which then gives nothing.
@@ -34,10 +36,10 @@ func TestEveryStepTellsABrokenGraph(t *testing.T) {
 			got, err := surgery.Features(m, "map")
 			return got == nil, err
 		},
-		"Describe":      func(m *graph.Model) (bool, error) { got, err := surgery.Describe(m); return got.Digest == "", err },
+		"Describe":      func(m *graph.Model) (bool, error) { got, err := inspect.Describe(m); return got.Digest == "", err },
 		"CheckDivisors": func(m *graph.Model) (bool, error) { return true, surgery.CheckDivisors(m) },
-		"Groups":        func(m *graph.Model) (bool, error) { got, err := surgery.Groups(m); return got == nil, err },
-		"Groups, split": func(m *graph.Model) (bool, error) { got, err := surgery.Groups(m, "mean"); return got == nil, err },
+		"Groups":        func(m *graph.Model) (bool, error) { got, err := trainable.Groups(m); return got == nil, err },
+		"Groups, split": func(m *graph.Model) (bool, error) { got, err := trainable.Groups(m, "mean"); return got == nil, err },
 		"FrozenOutputs": func(m *graph.Model) (bool, error) {
 			got, err := surgery.FrozenOutputs(m, []string{"w"})
 			return got == nil, err
@@ -69,8 +71,8 @@ var methods = map[string]func(m *graph.Model) error{
 	"FindCut":       func(m *graph.Model) error { _, _, err := surgery.FindCut(m); return err },
 	"CutAt":         func(m *graph.Model) error { _, err := surgery.CutAt(m, "conv"); return err },
 	"Features":      func(m *graph.Model) error { _, err := surgery.Features(m, "conv"); return err },
-	"Groups":        func(m *graph.Model) error { _, err := surgery.Groups(m); return err },
-	"Describe":      func(m *graph.Model) error { _, err := surgery.Describe(m); return err },
+	"Groups":        func(m *graph.Model) error { _, err := trainable.Groups(m); return err },
+	"Describe":      func(m *graph.Model) error { _, err := inspect.Describe(m); return err },
 	"CheckDivisors": func(m *graph.Model) error { return surgery.CheckDivisors(m) },
 	"Check":         (*graph.Model).Check,
 }

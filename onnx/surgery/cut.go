@@ -101,7 +101,7 @@ type pooling struct {
 }
 
 // poolings lists the poolings in the graph, the last one first.
-func (v *flow) poolings() []pooling {
+func (v *Flow) poolings() []pooling {
 	var all []pooling
 	for _, n := range slices.Backward(v.Nodes) {
 		if len(n.Input) == 0 || len(n.Output) == 0 {
@@ -121,7 +121,7 @@ func (v *flow) poolings() []pooling {
 }
 
 // pooled is the map [N, C, H, W] that node n pools or flattens away, or "".
-func (v *flow) pooled(n *onnxpb.NodeProto) string {
+func (v *Flow) pooled(n *onnxpb.NodeProto) string {
 	x, name := v.In(n, 0), n.Input[0]
 	switch v.Model.Op(n).Standard() {
 	case "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool":
@@ -156,7 +156,7 @@ func isMap(x []int64) bool {
 //	axes 1 and 2 of a map that is [N, H, W, C] itself, as layers before it tell
 //	axis 2 of the map flattened to [N, C, H*W]
 //	axis 2 of what another Reduce node left of it, after axis 3
-func (v *flow) reduced(n *onnxpb.NodeProto) string {
+func (v *Flow) reduced(n *onnxpb.NodeProto) string {
 	x, source := v.In(n, 0), n.Input[0]
 	rank := len(x)
 	if x == nil {

@@ -6,7 +6,9 @@ import (
 	"testing"
 
 	"finetune/onnx/graph"
+	"finetune/onnx/inspect"
 	"finetune/onnx/surgery"
+	"finetune/onnx/trainable"
 )
 
 func TestGroupsSplitAtStride16(t *testing.T) {
@@ -19,7 +21,7 @@ func TestGroupsSplitAtStride16(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	groups, err := surgery.Groups(body)
+	groups, err := trainable.Groups(body)
 	if err != nil || len(groups) != 2 || groups[0].Name != "early" || groups[1].Name != "middle" {
 		t.Fatalf("%+v, %v", groups, err)
 	}
@@ -41,13 +43,13 @@ func TestGroupsSplitAtStride16(t *testing.T) {
 
 func TestGroupsSplitAtNamedNodes(t *testing.T) {
 	m := concatHead()
-	if g, err := surgery.Groups(m); err != nil || len(g) != 1 || g[0].Name != "body" || g[0].Count != 216 {
+	if g, err := trainable.Groups(m); err != nil || len(g) != 1 || g[0].Name != "body" || g[0].Count != 216 {
 		t.Errorf("%+v, %v", g, err)
 	}
-	if _, err := surgery.Groups(m, "absent"); err == nil || !strings.Contains(err.Error(), "node or one of its outputs") {
+	if _, err := trainable.Groups(m, "absent"); err == nil || !strings.Contains(err.Error(), "node or one of its outputs") {
 		t.Errorf("unknown node: %v", err)
 	}
-	if _, err := surgery.Groups(m, "both"); err == nil || !strings.Contains(err.Error(), "no weights") {
+	if _, err := trainable.Groups(m, "both"); err == nil || !strings.Contains(err.Error(), "no weights") {
 		t.Errorf("empty group: %v", err)
 	}
 	b := graph.NewBuilder("three", 17)
@@ -56,14 +58,14 @@ func TestGroupsSplitAtNamedNodes(t *testing.T) {
 		x = b.Node("Gemm", name, []string{x, b.Init(name+".w", []int64{2, 2}, make([]float32, 4))})
 	}
 	b.Output(x, graph.Float32, "N", 2)
-	g, err := surgery.Groups(b.Model(), "b", "c")
+	g, err := trainable.Groups(b.Model(), "b", "c")
 	if err != nil || len(g) != 3 || g[1].First != "b" || !slices.Equal(g[2].Parameters, []string{"c.w"}) {
 		t.Errorf("%+v, %v", g, err)
 	}
 }
 
 func TestDescribe(t *testing.T) {
-	info, err := surgery.Describe(read(t, "graph_resnet_opset17.onnx"))
+	info, err := inspect.Describe(read(t, "graph_resnet_opset17.onnx"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,11 +74,11 @@ func TestDescribe(t *testing.T) {
 		info.Inputs[0].Layout != "NCHW" || info.Outputs[0].Name != "logits" || info.Operators[0].Name != "Conv" {
 		t.Errorf("%+v", info)
 	}
-	info, err = surgery.Describe(read(t, "graph_no_pooling.onnx"))
+	info, err = inspect.Describe(read(t, "graph_no_pooling.onnx"))
 	if err != nil || info.CutError == "" || info.Cut != "" || info.Metadata["task"] != "test" {
 		t.Errorf("%+v, %v", info, err)
 	}
-	info, err = surgery.Describe(read(t, "graph_functions.onnx"))
+	info, err = inspect.Describe(read(t, "graph_functions.onnx"))
 	if err != nil || info.Functions != 3 || info.Channels != 8 || info.Parameters != 8*27+24 {
 		t.Errorf("%+v, %v", info, err)
 	}

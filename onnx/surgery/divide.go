@@ -49,7 +49,7 @@ func (d *divisors) walk(g *onnxpb.GraphProto, outer map[string]*onnxpb.TensorPro
 		for _, out := range n.Output {
 			delete(known, out)
 			if d.view.Model.Op(n).Standard() == "Constant" {
-				known[out] = constantTensor(n)
+				known[out] = graph.ConstantOf(n)
 			}
 		}
 	}
@@ -70,34 +70,11 @@ func (d *divisors) walk(g *onnxpb.GraphProto, outer map[string]*onnxpb.TensorPro
 // sound reports whether the divisor is a constant without zeros, or no integer.
 func (d *divisors) sound(divisor string, known map[string]*onnxpb.TensorProto) bool {
 	if t := known[divisor]; t != nil {
-		if isFloat(t.GetDataType()) {
+		if graph.IsFloat(t.GetDataType()) {
 			return true
 		}
 		values, err := graph.IntsOf(t)
 		return err == nil && !slices.Contains(values, 0)
 	}
-	return isFloat(d.view.elem(divisor))
-}
-
-func isFloat(elem int32) bool {
-	return elem == graph.Float32 || elem == graph.Float64 || elem == graph.Float16 ||
-		elem == int32(onnxpb.TensorProto_BFLOAT16)
-}
-
-// constantTensor is what a Constant node holds, nil if it is no number.
-func constantTensor(n *onnxpb.NodeProto) *onnxpb.TensorProto {
-	if t := graph.Find(n, "value").GetT(); t != nil {
-		return t
-	}
-	switch a := graph.Find(n, "value_int"); {
-	case a != nil:
-		return graph.IntTensor("", nil, []int64{a.GetI()})
-	case graph.Find(n, "value_ints") != nil:
-		v := graph.FindInts(n, "value_ints")
-		return graph.IntTensor("", []int64{int64(len(v))}, v)
-	case graph.Find(n, "value_float") != nil, graph.Find(n, "value_floats") != nil:
-		float := graph.Float32
-		return &onnxpb.TensorProto{DataType: &float}
-	}
-	return nil
+	return graph.IsFloat(d.view.elem(divisor))
 }

@@ -8,9 +8,9 @@ import (
 	"finetune/onnx/graph/onnxpb"
 )
 
-// flow is a graph and the way of the image's colours through it. A shape is no colour:
+// Flow is a graph and the way of the image's colours through it. A shape is no colour:
 // what Shape and Size make is not on that way.
-type flow struct {
+type Flow struct {
 	*view
 	image  string
 	layout string          // of the image
@@ -41,8 +41,8 @@ func init() {
 }
 
 // flow follows the image: the one input of rank 4, or all inputs where that is not one.
-func (v *view) flow() *flow {
-	f := &flow{view: v, data: map[string]bool{}, layers: map[string]int{}, linear: map[string]bool{}}
+func (v *view) flow() *Flow {
+	f := &Flow{view: v, data: map[string]bool{}, layers: map[string]int{}, linear: map[string]bool{}}
 	if in, err := v.Model.ImageAmong(); err == nil {
 		f.image, f.layout = in.Name, in.Layout
 		f.data[in.Name], f.linear[in.Name] = true, true
@@ -58,7 +58,7 @@ func (v *view) flow() *flow {
 }
 
 // pass follows the colours through one node.
-func (f *flow) pass(n *onnxpb.NodeProto) {
+func (f *Flow) pass(n *onnxpb.NodeProto) {
 	op := f.Model.Op(n)
 	if op.Standard() == "Shape" || op.Standard() == "Size" {
 		return
@@ -85,7 +85,7 @@ func (f *flow) pass(n *onnxpb.NodeProto) {
 
 // separators are the tensors that everything between the image and tensor out passes through,
 // the image's side first, out last.
-func (f *flow) separators(out string) []string {
+func (f *Flow) separators(out string) []string {
 	relevant := map[string]bool{out: true}
 	for _, n := range slices.Backward(f.Nodes) {
 		if slices.ContainsFunc(n.Output, func(o string) bool { return relevant[o] && f.data[o] }) {
@@ -127,7 +127,7 @@ func (f *flow) separators(out string) []string {
 }
 
 // channelAxis is the axis of a tensor's channels, told from the operators that made it; 0 where they do not tell.
-func (f *flow) channelAxis(tensor string) int {
+func (f *Flow) channelAxis(tensor string) int {
 	for range len(f.Nodes) {
 		n := f.maker[tensor]
 		x := f.Dims[tensor]
@@ -166,7 +166,7 @@ func (f *flow) channelAxis(tensor string) int {
 }
 
 // sameRank is the first input of n that holds colours and has a rank.
-func (f *flow) sameRank(n *onnxpb.NodeProto, rank int) string {
+func (f *Flow) sameRank(n *onnxpb.NodeProto, rank int) string {
 	for _, in := range n.Input {
 		if f.data[in] && len(f.Dims[in]) == rank {
 			return in
@@ -176,7 +176,7 @@ func (f *flow) sameRank(n *onnxpb.NodeProto, rank int) string {
 }
 
 // permuted is where a Transpose puts the channels.
-func (f *flow) permuted(n *onnxpb.NodeProto) int {
+func (f *Flow) permuted(n *onnxpb.NodeProto) int {
 	perm := graph.FindInts(n, "perm")
 	from := f.channelAxis(graph.FirstInput(n))
 	if from == 0 {
@@ -186,7 +186,7 @@ func (f *flow) permuted(n *onnxpb.NodeProto) int {
 }
 
 // reshaped is where a Reshape leaves the channels: in front or behind, as long as before.
-func (f *flow) reshaped(n *onnxpb.NodeProto) int {
+func (f *Flow) reshaped(n *onnxpb.NodeProto) int {
 	source := graph.FirstInput(n)
 	x, y := f.In(n, 0), f.Dims[n.Output[0]]
 	if len(x) < 2 || len(y) < 3 {
@@ -205,7 +205,7 @@ func (f *flow) reshaped(n *onnxpb.NodeProto) int {
 }
 
 // attention reports whether tensor holds attention: scores or weights of tokens for tokens.
-func (f *flow) attention(tensor string) bool {
+func (f *Flow) attention(tensor string) bool {
 	scale := func(op string) bool {
 		return slices.Contains([]string{"Add", "Cast", "Div", "Dropout", "Identity", "IsNaN", "Mul", "Reshape", "Sub",
 			"Where"}, op)
@@ -248,7 +248,7 @@ func (f *flow) attention(tensor string) bool {
 }
 
 // grids are the heights and widths of the convolutions before tensor, whose pixels are its tokens.
-func (f *flow) grids(tensor string) [][2]int64 {
+func (f *Flow) grids(tensor string) [][2]int64 {
 	needed := map[string]bool{tensor: true}
 	var list [][2]int64
 	for _, n := range slices.Backward(f.Nodes) {
@@ -270,7 +270,7 @@ const mostPrefix = 16
 
 // prefix counts the tokens of tensor [N, T, C] that stand for no patch: T less the grid of the patches, which
 // stages may have halved. Without a grid T less a square is it. False where no count fits.
-func (f *flow) prefix(tensor string) (int64, bool) {
+func (f *Flow) prefix(tensor string) (int64, bool) {
 	tokens := f.Dims[tensor][1]
 	best := int64(mostPrefix + 1)
 	grids := f.grids(tensor)
@@ -300,11 +300,20 @@ func isSquare(n int64) bool {
 	return false
 }
 
-// flowOf surveys a graph and follows its image.
-func flowOf(m *graph.Model) (*flow, error) {
+// FlowOf surveys a graph and follows its image.
+func FlowOf(m *graph.Model) (*Flow, error) {
 	v, err := survey(m)
 	if err != nil {
 		return nil, err
 	}
 	return v.flow(), nil
 }
+
+// Colours reports whether a tensor depends on the image's colours; a shape does not.
+func (f *Flow) Colours(tensor string) bool { return f.data[tensor] }
+
+// Layers counts the layers with weights on the longest way from the image to a tensor.
+func (f *Flow) Layers(tensor string) int { return f.layers[tensor] }
+
+// Maker is the node that makes a tensor, nil where none does.
+func (f *Flow) Maker(tensor string) *onnxpb.NodeProto { return f.maker[tensor] }

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"finetune/onnx/graph"
+	"finetune/onnx/inspect"
 	"finetune/onnx/surgery"
 )
 
@@ -40,7 +41,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil || !proto.Equal(m.ModelProto, again.ModelProto) {
 			t.Fatalf("the written model differs: %v", err)
 		}
-		info, err := surgery.Describe(m)
+		info, err := inspect.Describe(m)
 		if err != nil {
 			return
 		}

@@ -10,6 +10,7 @@ import (
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
 	"finetune/onnx/surgery"
+	"finetune/onnx/trainable"
 )
 
 // picking is a model that calls pkg.pick, a function of its own.
@@ -49,7 +50,7 @@ func TestWeightsInConstantsBecomeInitializers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	groups, err := surgery.Groups(body)
+	groups, err := trainable.Groups(body)
 	if err != nil || len(groups) != 1 || !slices.Equal(groups[0].Parameters, []string{"w"}) ||
 		body.Initializers()["w"] == nil {
 		t.Errorf("%+v, %v", groups, err)

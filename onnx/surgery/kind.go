@@ -46,7 +46,7 @@ func At(m *graph.Model, tensor string) (Cut, error) {
 	if err != nil {
 		return Cut{}, err
 	}
-	f, err := flowOf(flat)
+	f, err := FlowOf(flat)
 	if err != nil {
 		return Cut{}, err
 	}
@@ -64,7 +64,7 @@ func At(m *graph.Model, tensor string) (Cut, error) {
 }
 
 // cutAt is a tensor as features, or why it cannot be.
-func (f *flow) cutAt(tensor string) (Cut, string) {
+func (f *Flow) cutAt(tensor string) (Cut, string) {
 	x := f.Dims[tensor]
 	if len(x) == 0 {
 		return Cut{}, "has no known shape, need [N, C, H, W], [N, T, C] or [N, C]; export the model with a fixed size, or " +
@@ -113,7 +113,7 @@ func (f *flow) cutAt(tensor string) (Cut, string) {
 
 // worthless says why what is pooled of a tensor would tell nothing of a photograph, "" if it may. A network of
 // few layers is believed.
-func (f *flow) worthless(tensor string) string {
+func (f *Flow) worthless(tensor string) string {
 	deepest := f.deepest()
 	switch {
 	case !f.data[tensor]:
@@ -131,7 +131,7 @@ func (f *flow) worthless(tensor string) string {
 }
 
 // deepest is how many layers with weights the network has, one behind the other.
-func (f *flow) deepest() int {
+func (f *Flow) deepest() int {
 	n := 0
 	for _, d := range f.layers {
 		n = max(n, d)
@@ -140,7 +140,7 @@ func (f *flow) deepest() int {
 }
 
 // found is the cut that FindCut describes, of no tensor where there is none.
-func (f *flow) found() (Cut, error) {
+func (f *Flow) found() (Cut, error) {
 	for _, c := range f.poolings() {
 		if !f.separates(c.nodes) {
 			continue
@@ -179,14 +179,14 @@ func (f *flow) found() (Cut, error) {
 }
 
 // ends reports whether a cut is one that a network which has no global pooling may end in.
-func (f *flow) ends(c Cut) bool {
+func (f *Flow) ends(c Cut) bool {
 	return c.Kind == Tokens && f.layers[c.Tensor] > 1 && f.made(c.Tensor) != "Slice" || // of which the class token is cut
 		c.Kind == Map && c.Layout == ChannelsLast && f.made(c.Tensor) == "LayerNormalization"
 }
 
 // attended is the vector that attention makes of the tokens before later, separators in their order: the last
 // one, or the one before a classifier.
-func (f *flow) attended(later []string) (Cut, bool) {
+func (f *Flow) attended(later []string) (Cut, bool) {
 	if len(later) == 0 || !f.softens(later[len(later)-1], f.place(later[0])) {
 		return Cut{}, false
 	}
@@ -202,7 +202,7 @@ func (f *flow) attended(later []string) (Cut, bool) {
 }
 
 // softens reports whether a Softmax that a product takes stands between place from and tensor.
-func (f *flow) softens(tensor string, from int) bool {
+func (f *Flow) softens(tensor string, from int) bool {
 	needed := map[string]bool{tensor: true}
 	for i, n := range slices.Backward(f.Nodes) {
 		if i < from {
@@ -222,10 +222,10 @@ func (f *flow) softens(tensor string, from int) bool {
 }
 
 // place is the position of the node that makes a tensor.
-func (f *flow) place(tensor string) int { return slices.Index(f.Nodes, f.maker[tensor]) }
+func (f *Flow) place(tensor string) int { return slices.Index(f.Nodes, f.maker[tensor]) }
 
 // alone reports whether a tensor needs no input of the model but the image.
-func (f *flow) alone(tensor string) bool {
+func (f *Flow) alone(tensor string) bool {
 	if f.image == "" {
 		return true
 	}
@@ -234,7 +234,7 @@ func (f *flow) alone(tensor string) bool {
 }
 
 // advice names tensors that a user may cut at: through which everything passes, and which hold features.
-func (f *flow) advice() string {
+func (f *Flow) advice() string {
 	var list []string
 	seen := map[string]bool{}
 	deepest := f.deepest()

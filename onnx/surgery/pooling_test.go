@@ -7,6 +7,7 @@ import (
 
 	"finetune/internal/failure"
 	"finetune/onnx/graph"
+	"finetune/onnx/inspect"
 	"finetune/onnx/surgery"
 )
 
@@ -160,7 +161,7 @@ func TestCutsThatCannotBe(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.want) || failure.KindOf(err) != failure.DataKind {
 			t.Errorf("%s: cut at %q, %v; want %q", name, cut, err, c.want)
 		}
-		if info, err := surgery.Describe(m); err != nil || info.CutError == "" || info.Nodes == 0 {
+		if info, err := inspect.Describe(m); err != nil || info.CutError == "" || info.Nodes == 0 {
 			t.Errorf("%s is described as %+v, %v; want all but a cut", name, info, err)
 		}
 	}

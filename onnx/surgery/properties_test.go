@@ -9,8 +9,10 @@ import (
 
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
+	"finetune/onnx/inspect"
 	"finetune/onnx/shape"
 	"finetune/onnx/surgery"
+	"finetune/onnx/trainable"
 )
 
 // TestDeclaredShapes: they serve where no rule knows one, unless the caller overrides what they were declared for.
@@ -51,7 +53,7 @@ func TestGroupsByStride(t *testing.T) {
 			x := b.Node("Conv", "a", []string{b.Input("image", graph.Float32, 1, 3, 64, 64), weight("wa")}, stride(first))
 			x = b.Node("Conv", "b", []string{b.Node(op, "small", []string{x}, attrs...), weight("wb")})
 			b.Output(x, graph.Float32)
-			g, err := surgery.Groups(b.Model())
+			g, err := trainable.Groups(b.Model())
 			if err != nil || len(g) != groups ||
 				!slices.Equal(g[len(g)-1].Parameters[len(g[len(g)-1].Parameters)-1:], []string{"wb"}) {
 				t.Errorf("%s after a stride of %d: %+v, %v; want %d groups", op, first, g, err, groups)
@@ -103,7 +105,7 @@ func TestProducerIsNamedWithItsVersion(t *testing.T) {
 	for version, want := range map[string]string{"": "maker", "2.1": "maker 2.1"} {
 		m := concatHead()
 		m.ProducerName, m.ProducerVersion = proto.String("maker"), &version
-		if info, err := surgery.Describe(m); err != nil || info.Producer != want {
+		if info, err := inspect.Describe(m); err != nil || info.Producer != want {
 			t.Errorf("%q, %v; want %q", info.Producer, err, want)
 		}
 	}

@@ -10,7 +10,9 @@ import (
 
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
+	"finetune/onnx/inspect"
 	"finetune/onnx/surgery"
+	"finetune/onnx/trainable"
 )
 
 // weight adds an initializer of an element type.
@@ -52,7 +54,7 @@ func TestWhichWeightsTrain(t *testing.T) {
 			in = append(in, weight(b, fmt.Sprint("w", k+1), c.elem, dims...))
 		}
 		b.Node(c.op, "y", in)
-		g, err := surgery.Groups(b.Model())
+		g, err := trainable.Groups(b.Model())
 		if err != nil || len(g) != 1 || strings.Join(g[0].Parameters, " ") != c.want {
 			t.Errorf("%d: %s trains %+v, %v; want %q", i, c.op, g, err, c.want)
 		}
@@ -68,7 +70,7 @@ func TestWhichWeightsTrain(t *testing.T) {
 	b.Output(x, graph.Float32)
 	m := b.Model()
 	m.Graph.Node[2].Name = nil
-	if g, err := surgery.Groups(m); err != nil || len(g) != 1 || !slices.Equal(g[0].Parameters, []string{"w"}) ||
+	if g, err := trainable.Groups(m); err != nil || len(g) != 1 || !slices.Equal(g[0].Parameters, []string{"w"}) ||
 		g[0].First != "left" || g[0].Count != 9 {
 		t.Errorf("%+v, %v", g, err)
 	}
@@ -102,7 +104,7 @@ func TestWhereTheStrideReaches16(t *testing.T) {
 		{[][2]int64{{1, 1}, {1 << 60, 1}, {16, 1}, {1, 1}}, 1},
 		{slices.Concat([][2]int64{{1, 1}}, slices.Repeat([][2]int64{{512, 512}}, 8)), 1}, // 2^72
 	} {
-		g, err := surgery.Groups(layers(c.strides...))
+		g, err := trainable.Groups(layers(c.strides...))
 		want := []string{"body"}
 		if c.early < len(c.strides) {
 			want = []string{"early", "middle"}
@@ -122,7 +124,7 @@ func TestWhereTheStrideReaches16(t *testing.T) {
 	long := b.Node("MaxPool", "long", []string{x}, graph.Ints("kernel_shape", 1, 1), graph.Ints("strides", 16, 16))
 	sum := b.Node("Add", "sum", []string{long, b.Node("GlobalAveragePool", "short", []string{x})})
 	b.Output(b.Node("Conv", "b", []string{sum, weight(b, "wb", graph.Float32, 3, 3, 1, 1)}), graph.Float32)
-	if g, err := surgery.Groups(b.Model()); err != nil || len(g) != 2 || !slices.Equal(g[1].Parameters, []string{"wb"}) ||
+	if g, err := trainable.Groups(b.Model()); err != nil || len(g) != 2 || !slices.Equal(g[1].Parameters, []string{"wb"}) ||
 		g[1].First != "b" {
 		t.Errorf("%+v, %v", g, err)
 	}
@@ -132,37 +134,37 @@ func TestWhereTheStrideReaches16(t *testing.T) {
 // group.
 func TestSplits(t *testing.T) {
 	one := [2]int64{1, 1}
-	g, err := surgery.Groups(layers(one, one, one, one), "c1", "c3")
+	g, err := trainable.Groups(layers(one, one, one, one), "c1", "c3")
 	if err != nil || len(g) != 3 || g[0].Name != "group1" || g[1].Name != "group2" || g[2].Name != "group3" ||
 		!slices.Equal(g[1].Parameters, []string{"w1", "w2"}) || g[1].First != "c1" {
 		t.Errorf("%+v, %v", g, err)
 	}
-	if g, err = surgery.Groups(layers(one, one), "c1"); err != nil || len(g) != 2 || g[0].Name != "early" ||
+	if g, err = trainable.Groups(layers(one, one), "c1"); err != nil || len(g) != 2 || g[0].Name != "early" ||
 		g[1].Name != "middle" {
 		t.Errorf("%+v, %v", g, err)
 	}
-	if _, err = surgery.Groups(layers(one, one), "c0"); err == nil ||
+	if _, err = trainable.Groups(layers(one, one), "c0"); err == nil ||
 		!strings.Contains(err.Error(), "layer group 1 of 2") {
 		t.Errorf("nothing before the split: %v", err)
 	}
 	m := layers(one, one, one)
 	m.Graph.Node[1].Name = proto.String("second") // c1 is its tensor
 	for _, split := range []string{"second", "c1"} {
-		if g, err := surgery.Groups(m, split); err != nil || !slices.Equal(g[0].Parameters, []string{"w0"}) {
+		if g, err := trainable.Groups(m, split); err != nil || !slices.Equal(g[0].Parameters, []string{"w0"}) {
 			t.Errorf("split at %s: %+v, %v", split, g, err)
 		}
 	}
 	m.Graph.Node[2].Input = []string{"c0", "w2"}
-	if g, err := surgery.Groups(m, "c1"); err != nil || !slices.Equal(g[0].Parameters, []string{"w0", "w2"}) {
+	if g, err := trainable.Groups(m, "c1"); err != nil || !slices.Equal(g[0].Parameters, []string{"w0", "w2"}) {
 		t.Errorf("a layer beside the split: %+v, %v", g, err)
 	}
 	m = layers(one, one, one)
 	m.Graph.Node[2].Input[1] = "w0"
-	if g, err := surgery.Groups(m, "c1"); err != nil || !slices.Equal(g[0].Parameters, []string{"w0"}) ||
+	if g, err := trainable.Groups(m, "c1"); err != nil || !slices.Equal(g[0].Parameters, []string{"w0"}) ||
 		!slices.Equal(g[1].Parameters, []string{"w1"}) {
 		t.Errorf("a shared weight: %+v, %v", g, err)
 	}
-	if _, err := surgery.Groups(m, "c2"); err == nil || !strings.Contains(err.Error(), "layer group 2 of 2") {
+	if _, err := trainable.Groups(m, "c2"); err == nil || !strings.Contains(err.Error(), "layer group 2 of 2") {
 		t.Errorf("a group whose weights are an earlier one's: %v", err)
 	}
 }
@@ -218,7 +220,7 @@ func TestDescribeCounts(t *testing.T) {
 	m := b.Model()
 	m.Graph.ValueInfo = []*onnxpb.ValueInfoProto{proto.Clone(m.Graph.Input[0]).(*onnxpb.ValueInfoProto)}
 	m.Graph.ValueInfo[0].Name = proto.String("odd")
-	info, err := surgery.Describe(m)
+	info, err := inspect.Describe(m)
 	if err != nil || info.Cut != "drop" || info.Parameters != 12+20 || len(info.Groups) != 1 ||
 		info.Groups[0].Count != 12 || info.Nodes != 8 ||
 		info.Opsets["ai.onnx"] != 17 || info.Opsets["org.example"] != 1 ||
@@ -229,7 +231,7 @@ func TestDescribeCounts(t *testing.T) {
 		"{GlobalAveragePool 1} {org.example.Relu 1}]" {
 		t.Errorf("operators %s", got)
 	}
-	if info, err = surgery.Describe(concatHead()); err != nil || info.Training != "" {
+	if info, err = inspect.Describe(concatHead()); err != nil || info.Training != "" {
 		t.Errorf("%+v, %v", info, err)
 	}
 }

@@ -1,4 +1,5 @@
-package surgery
+// Package trainable tells which tensors of a network are weights, and in which groups of layers they train.
+package trainable
 
 import (
 	"fmt"
@@ -7,7 +8,7 @@ import (
 	"finetune/internal/dims"
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
-	"finetune/onnx/shape"
+	"finetune/onnx/surgery"
 )
 
 // Group is a run of layers that train at one rate.
@@ -26,14 +27,15 @@ type Group struct {
 // gets there or has no weights before it. (The last group is the head, which
 // is not part of a body.) A weight used in two groups belongs to the earlier.
 func Groups(m *graph.Model, splits ...string) ([]Group, error) {
-	nodes, err := m.Sorted()
+	f, err := surgery.FlowOf(m)
 	if err != nil {
 		return nil, err
 	}
+	nodes := f.Nodes
 	if len(splits) == 0 {
-		groups := collect(m, nodes, strideLevels(m, nodes), 2)
+		groups := collect(f, strideLevels(m, nodes), 2)
 		if len(groups[0].Parameters) == 0 || len(groups[1].Parameters) == 0 {
-			return withNames(collect(m, nodes, make([]int, len(nodes)), 1)), nil
+			return withNames(collect(f, make([]int, len(nodes)), 1)), nil
 		}
 		return withNames(groups), nil
 	}
@@ -41,7 +43,7 @@ func Groups(m *graph.Model, splits ...string) ([]Group, error) {
 	if err != nil {
 		return nil, err
 	}
-	groups := collect(m, nodes, level, len(splits)+1)
+	groups := collect(f, level, len(splits)+1)
 	for k, g := range groups {
 		if len(g.Parameters) == 0 {
 			return nil, m.Badf("layer group %d of %d has no weights of its own; split at other nodes", k+1, len(groups))
@@ -65,13 +67,12 @@ func withNames(groups []Group) []Group {
 }
 
 // collect gathers the weights of the nodes at each level.
-func collect(m *graph.Model, nodes []*onnxpb.NodeProto, level []int, count int) []Group {
+func collect(f *surgery.Flow, level []int, count int) []Group {
 	groups := make([]Group, count)
-	inits := m.Initializers()
-	f := (&view{Inferer: &shape.Inferer{Model: m, Nodes: nodes}, maker: makers(nodes)}).flow()
+	inits := f.Model.Initializers()
 	taken := map[string]bool{}
 	for k := range groups { // earlier groups first: they own what is shared
-		for i, n := range nodes {
+		for i, n := range f.Nodes {
 			if level[i] != k {
 				continue
 			}
@@ -183,7 +184,7 @@ func init() {
 // reach it through a node that only passes them on. Batch statistics and
 // single numbers are not trained; nor are constants: see isConstant. Class and
 // register tokens, which are joined to those of the patches, are.
-func weightsOf(f *flow, n *onnxpb.NodeProto, inits map[string]*onnxpb.TensorProto) []*onnxpb.TensorProto {
+func weightsOf(f *surgery.Flow, n *onnxpb.NodeProto, inits map[string]*onnxpb.TensorProto) []*onnxpb.TensorProto {
 	op := f.Model.Op(n)
 	places := trained[op]
 	if op.Standard() == "Concat" {
@@ -196,9 +197,9 @@ func weightsOf(f *flow, n *onnxpb.NodeProto, inits map[string]*onnxpb.TensorProt
 		if i >= len(n.Input) {
 			continue
 		}
-		t := inits[origin(f.Model, n.Input[i], f.maker)]
-		if t == nil || !isFloat(t.GetDataType()) || t.GetDataType() == int32(onnxpb.TensorProto_BFLOAT16) ||
-			dims.Product(t.Dims) <= 1 || f.isConstant(op.Standard(), n, i, t) {
+		t := inits[origin(f, n.Input[i])]
+		if t == nil || !graph.IsFloat(t.GetDataType()) || t.GetDataType() == int32(onnxpb.TensorProto_BFLOAT16) ||
+			dims.Product(t.Dims) <= 1 || isConstant(f, op.Standard(), n, i, t) {
 			continue
 		}
 		list = append(list, t)
@@ -212,7 +213,7 @@ func weightsOf(f *flow, n *onnxpb.NodeProto, inits map[string]*onnxpb.TensorProt
 //   - what multiplies along more than one axis: the tables of rotary positions (a layer scale has one axis)
 //   - what is added and holds nothing but 0 and large negative numbers: a mask of attention
 //   - what is joined and is no row of tokens [1, tokens, channels]
-func (f *flow) isConstant(op string, n *onnxpb.NodeProto, i int, t *onnxpb.TensorProto) bool {
+func isConstant(f *surgery.Flow, op string, n *onnxpb.NodeProto, i int, t *onnxpb.TensorProto) bool {
 	wide := 0
 	for _, d := range t.Dims {
 		if d > 1 {
@@ -222,9 +223,9 @@ func (f *flow) isConstant(op string, n *onnxpb.NodeProto, i int, t *onnxpb.Tenso
 	switch op {
 	case "Add", "Mul":
 		other := n.Input[min(1-i, len(n.Input)-1)]
-		return f.data[other] && f.layers[other] == 0 || op == "Mul" && wide > 1 || op == "Add" && isMask(t)
+		return f.Colours(other) && f.Layers(other) == 0 || op == "Mul" && wide > 1 || op == "Add" && isMask(t)
 	case "Concat":
-		return !f.data[n.Output[0]] || len(t.Dims) != 3 || t.Dims[0] != 1 || graph.FindInt(n, "axis", 0) != 1
+		return !f.Colours(n.Output[0]) || len(t.Dims) != 3 || t.Dims[0] != 1 || graph.FindInt(n, "axis", 0) != 1
 	}
 	return false
 }
@@ -240,9 +241,9 @@ func isMask(t *onnxpb.TensorProto) bool {
 }
 
 // origin follows a tensor back through nodes that pass their first input on.
-func origin(m *graph.Model, name string, maker map[string]*onnxpb.NodeProto) string {
-	for n := maker[name]; n != nil; n = maker[name] {
-		switch m.Op(n).Standard() {
+func origin(f *surgery.Flow, name string) string {
+	for n := f.Maker(name); n != nil; n = f.Maker(name) {
+		switch f.Model.Op(n).Standard() {
 		case "Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Expand":
 			name = graph.FirstInput(n)
 		default:
@@ -250,4 +251,13 @@ func origin(m *graph.Model, name string, maker map[string]*onnxpb.NodeProto) str
 		}
 	}
 	return name
+}
+
+// Count is how many numbers of a whole model are weights.
+func Count(m *graph.Model) (int64, error) {
+	f, err := surgery.FlowOf(m)
+	if err != nil {
+		return 0, err
+	}
+	return collect(f, make([]int, len(f.Nodes)), 1)[0].Count, nil
 }

@@ -1,4 +1,5 @@
-package surgery
+// Package inspect describes a network: what `finetune inspect` shows.
+package inspect
 
 import (
 	"cmp"
@@ -8,6 +9,8 @@ import (
 	"finetune/internal/dims"
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
+	"finetune/onnx/surgery"
+	"finetune/onnx/trainable"
 )
 
 // Info is what `finetune inspect` shows of a model.
@@ -22,9 +25,9 @@ type Info struct {
 	Cut        string            `json:"cut"`      // "" if there is none
 	Channels   int64             `json:"channels"` // at the cut
 	CutError   string            `json:"cut_error,omitempty"`
-	Training   string            `json:"training_mode,omitempty"` // why it gives no certain answer: see CheckInference
-	Features   *Cut              `json:"features"`                // nil where there is no cut
-	Groups     []Group           `json:"groups"`                  // of the body: all up to the cut
+	Training   string            `json:"training_mode,omitempty"` // why it gives no certain answer: see surgery.CheckInference
+	Features   *surgery.Cut      `json:"features"`                // nil where there is no cut
+	Groups     []trainable.Group `json:"groups"`                  // of the body: all up to the cut
 	Parameters int64             `json:"parameters"`              // trainable numbers in the whole model
 	Trained    int64             `json:"trained"`                 // numbers of the body that --unfreeze trains
 	NotTrained int64             `json:"not_trained"`             // numbers of the body that it leaves as they are
@@ -67,21 +70,19 @@ func Describe(m *graph.Model) (Info, error) {
 	for _, p := range m.MetadataProps {
 		info.Metadata[p.GetKey()] = p.GetValue()
 	}
-	nodes, err := flat.Sorted()
-	if err != nil {
-		return Info{}, err
-	}
-	if err := CheckInference(m); err != nil {
+	if err := surgery.CheckInference(m); err != nil {
 		info.Training = err.Error()
 	}
-	info.Parameters = collect(flat, nodes, make([]int, len(nodes)), 1)[0].Count
+	if info.Parameters, err = trainable.Count(flat); err != nil {
+		return Info{}, err
+	}
 	body := flat
-	if info.Cut, info.Channels, err = FindCut(flat); err != nil {
+	if info.Cut, info.Channels, err = surgery.FindCut(flat); err != nil {
 		info.CutError = err.Error()
 	} else if body, err = info.cut(flat); err != nil {
 		return Info{}, err
 	}
-	info.Groups, err = Groups(body)
+	info.Groups, err = trainable.Groups(body)
 	for _, g := range info.Groups {
 		info.Trained += g.Count
 	}
@@ -91,19 +92,19 @@ func Describe(m *graph.Model) (Info, error) {
 
 // cut states the features and returns the body before them.
 func (info *Info) cut(m *graph.Model) (*graph.Model, error) {
-	c, err := At(m, info.Cut)
+	c, err := surgery.At(m, info.Cut)
 	if err != nil {
 		return nil, err
 	}
 	info.Features = &c
-	return CutAt(m, info.Cut)
+	return surgery.CutAt(m, info.Cut)
 }
 
 // numbers counts the floating-point numbers that a model holds.
 func numbers(m *graph.Model) int64 {
 	var n int64
 	count := func(t *onnxpb.TensorProto) {
-		if isFloat(t.GetDataType()) {
+		if graph.IsFloat(t.GetDataType()) {
 			n += max(dims.Product(t.Dims), 0)
 		}
 	}

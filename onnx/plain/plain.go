@@ -1,4 +1,5 @@
-package surgery
+// Package plain writes a network by fewer, plainer operators, so that these alone need derivatives.
+package plain
 
 import (
 	"fmt"
@@ -9,50 +10,55 @@ import (
 
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
+	"finetune/onnx/shape"
 )
 
-// Plain returns the model with operators written by plainer ones that compute the same, so that these alone need
+// Model returns the model with operators written by plainer ones that compute the same, so that these alone need
 // derivatives:
 //
 //	Gather of one place        a Slice, and a Squeeze where the axis goes
-//	Expand                     a sum with zeros
 //	ReduceL2                   the root of a sum of squares
 //	Pow to 2, 3 or a half      products, a root
 //	Gelu by tanh               its formula
-//	Where(IsNaN(x), c, x)      x: a softmax guarded against rows without numbers
 //
 // Nodes that no colours of the image and no weights reach stay as they are. Operator sets before 13 do.
-func Plain(m *graph.Model) (*graph.Model, error) {
+func Model(m *graph.Model) (*graph.Model, error) {
 	if m.Opset() < 13 {
 		return m, nil
 	}
-	v, err := survey(m)
+	s, err := shape.Inferred(m, nil)
 	if err != nil {
 		return nil, err
 	}
-	p := &plainer{view: v, float: v.floats(), used: graph.Names(m.Graph)}
-	for _, n := range v.Nodes {
+	p := &plainer{Inferer: s, inits: m.Initializers(), maker: map[string]*onnxpb.NodeProto{}, used: graph.Names(m.Graph)}
+	for _, n := range s.Nodes {
+		for _, out := range n.Output {
+			p.maker[out] = n
+		}
+	}
+	p.float = p.floats()
+	for _, n := range s.Nodes {
 		if !p.rewrite(n) {
 			p.nodes = append(p.nodes, n)
 		}
 	}
 	out := &graph.Model{ModelProto: graph.Shallow(m.ModelProto), Path: m.Path}
 	out.Graph = graph.Shallow(m.Graph)
-	out.Graph.Node, out.Graph.Initializer = p.nodes, append(slices.Clip(m.Graph.Initializer), p.inits...)
+	out.Graph.Node, out.Graph.Initializer = p.nodes, append(slices.Clip(m.Graph.Initializer), p.added...)
 	return out, out.Check()
 }
 
 // floats are the tensors that image and float weights reach other than as shapes.
-func (v *view) floats() map[string]bool {
+func (p *plainer) floats() map[string]bool {
 	f := map[string]bool{}
-	for _, in := range v.Model.InputNames() {
+	for _, in := range p.Model.InputNames() {
 		f[in] = true
 	}
-	for _, t := range v.Model.Graph.Initializer {
-		f[t.GetName()] = isFloat(t.GetDataType())
+	for _, t := range p.Model.Graph.Initializer {
+		f[t.GetName()] = t.GetDataType() == graph.Float32
 	}
-	for _, n := range v.Nodes {
-		op := v.Model.Op(n).Standard()
+	for _, n := range p.Nodes {
+		op := p.Model.Op(n).Standard()
 		if op == "Shape" || op == "Size" || op == "Constant" || op == "ConstantOfShape" {
 			continue
 		}
@@ -66,11 +72,13 @@ func (v *view) floats() map[string]bool {
 }
 
 type plainer struct {
-	*view
+	*shape.Inferer
+	inits map[string]*onnxpb.TensorProto
+	maker map[string]*onnxpb.NodeProto
 	float map[string]bool
 	used  map[string]bool
 	nodes []*onnxpb.NodeProto
-	inits []*onnxpb.TensorProto
+	added []*onnxpb.TensorProto
 }
 
 func (p *plainer) name(base string) string {
@@ -94,13 +102,13 @@ func (p *plainer) node(op, base, output string, inputs []string, attrs ...graph.
 
 func (p *plainer) ints(base string, v ...int64) string {
 	name := p.name(base)
-	p.inits = append(p.inits, graph.IntTensor(name, []int64{int64(len(v))}, v))
+	p.added = append(p.added, graph.IntTensor(name, []int64{int64(len(v))}, v))
 	return name
 }
 
 func (p *plainer) scalar(base string, v float32) string {
 	name := p.name(base)
-	p.inits = append(p.inits, graph.FloatTensor(name, nil, []float32{v}))
+	p.added = append(p.added, graph.FloatTensor(name, nil, []float32{v}))
 	return name
 }
 
@@ -108,27 +116,23 @@ func (p *plainer) scalar(base string, v float32) string {
 func (p *plainer) constant(name string) *onnxpb.TensorProto {
 	if n := p.maker[name]; n != nil {
 		if p.Model.Op(n).Standard() == "Constant" {
-			return constantTensor(n)
+			return graph.ConstantOf(n)
 		}
 		return nil
 	}
-	return p.Model.Initializers()[name]
+	return p.inits[name]
 }
 
 // rewrite writes a node by plainer ones, false where it stays.
 func (p *plainer) rewrite(n *onnxpb.NodeProto) bool {
 	op := p.Model.Op(n).Standard()
-	if len(n.Output) != 1 || len(n.Input) == 0 || !p.float[n.Input[0]] && op != "Where" {
+	if len(n.Output) != 1 || len(n.Input) == 0 || !p.float[n.Input[0]] {
 		return false
 	}
 	x, out := n.Input[0], n.Output[0]
 	switch op {
 	case "Gather":
 		return p.gather(n)
-	case "Expand":
-		zero := p.node("ConstantOfShape", out, "", []string{n.Input[1]},
-			graph.Tensor("value", graph.FloatTensor("", []int64{1}, []float32{0})))
-		p.node("Add", out, out, []string{x, zero})
 	case "ReduceL2":
 		in := []string{p.node("Mul", out, "", []string{x, x})}
 		if axes := graph.FindInts(n, "axes"); axes != nil {
@@ -162,11 +166,6 @@ func (p *plainer) rewrite(n *onnxpb.NodeProto) bool {
 			return false
 		}
 		p.tanhGelu(x, out)
-	case "Where":
-		if len(n.Input) != 3 || p.made(x) != "IsNaN" || graph.FirstInput(p.maker[x]) != n.Input[2] {
-			return false
-		}
-		p.node("Identity", out, out, []string{n.Input[2]})
 	default:
 		return false
 	}
