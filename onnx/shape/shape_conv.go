@@ -37,12 +37,12 @@ func init() {
 	graph.OpsNamed(rules, graph.Contrib, sameRule, "DequantizeLinear", "Gelu", "QuantizeLinear", "QuickGelu", "Trilu")
 	graph.OpsNamed(rules, graph.Contrib, padRule, "Pad")
 	graph.OpsNamed(rules, "", sameRule,
-		"Abs", "BatchNormalization", "Cast", "Ceil", "Celu", "Clip", "DequantizeLinear", "Dropout", "Elu", "Erf", "Exp",
-		"Floor", "Gelu", "GroupNormalization", "HardSigmoid", "HardSwish", "Hardmax", "Identity",
-		"InstanceNormalization",
-		"LRN", "LayerNormalization", "LeakyRelu", "Log", "LogSoftmax", "LpNormalization", "Mish", "Neg", "Not", "PRelu",
-		"QuantizeLinear", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Softmax", "Softplus",
-		"Softsign", "Sqrt", "Swish", "Tanh", "ThresholdedRelu", "Trilu")
+		"Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "BatchNormalization", "Cast", "Ceil", "Celu",
+		"Clip", "Cos", "Cosh", "DequantizeLinear", "Dropout", "Elu", "Erf", "Exp", "Floor", "Gelu",
+		"GroupNormalization", "HardSigmoid", "HardSwish", "Hardmax", "Identity", "InstanceNormalization", "IsInf",
+		"IsNaN", "LRN", "LayerNormalization", "LeakyRelu", "Log", "LogSoftmax", "LpNormalization", "Mish", "Neg",
+		"Not", "PRelu", "QuantizeLinear", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Sin", "Sinh",
+		"Softmax", "Softplus", "Softsign", "Sqrt", "Swish", "Tan", "Tanh", "ThresholdedRelu", "Trilu")
 	graph.OpsNamed(rules, "", broadcastRule,
 		"Add", "And", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Mean", "Min", "Mod",
 		"Mul", "Or", "Pow", "Sub", "Sum", "Where", "Xor")

@@ -39,7 +39,10 @@ func TestEveryStepTellsABrokenGraph(t *testing.T) {
 		"Describe":      func(m *graph.Model) (bool, error) { got, err := inspect.Describe(m); return got.Digest == "", err },
 		"CheckDivisors": func(m *graph.Model) (bool, error) { return true, surgery.CheckDivisors(m) },
 		"Groups":        func(m *graph.Model) (bool, error) { got, err := trainable.Groups(m); return got == nil, err },
-		"Groups, split": func(m *graph.Model) (bool, error) { got, err := trainable.Groups(m, "mean"); return got == nil, err },
+		"Groups, split": func(m *graph.Model) (bool, error) {
+			got, err := trainable.Groups(m, "mean")
+			return got == nil, err
+		},
 		"FrozenOutputs": func(m *graph.Model) (bool, error) {
 			got, err := surgery.FrozenOutputs(m, []string{"w"})
 			return got == nil, err

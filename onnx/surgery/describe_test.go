@@ -46,7 +46,8 @@ func TestGroupsSplitAtNamedNodes(t *testing.T) {
 	if g, err := trainable.Groups(m); err != nil || len(g) != 1 || g[0].Name != "body" || g[0].Count != 216 {
 		t.Errorf("%+v, %v", g, err)
 	}
-	if _, err := trainable.Groups(m, "absent"); err == nil || !strings.Contains(err.Error(), "node or one of its outputs") {
+	if _, err := trainable.Groups(m, "absent"); err == nil ||
+		!strings.Contains(err.Error(), "node or one of its outputs") {
 		t.Errorf("unknown node: %v", err)
 	}
 	if _, err := trainable.Groups(m, "both"); err == nil || !strings.Contains(err.Error(), "no weights") {

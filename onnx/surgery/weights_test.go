@@ -124,7 +124,8 @@ func TestWhereTheStrideReaches16(t *testing.T) {
 	long := b.Node("MaxPool", "long", []string{x}, graph.Ints("kernel_shape", 1, 1), graph.Ints("strides", 16, 16))
 	sum := b.Node("Add", "sum", []string{long, b.Node("GlobalAveragePool", "short", []string{x})})
 	b.Output(b.Node("Conv", "b", []string{sum, weight(b, "wb", graph.Float32, 3, 3, 1, 1)}), graph.Float32)
-	if g, err := trainable.Groups(b.Model()); err != nil || len(g) != 2 || !slices.Equal(g[1].Parameters, []string{"wb"}) ||
+	if g, err := trainable.Groups(b.Model()); err != nil ||
+		len(g) != 2 || !slices.Equal(g[1].Parameters, []string{"wb"}) ||
 		g[1].First != "b" {
 		t.Errorf("%+v, %v", g, err)
 	}

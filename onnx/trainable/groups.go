@@ -24,7 +24,9 @@ type Group struct {
 // with all that depends on it; an unknown name is an error. Without splits a
 // body has two groups, "early" and "middle", the second opened where the
 // stride reaches 16 (layer3 of a ResNet), or one, "body", if the stride never
-// gets there or has no weights before it. (The last group is the head, which
+// gets there or has no weights before it. Such a network of one group whose nodes say which
+// block they stand in, as those of vision transformers do, has the groups "embed", "block1"
+// and so on, and "norm" for what follows the last block. (The last group is the head, which
 // is not part of a body.) A weight used in two groups belongs to the earlier.
 func Groups(m *graph.Model, splits ...string) ([]Group, error) {
 	f, err := surgery.FlowOf(m)
@@ -35,6 +37,9 @@ func Groups(m *graph.Model, splits ...string) ([]Group, error) {
 	if len(splits) == 0 {
 		groups := collect(f, strideLevels(m, nodes), 2)
 		if len(groups[0].Parameters) == 0 || len(groups[1].Parameters) == 0 {
+			if g := byScope(f); g != nil {
+				return g, nil
+			}
 			return withNames(collect(f, make([]int, len(nodes)), 1)), nil
 		}
 		return withNames(groups), nil
@@ -69,14 +74,14 @@ func withNames(groups []Group) []Group {
 // collect gathers the weights of the nodes at each level.
 func collect(f *surgery.Flow, level []int, count int) []Group {
 	groups := make([]Group, count)
-	inits := f.Model.Initializers()
+	w := newWeights(f)
 	taken := map[string]bool{}
 	for k := range groups { // earlier groups first: they own what is shared
 		for i, n := range f.Nodes {
 			if level[i] != k {
 				continue
 			}
-			for _, t := range weightsOf(f, n, inits) {
+			for _, t := range w.of(n) {
 				if taken[t.GetName()] {
 					continue
 				}
@@ -166,91 +171,6 @@ func forward(nodes []*onnxpb.NodeProto, f func(n *onnxpb.NodeProto, before int) 
 		}
 	}
 	return out
-}
-
-// trained are the inputs of each operator that hold weights.
-var trained = map[graph.Op][]int{}
-
-func init() {
-	graph.OpsNamed(trained, "", []int{1, 2}, "Conv", "ConvTranspose", "Gemm", "BatchNormalization",
-		"InstanceNormalization",
-		"LayerNormalization", "GroupNormalization")
-	graph.OpsNamed(trained, graph.Contrib, []int{1, 2}, "FusedConv")
-	graph.OpsNamed(trained, "", []int{1}, "PRelu")
-	graph.OpsNamed(trained, "", []int{0, 1}, "MatMul", "Add", "Mul")
-}
-
-// weightsOf lists the initializers that node n would train, also those that
-// reach it through a node that only passes them on. Batch statistics and
-// single numbers are not trained; nor are constants: see isConstant. Class and
-// register tokens, which are joined to those of the patches, are.
-func weightsOf(f *surgery.Flow, n *onnxpb.NodeProto, inits map[string]*onnxpb.TensorProto) []*onnxpb.TensorProto {
-	op := f.Model.Op(n)
-	places := trained[op]
-	if op.Standard() == "Concat" {
-		for i := range n.Input {
-			places = append(slices.Clip(places), i)
-		}
-	}
-	var list []*onnxpb.TensorProto
-	for _, i := range places {
-		if i >= len(n.Input) {
-			continue
-		}
-		t := inits[origin(f, n.Input[i])]
-		if t == nil || !graph.IsFloat(t.GetDataType()) || t.GetDataType() == int32(onnxpb.TensorProto_BFLOAT16) ||
-			dims.Product(t.Dims) <= 1 || isConstant(f, op.Standard(), n, i, t) {
-			continue
-		}
-		list = append(list, t)
-	}
-	return list
-}
-
-// isConstant reports whether t, input i of n, is no weight:
-//
-//   - what is added to colours, or multiplies them, before the first layer: preprocessing
-//   - what multiplies along more than one axis: the tables of rotary positions (a layer scale has one axis)
-//   - what is added and holds nothing but 0 and large negative numbers: a mask of attention
-//   - what is joined and is no row of tokens [1, tokens, channels]
-func isConstant(f *surgery.Flow, op string, n *onnxpb.NodeProto, i int, t *onnxpb.TensorProto) bool {
-	wide := 0
-	for _, d := range t.Dims {
-		if d > 1 {
-			wide++
-		}
-	}
-	switch op {
-	case "Add", "Mul":
-		other := n.Input[min(1-i, len(n.Input)-1)]
-		return f.Colours(other) && f.Layers(other) == 0 || op == "Mul" && wide > 1 || op == "Add" && isMask(t)
-	case "Concat":
-		return !f.Colours(n.Output[0]) || len(t.Dims) != 3 || t.Dims[0] != 1 || graph.FindInt(n, "axis", 0) != 1
-	}
-	return false
-}
-
-// isMask reports whether t holds 0 and large negative numbers, and nothing else.
-func isMask(t *onnxpb.TensorProto) bool {
-	if len(t.Dims) < 2 {
-		return false
-	}
-	values, err := graph.FloatsOf(t)
-	return err == nil && !slices.ContainsFunc(values, func(v float32) bool { return v != 0 && v > -50 }) &&
-		slices.ContainsFunc(values, func(v float32) bool { return v != 0 })
-}
-
-// origin follows a tensor back through nodes that pass their first input on.
-func origin(f *surgery.Flow, name string) string {
-	for n := f.Maker(name); n != nil; n = f.Maker(name) {
-		switch f.Model.Op(n).Standard() {
-		case "Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Expand":
-			name = graph.FirstInput(n)
-		default:
-			return name
-		}
-	}
-	return name
 }
 
 // Count is how many numbers of a whole model are weights.
