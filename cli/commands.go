@@ -20,7 +20,7 @@ func commands(s Streams) []*cli.Command {
 		scoreCommand(s), mergeCommand(s), evaluateCommand(s), exportCommand(s), serveCommand(s),
 		reportCommand(s), previewCommand(s), inspectCommand(s), cacheCommand(s),
 	}, finished.Commands(s, outputFlags), jobs.Commands(s, jobs.Shared{Version: Version, Output: outputFlags,
-		Inference: inferenceFlags, Body: bodyFlags, Data: dataFlags}))
+		Rows: rowFlags, Inference: inferenceFlags, Body: bodyFlags, Data: dataFlags}))
 }
 
 // The console is the learner's UI.

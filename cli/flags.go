@@ -24,6 +24,27 @@ func rawFlag(raw *bool) cli.Flag {
 		"training photographs asked for", Destination: raw}
 }
 
+// rowFlags are what the rows of score depend on besides model, photographs and machine, of the
+// command itself and of jobs.
+func rowFlags(o *learner.ScoreOptions, raw *bool) []cli.Flag {
+	t := &o.Table
+	return []cli.Flag{
+		&cli.IntFlag{Name: "tta", Usage: "test-time augmentation: average over `N` augmented views and the centre view (4 " +
+			"is usual)", Destination: &o.TTA},
+		&cli.IntFlag{Name: "top", Usage: "write columns for the `K` most probable classes, not for every class",
+			Destination: &t.Top},
+		&cli.Float64Flag{Name: "threshold", Usage: "leave the column predicted empty below probability `P`; with several " +
+			"labels, name all above it (default there: 0.5)", Destination: &t.Threshold},
+		&cli.StringFlag{Name: "kaggle", Usage: "write the columns id,label, where label is the probability of `CLASS`",
+			Destination: &t.Kaggle},
+		coverageFlag(&t.Coverage),
+		&cli.StringFlag{Name: "odd", Usage: "`WHAT` to do with photographs that are unlike the training photographs " +
+			"(oddness above 1): flag (tell the oddness) or reject (status odd, no prediction)", Value: learner.OddFlag,
+			Destination: &o.Odd},
+		rawFlag(raw),
+	}
+}
+
 // coverageFlag asks for prediction sets.
 func coverageFlag(coverage *float64) cli.Flag {
 	return &cli.Float64Flag{Name: "coverage", Usage: "prediction sets: the classes that together hold the true one " +

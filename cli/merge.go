@@ -12,7 +12,7 @@ import (
 
 func mergeCommand(s Streams) *cli.Command {
 	var into string
-	var quiet, json bool
+	var escape, quiet, json bool
 	return &cli.Command{
 		Name: "merge", Usage: "join the tables that `finetune score --shard` wrote, or the parts of a job",
 		ArgsUsage: "JOB|PART…",
@@ -21,6 +21,8 @@ func mergeCommand(s Streams) *cli.Command {
 		Flags: shell.Join([]cli.Flag{
 			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the joined table to `FILE`, in the format of " +
 				"the parts", Destination: &into},
+			&cli.BoolFlag{Name: "escape-formulas", Usage: "CSV of a JOB: put an apostrophe before text that a spreadsheet would " +
+				"read as a formula", Destination: &escape},
 		}, outputFlags(&quiet, &json)),
 		Action: func(c *cli.Context) (err error) {
 			if into == "" || c.NArg() == 0 {
@@ -28,7 +30,11 @@ func mergeCommand(s Streams) *cli.Command {
 			}
 			out := term.New(s, quiet, json)
 			if c.NArg() == 1 && jobs.IsJob(c.Args().First()) {
-				return jobs.Merge(c.Context, c.Args().First(), into, out)
+				return jobs.Merge(c.Context, c.Args().First(), into, escape, out)
+			}
+			if escape {
+				return usagef("merge --escape-formulas is for a JOB; parts of a table are escaped where `finetune score " +
+					"--escape-formulas` writes them")
 			}
 			if into, err = shell.Output(into); err != nil {
 				return err

@@ -28,7 +28,6 @@ type scoreOptions struct {
 
 func scoreCommand(s Streams) *cli.Command {
 	var o scoreOptions
-	t := &o.score.Table
 	return &cli.Command{
 		Name: "score", Usage: "predict the class of every photograph in FOLDER", ArgsUsage: "RUN|MODEL.onnx FOLDER",
 		Description: "FOLDER is searched with its subfolders. It can also be one photograph, a tar file, a folder " +
@@ -39,29 +38,16 @@ func scoreCommand(s Streams) *cli.Command {
 		Flags: shell.Join([]cli.Flag{
 			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the table to `FILE`: .csv, .jsonl or .parquet",
 				Destination: &o.score.Output},
-			&cli.IntFlag{Name: "tta", Usage: "test-time augmentation: average over `N` augmented views and the centre view (4 " +
-				"is usual)", Destination: &o.score.TTA},
-			&cli.IntFlag{Name: "top", Usage: "write columns for the `K` most probable classes, not for every class",
-				Destination: &t.Top},
-			&cli.Float64Flag{Name: "threshold", Usage: "leave the column predicted empty below probability `P`; with several " +
-				"labels, name all above it (default there: 0.5)", Destination: &t.Threshold},
-			&cli.StringFlag{Name: "kaggle", Usage: "write the columns id,label, where label is the probability of `CLASS`",
-				Destination: &t.Kaggle},
-			coverageFlag(&t.Coverage),
-			&cli.StringFlag{Name: "odd", Usage: "`WHAT` to do with photographs that are unlike the training photographs " +
-				"(oddness above 1): flag (tell the oddness) or reject (status odd, no prediction)", Value: learner.OddFlag,
-				Destination: &o.score.Odd},
 			&cli.BoolFlag{Name: "strict", Usage: "exit with code 3 if a photograph could not be scored",
 				Destination: &o.strict},
 			&cli.StringFlag{Name: "shard", Usage: "score part `I/N` of the sorted paths, counted from 0; /N in a job array " +
 				"(SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX)", Destination: &o.shard},
-			rawFlag(&o.raw),
 			&cli.BoolFlag{Name: "no-cache", Usage: "compute all features and keep none", Destination: &o.score.NoCache},
 			&cli.BoolFlag{Name: "no-lock", Usage: "do not lock the table, for file systems without locks; make sure that no " +
 				"other process writes it", Destination: &o.score.NoLock},
 			&cli.BoolFlag{Name: "escape-formulas", Usage: "CSV: put an apostrophe before text that a spreadsheet would read " +
 				"as a formula", Destination: &o.score.Escape},
-		}, inferenceFlags(&o.machine), outputFlags(&o.quiet, &o.json)),
+		}, rowFlags(&o.score, &o.raw), inferenceFlags(&o.machine), outputFlags(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 2 {
 				return usagef("score takes a RUN or MODEL.onnx and a FOLDER of photographs")

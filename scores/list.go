@@ -113,8 +113,13 @@ func SortByID(items []dataset.Item) error {
 	slices.SortStableFunc(items, func(a, b dataset.Item) int { return strings.Compare(ID(a.Path), ID(b.Path)) })
 	for i := 1; i < len(items); i++ {
 		if ID(items[i].Path) == ID(items[i-1].Path) {
-			return failure.Data(fmt.Errorf("scores: %s and %s have one id; rename one", items[i-1].Path, items[i].Path))
+			return OneID(items[i-1].Path, items[i].Path)
 		}
 	}
 	return nil
+}
+
+// OneID is the error of two paths whose ids are the same, failure.Data.
+func OneID(a, b string) error {
+	return failure.Data(fmt.Errorf("scores: %s and %s have one id; rename one", a, b))
 }

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Kills jobs at random moments for some minutes and compares what they end in with the bytes
-# of an undisturbed process: bench/jobs/kills.sh MINUTES [local|slurm|train]...
+# of an undisturbed process: bench/jobs/kills.sh MINUTES [local|slurm|spark|train]...
 #   local  the engine and its workers         train  `finetune train JOB`, again and again
+#   spark  programs, Python workers, executors, nodes and drivers (`make spark` brings it)
 #   slurm  a program and a node of a cluster  (a Slurm that is installed: sbatch, slurmctld, munged)
 # The moments are other ones each time. A test that is skipped here is an error.
 set -euo pipefail
@@ -10,7 +11,7 @@ minutes=${1:?minutes, such as 10}
 shift
 [ $# -gt 0 ] || set -- local slurm train
 declare -A tests=([local]=TestKilledJobEndsInTheSameTable [slurm]=TestSlurmEndsInTheSameTable
-	[train]=TestKilledTrainingOnAJobResumesToTheSameBytes)
+	[spark]=TestSparkEndsInTheSameTable [train]=TestKilledTrainingOnAJobResumesToTheSameBytes)
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 go test -c -o /dev/null ./cli

@@ -16,6 +16,7 @@ import (
 type Shared struct {
 	Version   string
 	Output    func(quiet, json *bool) []cli.Flag
+	Rows      func(o *learner.ScoreOptions, raw *bool) []cli.Flag
 	Inference func(m *learner.Machine) []cli.Flag
 	Body      func(c *learner.Config) []cli.Flag
 	Data      func(c *learner.Config) []cli.Flag

@@ -41,8 +41,9 @@ func Holds(place string) (bool, error) {
 	return err == nil, nil
 }
 
-// Merge writes the table of a job to a file, or as CSV to standard output.
-func Merge(ctx context.Context, place, into string, out *term.Console) error {
+// Merge writes the table of a job to a file, or as CSV to standard output. With escape, CSV is
+// safe to open in a spreadsheet.
+func Merge(ctx context.Context, place, into string, escape bool, out *term.Console) error {
 	j, err := job.Open(ctx, place)
 	if err != nil {
 		return err
@@ -61,9 +62,9 @@ func Merge(ctx context.Context, place, into string, out *term.Console) error {
 	}
 	err = j.Merge(ctx, func(columns []scores.Column, each func(yield func(scores.Row) error) error) error {
 		if into == "-" {
-			return scores.WriteTo(out.Out, scores.CSV, columns, each, false)
+			return scores.WriteTo(out.Out, scores.CSV, columns, each, escape)
 		}
-		return scores.Write(into, columns, each, false)
+		return scores.Write(into, columns, each, escape)
 	})
 	if err != nil {
 		return err

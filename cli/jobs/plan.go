@@ -44,32 +44,21 @@ const inputs = "INPUT is a folder, also of a bucket (s3://BUCKET/PATH), a tar fi
 
 func planScoreCommand(s term.Streams, shared Shared) *cli.Command {
 	n := tasks.New{Finetune: shared.Version, In: s.In}
-	var o tasks.ScoreOptions
+	var o learner.ScoreOptions
 	var m learner.Machine
-	var quiet, json bool
+	var raw, quiet, json bool
 	return &cli.Command{
 		Name: "score", Usage: "plan the scoring of INPUT", ArgsUsage: "RUN|MODEL.onnx INPUT JOB", Description: inputs,
 		Flags: shell.Join([]cli.Flag{
 			&cli.IntFlag{Name: "task-rows", Usage: "`N` photographs per task", Value: 10000, Destination: &n.TaskRows},
-			&cli.IntFlag{Name: "tta", Usage: "test-time augmentation: average over `N` augmented views and the centre view",
-				Destination: &o.TTA},
-			&cli.IntFlag{Name: "top", Usage: "write columns for the `K` most probable classes, not for every class",
-				Destination: &o.Top},
-			&cli.Float64Flag{Name: "threshold", Usage: "leave the column predicted empty below probability `P`",
-				Destination: &o.Threshold},
-			&cli.Float64Flag{Name: "coverage", Usage: "a column with prediction sets that hold the true class of this " +
-				"`SHARE` of photographs", Destination: &o.Coverage},
-			&cli.StringFlag{Name: "odd", Usage: "`WHAT` to do with photographs that are unlike the training photographs: flag " +
-				"or reject", Value: learner.OddFlag, Destination: &o.Odd},
-			&cli.BoolFlag{Name: "raw", Usage: "give the head's own probabilities, without the temperature", Destination: &o.Raw},
-		}, only(shared.Inference(&m), machine...), shared.Output(&quiet, &json)),
+		}, shared.Rows(&o, &raw), only(shared.Inference(&m), machine...), shared.Output(&quiet, &json)),
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 3 {
 				return failure.Usagef("plan score takes a RUN or MODEL.onnx, an INPUT and a JOB, a new folder or a bucket")
 			}
 			n.Input, n.Place = c.Args().Get(1), c.Args().Get(2)
 			return planned(s, quiet, json, func(out *term.Console) (*job.Job, error) {
-				return tasks.PlanScore(c.Context, n, c.Args().First(), o, m, out)
+				return tasks.PlanScore(c.Context, n, c.Args().First(), tasks.RowsOf(o, raw), m, out)
 			})
 		},
 	}

@@ -130,9 +130,16 @@ func (s Script) Run(ctx context.Context) (string, error) {
 		return "", failure.Usage(fmt.Errorf("job: %s is not installed here; --dry-run prints the script, to be submitted "+
 			"where it is", s.Submit[0]))
 	case err != nil:
-		return "", fmt.Errorf("job: %s: %w: %s", ShellLine(s.Submit), err, strings.TrimSpace(stderr.String()))
+		return "", fmt.Errorf("job: %s: %w: %s", ShellLine(s.Submit), err, words(stderr.String()))
 	}
 	return strings.TrimSpace(string(out)), nil
+}
+
+// words are what a client said last, without the frames of Java's stacks.
+func words(said string) string {
+	lines := slices.DeleteFunc(strings.Split(said, "\n"), func(l string) bool { return strings.HasPrefix(l, "\tat ") })
+	said = strings.TrimSpace(strings.Join(lines, "\n"))
+	return strings.ToValidUTF8(said[max(0, len(said)-lastWords):], "")
 }
 
 // ShellLine quotes a command for a shell.

@@ -112,8 +112,9 @@ func TestSubmittingNeedsTheClient(t *testing.T) {
 	if out, err := (Script{Text: "17\n", Submit: []string{"cat"}}).Run(t.Context()); out != "17" || err != nil {
 		t.Error(out, err)
 	}
-	_, err = Script{Submit: []string{"sh", "-c", "echo no partition >&2; exit 1"}}.Run(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "no partition") {
+	_, err = Script{Text: "no partition\n\tat java.lang.Thread\n", Submit: []string{"sh", "-c", "cat >&2; exit 1"}}.
+		Run(t.Context())
+	if err == nil || !strings.HasSuffix(err.Error(), ": no partition") {
 		t.Errorf("%v", err)
 	}
 }

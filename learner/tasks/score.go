@@ -29,16 +29,24 @@ type ScoreOptions struct {
 	TTA       int     `json:"tta,omitempty"`
 	Top       int     `json:"top,omitempty"`
 	Threshold float64 `json:"threshold,omitempty"`
+	Kaggle    string  `json:"kaggle,omitempty"`
 	Coverage  float64 `json:"coverage,omitempty"`
 	Odd       string  `json:"odd,omitempty"`
 	Raw       bool    `json:"raw,omitempty"`
 	Ranges    bool    `json:"ranges,omitempty"` // photographs are members of tars, and tasks say where they are
 }
 
+// RowsOf are the options of a table that is to have the rows that Score gives with o.
+func RowsOf(o classify.ScoreOptions, raw bool) ScoreOptions {
+	t := o.Table
+	return ScoreOptions{TTA: o.TTA, Top: t.Top, Threshold: t.Threshold, Kaggle: t.Kaggle, Coverage: t.Coverage, Odd: o.Odd,
+		Raw: raw}
+}
+
 // score is what a Classifier calls these options.
 func (o ScoreOptions) score() classify.ScoreOptions {
 	return classify.ScoreOptions{TTA: o.TTA, Odd: o.Odd,
-		Table: scores.Options{Top: o.Top, Threshold: o.Threshold, Coverage: o.Coverage}}
+		Table: scores.Options{Top: o.Top, Threshold: o.Threshold, Kaggle: o.Kaggle, Coverage: o.Coverage}}
 }
 
 // PlanScore writes a job that scores photographs with a RUN or an exported file. It opens
@@ -65,6 +73,13 @@ func PlanScore(ctx context.Context, n New, model string, o ScoreOptions, m runs.
 		return nil, err
 	}
 	defer in.close()
+	if o.Kaggle != "" {
+		sorter, err := in.sortByID()
+		if err != nil {
+			return nil, err
+		}
+		defer sorter.Close()
+	}
 	o.Root, o.Ranges = in.root, in.ranges
 	return n.plan(ctx, in, job.Spec{Kind: Score, Needs: needs(c)}, o, ui)
 }
