@@ -114,13 +114,14 @@ func (s *spark) end(pid int) {
 var victims = map[string]string{"program": "finetune work", "python": "pyspark.daemon",
 	"executor": "CoarseGrainedExecutorBackend", "node": "deploy.worker.Worker"}
 
-// strike kills something of a kind, if there is such a thing on a node that was drawn.
-func (s *spark) strike(kind string) {
+// strike kills something of a kind, and reports whether there was such a thing on a node that
+// was drawn.
+func (s *spark) strike(kind string) bool {
 	s.t.Helper()
 	node := 1 + s.draws.Intn(2)
 	found := s.below(node, victims[kind])
 	if len(found) == 0 || !s.lost[node].IsZero() {
-		return
+		return false
 	}
 	if kind == "node" {
 		s.end(found[0])
@@ -128,7 +129,7 @@ func (s *spark) strike(kind string) {
 	} else {
 		_ = syscall.Kill(found[s.draws.Intn(len(found))], syscall.SIGKILL)
 	}
-	s.killed[kind]++
+	return true
 }
 
 // restore starts nodes again whose time has come.
@@ -142,10 +143,17 @@ func (s *spark) restore(all bool) {
 	}
 }
 
-// disturbed runs a command while things are killed: what works on its tasks, and, once, itself.
+// disturbed runs a command while what works on its tasks is killed at random moments, in a
+// random order, and maybe the command itself, which then runs again. It is killed a limited
+// number of times, or a slow machine would never end.
 func (s *spark) disturbed(args ...string) {
 	s.t.Helper()
-	for try := 0; ; try++ {
+	plan := []string{"program", "program", "python", "executor", "node", "driver"}
+	for range kills(s.t) {
+		plan = append(plan, plan[s.draws.Intn(len(plan))])
+	}
+	order := s.draws.Perm(len(plan))
+	for {
 		said, err := os.Create(filepath.Join(s.dir, "spark.log"))
 		if err != nil {
 			s.t.Fatal(err)
@@ -157,7 +165,7 @@ func (s *spark) disturbed(args ...string) {
 		}
 		done := make(chan error, 1)
 		go func() { done <- c.Wait(); said.Close() }()
-		deadline, stopped := time.After(8*time.Minute), false
+		deadline, stopped := time.After(20*time.Minute), false
 		for running := true; running; {
 			select {
 			case err := <-done:
@@ -171,19 +179,22 @@ func (s *spark) disturbed(args ...string) {
 				}
 			case <-deadline:
 				s.end(c.Process.Pid)
-				s.t.Fatalf("%v: not within eight minutes; killed %v", args, s.killed)
-			case <-time.After(time.Duration(500+s.draws.Intn(1500)) * time.Millisecond):
+				s.t.Fatalf("%v: not within 20 minutes; killed %v", args, s.killed)
+			case <-time.After(time.Duration(300+s.draws.Intn(2700)) * time.Millisecond):
 				s.restore(false)
-				if working := len(s.below(1, "finetune work"))+len(s.below(2, "finetune work")) > 0; !working {
+				working := len(s.below(1, "finetune work"))+len(s.below(2, "finetune work")) > 0
+				if !working || stopped || len(order) == 0 {
 					continue
 				}
-				kinds := slices.Sorted(maps.Keys(victims))
-				s.strike(kinds[s.draws.Intn(len(kinds))])
-				if try == 0 && s.draws.Intn(8) == 0 {
+				kind := plan[order[0]]
+				if stopped = kind == "driver"; stopped {
 					s.end(c.Process.Pid)
-					s.killed["driver"]++
-					stopped = true
+				} else if !s.strike(kind) {
+					order = append(order[1:], order[0]) // another one first
+					continue
 				}
+				order = order[1:]
+				s.killed[kind]++
 			}
 		}
 	}

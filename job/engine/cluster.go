@@ -103,9 +103,10 @@ func (o Order) Write(cluster string) (Script, error) {
 	data := struct {
 		Order
 		Last          int
+		MaxFailed     int // elements; Kubernetes refuses more than there are
 		Command, Logs string
 		Args          []string
-	}{o, o.Workers - 1, ShellLine(args), "", args}
+	}{o, o.Workers - 1, min(maxFailed, o.Workers), ShellLine(args), "", args}
 	if !store.IsURL(o.Place) {
 		data.Logs = filepath.Join(o.Place, "logs")
 	}
