@@ -53,7 +53,7 @@ PACKAGES := ./...
 RACE     := $(patsubst %,./%/...,$(wildcard activations augment dataset internal/fetch learner serve head onnx/quantize finetuning))
 
 .PHONY: all gate fmt vet staticcheck test test-runtimes race verify build fetch runtimes demo cuda openvino test-openvino cross wine arm64 clean golden proto bench microbench \
-	kills faults hostile corpus fuzz mutants same-bytes sanitize notices sbom tutorial vuln spark module-path toolchain toolchain-check dist dist-check
+	kills faults hostile corpus fuzz mutants same-bytes sanitize notices sbom tutorial vuln spark manifests module-path toolchain toolchain-check dist dist-check
 
 all: gate
 gate: test build
@@ -168,6 +168,9 @@ SPARK ?= $(or $(FINETUNE_HOME),$(HOME)/.cache/finetune)/spark
 spark: fetch # jobs on a real Spark of two nodes and an S3 store end in the bytes of one process whatever is killed; 600 MB, Java
 	bench/spark/prepare.sh '$(SPARK)'
 	TOOLS='$(SPARK)' $(GO) test ./cli -run 'TestSpark' -count 1 -timeout 1h -v
+
+manifests: # the manifests of Kubernetes are read by the API server's own code, and those of docs by the clients of AWS and Google; minutes
+	bench/kubernetes/check.sh
 
 faults: # every step of every write goes wrong once; a quarter of an hour
 	FINETUNE_FAULTS=all $(GO) test ./cli -run 'TestFaults|TestBitRot' -count 1 -timeout 2h -v

@@ -1,6 +1,9 @@
 package cli
 
 import (
+	"bytes"
+	"image"
+	"image/png"
 	"os"
 	"path/filepath"
 	"slices"
@@ -47,11 +50,17 @@ func TestScoreFlagsReachJobs(t *testing.T) {
 	}
 	k := newKiller(t)
 	k.run("train", "data", "--body=seed:resnet18:7", "--size=64", "--run", "r", "--epochs", "1", "--no-report")
-	new := filepath.Join(k.dir, "new", "1")
-	for _, err := range []error{os.MkdirAll(new, 0o777),
-		os.Rename(filepath.Join(k.dir, "data/valid/circle"), filepath.Join(new, "b")),
-		os.WriteFile(filepath.Join(new, "=odd.png"), []byte("no picture"), 0o666),
-		os.WriteFile(filepath.Join(new, "b.png"), []byte("no picture"), 0o666)} {
+	dir := filepath.Join(k.dir, "new")
+	var stripes bytes.Buffer
+	odd := image.NewGray(image.Rect(0, 0, 64, 64))
+	for i := range odd.Pix {
+		odd.Pix[i] = byte(i%2) * 255
+	}
+	for _, err := range []error{png.Encode(&stripes, odd), os.Mkdir(dir, 0o777),
+		os.Rename(filepath.Join(k.dir, "data/valid/circle"), filepath.Join(dir, "b")),
+		os.WriteFile(filepath.Join(dir, "=1+1.png"), stripes.Bytes(), 0o666),
+		os.WriteFile(filepath.Join(dir, "b.png"), []byte("no picture"), 0o666),
+		os.WriteFile(filepath.Join(dir, "b-x.png"), stripes.Bytes(), 0o666)} { // before b.png as a path, after b as an id
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,8 +75,9 @@ func TestScoreFlagsReachJobs(t *testing.T) {
 		return string(data)
 	}
 	plain := table("plain")
-	cases := map[string][]string{"tta": {"2"}, "top": {"1"}, "threshold": {"0.9"}, "kaggle": {"square"}, "coverage": {"0.6"},
-		"odd": {"reject"}, "raw": nil, "max-pixels": {"100"}, "device": {"cpu"}, "no-tf32": nil, "escape-formulas": nil}
+	cases := map[string][]string{"tta": {"2"}, "top": {"1"}, "threshold": {"0.9"}, "kaggle": {"square"},
+		"coverage": {"0.6"}, "odd": {"reject"}, "raw": nil, "max-pixels": {"100"}, "device": {"cpu"}, "no-tf32": nil,
+		"escape-formulas": nil}
 	same := []string{"device", "no-tf32"} // on this machine
 	for name, value := range cases {
 		args := []string{strings.Join(append([]string{"--" + name}, value...), "=")}

@@ -21,8 +21,8 @@ func mergeCommand(s Streams) *cli.Command {
 		Flags: shell.Join([]cli.Flag{
 			&cli.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the joined table to `FILE`, in the format of " +
 				"the parts", Destination: &into},
-			&cli.BoolFlag{Name: "escape-formulas", Usage: "CSV of a JOB: put an apostrophe before text that a spreadsheet would " +
-				"read as a formula", Destination: &escape},
+			&cli.BoolFlag{Name: "escape-formulas", Usage: "CSV of a JOB: put an apostrophe before text that a " +
+				"spreadsheet would read as a formula", Destination: &escape},
 		}, outputFlags(&quiet, &json)),
 		Action: func(c *cli.Context) (err error) {
 			if into == "" || c.NArg() == 0 {

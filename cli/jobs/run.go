@@ -131,7 +131,8 @@ func (o runOptions) cluster(ctx context.Context, j *job.Job, place string, out *
 		return err
 	}
 	if o.dry {
-		out.Lines(fmt.Sprintf("# %s <<'END'\n%sEND", engine.ShellLine(script.Submit), script.Text))
+		out.Say("not submitted; what is printed goes to the standard input of: %s", engine.ShellLine(script.Submit))
+		out.Lines(strings.TrimSuffix(script.Text, "\n"))
 		return out.Object(map[string]any{"command": script.Submit, "script": script.Text})
 	}
 	if !store.IsURL(place) { // where the cluster writes what workers say
