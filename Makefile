@@ -80,8 +80,8 @@ test-runtimes: fetch runtimes # with the oldest ONNX Runtime that is accepted an
 		$(GO) test -short -timeout 30m ./onnx/... ./head ./finetuning ./learner/... && \
 		$(GO) test ./cli -run 'TestScripts/(train|float16|int8|unfreeze)$$|TestHostileModels' || exit 1; done <bin/runtimes
 
-fetch: # once: ONNX Runtime, the decoder of JPEG files and the default body
-	@$(SETUP) runtime jpeg efficientnet-lite0
+fetch: # once: ONNX Runtime, the decoder of JPEG files, oneDNN and the default body
+	@$(SETUP) runtime jpeg onednn efficientnet-lite0
 
 runtimes: # other versions of ONNX Runtime for the CPU, to test with: 40 MB
 	@$(SETUP) runtimes

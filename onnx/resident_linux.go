@@ -147,6 +147,7 @@ import (
 	ort "github.com/yalue/onnxruntime_go"
 
 	"finetune/internal/plural"
+	"finetune/onnx/onednn"
 )
 
 // binding runs a session with tensors in its device's memory.
@@ -271,4 +272,25 @@ func failed(message *C.char) error {
 	}
 	defer C.free(unsafe.Pointer(message))
 	return errors.New(C.GoString(message))
+}
+
+// table is ONNX Runtime's table of functions.
+func table() (unsafe.Pointer, error) {
+	path := C.CString(environment.runtime.Path)
+	defer C.free(unsafe.Pointer(path))
+	api := C.find_api(path, APIVersion)
+	if api == nil {
+		return nil, errors.New("the library has no OrtGetApiBase")
+	}
+	return unsafe.Pointer(api), nil
+}
+
+// registerOneDNN makes the operators of onednn known to a session that so will open.
+func registerOneDNN(so *ort.SessionOptions, threads int) error {
+	api, err := table()
+	if err != nil {
+		return err
+	}
+	status := onednn.Register(api, field(so, "o"), threads)
+	return failed(C.explain((*C.fn)(api), status))
 }

@@ -29,6 +29,7 @@ type Options struct {
 	Finish   bool // Terminate does not end its runs, which write in place
 	NoTF32   bool // on a GPU: float32 products with all 24 bits, not TF32's 11
 	BFloat16 bool // on OpenVINO: compute in bfloat16; inputs and outputs stay float32
+	OneDNN   bool // the model has operators of package onednn
 }
 
 // Session is a loaded model with named inputs and outputs.
@@ -147,6 +148,9 @@ func sessionOptions(o Options) (so *ort.SessionOptions, provider string, err err
 	)
 	if err == nil && o.Profile != "" {
 		err = so.EnableProfiling(o.Profile)
+	}
+	if err == nil && o.OneDNN {
+		err = withOneDNN(func() error { return registerOneDNN(so, threads) })
 	}
 	if err != nil {
 		return so, "", err

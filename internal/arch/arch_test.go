@@ -18,7 +18,7 @@ var floors = [][]string{
 	{"internal/arch", "internal/bmp", "internal/colour", "internal/digest", "internal/dims", "internal/durable",
 		"internal/failure", "internal/half", "internal/heif", "internal/jpeg", "internal/licences", "internal/lock",
 		"internal/parallel", "internal/rng", "internal/tiff", "internal/uitest", "metrics", "onnx/batchnorm",
-		"onnx/graph/onnxpb", "schedule"},
+		"onnx/graph/onnxpb", "onnx/onednn", "schedule"},
 	{"audit", "calibration", "cli/term", "dataset/draw", "dataset/exclude", "internal/sorting", "internal/tarshard"},
 	{"internal/faults", "internal/fetch/notices", "internal/golden", "internal/home", "internal/hostile",
 		"internal/modulepath", "internal/naming", "internal/photos", "internal/picturetest", "internal/reading", "plots"},

@@ -38,7 +38,7 @@ func Check() []Finding {
 	found := []Finding{folder()}
 	found = append(found, library()...)
 	found = append(found, weights()...)
-	return append(found, photographs(), cache(), processor(), decoder(), openVINO(), cuda())
+	return append(found, photographs(), cache(), processor(), decoder(), openVINO(), oneDNN(), cuda())
 }
 
 // Worst is the worst status among findings.

@@ -46,6 +46,8 @@ const (
 	openvinoRuntime = "1.24.1" // the newest build with OpenVINO in the package index
 
 	jpegLibrary = "3.2.0" // as Pillow's wheel has it
+
+	oneDNNLibrary = "3.2" // the newest in the package index that wants no GPU's libraries
 )
 
 var releases = map[string]struct{ name, digest string }{
@@ -84,6 +86,11 @@ func items(platform string) []Item {
 			Licence: "MIT; Apache-2.0", MB: 84,
 			pins: "openvino-linux-x64.txt", pinsDir: "onnxruntime-" + openvinoRuntime + "-linux-x64-openvino",
 			keep: openvinoLibrary, main: "libonnxruntime.so",
+		}, Item{
+			Name: "onednn", About: "oneDNN " + oneDNNLibrary + ", for fine-tuning on CPUs",
+			Licence: "Apache-2.0", MB: 39,
+			pins: "onednn-linux-x64.txt", pinsDir: "onednn-" + oneDNNLibrary + "-linux-x64",
+			keep: oneDNN, main: "libdnnl",
 		})
 	}
 	if strings.HasPrefix(platform, "linux-") {
@@ -258,6 +265,16 @@ func openvinoLibrary(entry string) string {
 		return base
 	}
 	return runtimeLibrary(entry)
+}
+
+// oneDNN keeps oneDNN from its wheel, under the one of its names that its version gives it, and the licences.
+func oneDNN(entry string) string {
+	base := path.Base(entry)
+	switch {
+	case base == "libdnnl.so.3", base == "LICENSE", base == "THIRD-PARTY-PROGRAMS":
+		return base
+	}
+	return ""
 }
 
 // libjpeg keeps libjpeg-turbo from Pillow's wheel, under the name that it has

@@ -47,15 +47,18 @@ func main() {
 	}
 }
 
+// instead says what serves where a library is not known for this system.
+var instead = map[string]string{"jpeg": "Go's decoder is used", "onednn": "ONNX Runtime's kernels train"}
+
 // named puts the names of the other runtimes in the place of "runtimes", and leaves
-// out libjpeg-turbo where none is known for this system: Go decodes there.
+// out libraries that are not known for this system.
 func named(args []string) (names []string) {
 	for _, a := range args {
 		switch {
 		case a == "runtimes":
 			names = append(names, fetch.Runtimes()...)
-		case a == "jpeg" && !slices.Contains(fetch.Names(), a):
-			fmt.Printf("%-18s none for %s: Go's decoder is used\n", a, fetch.Platform())
+		case instead[a] != "" && !slices.Contains(fetch.Names(), a):
+			fmt.Printf("%-18s none for %s: %s\n", a, fetch.Platform(), instead[a])
 		default:
 			names = append(names, a)
 		}
