@@ -35,6 +35,9 @@ type Options struct {
 	// in that layout, which is faster and works on such a machine only.
 	// 0: standard operators only, for any machine and device.
 	Block int64
+	// OneDNN is a domain of package onednn, whose operators then train what they can;
+	// Block is not used. "": none of them.
+	OneDNN string
 }
 
 // Graph is a training graph and the names that enter and leave it.
@@ -203,7 +206,7 @@ func (b *build) finish() (*Graph, error) {
 		fixed[t.GetName()] = !b.trainable[t.GetName()] && !b.moving[t.GetName()]
 	}
 	b.Nodes = surgery.WithoutDead(b.Nodes, g.Output)
-	tape.Lower(b.Tape, b.o.Block, g.Output, fixed)
+	tape.Lower(b.Tape, tape.Target{Block: b.o.Block, Domain: b.o.OneDNN}, g.Output, fixed)
 	g.Node = b.Nodes
 	surgery.LeavesLast(g)
 	b.keepInitializers(g)

@@ -92,7 +92,7 @@ func (s sample) open(t *testing.T, m *graph.Model, names ...string) func() map[s
 	for _, v := range m.Inputs() {
 		in = append(in, v.Name)
 	}
-	session, err := onnx.OpenBytes("case", data, in, names, onnx.Options{Threads: 1})
+	session, err := onnx.OpenBytes("case", data, in, names, onTrial(m))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,17 +186,27 @@ func checkDifferences(t *testing.T, opset int64, o gradient.Options, build func(
 			t.Errorf("%s along a direction is %g, central differences give %g; its norm is %g", p.Grad, got, want, size)
 		}
 	}
-	if o.Block = blocks(t)["blocked"]; o.Block == 0 {
-		return
+	for layout, to := range targets(t) {
+		if layout != "standard" {
+			o.Block, o.OneDNN = to.Block, to.Domain
+			checkLayout(t, layout, model, o, standard)
+		}
 	}
-	if g, err = gradient.Build(model, "loss", o); err != nil {
+}
+
+// checkLayout compares what a layout gives with what the standard operators give.
+func checkLayout(t *testing.T, layout string, m *graph.Model, o gradient.Options, standard map[string][]float32) {
+	t.Helper()
+	g, err := gradient.Build(m, "loss", o)
+	if err != nil {
 		t.Fatal(err)
 	}
+	s := newSample(t, m, g)
 	for name, got := range numbers(s.open(t, g.Model, s.outputs...)()) {
 		want := standard[name]
 		for i := range want {
 			if !(math.Abs(float64(got[i]-want[i])) <= 1e-4*norm(want)+5e-5) {
-				t.Errorf("blocked %s[%d] is %g, standard operators give %g", name, i, got[i], want[i])
+				t.Errorf("%s %s[%d] is %g, standard operators give %g", layout, name, i, got[i], want[i])
 				break
 			}
 		}

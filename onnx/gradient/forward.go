@@ -17,9 +17,16 @@ func (b *build) forward() error {
 	if err != nil {
 		return err
 	}
-	folds := b.foldable(nodes)
+	folds, fused := b.foldable(nodes), b.fusible(nodes)
 	for _, n := range nodes {
 		switch kind := b.m.Op(n).Standard(); {
+		case fused.inner[n]:
+			// waits for the last of its chain
+		case fused.last[n] != nil:
+			if err := b.fusedNorm(fused.last[n]); err != nil {
+				return err
+			}
+		case b.o.OneDNN != "" && b.oneDNN(n):
 		case kind == "Dropout":
 			b.dropout(n)
 		case kind == "BatchNormalization" && (b.reached(n) || folds[n.Input[0]] != nil):
@@ -85,7 +92,8 @@ func (b *build) foldable(nodes []*onnxpb.NodeProto) map[string]*onnxpb.NodeProto
 		case "Conv":
 			conv[n.Output[0]] = n
 		case "BatchNormalization":
-			if c := conv[n.Input[0]]; c != nil && b.uses[n.Input[0]] == 1 && (b.batchStats(n) || b.trainable[c.Input[1]]) {
+			if c := conv[n.Input[0]]; c != nil && b.uses[n.Input[0]] == 1 &&
+				(b.batchStats(n) && b.o.OneDNN == "" || !b.batchStats(n) && b.trainable[c.Input[1]]) {
 				folds[c.Output[0]] = c
 			}
 		}

@@ -1,6 +1,7 @@
 package gradient_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"os"
@@ -8,10 +9,13 @@ import (
 	"slices"
 	"testing"
 
+	"finetune/internal/onnxtest"
 	"finetune/onnx"
 	"finetune/onnx/bodies"
 	"finetune/onnx/gradient"
+	"finetune/onnx/gradient/tape"
 	"finetune/onnx/graph"
+	"finetune/onnx/onednn"
 )
 
 const networkSize, networkBatch = 64, 4
@@ -49,17 +53,81 @@ func TestNetworks(t *testing.T) {
 	want := read(t, "gradient_networks.json")
 	for _, name := range []string{"resnet34", "efficientnet-lite0"} {
 		m := network(t, name)
-		for layout, block := range blocks(t) {
+		for layout, to := range targets(t) {
 			for _, mode := range []string{"frozen", "batch"} {
 				t.Run(layout+"/"+name+"/"+mode, func(t *testing.T) {
-					checkNetwork(t, m, name+"/"+mode, mode == "frozen", block, want)
+					checkNetwork(t, m, name+"/"+mode, mode == "frozen", to, want)
 				})
 			}
 		}
 	}
 }
 
-func checkNetwork(t *testing.T, m *graph.Model, name string, frozen bool, block int64, want map[string]reference) {
+// TestNetworksInBFloat16: gradients of whole networks are no further from float64 than PyTorch's autocast to bfloat16 on
+// the same batches, on average.
+func TestNetworksInBFloat16(t *testing.T) {
+	if targets(t)["oneDNN"].Domain == "" {
+		t.Skip("skipped: oneDNN is not installed (finetune fetch onednn)")
+	}
+	want := read(t, "gradient_networks.json")
+	data, err := os.ReadFile(onnxtest.Data(t, "reference/gradient_bfloat16.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var autocast map[string]float64
+	if err := json.Unmarshal(data, &autocast); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"resnet34", "efficientnet-lite0"} {
+		m := network(t, name)
+		for _, mode := range []string{"frozen", "batch"} {
+			t.Run(name+"/"+mode, func(t *testing.T) {
+				ours, theirs := 0.0, 0.0
+				for seed := range 3 {
+					key := fmt.Sprintf("%s/%s/%d", name, mode, seed)
+					_, d := networkGradient(t, m, key, mode == "frozen", tape.Target{Domain: onednn.BFloat16}, want[key])
+					ours, theirs = ours+d/3, theirs+autocast[key]/3
+				}
+				t.Logf("distance from float64: %.3g, PyTorch's bfloat16 %.3g", ours, theirs)
+				if !(ours <= 1.05*theirs) {
+					t.Errorf("gradients are %g from float64, PyTorch's autocast %g", ours, theirs)
+				}
+			})
+		}
+	}
+}
+
+// networkGradient is the loss of a batch, and the distance of its gradients from the reference's.
+func networkGradient(t *testing.T, m *graph.Model, key string, frozen bool, to tape.Target,
+	want reference) (loss, d float64) {
+	var names []string
+	for _, init := range m.Graph.Initializer {
+		if _, ok := want.Grads[init.GetName()]; ok {
+			names = append(names, init.GetName())
+		}
+	}
+	g, err := gradient.Build(m, gradient.Objective, gradient.Options{Trainable: names, Block: to.Block, OneDNN: to.Domain,
+		Shapes:      map[string][]int64{"image": {-1, 3, networkSize, networkSize}},
+		FrozenStats: func(string) bool { return frozen }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	outputs := []string{gradient.Loss}
+	for _, p := range g.Params {
+		outputs = append(outputs, p.Grad)
+	}
+	feeds := feed(t, m, g)
+	for k, v := range batch(t, key) {
+		feeds[k] = v
+	}
+	got := run(t, g.Model, feeds, outputs...)
+	for _, p := range g.Params {
+		d += distance(p.Name, got[p.Grad], want.Grads[p.Name])
+	}
+	return float64(got[gradient.Loss][0]), math.Sqrt(d)
+}
+
+func checkNetwork(t *testing.T, m *graph.Model, name string, frozen bool, to tape.Target, want map[string]reference) {
 	first := want[name+"/0"]
 	var names []string
 	for _, init := range m.Graph.Initializer {
@@ -70,7 +138,7 @@ func checkNetwork(t *testing.T, m *graph.Model, name string, frozen bool, block 
 	if len(names) != len(first.Grads) {
 		t.Fatalf("%d of the reference's %d parameters found", len(names), len(first.Grads))
 	}
-	g, err := gradient.Build(m, gradient.Objective, gradient.Options{Trainable: names, Block: block,
+	g, err := gradient.Build(m, gradient.Objective, gradient.Options{Trainable: names, Block: to.Block, OneDNN: to.Domain,
 		Shapes:      map[string][]int64{"image": {-1, 3, networkSize, networkSize}},
 		FrozenStats: func(string) bool { return frozen }})
 	if err != nil {

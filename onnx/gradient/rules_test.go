@@ -13,7 +13,10 @@ import (
 	"finetune/internal/rng"
 	"finetune/onnx"
 	"finetune/onnx/gradient"
+	"finetune/onnx/gradient/tape"
 	"finetune/onnx/graph"
+	"finetune/onnx/graph/onnxpb"
+	"finetune/onnx/onednn"
 	"finetune/onnx/shape"
 )
 
@@ -82,7 +85,7 @@ func run(t *testing.T, g *graph.Model, feeds map[string]*onnx.Tensor, names ...s
 		t.Fatal(err)
 	}
 	in := slices.Sorted(maps.Keys(feeds))
-	s, err := onnx.OpenBytes("training graph", data, in, names, onnx.Options{Threads: 1})
+	s, err := onnx.OpenBytes("training graph", data, in, names, onTrial(g))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,14 +141,38 @@ func blocks(t *testing.T) map[string]int64 {
 	return map[string]int64{"standard": 0, "blocked": block}
 }
 
+// targets are what to lower to: standard operators, this machine's block, and package onednn where its library is.
+func targets(t *testing.T) map[string]tape.Target {
+	list := map[string]tape.Target{}
+	for layout, block := range blocks(t) {
+		list[layout] = tape.Target{Block: block}
+	}
+	if path, err := onnx.OneDNN(); err != nil {
+		t.Fatal(err)
+	} else if path != "" {
+		list["oneDNN"] = tape.Target{Domain: onednn.Float32}
+	} else {
+		t.Log("oneDNN is not installed; its operators are not tested")
+	}
+	return list
+}
+
+// onTrial are the options of a session with g.
+func onTrial(g *graph.Model) onnx.Options {
+	own := slices.ContainsFunc(g.OpsetImport, func(o *onnxpb.OperatorSetIdProto) bool {
+		return o.GetDomain() == onednn.Float32 || o.GetDomain() == onednn.BFloat16
+	})
+	return onnx.Options{Threads: 1, OneDNN: own}
+}
+
 // TestRules: each operator's gradient, of the sum of its output times seeded
 // numbers, against PyTorch in float64, which passed central differences.
 func TestRules(t *testing.T) {
 	want := read(t, "gradient_rules.json")
-	for layout, block := range blocks(t) {
+	for layout, to := range targets(t) {
 		for name, build := range cases {
 			t.Run(layout+"/"+name, func(t *testing.T) {
-				checkRule(t, name, build, want[name], block)
+				checkRule(t, name, build, want[name], to)
 			})
 		}
 	}
@@ -226,7 +253,7 @@ func TestFrozenPrefixIsNotDifferentiated(t *testing.T) {
 	}
 }
 
-func checkRule(t *testing.T, name string, build func(m *maker) string, want reference, block int64) {
+func checkRule(t *testing.T, name string, build func(m *maker) string, want reference, to tape.Target) {
 	m := newMaker(name)
 	y := build(m)
 	// an output needs a shape to be weighed: take it from inference
@@ -243,7 +270,7 @@ func checkRule(t *testing.T, name string, build func(m *maker) string, want refe
 	one := m.Node("Reshape", "loss", []string{loss, m.ints(1)})
 	m.Output(one, graph.Float32, 1)
 	model := m.Model()
-	g, err := gradient.Build(model, "loss", gradient.Options{Trainable: m.params, Block: block,
+	g, err := gradient.Build(model, "loss", gradient.Options{Trainable: m.params, Block: to.Block, OneDNN: to.Domain,
 		FrozenStats: func(string) bool { return strings.Contains(name, "frozen") }})
 	if err != nil {
 		t.Fatal(err)

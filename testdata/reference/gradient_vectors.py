@@ -175,11 +175,38 @@ def networks(folder):
     return out
 
 
+def bfloat16(folder):
+    """Distances of gradients by autocast to bfloat16 from those in float64."""
+    import onnx
+    out = {}
+    for name in ("resnet34", "efficientnet-lite0"):
+        state = {t.name: torch.tensor(onnx.numpy_helper.to_array(t)) for t in onnx.load(folder / f"{name}.onnx").graph.initializer}
+        for mode in ("frozen", "batch"):
+            for seed in range(3):
+                case = f"{name}/{mode}/{seed}"
+                x, y, got = seeded(case, "image", (4, 3, 64, 64), -2, 2), torch.tensor([3, 1, 4, 1]), {}
+                for dtype in (torch.float32, torch.float64):
+                    m = network(name)
+                    m.load_state_dict({k: v for k, v in state.items() if k in m.state_dict()}, strict=False)
+                    m = m.to(dtype).train(mode == "batch")
+                    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.float32):
+                        loss = F.cross_entropy(m(x.to(dtype)), y)
+                    loss.backward()
+                    got[dtype] = {k: p.grad.double() for k, p in m.named_parameters()}
+                out[case] = sum(float((got[torch.float32][k] - v).norm()) ** 2 for k, v in got[torch.float64].items()) ** .5
+                print(case, out[case])
+    return out
+
+
 if __name__ == "__main__":
     a = argparse.ArgumentParser()
     a.add_argument("--networks", type=pathlib.Path)
+    a.add_argument("--bfloat16", type=pathlib.Path, help="folder of the networks; writes gradient_bfloat16.json alone")
     a = a.parse_args()
     torch.set_num_threads(1)
+    if a.bfloat16:
+        (HERE / "gradient_bfloat16.json").write_text(json.dumps(bfloat16(a.bfloat16), indent=0) + "\n")
+        raise SystemExit
     (HERE / "gradient_rules.json").write_text(json.dumps(rules(), indent=0) + "\n")
     if a.networks:
         (HERE / "gradient_networks.json").write_text(json.dumps(networks(a.networks), separators=(",", ":")) + "\n")

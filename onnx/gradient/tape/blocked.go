@@ -32,8 +32,16 @@ type blocked struct {
 
 func newBlocked(t *Tape, size int64, nodes []*onnxpb.NodeProto, outputs []*onnxpb.ValueInfoProto,
 	fixed map[string]bool) *blocked {
-	l := &blocked{Tape: t, size: size, fixed: fixed, plain: map[string]bool{}, block: map[string]string{},
-		uses: map[string]int{}, open: map[string]*onnxpb.NodeProto{}}
+	l := &blocked{Tape: t, size: size, fixed: fixed, block: map[string]string{}, open: map[string]*onnxpb.NodeProto{}}
+	l.plain, l.uses = sources(nodes, outputs, fixed)
+	return l
+}
+
+// sources are the tensors that no node makes, which are plain, and how often each tensor is read. What is computed
+// from constants alone joins fixed.
+func sources(nodes []*onnxpb.NodeProto, outputs []*onnxpb.ValueInfoProto,
+	fixed map[string]bool) (plain map[string]bool, uses map[string]int) {
+	plain, uses = map[string]bool{}, map[string]int{}
 	made := map[string]bool{}
 	for _, n := range nodes {
 		reads := graph.Reads(n)
@@ -42,16 +50,16 @@ func newBlocked(t *Tape, size int64, nodes []*onnxpb.NodeProto, outputs []*onnxp
 			made[out], fixed[out] = true, !varies
 		}
 		for _, in := range reads {
-			l.uses[in]++
+			uses[in]++
 			if !made[in] {
-				l.plain[in] = true // an input of the graph or an initializer
+				plain[in] = true // an input of the graph or an initializer
 			}
 		}
 	}
 	for _, out := range outputs {
-		l.uses[out.GetName()]++
+		uses[out.GetName()]++
 	}
-	return l
+	return plain, uses
 }
 
 func (l *blocked) run(nodes []*onnxpb.NodeProto, outputs []*onnxpb.ValueInfoProto) {

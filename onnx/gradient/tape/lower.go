@@ -5,13 +5,22 @@ import (
 	"finetune/onnx/graph/onnxpb"
 )
 
-// Lower rewrites the pseudo operators on the tape into ones that ORT has:
-// standard ones, or with block > 0 those of its blocked layout where they serve.
-func Lower(t *Tape, block int64, outputs []*onnxpb.ValueInfoProto, fixed map[string]bool) {
+// Target says which operators to lower to. The zero value is ONNX's own.
+type Target struct {
+	Block  int64  // > 0: ORT's blocked layout, with so many channels a block, where it serves
+	Domain string // not "": those of package onednn, in this domain of it, where they serve
+}
+
+// Lower rewrites the pseudo operators on the tape into ones that ORT has, or is given.
+func Lower(t *Tape, to Target, outputs []*onnxpb.ValueInfoProto, fixed map[string]bool) {
 	old := t.Nodes
 	t.Nodes = nil
-	if block > 0 {
-		newBlocked(t, block, old, outputs, fixed).run(old, outputs)
+	switch {
+	case to.Domain != "":
+		newLast(t, to.Domain, old, outputs, fixed).run(old, outputs)
+		return
+	case to.Block > 0:
+		newBlocked(t, to.Block, old, outputs, fixed).run(old, outputs)
 		return
 	}
 	for _, n := range old {

@@ -19,7 +19,7 @@ type Memory struct {
 // Of is the estimate for a batch of so many images, in bytes.
 func (m Memory) Of(batch int) int64 { return m.Fixed + int64(batch)*m.PerImage }
 
-// size is a number of float32 elements: fixed ones, and each for every image.
+// size is a number of bytes: fixed ones, and each for every image.
 type size struct{ fixed, each int64 }
 
 func (s size) plus(o size) size  { return size{s.fixed + o.fixed, s.each + o.each} }
@@ -30,7 +30,7 @@ func (s size) of(images int64) int64 { return s.fixed + images*s.each }
 
 // size of a tensor; a shape with an unknown dimension grows with the batch.
 func (t *Tape) size(name string) size {
-	s := size{fixed: 1}
+	s := size{fixed: cmp.Or(t.elem[name], 4)}
 	for _, d := range t.Shape[name] {
 		if d < 0 {
 			s, d = size{each: s.fixed + s.each}, 1
@@ -54,7 +54,7 @@ func (t *Tape) Memory(g *onnxpb.GraphProto) Memory {
 		stays.fixed += sizes[k.GetName()].fixed
 	}
 	total := stays.plus(t.peak(g, sizes))
-	return Memory{Fixed: 4 * total.fixed, PerImage: 4 * total.each}
+	return Memory{Fixed: total.fixed, PerImage: total.each}
 }
 
 // peak follows the nodes of g and returns the most that is alive at a time. For

@@ -1,6 +1,9 @@
 package tape
 
-import "finetune/onnx/graph/onnxpb"
+import (
+	"finetune/onnx/graph"
+	"finetune/onnx/graph/onnxpb"
+)
 
 // Kind is an operator that exists only between differentiation and lowering: it
 // says what a gradient is before it is said how that is computed.
@@ -12,6 +15,14 @@ const (
 	ConvGradFilter Kind = "ConvGradFilter" // x, dy -> dW
 	AffineKind     Kind = "Affine"         // x, a [, b] -> a*x + b, a and b [channels]
 	ChannelSumKind Kind = "ChannelSum"     // x -> the sum over all axes but the second, [channels]
+
+	// Those that only oneDNN's lowering knows; x is [n, c, h, w]. Attributes low and high are limits.
+	NormKind        Kind = "Norm"        // x, scale, bias, guess of the mean [, sum] -> y in the limits, mean, variance
+	NormGradKind    Kind = "NormGrad"    // dy, dy or "", x, y or "", scale, mean, variance -> dx, dscale, dbias [, dsum]
+	ClipKind        Kind = "Clip"        // x -> y within the limits
+	ClipGradKind    Kind = "ClipGrad"    // dy, dy or "", y -> dx
+	MaxPoolKind     Kind = "MaxPool"     // x -> y, place in the window
+	MaxPoolGradKind Kind = "MaxPoolGrad" // dy, place -> dx
 )
 
 // pseudo is what a node of such an operator is. It is kept beside the node, so
@@ -31,6 +42,16 @@ func (t *Tape) PseudoTo(k Kind, w Window, out string, shape []int64, inputs ...s
 	n := t.OpTo(string(k), out, shape, inputs)
 	t.pseudos[n] = pseudo{k, w}
 	return n
+}
+
+// PseudoOf is pseudo for a node with several outputs, whose names and shapes are given.
+func (t *Tape) PseudoOf(k Kind, w Window, inputs, outputs []string, shapes [][]int64, attrs ...graph.Attr) {
+	n := t.OpTo(string(k), outputs[0], shapes[0], inputs, attrs...)
+	n.Output = outputs
+	for i, out := range outputs {
+		t.Used[out], t.Shape[out] = true, shapes[i]
+	}
+	t.pseudos[n] = pseudo{k, w}
 }
 
 // ChannelSum adds over every axis but the second: [channels].

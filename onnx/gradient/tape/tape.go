@@ -23,13 +23,14 @@ type Tape struct {
 	Shape   map[string][]int64 // -1 is a dimension known only at run time
 	known   map[string]string  // content of a constant -> its name
 	Used    map[string]bool
+	elem    map[string]int64 // bytes of an element, where not 4
 	next    int
 }
 
 // New is an empty tape beside a model whose tensors have the given shapes.
 func New(shapes map[string][]int64) *Tape {
 	t := &Tape{pseudos: map[*onnxpb.NodeProto]pseudo{}, Shape: shapes, known: map[string]string{},
-		Used: map[string]bool{}}
+		Used: map[string]bool{}, elem: map[string]int64{}}
 	for name := range shapes {
 		t.Used[name] = true
 	}
