@@ -211,9 +211,17 @@ func trainingFlags(c *learner.Config) []cli.Flag {
 			"statistics", Value: t.BNMomentum, Destination: &t.BNMomentum},
 		&cli.IntFlag{Name: "micro-batch", Usage: "with --unfreeze, hold at most `B` photographs in memory; gradients of a " +
 			"larger batch are accumulated", Destination: &t.MicroBatch},
+		precisionFlag(t),
 		&cli.StringFlag{Name: "load", Usage: "start from the head of a `RUN`, or from a name saved in --run",
 			Destination: &t.Load},
 		&cli.StringFlag{Name: "save", Usage: "also save the trained head in the run under `NAME`, for --load",
 			Destination: &t.Save},
 	)
+}
+
+// precisionFlag is that of a network that trains whole.
+func precisionFlag(t *learner.Training) cli.Flag {
+	return &cli.StringFlag{Name: "precision", Usage: "in fine-tuning, `PRECISION` of the numbers between layers: " +
+		"float32, bfloat16 (faster on processors that compute with it; needs oneDNN) or auto (bfloat16 on such processors)",
+		Value: "float32", Destination: (*string)(&t.Precision)}
 }

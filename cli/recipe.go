@@ -50,5 +50,6 @@ func recipeFlags(r *learner.Recipe, t *learner.Training) []cli.Flag {
 		&cli.BoolFlag{Name: "bn-freeze", Usage: "keep the body's batch statistics frozen", Destination: &t.BNFreeze},
 		&cli.IntFlag{Name: "micro-batch", Usage: "in fine-tuning, hold at most `B` photographs in memory; gradients of a " +
 			"larger batch are accumulated", Destination: &t.MicroBatch},
+		precisionFlag(t),
 	}
 }

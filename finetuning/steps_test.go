@@ -14,6 +14,7 @@ import (
 	"finetune/internal/rng"
 	"finetune/onnx"
 	"finetune/onnx/artifacts"
+	"finetune/onnx/onednn"
 	"finetune/onnx/weights"
 )
 
@@ -59,14 +60,24 @@ func followAll(t *testing.T, path string) {
 	if onnxtest.Device() != "cpu" { // its kernels have no blocks
 		native = 0
 	}
+	oneDNN, err := onnx.OneDNN()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range cases {
-		t.Run(fmt.Sprintf("%s/frozen=%v", c.Network, c.Frozen), func(t *testing.T) { follow(t, c, native) })
+		t.Run(fmt.Sprintf("%s/frozen=%v", c.Network, c.Frozen), func(t *testing.T) { follow(t, c, native, "") })
+		t.Run(fmt.Sprintf("%s/frozen=%v/oneDNN", c.Network, c.Frozen), func(t *testing.T) {
+			if oneDNN == "" || onnxtest.Device() != "cpu" {
+				t.Skip("skipped: oneDNN is not installed (finetune fetch onednn), or this is no processor")
+			}
+			follow(t, c, 0, onednn.Float32)
+		})
 	}
 }
 
-func follow(t *testing.T, c steps, block int64) {
+func follow(t *testing.T, c steps, block int64, domain string) {
 	change := func(o *artifacts.Options) {
-		o.Size, o.FreezeBN, o.Block = c.Size, c.Frozen, block
+		o.Size, o.FreezeBN, o.Block, o.OneDNN = c.Size, c.Frozen, block, domain
 		o.Head.Drop = []float64{0, 0}
 	}
 	dir := ""

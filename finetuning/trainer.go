@@ -95,6 +95,14 @@ func Open(dir string, o Options) (*Trainer, error) {
 // checkMachine compares the layout that the training model was written for
 // with what this machine's library has.
 func checkMachine(dir string, m artifacts.Manifest) error {
+	if m.OneDNN != "" {
+		path, err := onnx.OneDNN()
+		if err == nil && path == "" {
+			err = failure.Data(fmt.Errorf("finetuning: %s: written for oneDNN, which is not here; run `finetune fetch onednn`, "+
+				"or write the file again with finetune artifacts", filepath.Join(dir, artifacts.TrainingFile)))
+		}
+		return err
+	}
 	if m.Block == 0 {
 		return nil
 	}
@@ -157,7 +165,10 @@ func (t *Trainer) open(dir string) error {
 		}
 	}
 	in, out := t.trainingNames()
-	if t.training, err = onnx.OpenFile(filepath.Join(dir, artifacts.TrainingFile), in, out, options); err != nil {
+	trains := options
+	trains.OneDNN = t.Manifest.OneDNN != ""
+	trains.Spin = !trains.OneDNN // oneDNN has threads of its own, which have the processor then
+	if t.training, err = onnx.OpenFile(filepath.Join(dir, artifacts.TrainingFile), in, out, trains); err != nil {
 		return err
 	}
 	in, out = t.evalNames()
@@ -165,7 +176,7 @@ func (t *Trainer) open(dir string) error {
 		return err
 	}
 	in, out = t.updateNames()
-	t.update, err = onnx.OpenFile(filepath.Join(dir, artifacts.OptimizerFile), in, out, options)
+	t.update, err = onnx.OpenFile(filepath.Join(dir, artifacts.OptimizerFile), in, out, trains)
 	return err
 }
 

@@ -29,6 +29,7 @@ func main() {
 	flag.IntVar(&o.count, "n", 200, "photographs of it")
 	flag.IntVar(&o.rounds, "rounds", 3, "turns of each contestant")
 	flag.StringVar(&o.body, "body", "efficientnet-lite0", "frozen `BODY`")
+	flag.IntVar(&o.batch, "step-batch", 8, "`N` images of the fine-tuning step")
 	flag.StringVar(&o.stepBody, "step-body", "resnet34", "`BODY` of the fine-tuning step")
 	flag.IntVar(&o.rows, "rows", 25000, "rows of the head's epoch")
 	flag.IntVar(&o.threads, "threads", runtime.NumCPU(), "of every contestant")
@@ -54,7 +55,7 @@ func main() {
 
 type options struct {
 	photos, body, stepBody, binary, docs string
-	count, rounds, rows, threads         int
+	count, rounds, rows, threads, batch  int
 	patience                             time.Duration
 	only                                 []string
 }

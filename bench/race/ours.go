@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,7 @@ import (
 	"finetune/onnx/artifacts"
 	"finetune/onnx/bodies"
 	"finetune/onnx/graph"
+	"finetune/onnx/onednn"
 	"finetune/onnx/surgery"
 )
 
@@ -39,8 +41,8 @@ func takeTurns(o options, name string, args []string) error {
 	switch {
 	case name == "size" && len(args) == 1:
 		return printSize(args[0])
-	case name == "artifacts" && len(args) == 1:
-		return writeArtifacts(args[0], o.stepBody)
+	case name == "artifacts" && len(args) == 2:
+		return writeArtifacts(args[0], o.stepBody, args[1])
 	case works[name] == nil:
 		return fmt.Errorf("-turn %s: use one of %v", name, workNames())
 	}
@@ -190,9 +192,13 @@ func headWork(o options, _ []string) (func() error, string, error) {
 }
 
 // stepWork trains a seeded network on noise, from artifacts that another
-// process writes, so that their making is not in the measured memory.
-func stepWork(o options, _ []string) (func() error, string, error) {
-	const batch = 8
+// process writes, so that their making is not in the measured memory. The kernels are
+// those of args: ort, or oneDNN's in float32 or bfloat16.
+func stepWork(o options, args []string) (func() error, string, error) {
+	kernels, batch := "ort", o.batch
+	if len(args) == 1 {
+		kernels = args[0]
+	}
 	rt, err := onnx.Start("")
 	if err != nil {
 		return nil, "", err
@@ -202,7 +208,7 @@ func stepWork(o options, _ []string) (func() error, string, error) {
 		return nil, "", err
 	}
 	defer os.RemoveAll(dir) // once opened, the files are not needed
-	if err := apart("-turn", "artifacts", "-step-body", o.stepBody, dir); err != nil {
+	if err := apart("-turn", "artifacts", "-step-body", o.stepBody, dir, kernels); err != nil {
 		return nil, "", err
 	}
 	t, err := finetuning.Open(dir, finetuning.Options{Threads: o.threads})
@@ -217,10 +223,17 @@ func stepWork(o options, _ []string) (func() error, string, error) {
 	return func() error {
 		_, _, err := t.Step(x, labels, finetuning.Rates{Rates: []float64{1e-4, 1e-3, 1e-2}, Momentum: 0.9})
 		return err
-	}, "stock ONNX Runtime " + rt.Version, nil
+	}, strings.TrimSuffix("stock ONNX Runtime "+rt.Version+", oneDNN "+kernels, ", oneDNN ort"), nil
 }
 
-func writeArtifacts(dir, body string) error {
+// domains are package onednn's, by the word for their precision; "ort" is ONNX Runtime's own kernels.
+var domains = map[string]string{"ort": "", "float32": onednn.Float32, "bfloat16": onednn.BFloat16}
+
+func writeArtifacts(dir, body, kernels string) error {
+	domain, known := domains[kernels]
+	if !known {
+		return fmt.Errorf("kernels %q: use one of %v", kernels, slices.Sorted(maps.Keys(domains)))
+	}
 	if _, err := onnx.Start(""); err != nil {
 		return err
 	}
@@ -246,6 +259,7 @@ func writeArtifacts(dir, body string) error {
 	}
 	_, err = artifacts.Write(dir, artifacts.Options{
 		Body: features, Head: artifacts.Head{Hidden: []int{512}, Classes: 2}, Groups: groups, Size: 224, Block: block,
+		OneDNN: domain,
 	})
 	return err
 }

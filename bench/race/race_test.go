@@ -7,8 +7,8 @@ import (
 )
 
 func TestContestants(t *testing.T) {
-	words := "self finetune body step-body threads rows data photos photo cache features model width count fresh peers " +
-		"ort-training openvino openvino-python"
+	words := "self finetune body step-body step-batch threads rows data photos photo cache features model width count " +
+		"fresh peers ort-training openvino openvino-python"
 	first := map[string]bool{}
 	for _, c := range contestants {
 		if _, err := parseOnly(c.part); err != nil {

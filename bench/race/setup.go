@@ -41,7 +41,8 @@ func newSetup(ctx context.Context, o options) (*setup, error) {
 	}
 	s := &setup{o: o, dir: dir, absent: map[string]error{}}
 	s.words = map[string]string{
-		"self": self, "finetune": o.binary, "body": o.body, "step-body": o.stepBody, "threads": strconv.Itoa(o.threads),
+		"self": self, "finetune": o.binary, "body": o.body, "step-body": o.stepBody,
+		"step-batch": strconv.Itoa(o.batch), "threads": strconv.Itoa(o.threads),
 		"rows": strconv.Itoa(o.rows),
 		"data": s.path("photos"), "photos": s.path("photos"), "cache": s.path("cache"), "features": s.path("features.onnx"),
 		"model": s.path("model.onnx"),
@@ -178,7 +179,7 @@ func (s *setup) argv(c contestant) ([]string, error) {
 	}
 	if argv[0] == s.words["self"] {
 		own := []string{argv[0], "-threads", s.words["threads"], "-rows", s.words["rows"], "-body", s.o.body, "-step-body",
-			s.o.stepBody}
+			s.o.stepBody, "-step-batch", strconv.Itoa(s.o.batch)}
 		argv = append(own, argv[1:]...)
 	}
 	return argv, nil

@@ -46,6 +46,9 @@ type contestant struct {
 	field      string // of the JSON that a process prints, instead of the clock
 }
 
+// torchStep is a fine-tuning step in PyTorch.
+const torchStep = "{peers} bench/step_pytorch.py --body {step-body} --threads {threads} --batch {step-batch}"
+
 // contestants race in this order. {fresh} is a new empty folder each turn.
 var contestants = []contestant{
 	{"decode", "finetune", "{self} -turn decode {photos}", true, ""},
@@ -98,9 +101,14 @@ var contestants = []contestant{
 	{"find", "the loop alone,", "{peers} bench/head_pytorch.py --rows {count} --features {width} --find 150 --threads " +
 		"{threads}", true, ""},
 
-	{"step", "finetune", "{self} -turn step", true, ""},
-	{"step", "", "{peers} bench/step_pytorch.py --body {step-body} --threads {threads}", true, ""},
-	{"step", "", "{peers} bench/step_pytorch.py --body {step-body} --threads {threads} --engine compile", true, ""},
+	{"step", "finetune, ONNX Runtime's kernels", "{self} -turn step", true, ""},
+	{"step", "finetune, oneDNN", "{self} -turn step float32", true, ""},
+	{"step", "finetune, oneDNN, bfloat16", "{self} -turn step bfloat16", true, ""},
+	{"step", "", torchStep, true, ""},
+	{"step", "", torchStep + " --channels-last", true, ""},
+	{"step", "", torchStep + " --channels-last --engine compile", true, ""},
+	{"step", "", torchStep + " --channels-last --precision bfloat16", true, ""},
+	{"step", "", torchStep + " --channels-last --precision bfloat16 --engine compile", true, ""},
 	{"step", "", "{ort-training} bench/step_ort_training.py --body {step-body} --threads {threads}", true, ""},
 
 	{"score", "finetune", "{finetune} score {model} {photos} -o {fresh}/scores.csv --no-cache --threads {threads} " +

@@ -122,6 +122,8 @@ type Training struct {
 	BNMomentum float64 `json:"bn_momentum,omitempty"` // share of a batch in the running statistics
 	MicroBatch int     `json:"micro_batch,omitempty"`
 
+	Precision Precision `json:"precision,omitempty"` // of the network's numbers between its layers; "": float32
+
 	Head    string `json:"head,omitempty"` // HeadMLP (also ""), HeadLinear or HeadAuto
 	Hidden  Widths `json:"hidden"`
 	Dropout Shares `json:"dropout"`          // one a linear layer, or one for all; empty: the usual ones

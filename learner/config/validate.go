@@ -105,6 +105,11 @@ func (c Config) checkTraining(t Training) error {
 		{!t.Unfreeze && c.Recipe == nil && (t.FreezeTo != 0 || t.BNFreeze || t.MicroBatch != 0 || len(t.LRs) > 0),
 			"train.unfreeze",
 			"{train.lrs}, {train.freeze_to}, {train.bn_freeze} and {train.micro_batch} need {train.unfreeze}"},
+		{!t.Unfreeze && c.Recipe == nil && t.Precision != "" && t.Precision != Float32, "train.precision",
+			"{train.precision} is that of the whole network and needs {train.unfreeze}; {body.precision} is that of a frozen " +
+				"body"},
+		{t.Precision == BFloat16 && c.Machine.Device == "cuda", "train.precision", "{train.precision} bfloat16 is for " +
+			"processors; leave it out, or use {machine.device} cpu"},
 		{c.Data.Job != "" && t.Unfreeze, "train.unfreeze", "a job holds the features of photographs, on which a head alone " +
 			"can be trained: leave out {train.unfreeze}, or train on the photographs"},
 		{c.Data.Job != "" && t.HeadKind() != HeadMLP, "train.head", fmt.Sprintf("{train.head} %s needs all rows in memory, "+

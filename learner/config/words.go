@@ -54,6 +54,7 @@ var words = map[string][]string{
 	"train.balance":   {NoBalance, Weights, Sampling},
 	"train.head":      {HeadMLP, HeadLinear, HeadAuto},
 	"train.optimiser": {SGD, Adam, AdamW},
+	"train.precision": {Float32, BFloat16, AutoPrecision},
 	"train.schedule":  {SGDR, Constant, CLR, CLRBeta, WarmUp},
 }
 

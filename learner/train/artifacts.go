@@ -1,15 +1,18 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 
 	"finetune/finetuning"
 	"finetune/internal/failure"
+	"finetune/learner/config"
 	"finetune/learner/features"
 	"finetune/learner/runs"
 	"finetune/onnx"
 	"finetune/onnx/artifacts"
 	"finetune/onnx/graph"
+	"finetune/onnx/onednn"
 )
 
 // layerGroups are the body of s up to its features and the layer groups of it.
@@ -58,12 +61,29 @@ func WriteArtifacts(dir string, c runs.Config, classes int, multi, portable bool
 		return artifacts.Manifest{}, err
 	}
 	if portable {
-		o.Block = 0
+		o.Block, o.OneDNN = 0, ""
 	}
 	return artifacts.Write(dir, o)
 }
 
-// artifactOptions describe the network. For the CPU they name its kernels' block.
+// kernels is the domain of oneDNN's operators for a precision; "" where it is not installed and float32 does without.
+func kernels(p config.Precision) (domain string, err error) {
+	path, err := onnx.OneDNN()
+	switch bfloat16 := p == config.BFloat16 || p == config.AutoPrecision && onnx.HasBFloat16(); {
+	case err != nil:
+		return "", err
+	case bfloat16 && path != "":
+		return onednn.BFloat16, nil
+	case p == config.BFloat16:
+		return "", failure.Usage(errors.New("learner: --precision bfloat16 needs oneDNN, which is not installed; run " +
+			"`finetune fetch onednn`, or leave --precision out"))
+	case path != "":
+		return onednn.Float32, nil
+	}
+	return "", nil
+}
+
+// artifactOptions describe the network. For the CPU they name its kernels' block, and oneDNN's operators.
 func artifactOptions(s *features.Setup, classes int, multi bool) (artifacts.Options, error) {
 	c := s.Config.Train
 	features, groups, err := layerGroups(s)
@@ -77,13 +97,17 @@ func artifactOptions(s *features.Setup, classes int, multi bool) (artifacts.Opti
 	}
 	hc := headConfig(s, classes, multi)
 	var block int64
+	var domain string
 	if !onnx.Accelerated(s.Config.Machine.Device) {
 		if block, err = onnx.BlockSize(); err != nil {
 			return artifacts.Options{}, err
 		}
+		if domain, err = kernels(c.Precision); err != nil {
+			return artifacts.Options{}, err
+		}
 	}
 	return artifacts.Options{
-		Block: block, Body: features, Groups: groups, Size: s.Config.Images.Size, Multi: multi,
+		Block: block, OneDNN: domain, Body: features, Groups: groups, Size: s.Config.Images.Size, Multi: multi,
 		FreezeTo: c.FreezeTo, FreezeBN: c.BNFreeze, Momentum: c.StatMomentum(), Optimizer: string(c.Optimiser),
 		Decoupled: c.Decoupled,
 		Head:      artifacts.Head{Hidden: hc.Hidden, Drop: hc.Drop, Classes: classes, Seed: hc.Seed},

@@ -58,6 +58,7 @@ type Options struct {
 	Optimizer string       // SGD or AdamW, "" for SGD
 	Decoupled bool         // SGD: take the decay off the weights instead of adding it to the gradient
 	Block     int64        // gradient.Options.Block
+	OneDNN    string       // gradient.Options.OneDNN
 }
 
 // Manifest lists what the files hold. It is JSON in the training model's metadata.
@@ -72,8 +73,9 @@ type Manifest struct {
 	Optimizer string          `json:"optimizer"`
 	Decoupled bool            `json:"decoupled,omitempty"`
 	Block     int64           `json:"block"`
-	Groups    []Group         `json:"groups"` // that train, the head last
-	Frozen    int             `json:"frozen"` // groups before them that do not
+	OneDNN    string          `json:"onednn,omitempty"` // domain of the operators that are not ONNX Runtime's
+	Groups    []Group         `json:"groups"`           // that train, the head last
+	Frozen    int             `json:"frozen"`           // groups before them that do not
 	Params    []Named         `json:"params"`
 	Stats     []Named         `json:"stats"`
 	Masks     []gradient.Mask `json:"masks"`
@@ -198,7 +200,7 @@ func newPlan(o Options) (*plan, error) {
 		trainable = append(trainable, g.Parameters...)
 	}
 	p.training, err = gradient.Build(p.network, gradient.Objective, gradient.Options{
-		Trainable: trainable, Block: o.Block, Shapes: map[string][]int64{input: shape},
+		Trainable: trainable, Block: o.Block, OneDNN: o.OneDNN, Shapes: map[string][]int64{input: shape},
 		StatMomentum: o.Momentum,
 		FrozenStats:  func(scale string) bool { return o.FreezeBN && !slices.Contains(names, scale) },
 	})
@@ -207,7 +209,7 @@ func newPlan(o Options) (*plan, error) {
 	}
 	p.manifest = Manifest{
 		Image: input, Size: o.Size, Row: o.Row, Classes: o.Head.Classes, Multi: o.Multi, Optimizer: o.Optimizer,
-		Decoupled: o.Decoupled, Block: o.Block,
+		Decoupled: o.Decoupled, Block: o.Block, OneDNN: o.OneDNN,
 		Groups: groups, Frozen: o.FreezeTo, Masks: p.training.Masks, Memory: p.training.Memory,
 	}
 	for _, t := range p.training.Params {

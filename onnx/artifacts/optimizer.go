@@ -2,6 +2,7 @@ package artifacts
 
 import (
 	"finetune/onnx/graph"
+	"finetune/onnx/onednn"
 )
 
 // optimizer is the update of every parameter as one graph, so that it is one run.
@@ -21,6 +22,10 @@ func (p *plan) optimizer() (*graph.Model, error) {
 	}
 	u.one = u.Init("one", nil, []float32{1})
 	u.clipping(p.manifest.Params)
+	if p.o.OneDNN != "" {
+		p.inOnePass(u)
+		return u.Model(), nil
+	}
 	step := u.sgd()
 	if p.manifest.Optimizer == AdamW {
 		step = u.adamw()
@@ -37,6 +42,35 @@ func (p *plan) optimizer() (*graph.Model, error) {
 		}
 	}
 	return u.Model(), nil
+}
+
+// inOnePass leaves each update to an operator of package onednn, which reads and writes memory once.
+func (p *plan) inOnePass(u *update) {
+	op, numbers := "Sgd", []string{"momentum"}
+	if p.manifest.Optimizer == AdamW {
+		op, numbers = "AdamW", []string{"beta1", "beta2", "epsilon", "step"}
+	}
+	for _, name := range numbers {
+		u.Input(name, graph.Float32)
+	}
+	decoupled := int64(1)
+	if p.coupled() {
+		decoupled = 0
+	}
+	for _, g := range p.manifest.Groups {
+		rate, decay := u.Input("rate."+g.Name, graph.Float32), u.Input("decay."+g.Name, graph.Float32)
+		for _, name := range g.Parameters {
+			in, out := []string{name, "grad." + name}, []string{"next." + name}
+			for _, slot := range p.manifest.Slots() {
+				in, out = append(in, slot+name), append(out, "next."+slot+name)
+			}
+			u.NodeN(onednn.Float32+"."+op, append(append(in, u.factor, rate, decay), numbers...), out,
+				graph.Int("decoupled", decoupled))
+			for _, o := range out {
+				u.Output(o, graph.Float32, u.sizes[name]...)
+			}
+		}
+	}
 }
 
 // coupled says that the decay is part of the gradient, and so of the momentum.

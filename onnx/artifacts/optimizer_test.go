@@ -11,6 +11,7 @@ import (
 	"finetune/onnx"
 	"finetune/onnx/artifacts"
 	"finetune/onnx/graph"
+	"finetune/onnx/onednn"
 	"finetune/onnx/surgery"
 )
 
@@ -73,15 +74,22 @@ func TestOptimizerModels(t *testing.T) {
 		kind      string
 		decoupled bool
 	}{{artifacts.SGD, false}, {artifacts.SGD, true}, {artifacts.AdamW, false}} {
-		t.Run(fmt.Sprintf("%s/decoupled=%v", c.kind, c.decoupled), func(t *testing.T) {
-			dir, o := t.TempDir(), options(t)
-			o.Optimizer, o.Decoupled = c.kind, c.decoupled
-			m, err := artifacts.Write(dir, o)
-			if err != nil {
-				t.Fatal(err)
-			}
-			checkOptimizer(t, dir, m)
-		})
+		for _, domain := range []string{"", onednn.Float32} {
+			t.Run(fmt.Sprintf("%s/decoupled=%v/%s", c.kind, c.decoupled, domain), func(t *testing.T) {
+				if path, err := onnx.OneDNN(); err != nil {
+					t.Fatal(err)
+				} else if domain != "" && path == "" {
+					t.Skip("skipped: oneDNN is not installed (finetune fetch onednn)")
+				}
+				dir, o := t.TempDir(), options(t)
+				o.Optimizer, o.Decoupled, o.OneDNN = c.kind, c.decoupled, domain
+				m, err := artifacts.Write(dir, o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				checkOptimizer(t, dir, m)
+			})
+		}
 	}
 }
 
@@ -180,7 +188,8 @@ func update(t *testing.T, dir string, m artifacts.Manifest, values map[string][]
 	norm := make([]float32, 1)
 	out = append(out, "norm")
 	put(&outputs, norm, 1)
-	s, err := onnx.OpenFile(filepath.Join(dir, artifacts.OptimizerFile), in, out, onnx.Options{Threads: 1})
+	s, err := onnx.OpenFile(filepath.Join(dir, artifacts.OptimizerFile), in, out,
+		onnx.Options{Threads: 1, OneDNN: m.OneDNN != ""})
 	if err != nil {
 		t.Fatal(err)
 	}
