@@ -21,7 +21,10 @@ static void restore_denormals(unsigned long v) { set(v); }
 */
 import "C"
 
-import "runtime"
+import (
+	"runtime"
+	"sync"
+)
 
 // flushed calls f on a thread that takes denormals for zero. ONNX Runtime's own
 // threads do (session.set_denormal_as_zero), but the thread that calls it works
@@ -33,4 +36,28 @@ func flushed(f func() error) error {
 	before := C.denormals_are_zero()
 	defer C.restore_denormals(before)
 	return f()
+}
+
+// oneDNNThread runs what it is given, one after the other, on one thread of the process.
+var oneDNNThread = sync.OnceValue(func() chan<- func() {
+	work := make(chan func())
+	go func() {
+		runtime.LockOSThread()
+		for f := range work {
+			f()
+		}
+	}()
+	return work
+})
+
+// onOneThread is flushed on a thread that is always the same: each thread that calls oneDNN gets helpers of its own,
+// which stay, and Go moves a goroutine from thread to thread.
+func onOneThread(f func() error) (err error) {
+	done := make(chan struct{})
+	oneDNNThread() <- func() {
+		defer close(done)
+		err = flushed(f)
+	}
+	<-done
+	return err
 }

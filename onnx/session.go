@@ -39,6 +39,7 @@ type Session struct {
 	s        *ort.DynamicAdvancedSession
 	bound    *binding // Resident
 	finish   bool
+	on       func(func() error) error // the thread that runs it
 	in, out  []port
 	Provider string // "CPU", "CUDA" or "OpenVINO": what it runs on
 }
@@ -107,7 +108,10 @@ func open(name string, in, out []string, read func() (*graph.Model, error), o Op
 	if err != nil {
 		return nil, cannotLoad(name, environment.runtime.Version, err)
 	}
-	opened := &Session{name: name, s: s, finish: o.Finish, Provider: provider}
+	opened := &Session{name: name, s: s, finish: o.Finish, Provider: provider, on: flushed}
+	if o.OneDNN {
+		opened.on = onOneThread
+	}
 	if o.Resident {
 		if opened.bound, err = newBinding(s, memory[provider], in, out); err != nil {
 			opened.Close()
@@ -222,7 +226,7 @@ func (s *Session) Run(in, out []*Tensor) error {
 		return fmt.Errorf("onnx: %s: %w", s.name, err)
 	}
 	if s.bound != nil {
-		if err := flushed(func() error { return s.bound.run(in, out) }); err != nil {
+		if err := s.on(func() error { return s.bound.run(in, out) }); err != nil {
 			return fmt.Errorf("onnx: %s: %w", s.name, err)
 		}
 		return nil
@@ -241,7 +245,7 @@ func (s *Session) Run(in, out []*Tensor) error {
 		}
 	}
 	run := func(o *ort.RunOptions) error {
-		return flushed(func() error { return s.s.RunWithOptions(inputs, outputs, o) })
+		return s.on(func() error { return s.s.RunWithOptions(inputs, outputs, o) })
 	}
 	var err error
 	if s.finish {

@@ -5,6 +5,7 @@
 #include "ops.h"
 #include <dlfcn.h>
 #include <stdio.h>
+#include <xmmintrin.h>
 
 library dnn;
 
@@ -29,13 +30,12 @@ static const op ops[] = {
 };
 enum { OPS = sizeof ops / sizeof *ops };
 
-// onednn_load opens the library and returns an error's text or NULL. Its threads wait for the next operator for about a
-// tenth of a millisecond before they sleep: waking them costs as much, and spinning for long would take the processor from
-// whoever decodes the next batch.
+// onednn_load opens the library and returns an error's text or NULL. Its threads spin for about a millisecond, then sleep:
+// they are there for the next operator, and gone when a batch is waited for.
 const char *onednn_load(const char *path) {
 	static char text[512];
 	if (dnn.engine) return NULL;
-	setenv("GOMP_SPINCOUNT", "100000", 0);
+	setenv("GOMP_SPINCOUNT", "1000000", 0);
 	void *lib = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (!lib) {
 		snprintf(text, sizeof text, "%s", dlerror());
@@ -139,10 +139,22 @@ static void op_destroy(void *p) {
 	free(k);
 }
 
+static void flush(void *unused) { _mm_setcsr(_mm_getcsr() | 0x8040); }
+
+// ready sets the number of this thread's helpers, and has them take denormals for zero, as ONNX Runtime's threads do:
+// which of them computes a number must not show in it.
+static void ready(int threads) {
+	static __thread int prepared;
+	if (prepared == threads) return;
+	dnn.omp_set_num_threads(threads);
+	dnn.GOMP_parallel(flush, NULL, (unsigned)threads, 0);
+	prepared = threads;
+}
+
 static void *op_compute(void *p, void *context) {
 	kernel *k = p;
 	pthread_mutex_lock(&k->lock); // a plan serves one run at a time
-	dnn.omp_set_num_threads(k->r->threads);
+	ready(k->r->threads);
 	const char *failed = k->r->op->compute(k, context);
 	pthread_mutex_unlock(&k->lock);
 	if (!failed) return NULL;
