@@ -1,7 +1,7 @@
 #!/bin/bash
 # What finetune gives to clusters that cannot be had here is read strictly, and not run:
 # manifests of Kubernetes by the code of its API server, the array jobs that
-# docs/how-to/jobs.md has for AWS and Google Batch by the descriptions in their clients.
+# docs/how-to/kubernetes.md has for AWS and Google Batch by the descriptions in their clients.
 # Good ones are accepted; with a letter too many, or numbers that do not go together, refused.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -26,4 +26,4 @@ go build -C ../.. -o "$dir/finetune" .
 )
 python3 -m venv "$dir/venv"
 "$dir/venv/bin/pip" install --quiet botocore==1.44.8 google-cloud-batch==0.22.4
-"$dir/venv/bin/python3" batch.py ../../docs/how-to/jobs.md
+"$dir/venv/bin/python3" batch.py ../../docs/how-to/kubernetes.md

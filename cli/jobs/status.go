@@ -67,11 +67,11 @@ func printStatus(out *term.Console, s job.Status, price float64) {
 		sofar, all := s.Cost(price)
 		out.Print("cost    %.4g so far, about %.4g in all, at %.4g for an hour of a worker", sofar, all, price)
 	}
-	for _, f := range s.Failed {
-		out.Print("failed  task %d: %s", f.Task, f.Error)
+	for _, r := range job.Reasons(s.Failed) {
+		out.Print("failed  %s: %s", r, r.Error)
 	}
-	for _, f := range s.Bad {
-		out.Print("bad     task %d: %s", f.Task, f.Error)
+	for _, r := range job.Reasons(s.Bad) {
+		out.Print("bad     %s: %s", r, r.Error)
 	}
 }
 

@@ -195,16 +195,19 @@ func (r *running) result(ctx context.Context) error {
 
 // failures are the tasks that failed; the kind of the first counts.
 func (r *running) failures() error {
-	var list []error
+	var list []job.Fail
 	for _, f := range r.failed {
-		list = append(list, fmt.Errorf("task %d, tried %s: %w", f.Task, plural.Count(f.Tries, "time"), f.Err))
+		list = append(list, job.Fail{Task: f.Task, Error: fmt.Sprintf("tried %s: %v", plural.Count(f.Tries, "time"), f.Err)})
 	}
 	more := "the others are done"
 	if len(list) == maxFailed {
 		more = "the engine gave up"
 	}
-	err := fmt.Errorf("job: %s: %s failed, %s; fix the cause and run the job again:\n%w", r.job,
-		plural.Count(len(list), "task"), more, errors.Join(list...))
+	err := fmt.Errorf("job: %s: %s failed, %s; fix the cause and run the job again", r.job,
+		plural.Count(len(list), "task"), more)
+	for _, why := range job.Reasons(list) {
+		err = fmt.Errorf("%w\n%s, %s", err, why, why.Error)
+	}
 	switch failure.KindOf(r.failed[0].Err) {
 	case failure.UsageKind:
 		return failure.Usage(err)
