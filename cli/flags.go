@@ -93,7 +93,8 @@ func imageFlags(c *learner.Config) []cli.Flag {
 	depth.Category = "Images"
 	return append(foreignFlags(c),
 		&cli.StringFlag{Name: "body", Category: "Body", Usage: "pretrained body: a `NAME` (resnet18/34/50, " +
-			"efficientnet-lite0/1/2), FILE.onnx or a FOLDER as a model hub lays it out " +
+			"efficientnet-lite0/1/2, vit-s16 and others that `finetune import --help` lists), FILE.onnx or a FOLDER as a " +
+			"model hub lays it out; or several with commas between, whose features lie side by side " +
 			"(default: resnet34 if installed, else efficientnet-lite0)",
 			Destination: &c.Body.Name},
 		&cli.IntFlag{Name: "size", Category: "Images", Usage: "scale and crop photographs to this side in `PIXELS` " +

@@ -18,7 +18,7 @@ import (
 	"finetune/onnx/weights"
 )
 
-// steps is a case of testdata/reference/steps_vectors.py.
+// steps is a case of testdata/reference/steps_vectors.py, or of steps_vit.py.
 type steps struct {
 	Network          string
 	Pretrained       bool
@@ -40,6 +40,7 @@ func TestFollowsPyTorch(t *testing.T) {
 	followAll(t, onnxtest.Data(t, "reference/steps.json"))
 	if !testing.Short() {
 		followAll(t, onnxtest.Data(t, "reference/steps_pretrained.json"))
+		followAll(t, onnxtest.Data(t, "reference/steps_vit.json"))
 	}
 }
 

@@ -44,6 +44,7 @@ var Defaults = []string{"resnet34", "efficientnet-lite0"}
 //	resnet34            built on first use from $FINETUNE_HOME/weights, kept in $FINETUNE_HOME/bodies; or Shipped
 //	path/to/FILE.onnx   with FILE.json beside it, or a hub's files, or described by o
 //	path/to/FOLDER      as a model hub lays it out: onnx/model.onnx, preprocessor_config.json
+//	resnet34,FILE.onnx  several, whose features lie side by side
 //	seed:resnet18:7     made-up weights (Seeded), for tests
 //
 // A foreign file must be described: its normalisation and, unless the graph
@@ -55,6 +56,8 @@ func Resolve(nameOrFile string, o Override) (Body, error) {
 	switch {
 	case nameOrFile == "":
 		return resolveDefault(o)
+	case several(nameOrFile):
+		return resolveJoined(nameOrFile, o)
 	case strings.HasPrefix(nameOrFile, "seed:"):
 		return resolveSeeded(nameOrFile, o)
 	case strings.EqualFold(filepath.Ext(nameOrFile), ".onnx"):

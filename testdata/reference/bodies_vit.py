@@ -37,12 +37,12 @@ def span(name, t):
     return (.75, 1.25) if kind == "weight" else .1
 
 
-def seeded(shapes):
+def seeded(shapes, seed=SEED):
     state = {}
     for name, t in shapes.items():
         lo = span(name, t)
         lo, hi = lo if isinstance(lo, tuple) else (-lo, lo)
-        state[name] = torch.from_numpy(rng.Stream(SEED, rng.text(name)).uniform(lo, hi, tuple(t.shape)))
+        state[name] = torch.from_numpy(rng.Stream(seed, rng.text(name)).uniform(lo, hi, tuple(t.shape)))
     return state
 
 
