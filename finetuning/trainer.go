@@ -172,7 +172,7 @@ func (t *Trainer) open(dir string) error {
 		return err
 	}
 	in, out = t.evalNames()
-	if t.eval, err = onnx.OpenFile(filepath.Join(dir, artifacts.EvalFile), in, out, options); err != nil {
+	if t.eval, err = onnx.OpenFile(filepath.Join(dir, artifacts.EvalFile), in, out, trains); err != nil {
 		return err
 	}
 	in, out = t.updateNames()

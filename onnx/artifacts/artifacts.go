@@ -14,6 +14,7 @@ import (
 	"finetune/onnx/gradient"
 	"finetune/onnx/graph"
 	"finetune/onnx/headgraph"
+	"finetune/onnx/onednn"
 	"finetune/onnx/plain"
 	"finetune/onnx/shape"
 	"finetune/onnx/surgery"
@@ -109,6 +110,10 @@ func Write(dir string, o Options) (Manifest, error) {
 	if err != nil {
 		return Manifest{}, err
 	}
+	eval, err := p.eval()
+	if err != nil {
+		return Manifest{}, err
+	}
 	text, err := json.Marshal(p.manifest)
 	if err != nil {
 		return Manifest{}, err
@@ -117,7 +122,7 @@ func Write(dir string, o Options) (Manifest, error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return Manifest{}, fmt.Errorf("artifacts: %w", err)
 	}
-	models := map[string]*graph.Model{TrainingFile: p.training.Model, EvalFile: p.eval(), OptimizerFile: optimizer}
+	models := map[string]*graph.Model{TrainingFile: p.training.Model, EvalFile: eval, OptimizerFile: optimizer}
 	if o.Prefix != nil {
 		models[PrefixFile] = o.Prefix
 	}
@@ -163,6 +168,7 @@ type plan struct {
 	o        Options
 	network  *graph.Model
 	training *gradient.Graph
+	shapes   map[string][]int64 // of its input
 	manifest Manifest
 }
 
@@ -195,12 +201,13 @@ func newPlan(o Options) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.shapes = map[string][]int64{input: shape}
 	var trainable []string
 	for _, g := range groups {
 		trainable = append(trainable, g.Parameters...)
 	}
 	p.training, err = gradient.Build(p.network, gradient.Objective, gradient.Options{
-		Trainable: trainable, Block: o.Block, OneDNN: o.OneDNN, Shapes: map[string][]int64{input: shape},
+		Trainable: trainable, Block: o.Block, OneDNN: o.OneDNN, Shapes: p.shapes,
 		StatMomentum: o.Momentum,
 		FrozenStats:  func(scale string) bool { return o.FreezeBN && !slices.Contains(names, scale) },
 	})
@@ -261,9 +268,13 @@ func (p *plan) join() ([]string, error) {
 	return names, err
 }
 
-// eval is the network with what moves as inputs.
-func (p *plan) eval() *graph.Model {
-	return gradient.WithInputs(p.network, append(namesOf(p.manifest.Params), namesOf(p.manifest.Stats)...))
+// eval is the network with what moves as inputs. What is said of a network is said of its float32 form.
+func (p *plan) eval() (*graph.Model, error) {
+	o := gradient.Options{Shapes: p.shapes}
+	if p.o.OneDNN != "" {
+		o.OneDNN = onednn.Float32
+	}
+	return gradient.Evaluation(p.network, append(namesOf(p.manifest.Params), namesOf(p.manifest.Stats)...), o)
 }
 
 func namesOf(list []Named) []string {

@@ -93,12 +93,41 @@ func Build(m *graph.Model, loss string, o Options) (*Graph, error) {
 	return b.finish()
 }
 
+// Evaluation returns m with the named float32 initializers as inputs in their place, as
+// WithInputs does. Its outputs are computed by the operators that o asks for.
+func Evaluation(m *graph.Model, inputs []string, o Options) (*graph.Model, error) {
+	if o.OneDNN == "" {
+		return WithInputs(m, inputs), nil
+	}
+	o.Trainable, o.FrozenStats = inputs, func(string) bool { return true }
+	b, err := newBuild(m, "", o)
+	if err != nil {
+		return nil, err
+	}
+	b.mode = evaluation
+	if err := b.forward(); err != nil {
+		return nil, err
+	}
+	g, err := b.finish()
+	if err != nil {
+		return nil, err
+	}
+	return g.Model, nil
+}
+
+// Modes of a build.
+const (
+	training   = "training"
+	evaluation = "evaluation" // nothing is differentiated, and nothing dropped
+)
+
 // build is the state of one Build: the tape, and what differentiation needs.
 type build struct {
 	*tape.Tape
 	m         *graph.Model
 	o         Options
 	loss      string
+	mode      string // training or evaluation
 	inits     map[string]*onnxpb.TensorProto
 	values    map[string][]int64 // integers that follow from the shapes
 	trainable map[string]bool
@@ -116,7 +145,7 @@ func newBuild(m *graph.Model, loss string, o Options) (*build, error) {
 		return nil, err
 	}
 	b := &build{
-		Tape: tape.New(shapes), values: values, m: m, o: o, loss: loss, inits: m.Initializers(),
+		Tape: tape.New(shapes), values: values, m: m, o: o, loss: loss, mode: training, inits: m.Initializers(),
 		trainable: map[string]bool{}, moving: map[string]bool{},
 		needs: map[string]bool{}, uses: map[string]int{}, grads: map[string][]string{},
 	}
@@ -172,7 +201,7 @@ func (b *build) badNode(n *onnxpb.NodeProto, format string, a ...any) error {
 
 // finish lowers the tape and wraps it in a model.
 func (b *build) finish() (*Graph, error) {
-	g := &onnxpb.GraphProto{Name: proto.String(b.m.Graph.GetName() + " training")}
+	g := &onnxpb.GraphProto{Name: proto.String(b.m.Graph.GetName() + " " + b.mode)}
 	for _, in := range b.m.Graph.Input {
 		if b.inits[in.GetName()] == nil {
 			g.Input = append(g.Input, graph.ValueInfo(in.GetName(), in.GetType().GetTensorType().GetElemType(),
@@ -196,7 +225,9 @@ func (b *build) finish() (*Graph, error) {
 			b.Shape[out.GetName()]))
 	}
 	for _, p := range b.out.Params {
-		g.Output = append(g.Output, floats(p.Grad, p.Shape))
+		if b.mode == training {
+			g.Output = append(g.Output, floats(p.Grad, p.Shape))
+		}
 	}
 	for _, s := range b.out.Stats {
 		g.Output = append(g.Output, floats(s.Next, s.Shape))

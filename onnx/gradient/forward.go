@@ -111,7 +111,7 @@ func (b *build) dropout(n *onnxpb.NodeProto) {
 			rate = v[0]
 		}
 	}
-	if !b.needs[x] || rate == 0 {
+	if !b.needs[x] || rate == 0 || b.mode == evaluation {
 		b.step(&onnxpb.NodeProto{OpType: proto.String("Identity"), Name: n.Name, Input: []string{x},
 			Output: []string{y}}, nil)
 		return
