@@ -48,8 +48,19 @@ func (b *build) forward() error {
 
 // reached reports whether a trainable parameter reaches an input of n.
 func (b *build) reached(n *onnxpb.NodeProto) bool {
-	whole := n.GetOpType() == "Shape" || n.GetOpType() == "Size" || n.GetOpType() == "IsNaN" // of no derivative
-	return !whole && slices.ContainsFunc(graph.Reads(n), func(in string) bool { return b.needs[in] })
+	return !whole(n) && slices.ContainsFunc(graph.Reads(n), func(in string) bool { return b.needs[in] })
+}
+
+// whole reports whether what n makes is whole numbers or truths, which have no derivative.
+func whole(n *onnxpb.NodeProto) bool {
+	switch n.GetOpType() {
+	case "Shape", "Size", "IsNaN", "IsInf", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "ArgMax",
+		"ArgMin", "NonZero":
+		return true
+	case "Cast":
+		return !graph.IsFloat(int32(graph.FindInt(n, "to", 0)))
+	}
+	return false
 }
 
 // step puts a forward node on the tape and, if it is reached, among the steps,

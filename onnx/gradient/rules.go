@@ -19,6 +19,7 @@ func init() { // not a literal: rules mention the walk, which mentions rules
 		"Abs":                unaryRule(func(b *build, dy, x, _ string) string { return b.Mul(dy, b.Unary("Sign", x)) }),
 		"Add":                addRule,
 		"AveragePool":        averagePoolRule,
+		"Cast":               castRule,
 		"Clip":               clipRule,
 		"Concat":             concatRule,
 		"Conv":               convRule,
@@ -158,6 +159,14 @@ func eluRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	right := b.positive(x)
 	left := b.Mul(b.Add(b.Unary("Neg", right), b.Scalar(1)), b.Add(y, b.Scalar(alpha)))
 	return one(b.Mul(b.dy(n), b.Add(right, left)))
+}
+
+// castRule is that of a Cast from float32 to float32, as exporters write it; forward has no other to differentiate.
+func castRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
+	if to := graph.FindInt(n, "to", 0); to != int64(graph.Float32) {
+		return nil, fmt.Errorf("to type %d; only float32 has a rule", to)
+	}
+	return one(b.dy(n))
 }
 
 // clipRule lets the gradient through strictly between the limits, as PyTorch's

@@ -56,6 +56,7 @@ var arrangements = map[string]func(m *maker) string{
 		size := m.op("Concat", m.op("Gather", m.op("Shape", x), m.ints(0)), m.ints(1, 1), i("axis", 0))
 		return m.op("Add", x, m.op("Tile", m.p("table", 1, 3, 4), size))
 	},
+	"cast to what it is": rows("Cast", i("to", int64(graph.Float32))),
 	"where": func(m *maker) string {
 		x, y := m.p("x", 3, 4), m.p("y", 4)
 		return m.op("Where", m.op("Greater", m.fixed("c", 3, 4), m.floats(0)), x, y)

@@ -40,9 +40,10 @@ type rule func(s *Inferer, n *onnxpb.NodeProto)
 // Inferer holds what is known so far about the tensors of a graph.
 type Inferer struct {
 	Model *graph.Model
-	Nodes []*onnxpb.NodeProto // sorted
-	Dims  map[string][]int64  // shape; -1 is a dimension known only at run time
-	ints  map[string][]int64  // value of a small integer tensor, row-major; hidden where unknown
+	Nodes []*onnxpb.NodeProto  // sorted
+	Dims  map[string][]int64   // shape; -1 is a dimension known only at run time
+	ints  map[string][]int64   // value of a small integer tensor, row-major; hidden where unknown
+	real  map[string][]float64 // value of a small float tensor
 }
 
 // hidden stands for an integer known only at run time: a number that exporters
@@ -86,7 +87,7 @@ func Inferred(m *graph.Model, inputs map[string][]int64) (*Inferer, error) {
 }
 
 func inferred(m *graph.Model, inputs map[string][]int64) (*Inferer, error) {
-	s := &Inferer{Model: m, Dims: map[string][]int64{}, ints: map[string][]int64{}}
+	s := &Inferer{Model: m, Dims: map[string][]int64{}, ints: map[string][]int64{}, real: map[string][]float64{}}
 	moved := false // a declared size was overridden, so value_info may be wrong
 	left := len(inputs)
 	for _, in := range m.Graph.Input {
@@ -124,6 +125,7 @@ func (s *Inferer) node(n *onnxpb.NodeProto, hints map[string]*onnxpb.ValueInfoPr
 	if r := rules[s.Model.Op(n)]; r != nil {
 		r(s, n)
 		s.evaluate(n)
+		s.reals(n)
 	}
 	for _, out := range n.Output {
 		if _, ok := s.Dims[out]; !ok && hints[out] != nil {
@@ -158,6 +160,7 @@ func (s *Inferer) constant(name string, t *onnxpb.TensorProto) {
 			s.ints[name] = v
 		}
 	}
+	s.learnFloats(name, t)
 }
 
 // In returns the shape of input i of node n, or nil.

@@ -144,8 +144,12 @@ func unsqueezeRule(s *Inferer, n *onnxpb.NodeProto) {
 // dimension in which they differ is unknown.
 func ifRule(s *Inferer, n *onnxpb.NodeProto) {
 	var out [][]int64
+	if taken := s.taken(n); taken != nil {
+		s.takeBranch(n, taken)
+		return
+	}
 	for b, branch := range graph.Subgraphs(n) {
-		got := s.branch(branch)
+		got, _ := s.branch(branch)
 		if b == 0 {
 			out = got
 			continue
@@ -167,8 +171,31 @@ func ifRule(s *Inferer, n *onnxpb.NodeProto) {
 	}
 }
 
+// taken is the branch that an If takes, nil where only the run knows.
+func (s *Inferer) taken(n *onnxpb.NodeProto) *onnxpb.GraphProto {
+	which := s.value(n, 0)
+	if len(which) != 1 {
+		return nil
+	}
+	if which[0] != 0 {
+		return graph.Find(n, "then_branch").GetG()
+	}
+	return graph.Find(n, "else_branch").GetG()
+}
+
+// takeBranch gives the outputs of an If what its branch makes, its integers too.
+func (s *Inferer) takeBranch(n *onnxpb.NodeProto, g *onnxpb.GraphProto) {
+	shapes, values := s.branch(g)
+	for i, dims := range shapes {
+		s.out(n, i, dims)
+		if v := values[i]; v != nil && i < len(n.Output) {
+			s.ints[n.Output[i]] = v
+		}
+	}
+}
+
 // branch infers the outputs of a graph inside a node and forgets the rest.
-func (s *Inferer) branch(g *onnxpb.GraphProto) [][]int64 {
+func (s *Inferer) branch(g *onnxpb.GraphProto) (shapes, values [][]int64) {
 	nodes, _ := graph.SortNodes(g.Node) // of nodes in a circle nothing is known
 	for _, t := range g.Initializer {
 		s.constant(t.GetName(), t)
@@ -176,21 +203,23 @@ func (s *Inferer) branch(g *onnxpb.GraphProto) [][]int64 {
 	for _, n := range nodes {
 		s.node(n, nil)
 	}
-	var out [][]int64
 	for _, o := range g.Output {
-		out = append(out, slices.Clone(s.Dims[o.GetName()]))
+		shapes = append(shapes, slices.Clone(s.Dims[o.GetName()]))
+		values = append(values, s.ints[o.GetName()])
 	}
 	for _, t := range g.Initializer {
 		delete(s.Dims, t.GetName())
 		delete(s.ints, t.GetName())
+		delete(s.real, t.GetName())
 	}
 	for _, n := range nodes {
 		for _, o := range n.Output {
 			delete(s.Dims, o)
 			delete(s.ints, o)
+			delete(s.real, o)
 		}
 	}
-	return out
+	return shapes, values
 }
 
 func expandRule(s *Inferer, n *onnxpb.NodeProto) {
