@@ -140,7 +140,7 @@ def compare(finetune, name, kind, tmp):
     feed = {n: state[n] for n in (i.name for i in session.get_inputs()) if n in state}
     feed.update({i.name: v for i in session.get_inputs() for k, v in (
         ("labels", labels.astype(np.int64)), ("class_weights", np.ones(3, np.float32)),
-        ("label_smoothing", np.float32(0)), ("loss_scale", np.float32(1))) if i.name == k})
+        ("label_smoothing", np.array(0, np.float32)), ("loss_scale", np.array(1, np.float32))) if i.name == k})
     image = next(i.name for i in session.get_inputs() if i.name not in feed)
     feed[image] = x.numpy()
     worst, loss = [0., 0., 0.], None
@@ -159,7 +159,7 @@ def compare(finetune, name, kind, tmp):
             own = turn(zero(sides[0][1][p], tensors[p].detach().numpy())).ravel()
             ours = got["grad." + n].astype(np.float64).ravel()
             off = [o + v for o, v in zip(off, (((ours - exact) ** 2).sum(), ((own - exact) ** 2).sum(), (exact ** 2).sum()))]
-            feed[n] = feed[n] - np.float32(RATE) * got["grad." + n]
+            feed[n] = np.asarray(feed[n] - np.float32(RATE) * got["grad." + n], np.float32)
         for s in stats: feed[s[5:]] = got[s]
         for net, (_, g) in zip((whole, twin), sides):
             with torch.no_grad():

@@ -119,3 +119,19 @@ func (s *Inferer) cast(n *onnxpb.NodeProto, out string, x []float64) {
 		s.ints[out] = v
 	}
 }
+
+// rangeOfFloats is the length of a Range between floats, -1 where it is not known.
+func (s *Inferer) rangeOfFloats(n *onnxpb.NodeProto) int64 {
+	if len(n.Input) != 3 {
+		return -1
+	}
+	from, to, by := s.real[n.Input[0]], s.real[n.Input[1]], s.real[n.Input[2]]
+	if len(from) != 1 || len(to) != 1 || len(by) != 1 {
+		return -1
+	}
+	count := math.Ceil((to[0] - from[0]) / by[0])
+	if math.IsNaN(count) || count > math.MaxInt32 {
+		return -1
+	}
+	return int64(max(count, 0))
+}
