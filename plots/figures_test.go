@@ -53,6 +53,8 @@ var draws = []struct {
 	{"scores-2", plots.Wide, plots.Scores{Classes: plotstest.ClassNames(2), Predictions: plotstest.Predictions(2, 300)}},
 	{"scores-37-narrow", plots.Narrow,
 		plots.Scores{Classes: plotstest.ClassNames(37), Predictions: plotstest.Predictions(37, 600)}},
+	{"more-labels", plots.Wide, moreLabels("500 more labels: about +1.2 points")},
+	{"more-labels-narrow", plots.Narrow, moreLabels("")},
 	{"balance-2", plots.Wide, plots.Balance{[]string{"ants", "bees"}, []int{124, 121}, []int{70, 83}}},
 	{"balance-37-narrow", plots.Narrow,
 		plots.Balance{plotstest.ClassNames(37), plotstest.Sizes(37, 200), plotstest.Sizes(37, 40)}},
@@ -134,4 +136,13 @@ func galleryItems(n int) []plots.GalleryItem {
 			"<script>alert(1)</script>.jpg"},
 	}
 	return items[:n]
+}
+
+func moreLabels(finding string) plots.MoreLabels {
+	f := plots.MoreLabels{Labels: []int{30, 61, 123, 246, 492}, Accuracy: []float64{.72, .75, .79, .81, .825},
+		Low: []float64{.66, .72, .78, .8, .825}, High: []float64{.77, .77, .81, .82, .825}, Finding: finding}
+	if finding != "" {
+		f.Ahead, f.Expected = []int{492, 700, 992}, []float64{.824, .831, .837}
+	}
+	return f
 }

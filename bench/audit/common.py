@@ -56,12 +56,17 @@ def average_precision(ranked, planted):
 
 
 def features(data, paths):
-    """The cached features [n, width] of photographs, found by their files' SHA-256."""
+    """The features [n, width] of photographs that the default body's cache has, found by their files' SHA-256."""
     import pyarrow as pa
 
     have = {}
     home = os.environ.get("FINETUNE_HOME", os.path.expanduser("~/.cache/finetune"))
     for f in glob.glob(os.path.join(home, "cache", "*", "*.arrow")):
+        with open(os.path.join(os.path.dirname(f), "key.json")) as k:
+            of = json.load(k)
+        key = of["key"]
+        if of["features"] != 2560 or (key["view"], key["precision"], key["size"]) != ("centre", "float32", 224):
+            continue  # another body, an augmented view, or maps
         t = pa.ipc.open_file(f).read_all()
         x = np.array(t["features"].combine_chunks().flatten()).reshape(t.num_rows, -1)
         have.update(zip(t["digest"].to_pylist(), x))

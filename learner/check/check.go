@@ -55,6 +55,7 @@ type Result struct {
 	Grouped  float64            `json:"accuracy_grouped_folds,omitempty"` // photographs of a series on one side
 	Series   audit.Series       `json:"-"`
 	Seconds  map[string]float64 `json:"seconds,omitempty"`
+	Curve    *audit.LabelCurve  `json:"label_curve,omitempty"` // of one label each, and enough photographs
 	Flagged  []Row              `json:"flagged"`
 	Rows     []Row              `json:"-"` // by kind, each the worst first
 
@@ -135,7 +136,7 @@ func run(ctx context.Context, s *features.Setup, f *features.Features, brief boo
 		name string
 		do   func() error
 	}{{Label, r.labels}, {Copy, r.copies}, {Sequence, r.sequences}, {Metadata, r.metadata}, {Odd, r.odd},
-		{Basic, func() error { r.basics(f.Skipped); return nil }}, {Balance, r.balance}} {
+		{Basic, func() error { r.basics(f.Skipped); return nil }}, {Balance, r.balance}, {"curve", r.curve}} {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}

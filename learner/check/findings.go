@@ -318,6 +318,17 @@ func (r *Result) basics(skipped []runs.Skipped) {
 	}
 }
 
+// curve is how accuracy grows with the number of labels.
+func (r *Result) curve() (err error) {
+	if r.p.setup.Set.Multi {
+		return nil
+	}
+	n, labels := r.p.train, r.p.single()
+	r.Curve, err = audit.NewLabelCurve(r.p.rows[:n], labels[:n], r.p.rows[n:n+r.p.valid], labels[n:n+r.p.valid],
+		len(r.p.setup.Set.Classes), r.p.product)
+	return err
+}
+
 // balance looks at the sizes of classes.
 func (r *Result) balance() error {
 	counts := r.p.setup.Set.Counts()

@@ -21,7 +21,7 @@ import (
 )
 
 // format changes when Brief says other things about the same photographs.
-const format = 3
+const format = 4
 
 // mostKept is the size of a file of findings, in bytes.
 const mostKept = 1 << 20
@@ -83,7 +83,7 @@ func Closing(ctx context.Context, s *features.Setup, f *features.Features) (*run
 	if err != nil || r == nil {
 		return nil, err
 	}
-	found := &runs.Audit{Findings: r.Findings, Sections: r.worst()}
+	found := &runs.Audit{Findings: r.Findings, Sections: r.worst(), Curve: r.Curve}
 	if err := writeKept(path, found); err != nil {
 		s.UI.Warn("what the audit found is not kept, so the next training audits again: %v", err)
 	}

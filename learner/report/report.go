@@ -82,6 +82,7 @@ func gather(run string) (page.Report, error) {
 		return page.Report{}, err
 	}
 	r.Audit, r.Load = audit.Sections, Opener(c)
+	r.MoreLabels, r.LabelNote = moreLabels(audit.Curve)
 	r.TrainCount = make([]int, len(c.Classes))
 	if c.Data.Job != "" { // too many for predictions.csv
 		for i, n := range sum.Counts {

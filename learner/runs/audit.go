@@ -5,13 +5,15 @@ import (
 	"os"
 	"path/filepath"
 
+	"finetune/audit"
 	"finetune/plots/page"
 )
 
 // Audit is RUN/audit.json: what an audit says of the photographs that a run begins with.
 type Audit struct {
-	Findings []Finding      `json:"findings"`
-	Sections []page.Section `json:"sections"` // the worst of each kind of finding
+	Findings []Finding         `json:"findings"`
+	Sections []page.Section    `json:"sections"` // the worst of each kind of finding
+	Curve    *audit.LabelCurve `json:"label_curve,omitempty"`
 }
 
 // KeepAudit writes RUN/audit.json.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"finetune/audit"
 	"finetune/dataset"
 	"finetune/internal/failure"
 )
@@ -83,6 +84,8 @@ type Summary struct {
 	Aside *Aside `json:"aside,omitempty"` // of a recipe: photographs that it did not choose by
 
 	Calibration *Calibrated `json:"calibration,omitempty"` // where a temperature was measured
+
+	Curve *audit.LabelCurve `json:"label_curve,omitempty"` // accuracy by number of labels, and what more of them may give
 
 	Findings []Finding `json:"-"` // of the data, of this command: not part of the run
 }

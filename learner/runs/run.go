@@ -37,6 +37,11 @@ func (r *Run) Adopt(step string, c Config, seconds Seconds) (*Summary, error) {
 	if err := r.setConfig(c); err != nil {
 		return nil, err
 	}
+	found, err := ReadAudit(r.Dir)
+	if err != nil {
+		return nil, err
+	}
+	sum.Curve = found.Curve
 	sum.Run, sum.Seconds = filepath.ToSlash(r.Name), seconds
 	if err := WriteJSON(r.Path(SummaryFile), sum); err != nil {
 		return nil, err

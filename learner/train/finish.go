@@ -45,7 +45,12 @@ func (tr *training) finish(ctx context.Context, o outcome, took time.Duration) (
 	if err := tr.writeMaps(ctx, m.head, logp); err != nil {
 		return nil, err
 	}
+	found, err := runs.ReadAudit(r.Dir)
+	if err != nil {
+		return nil, err
+	}
 	sum := &runs.Summary{
+		Curve: found.Curve,
 		Run: filepath.ToSlash(r.Name), Body: tr.Config.Body.Name, Classes: tr.Set.Classes,
 		TrainImages: len(f.Train.Items), ValidImages: len(f.Valid.Items), Skipped: len(f.Skipped),
 		Valid: runs.Measure(logp, f.Valid.Items, len(tr.Set.Classes), tr.Set.Multi), Counts: f.Counts(tr.Set.Classes),

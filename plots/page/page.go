@@ -25,6 +25,7 @@ type page struct {
 	Looks                  bool   // some photographs have one
 	StyleHash              string // of Style, for the page's content security policy
 	Title, Headline        string
+	LabelNote              string
 	Multi                  bool
 	Tiles                  []tile
 	Warnings               []string
@@ -104,6 +105,7 @@ func (b *builder) page() page {
 		Classes: b.classViews(), Augmented: b.augmented(), Epochs: b.epochs(),
 		Skipped: b.r.Skipped[:min(len(b.r.Skipped), 500)], SkippedTotal: len(b.r.Skipped),
 		Command: b.r.Command, Facts: b.facts(), Looks: len(b.r.Looks) > 0,
+		LabelNote: b.r.LabelNote,
 	}
 	p.Rows = b.classRows()
 	if len(p.Rows) > shownRows {

@@ -43,6 +43,8 @@ type Report struct {
 	RateSearch *plots.RateSearch
 	Gains      []plots.Gain // of a recipe
 	Augmented  *plots.Grid  // the augmentation preview
+	MoreLabels *plots.MoreLabels
+	LabelNote  string // of MoreLabels: how to read it
 
 	Audit    []Section // what is wrong with the data; empty: nothing, or nobody looked
 	Skipped  []Skipped
@@ -137,7 +139,7 @@ func OwnFile(name string) bool {
 var figures = []string{
 	"confusion", "reliability", "scores", "gains", "loss-by-step", "loss-by-epoch", "accuracy-by-epoch", "learning-rate",
 	"rate-search",
-	"balance", "augmentation", "correct-at-random", "incorrect-at-random", "most-uncertain", "odd",
+	"balance", "more-labels", "augmentation", "correct-at-random", "incorrect-at-random", "most-uncertain", "odd",
 }
 
 // classGallery are the files of a class's galleries.
@@ -315,6 +317,9 @@ func (b *builder) plan() {
 	add(len(r.Rates) > 0, "learning-rate", plots.Schedule{Groups: r.Groups, Rates: r.Rates, Momentum: r.Momentum})
 	if r.RateSearch != nil {
 		add(true, "rate-search", *r.RateSearch)
+	}
+	if r.MoreLabels != nil {
+		add(true, "more-labels", *r.MoreLabels)
 	}
 	add(len(r.Classes) > 0, "balance", plots.Balance{Classes: r.Classes, Train: r.TrainCount, Valid: b.validCount()})
 	if r.Augmented != nil {
