@@ -11,6 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -42,7 +44,17 @@ func stripLosses(data []byte) ([]byte, error) {
 		drop(v[of], "loss")
 	}
 	drop(v, "seconds")
+	drop(v, "label_curve")
 	return json.Marshal(v)
+}
+
+// stripCurve leaves out the learning curve.
+func stripCurve(data []byte) ([]byte, error) { return without(data, "label_curve") }
+
+// ofMaps reports whether a folder is a cache of maps, what of them is shown is in maps.csv.
+func ofMaps(folder string) bool {
+	key, err := os.ReadFile(filepath.Join(folder, "key.json"))
+	return err == nil && bytes.Contains(key, []byte(`"map of `))
 }
 
 // stripStageLosses is stripStages without the losses of heads.

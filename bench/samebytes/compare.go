@@ -73,7 +73,7 @@ func digests(dir string, list []exception) (map[string]string, error) {
 			return err
 		}
 		name, err := filepath.Rel(dir, file)
-		if err != nil || outside(filepath.ToSlash(name)) {
+		if err != nil || outside(filepath.ToSlash(name)) || ofMaps(filepath.Dir(file)) {
 			return err
 		}
 		name = filepath.ToSlash(name)

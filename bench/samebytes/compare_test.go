@@ -137,6 +137,7 @@ func TestChangesInForce(t *testing.T) {
 	write(newStage, "{}")
 	write("home/audits/1.json", "{}")
 	write("head/audit.json", "{}")
+	write("head/maps.csv", "path\n")
 	write("head/predictions.csv", "path,oddness\n")
 	for _, name := range []string{"home/audits/1.json", "recipe/head.safetensors", "recipe/recipe.csv", "head/audit.json",
 		"head/predictions.csv", "head/calibration.safetensors", "scores/head.csv", "exported/int8.onnx",
