@@ -51,7 +51,7 @@ func (tr *training) finish(ctx context.Context, o outcome, took time.Duration) (
 	}
 	sum := &runs.Summary{
 		Curve: found.Curve,
-		Run: filepath.ToSlash(r.Name), Body: tr.Config.Body.Name, Classes: tr.Set.Classes,
+		Run:   filepath.ToSlash(r.Name), Body: tr.Config.Body.Name, Classes: tr.Set.Classes,
 		TrainImages: len(f.Train.Items), ValidImages: len(f.Valid.Items), Skipped: len(f.Skipped),
 		Valid: runs.Measure(logp, f.Valid.Items, len(tr.Set.Classes), tr.Set.Multi), Counts: f.Counts(tr.Set.Classes),
 		Head: o.choice, Majority: runs.MajorityOf(f.Valid.Items, tr.Set.Classes, tr.Set.Multi), Groups: tr.Groups,

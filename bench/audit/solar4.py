@@ -1,6 +1,6 @@
 """The solar cells as four classes: state and type of the module, as the data set's own labels.csv has them.
 
-    python bench/audit/types.py WHEEL SOLAR-CELLS OUT
+    python bench/audit/solar4.py WHEEL SOLAR-CELLS OUT
 
 WHEEL is elpv_dataset's file among finetune's downloads, SOLAR-CELLS the folder of its pictures that `finetune demo` made,
 OUT a folder that is made of links to its pictures.
