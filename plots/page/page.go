@@ -10,7 +10,6 @@ import (
 	"image"
 	"image/jpeg"
 	"math"
-	"path"
 	"strconv"
 
 	"finetune/internal/plural"
@@ -398,5 +397,3 @@ func (b *builder) facts() []Fact {
 	out = append(out, Fact{"Seed", strconv.FormatUint(b.r.Seed, 10)})
 	return append(out, b.r.Versions...)
 }
-
-func baseName(p string) string { return path.Base(p) }

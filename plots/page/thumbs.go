@@ -7,6 +7,7 @@ import (
 	"image"
 	"image/draw"
 	"image/jpeg"
+	"path"
 	"runtime"
 	"sync"
 
@@ -92,3 +93,5 @@ func onPaper(im image.Image) image.Image {
 func dataURI(kind string, data []byte) template.URL {
 	return template.URL("data:" + kind + ";base64," + base64.StdEncoding.EncodeToString(data))
 }
+
+func baseName(p string) string { return path.Base(p) }
