@@ -23,7 +23,8 @@ func moreLabels(c *audit.LabelCurve) (*plots.MoreLabels, string) {
 	switch {
 	case c.More == 0:
 		f.Finding = fmt.Sprintf("Accuracy of up to %s labels", plots.Count(c.Points[len(c.Points)-1].Labels))
-		note += fmt.Sprintf(" What more than the %s labels would give is too far from these to be told.", plots.Count(c.Labels))
+		note += fmt.Sprintf(" What more than the %s labels would give is too far from these to be told.",
+			plots.Count(c.Labels))
 	case !c.Told():
 		f.Finding = fmt.Sprintf("%s more labels: cannot be told", plots.Count(c.More))
 		note += fmt.Sprintf(" By power laws %s more would change the accuracy by between %s: that may be nothing.",
