@@ -20,7 +20,7 @@ import (
 )
 
 // stripJSON drops every field "seconds".
-func stripJSON(data []byte) ([]byte, error) { return without(data, "seconds", "label_curve") } // the latter: of audit.json
+func stripJSON(data []byte) ([]byte, error) { return without(data, "seconds", "label_curve") } // which audit.json has
 
 // without drops every field of these names from JSON.
 func without(data []byte, names ...string) ([]byte, error) {
