@@ -11,7 +11,7 @@ import (
 )
 
 // Widths are those of the head's hidden layers, in units; a text such as "512,256" in
-// config.json and at the command line, "" for no hidden layer.
+// config.json and at the command line, "" or "none" for no hidden layer.
 type Widths []int
 
 // Shares are probabilities, from 0 to below 1; a text such as "0.25,0.5" in
@@ -74,6 +74,10 @@ func (w Widths) MarshalText() ([]byte, error) { return []byte(w.String()), nil }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (w *Widths) UnmarshalText(text []byte) (err error) {
+	if string(text) == "none" {
+		*w = nil
+		return nil
+	}
 	*w, err = split(string(text), "whole number", strconv.Atoi)
 	return err
 }

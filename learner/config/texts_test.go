@@ -61,6 +61,7 @@ func TestTexts(t *testing.T) {
 		says        string
 	}{
 		{new(Widths), "512, 256", "512,256", ""},
+		{new(Widths), "none", "", ""},
 		{new(Widths), "512.5", "", `"512.5" is not a whole number`},
 		{new(Widths), strings.Repeat("1,", 17), "", "17 numbers; at most 16"},
 		{new(Shares), ".25 0.50", "0.25,0.5", ""},
