@@ -42,7 +42,7 @@ func artifactsCommand(s Streams) *cli.Command {
 			&cli.BoolFlag{Name: "bn-freeze", Usage: "keep the body's batch statistics frozen", Destination: &t.BNFreeze},
 			&cli.StringFlag{Name: "optimiser", Aliases: []string{"optimizer"}, Usage: "`NAME` of the optimiser: sgd or adamw",
 				Value: string(t.Optimiser), Destination: (*string)(&t.Optimiser)},
-			shell.TextFlag("hidden", "`WIDTHS` of the head's hidden layers, separated by commas; none for a single layer", &t.Hidden),
+			shell.TextFlag("hidden", "`WIDTHS` of the head's hidden layers, separated by commas, or none", &t.Hidden),
 			shell.TextFlag("dropout", "dropout `PROBABILITIES` of the head, one per linear layer", &t.Dropout),
 			&cli.Uint64Flag{Name: "seed", Usage: "`SEED` of the head's initial weights", Destination: &t.Seed},
 			&cli.IntFlag{Name: "size", Usage: "side of the input in `PIXELS` (default: the body's own)",

@@ -199,7 +199,7 @@ func trainingFlags(c *learner.Config) []cli.Flag {
 		&cli.StringFlag{Name: "head", Usage: "`KIND` of head: mlp (hidden layers, trained in cycles), linear (logistic " +
 			"regression, trained until it converges) or auto (the one with the lower log loss on training photographs left " +
 			"out)", Value: t.HeadKind(), Destination: &t.Head},
-		shell.TextFlag("hidden", "`WIDTHS` of the head's hidden layers, separated by commas; none for a single layer", &t.Hidden),
+		shell.TextFlag("hidden", "`WIDTHS` of the head's hidden layers, separated by commas, or none", &t.Hidden),
 		shell.TextFlag("dropout", "dropout `PROBABILITIES` of the head, one per linear layer", &t.Dropout),
 		&cli.BoolFlag{Name: "unfreeze", Usage: "train the whole network, not only the head", Destination: &t.Unfreeze},
 		shell.NumbersFlag("lrs", "with --unfreeze, learning `RATES` of the layer groups, first to last, such as "+
