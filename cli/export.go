@@ -12,6 +12,8 @@ import (
 	"finetune/cli/shell"
 	"finetune/cli/term"
 	"finetune/internal/plural"
+	"finetune/internal/remote"
+	"finetune/internal/store"
 	"finetune/learner"
 	"finetune/onnx/weights"
 )
@@ -59,12 +61,13 @@ func isGolden(path string) error {
 }
 
 func runExport(ctx context.Context, o exportOptions, out *term.Console) error {
-	if filepath.Ext(o.export.Output) != ".onnx" {
-		return usagef("export: %s: the name must end in .onnx", o.export.Output)
-	}
+	place := o.export.Output
 	var err error
-	if o.export.Output, err = shell.Output(o.export.Output); err != nil {
+	if o.export.Output, err = shell.Outgoing(place); err != nil {
 		return err
+	}
+	if filepath.Ext(o.export.Output) != ".onnx" {
+		return usagef("export: %s: the name must end in .onnx", place)
 	}
 	if golden := learner.GoldenFile(o.export.Output); o.export.Golden > 0 {
 		if err := shell.Beside(golden, isGolden); err != nil {
@@ -74,6 +77,11 @@ func runExport(ctx context.Context, o exportOptions, out *term.Console) error {
 	r, err := learner.Export(ctx, o.run, o.machine, o.export, out)
 	if err != nil {
 		return err
+	}
+	if store.IsURL(place) {
+		if err := send(ctx, r, place); err != nil {
+			return err
+		}
 	}
 	out.Print("file       %s, %s, %s, digest %.12s", r.Output, r.Precision, term.Size(r.Bytes), r.Digest)
 	out.Print("check      %s: probabilities differ by at most %.2g, on average %.2g; %s",
@@ -91,4 +99,18 @@ func runExport(ctx context.Context, o exportOptions, out *term.Console) error {
 		out.Print("golden     %s", r.Golden)
 	}
 	return out.Object(r)
+}
+
+// send uploads what was exported, the file last.
+func send(ctx context.Context, r *learner.ExportReport, place string) error {
+	if r.Golden != "" {
+		golden := remote.Sibling(place, learner.GoldenFile)
+		if err := remote.Send(ctx, r.Golden, golden); err != nil {
+			return err
+		}
+		r.Golden = golden
+	}
+	err := remote.Send(ctx, r.Output, place)
+	r.Output = place
+	return err
 }

@@ -7,6 +7,7 @@ import (
 	"finetune/cli/shell"
 	"finetune/cli/term"
 	"finetune/internal/plural"
+	"finetune/internal/remote"
 	"finetune/scores"
 )
 
@@ -36,10 +37,14 @@ func mergeCommand(s Streams) *cli.Command {
 				return usagef("merge --escape-formulas is for a JOB; parts of a table are escaped where `finetune score " +
 					"--escape-formulas` writes them")
 			}
-			if into, err = shell.Output(into); err != nil {
+			local, err := shell.Outgoing(into)
+			if err != nil {
 				return err
 			}
-			rows, err := scores.Merge(into, c.Args().Slice())
+			rows, err := scores.Merge(local, c.Args().Slice())
+			if err == nil {
+				err = remote.Send(c.Context, local, into)
+			}
 			if err != nil {
 				return err
 			}

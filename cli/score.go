@@ -13,6 +13,8 @@ import (
 	"finetune/dataset"
 	"finetune/internal/failure"
 	"finetune/internal/plural"
+	"finetune/internal/remote"
+	"finetune/internal/store"
 	"finetune/learner"
 	"finetune/scores"
 )
@@ -79,8 +81,9 @@ func runScore(ctx context.Context, o scoreOptions, out *term.Console) error {
 	if o.score.Output == "" {
 		return usagef("score needs -o FILE, which ends in .csv, .jsonl or .parquet")
 	}
+	place := o.score.Output
 	var err error
-	if o.score.Output, err = shell.Output(o.score.Output); err != nil {
+	if o.score.Output, err = shell.Outgoing(place); err != nil {
 		return err
 	}
 	if _, err := scores.FormatOf(o.score.Output); err != nil {
@@ -105,6 +108,12 @@ func runScore(ctx context.Context, o scoreOptions, out *term.Console) error {
 	report, err := c.Score(ctx, items, o.score, out)
 	if err != nil {
 		return err
+	}
+	if err := remote.Send(ctx, o.score.Output, place); err != nil {
+		return err
+	}
+	if store.IsURL(place) {
+		report.Output = place
 	}
 	if out.Quiet && report.Bad() == 0 {
 		return out.Object(report)

@@ -2,11 +2,14 @@ package jobs
 
 import (
 	"context"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"finetune/cli/shell"
 	"finetune/cli/term"
+	"finetune/internal/durable"
 	"finetune/internal/failure"
 	"finetune/internal/plural"
 	"finetune/internal/reading"
@@ -52,19 +55,28 @@ func Merge(ctx context.Context, place, into string, escape bool, out *term.Conso
 	if into == "-" && out.JSON {
 		return failure.Usagef("merge: -o - and --json both want standard output")
 	}
+	format := scores.CSV
 	if into != "-" {
-		if into, err = shell.Output(into); err != nil {
-			return err
+		name, _, _ := strings.Cut(into, "?") // of an address
+		if !store.IsURL(into) {
+			if into, err = shell.Output(into); err != nil {
+				return err
+			}
+			name = into
 		}
-		if _, err := scores.FormatOf(into); err != nil {
+		if format, err = scores.FormatOf(name); err != nil {
 			return err
 		}
 	}
 	err = j.Merge(ctx, func(columns []scores.Column, each func(yield func(scores.Row) error) error) error {
-		if into == "-" {
-			return scores.WriteTo(out.Out, scores.CSV, columns, each, escape)
+		write := func(w io.Writer) error { return scores.WriteTo(w, format, columns, each, escape) }
+		switch {
+		case into == "-":
+			return write(out.Out)
+		case store.IsURL(into):
+			return remote.Put(ctx, into, write)
 		}
-		return scores.Write(into, columns, each, escape)
+		return durable.Write(into, write)
 	})
 	if err != nil {
 		return err

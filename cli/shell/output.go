@@ -9,13 +9,26 @@ import (
 
 	"finetune/internal/durable"
 	"finetune/internal/failure"
+	"finetune/internal/remote"
+	"finetune/internal/store"
 )
 
 // Output is the file that -o names, looked at before any work is done: the one
-// that a symbolic link leads to. Folders, pipes and devices are refused.
+// that a symbolic link leads to. Folders, pipes, devices and buckets are refused.
 func Output(path string) (string, error) {
+	if store.IsURL(path) {
+		return "", failure.Usagef("-o %s: this command writes to a disk; name a file, and copy it from there", path)
+	}
 	to, err := durable.Target(path)
 	return to, failure.Usage(err)
+}
+
+// Outgoing is Output for commands whose file may go to a bucket, which remote.Send does.
+func Outgoing(path string) (string, error) {
+	if store.IsURL(path) {
+		return remote.Outgoing(path)
+	}
+	return Output(path)
 }
 
 // Beside refuses to replace a file that a command writes beside the one that -o

@@ -3,16 +3,20 @@ package buckettest
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/johannesboyne/gofakes3"
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
@@ -108,5 +112,54 @@ func (b *Bucket) Copy(t *testing.T, from, folder string) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Real starts versitygw, a server of others, over a new folder, and returns the address of
+// what lies below a folder of its bucket. Where the program cannot be had, the test is
+// skipped: FINETUNE_VERSITYGW or the PATH name it, and
+// `go install github.com/versity/versitygw/cmd/versitygw@v1.8.0` makes it.
+func Real(t *testing.T) (place func(folder string) string) {
+	t.Helper()
+	program, err := exec.LookPath(cmp.Or(os.Getenv("FINETUNE_VERSITYGW"), "versitygw"))
+	if err != nil {
+		t.Skipf("no server for a bucket (%v); go install github.com/versity/versitygw/cmd/versitygw@v1.8.0", err)
+	}
+	t.Setenv("AWS_ACCESS_KEY_ID", "test")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "testtest")
+	t.Setenv("AWS_RESPONSE_CHECKSUM_VALIDATION", "when_required")
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := free.Addr().String()
+	if err := free.Close(); err != nil {
+		t.Fatal(err)
+	}
+	root, meta := t.TempDir(), t.TempDir()
+	if err := os.Mkdir(filepath.Join(root, "photos"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command(program, "--port", address, "--access", "test", "--secret", "testtest", "--quiet", "posix", "--sidecar", meta,
+		root)
+	var said bytes.Buffer
+	c.Stdout, c.Stderr = &said, &said
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Process.Kill(); _ = c.Wait() })
+	for try := 0; ; try++ {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			conn.Close()
+			break
+		}
+		if try == 100 {
+			t.Fatalf("%v\n%s", err, said.String())
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return func(folder string) string {
+		return "s3://" + path.Join("photos", folder) + "?region=us-east-1&use_path_style=true&endpoint=http://" + address
 	}
 }

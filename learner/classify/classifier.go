@@ -21,6 +21,7 @@ import (
 	"finetune/internal/failure"
 	"finetune/internal/plural"
 	"finetune/internal/reading"
+	"finetune/internal/remote"
 	"finetune/internal/rng"
 	"finetune/learner/features"
 	"finetune/learner/runs"
@@ -57,13 +58,17 @@ type Classifier struct {
 	closers    []func() error
 }
 
-// Open opens a run that `finetune train` left, or a file that
+// Open opens a run, also of a bucket, that `finetune train` left, or a file that
 // `finetune export` wrote. Of m, an empty field means the default. Owned by the
 // caller: the Classifier, freed by Close.
 //
 // Errors: a path that is neither is failure.Usage; files that do not belong
 // together are failure.Data.
 func Open(path string, m runs.Machine, ui runs.UI) (*Classifier, error) {
+	path, err := remote.Fetch(path)
+	if err != nil {
+		return nil, err
+	}
 	info, err := os.Stat(path)
 	missing := errors.Is(err, os.ErrNotExist)
 	if missing && filepath.Ext(path) == ".onnx" {

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"finetune/internal/failure"
+	"finetune/internal/store"
 	"finetune/job"
 	"finetune/learner/classify"
 	"finetune/learner/runs"
@@ -65,8 +66,10 @@ func PlanScore(ctx context.Context, n New, model string, o ScoreOptions, m runs.
 	}
 	o.NoTF32, o.MaxPixels = m.NoTF32, m.MaxPixels
 	o.Device, _ = onnx.Chosen(c.Machine.Device) // opening the model has said why auto is no GPU
-	if o.Model, err = filepath.Abs(model); err != nil {
-		return nil, fmt.Errorf("tasks: %w", err)
+	if o.Model = model; !store.IsURL(model) {
+		if o.Model, err = filepath.Abs(model); err != nil {
+			return nil, fmt.Errorf("tasks: %w", err)
+		}
 	}
 	in, err := openInput(ctx, n.Input, n.In, ui, photographsOf)
 	if err != nil {
