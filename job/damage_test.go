@@ -57,6 +57,9 @@ func TestDamageIsNamed(t *testing.T) {
 			if err != nil || len(s.Bad) != 1 || s.Bad[0].Task != 2 || s.Done != 3 {
 				t.Errorf("%s: %+v, %v", tt.name, s, err)
 			}
+			if err := s.Whole(); failure.KindOf(err) != failure.DataKind || !strings.Contains(err.Error(), partFile(2)) {
+				t.Errorf("%s: %v", tt.name, err)
+			}
 			if !bytes.Equal(get(j, partFile(2)), tt.data) {
 				t.Errorf("%s: the file was changed", tt.name)
 			}

@@ -13,6 +13,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"finetune/internal/failure"
+	"finetune/internal/plural"
 	"finetune/internal/store"
 )
 
@@ -44,6 +46,19 @@ func (s Status) Left() iter.Seq[int] {
 		there.add(b.Task)
 	}
 	return there.others(s.Tasks)
+}
+
+// Whole returns an error unless each task has a good part. It is failure.Data.
+func (s Status) Whole() error {
+	switch {
+	case len(s.Bad) > 0:
+		return failure.Data(fmt.Errorf("%d of %s cannot be used, the first: %s", len(s.Bad), plural.Count(s.Tasks, "part"),
+			s.Bad[0].Error))
+	case s.Done < s.Tasks:
+		return failure.Data(fmt.Errorf("job: %s: %d of %s gone since they were computed; run the job again", s.Job,
+			s.Tasks-s.Done, plural.Count(s.Tasks, "part")))
+	}
+	return nil
 }
 
 // Fail is a task and why it has no part, or no good one.

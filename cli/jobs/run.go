@@ -98,9 +98,11 @@ func (o runOptions) local(ctx context.Context, j *job.Job, place string, out *te
 	if err != nil {
 		return err
 	}
-	if len(st.Bad) > 0 { // parts that were there before
-		return failure.Data(fmt.Errorf("%d of %s cannot be used, the first: %s", len(st.Bad), plural.Count(j.Tasks, "part"),
-			st.Bad[0].Error))
+	if st, err = j.Status(ctx); err == nil { // of parts that were there before, or went bad meanwhile
+		err = st.Whole()
+	}
+	if err != nil {
+		return err
 	}
 	out.Say("%s: complete; %d of %s done now; `finetune merge %s -o FILE` makes one table", j, done,
 		plural.Count(j.Tasks, "task"), j)

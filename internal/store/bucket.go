@@ -59,6 +59,9 @@ func (b bucket) fails(name string, err error) error {
 	case gcerrors.FailedPrecondition, gcerrors.AlreadyExists:
 		return fmt.Errorf("store: %s: %s: %w", b.place, name, fs.ErrExist)
 	case gcerrors.PermissionDenied:
+		if why := b.kind.cause(err); why != "" {
+			break
+		}
 		return fmt.Errorf("store: %s: %s: %w; check that these credentials may read and write there: %w", b.place, name,
 			fs.ErrPermission, err)
 	}

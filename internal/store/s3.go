@@ -90,6 +90,8 @@ func s3Cause(err error) string {
 		return "there is no such bucket; create it, or check its name and the endpoint"
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken":
 		return "the credentials are refused; check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or the profile"
+	case "RequestTimeTooSkewed", "RequestExpired":
+		return "the clock of this machine is wrong; set it"
 	case "PermanentRedirect", "AuthorizationHeaderMalformed":
 		return "the bucket is in another region; add ?region=NAME"
 	}
