@@ -140,8 +140,9 @@ func Real(t *testing.T) (place func(folder string) string) {
 	if err := os.Mkdir(filepath.Join(root, "photos"), 0o777); err != nil {
 		t.Fatal(err)
 	}
-	c := exec.Command(program, "--port", address, "--access", "test", "--secret", "testtest", "--quiet",
-		"posix", "--sidecar", meta, root)
+	c := exec.Command(program, "posix", root)
+	c.Env = append(os.Environ(), "VGW_PORT="+address, "ROOT_ACCESS_KEY=test", "ROOT_SECRET_KEY=testtest",
+		"VGW_META_SIDECAR="+meta)
 	var said bytes.Buffer
 	c.Stdout, c.Stderr = &said, &said
 	if err := c.Start(); err != nil {

@@ -17,6 +17,7 @@ import (
 //	runtime/  ONNX Runtime libraries         weights/  downloaded state dicts
 //	bodies/   NAME.onnx with NAME.json        data/     demo photographs
 //	cache/    activations                    downloads/ archives as fetched
+//	fetched/  models and runs of buckets     outgoing/ files on their way to a bucket
 //	toolchain/ Go, where make had to bring it (tools/toolchain.sh)
 //
 // Where neither is known there is no such folder: Check says so, and Dir is a
