@@ -21,7 +21,7 @@ func TestMajorityIsTold(t *testing.T) {
 		"better":         {&learner.Majority{Class: "a", Share: 0.5}, 0.9, [2]float64{0.8, 0.95}, ""},
 		"perhaps better": {&learner.Majority{Class: "a", Share: 0.5}, 0.6, [2]float64{0.4, 0.7}, ""},
 		"equal": {&learner.Majority{Class: "a", Share: 0.5}, 0.5, [2]float64{0.4, 0.6},
-			`accuracy 50.00 % is no better than always predicting "a", which reaches 50.00 %`},
+			`always predicting "a", which reaches 50.00 %; is the body a trained network, and are photographs prepared`},
 		"worse, rare": {&learner.Majority{Class: "b", Share: 0.99}, 0.03, [2]float64{0.01, 0.1},
 			"reaches 99.00 %; `finetune evaluate RUN` measures each class, and train --balance weights helps rare classes"},
 		"hardly better": {&learner.Majority{Class: "b", Share: 0.9}, 0.92, [2]float64{0.88, 0.95},

@@ -181,7 +181,7 @@ func warnMajority(out *term.Console, m *learner.Majority, accuracy float64, inte
 	default:
 		return
 	}
-	hint := ""
+	hint := "; is the body a trained network, and are photographs prepared as it expects?"
 	if m.Share >= mostlyOne {
 		hint = "; `finetune evaluate RUN` measures each class, and train --balance weights helps rare classes"
 	}

@@ -172,14 +172,15 @@ def of_transformers(out, name, kinds):
     if name == "hf_clip_full":
         ids = torch.ones(2, 7, dtype=torch.long)
         with torch.no_grad(): e = m.get_image_features(pixel_values=x)
-        np.savez(f"{out}/{name}.npz", x=x.numpy(), image_embeds=getattr(e, "pooler_output", e).numpy())
+        e = getattr(e, "pooler_output", e)
+        np.savez(f"{out}/{name}.npz", x=x.numpy(), image_embeds=(e / e.norm(dim=-1, keepdim=True)).numpy())
         torch.onnx.export(ClipFull(m.eval()), (ids, x[:2], ids), f"{out}/{name}.ts.onnx", dynamo=False, opset_version=17,
                           input_names=["input_ids", "pixel_values", "attention_mask"], output_names=["logits_per_image", "logits_per_text", "text_embeds", "image_embeds"],
                           dynamic_axes={"pixel_values": {0: "image_batch"}, "input_ids": {0: "text_batch"}, "attention_mask": {0: "text_batch"}})
         return
     m = settle(m, x[:1])
-    with torch.no_grad(): o = m(pixel_values=x)
-    np.savez(f"{out}/{name}.npz", x=x.numpy(), **{k: v.numpy() for k, v in o.items() if hasattr(v, "numpy")})
+    with torch.no_grad(): o, base = m(pixel_values=x), m.base_model(pixel_values=x)
+    np.savez(f"{out}/{name}.npz", x=x.numpy(), base=base.last_hidden_state.numpy(), **{k: v.numpy() for k, v in o.items() if hasattr(v, "numpy")})
     keys = [k for k in ("image_embeds", "logits", "last_hidden_state", "pooler_output") if k in o and o[k] is not None]
     for k in kinds: save(First(m, keys).eval(), x[:1], f"{out}/{name}.{k}.onnx", k, ["pixel_values"], keys)
 

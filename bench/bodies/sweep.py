@@ -1,14 +1,15 @@
 """What finetune makes of every network that export.py wrote: a row each.
 
-    python bench/bodies/sweep.py FINETUNE NETWORKS PHOTOS OUT.jsonl [--part frozen|unfrozen|int8|float16] [--only NAME,...]
+    python bench/bodies/sweep.py FINETUNE NETWORKS PHOTOS OUT.jsonl [--part features|frozen|unfrozen|int8|float16] [--only NAME,...]
     python bench/bodies/sweep.py --table OUT.jsonl...            # the table, as Markdown
 
 FINETUNE is the program, beside which bench/bodies was built as FINETUNE-features (go build -o FINETUNE-features ./bench/bodies).
 Rows that OUT.jsonl has already are left out, so that a sweep may be cut and continued. Each part of a network:
 
-    frozen     its features against forward_features or the model's outputs, pooled as `inspect` says (Python's onnxruntime on the
-               model that training runs); a head trained with no flag but --body; export, and the exported file's probabilities in
-               Python against finetune's; pixels of four photographs against the network's own processor of transformers or timm
+    features   against forward_features or the model's outputs, pooled as `inspect` says: Python's onnxruntime on the model that
+               training runs
+    frozen     a head trained with no flag but --body; export, and the exported file's probabilities in Python against finetune's;
+               pixels of four photographs against the network's own processor of transformers or timm
     unfrozen   an epoch of the whole network
     int8, float16   a head on features of that precision
 
@@ -119,7 +120,7 @@ def pixels(folder, row, tmp):
     import numpy as np
     from PIL import Image
     photos = sorted((ARGS.photos / "train").glob("*/*.jpg"))[:4]
-    worst = 0
+    worst = 0.0
     for p in photos:
         rc, _, err, _ = sh(ARGS.finetune, "preview", ARGS.photos, "--body", folder, "--augment", "none", "--count", "1", "--photo",
                            p.relative_to(ARGS.photos), "-o", tmp / "p.png", "--tensor", tmp / "p.safetensors")
@@ -156,7 +157,6 @@ def train(folder, tmp, *flags):
 
 def frozen(file, folder, row, tmp):
     import numpy as np
-    features(file, row, tmp)
     row["frozen"], row["seconds"] = train(folder, tmp)
     if row["frozen"] != "ok":
         return
@@ -179,7 +179,7 @@ def main():
     a.add_argument("networks", type=pathlib.Path)
     a.add_argument("photos", type=pathlib.Path)
     a.add_argument("out", type=pathlib.Path)
-    a.add_argument("--part", default="frozen", choices=("frozen", "unfrozen", "int8", "float16"))
+    a.add_argument("--part", default="features", choices=("features", "frozen", "unfrozen", "int8", "float16"))
     a.add_argument("--only", default="")
     ARGS = a.parse_args()
     done = {(r["file"], r["part"]) for r in map(json.loads, open(ARGS.out))} if ARGS.out.exists() else set()
@@ -193,7 +193,9 @@ def main():
             folder.mkdir()
             lay(file, folder)
             try:
-                if ARGS.part == "frozen":
+                if ARGS.part == "features":
+                    features(file, row, tmp)
+                elif ARGS.part == "frozen":
                     frozen(file, folder, row, tmp)
                 elif ARGS.part == "unfrozen":
                     row["unfrozen"], row["seconds"] = train(folder, tmp, "--unfreeze", "--bs", "8", "--epochs", "1", "--lr", "0.001")
@@ -224,7 +226,7 @@ def table(paths):
         name, exporter, _ = file.split(".")
         pixel = r.get("pixels")
         print(f"| {name} | {exporter} | {r.get('kind', '')} | {cell(r.get('features'))} | {f'{pixel:.2f}' if isinstance(pixel, float) else cell(pixel)} | "
-              + " | ".join(cell(r.get(p)) for p in parts) + f" | {cell(r.get('export') or r.get('error'))} |")
+              + " | ".join(cell(r.get(p)) for p in parts) + f" | {cell(r.get('export', r.get('error')))} |")
     print()
     for i, n in enumerate(notes):
         print(f"{i + 1}. {n}")

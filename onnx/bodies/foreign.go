@@ -39,9 +39,26 @@ func resolveFile(path string, o Override) (Body, error) {
 	}
 	spec.Digest = digest
 	if spec.Name == "" {
-		spec.Name = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+		spec.Name = called(path)
 	}
 	return Body{path, spec}.with(o)
+}
+
+// called is the name of an .onnx file, or of the folder that says more: dinov2-small/onnx/model.onnx is dinov2-small.
+func called(path string) string {
+	stem := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	abs, err := filepath.Abs(path)
+	if err != nil || stem != "model" && stem != "vision_model" {
+		return stem
+	}
+	dir := filepath.Dir(abs)
+	if filepath.Base(dir) == "onnx" {
+		dir = filepath.Dir(dir)
+	}
+	if dir == filepath.Dir(dir) { // the root has no name
+		return stem
+	}
+	return filepath.Base(dir)
 }
 
 // describe makes the Spec of a file without BODY.json from what the user says

@@ -114,3 +114,15 @@ func TestHubFolder(t *testing.T) {
 		t.Errorf("written %+v, read %+v, %v", s, read, err)
 	}
 }
+
+// TestWhatABodyIsCalled: by its file, or by the folder where the file's name says nothing.
+func TestWhatABodyIsCalled(t *testing.T) {
+	for path, want := range map[string]string{
+		"nets/resnet.onnx": "resnet", "/hub/dinov2-small/onnx/model.onnx": "dinov2-small", "/hub/vit/model.onnx": "vit",
+		"/hub/clip/onnx/vision_model.onnx": "clip", "/model.onnx": "model",
+	} {
+		if got := called(path); got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+}

@@ -74,13 +74,7 @@ func Resolve(nameOrFile string, o Override) (Body, error) {
 			if err != nil {
 				return Body{}, err
 			}
-			b, err := resolveFile(path, o)
-			if stem := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)); b.Spec.Name == stem {
-				if whole, err := filepath.Abs(nameOrFile); err == nil { // the folder says more than "model"
-					b.Spec.Name = filepath.Base(whole)
-				}
-			}
-			return b, err
+			return resolveFile(path, o)
 		}
 		return Body{}, err
 	}
