@@ -295,19 +295,6 @@ func constantOfShapeRule(s *Inferer, n *onnxpb.NodeProto) {
 	}
 }
 
-// gatherNDRule: the last axis of the indices says how many axes of the data, behind the batch's, each of them takes.
-func gatherNDRule(s *Inferer, n *onnxpb.NodeProto) {
-	x, at, batch := s.In(n, 0), s.In(n, 1), graph.FindInt(n, "batch_dims", 0)
-	if x == nil || len(at) == 0 {
-		return
-	}
-	taken := at[len(at)-1]
-	if batch < 0 || taken < 0 || batch >= int64(len(at)) || batch+taken > int64(len(x)) {
-		return
-	}
-	s.out(n, 0, slices.Concat(at[:len(at)-1], x[batch+taken:]))
-}
-
 func gatherRule(s *Inferer, n *onnxpb.NodeProto) {
 	x, at := s.In(n, 0), s.In(n, 1)
 	axis, ok := axisOf(graph.FindInt(n, "axis", 0), len(x))
