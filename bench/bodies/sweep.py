@@ -209,24 +209,29 @@ def main():
 
 
 def table(paths):
-    rows, parts = {}, ("frozen", "unfrozen", "int8", "float16")
+    rows, notes = {}, []
     for path in paths:
         for r in map(json.loads, open(path)):
             rows.setdefault(r["file"], {}).update({k: v for k, v in r.items() if k not in ("seconds", "part")})
-    show = lambda v: "" if v is None else (f"{v:.0e}" if isinstance(v, float) else v)
-    notes = []
-    def cell(v):
-        if v in (None, "ok") or isinstance(v, float):
-            return show(v)
+
+    def cell(r, key, form="{:.0e}"):
+        v = r.get(key)
+        if v is None or isinstance(v, float):
+            return "" if v is None else "0" if v == 0 else form.format(v)
+        if v == "ok":
+            return v
         if v not in notes:
             notes.append(v)
         return f"({notes.index(v) + 1})"
-    print("| network | exporter | features | difference | pixels | " + " | ".join(parts) + " | export |\n" + "|---" * 10 + "|")
+
+    columns = [("features", "difference", "{:.0e}"), ("pixels", "pixels", "{:.2f}"), ("frozen", "frozen", ""), ("export", "export", "{:.0e}"),
+               ("unfrozen", "unfrozen", ""), ("int8", "int8", ""), ("float16", "float16", ""), ("error", "error", "")]
+    columns = [c for c in columns if any(c[0] in r for r in rows.values())]
+    print("| network | exporter | features | " + " | ".join(c[1] for c in columns) + " |\n" + "|---" * (3 + len(columns)) + "|")
     for file, r in sorted(rows.items()):
         name, exporter, _ = file.split(".")
-        pixel = r.get("pixels")
-        print(f"| {name} | {exporter} | {r.get('kind', '')} | {cell(r.get('features'))} | {f'{pixel:.2f}' if isinstance(pixel, float) else cell(pixel)} | "
-              + " | ".join(cell(r.get(p)) for p in parts) + f" | {cell(r.get('export', r.get('error')))} |")
+        exporter = {"ts": "older", "dynamo": "newer"}[exporter]
+        print(f"| {name} | {exporter} | {r.get('kind', '')} | " + " | ".join(cell(r, c[0], c[2]) for c in columns) + " |")
     print()
     for i, n in enumerate(notes):
         print(f"{i + 1}. {n}")
