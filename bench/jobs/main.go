@@ -8,6 +8,11 @@
 // memory, and compares their speeds and their memory.
 //
 //	go run ./bench/jobs -step head -rows 10000000 -dir /tmp/jobs-head
+//
+// With -step scale it scores photographs in a tar, in one process and as a job of one worker
+// and of a worker for each core.
+//
+//	go run ./bench/jobs -step scale -rows 20000 -finetune bin/finetune -model RUN -photos FOLDER -dir /tmp/jobs-scale
 package main
 
 import (
@@ -32,18 +37,28 @@ func main() {
 	rows := flag.Int("rows", 1_000_000, "rows of the job")
 	taskRows := flag.Int("task-rows", 10_000, "rows of a task")
 	dir := flag.String("dir", "", "folder of the job; it is made, and stays")
-	step := flag.String("step", "", "one step alone: plan, work, status or merge; or head")
+	step := flag.String("step", "", "one step alone: plan, work, status or merge; or head, scale")
 	var h headBench
 	flag.IntVar(&h.inMemory, "in-memory", 1_000_000, "head: rows that are held for comparison")
 	flag.IntVar(&h.width, "width", 64, "head: features of a row")
 	flag.IntVar(&h.window, "window", 1<<20, "head: rows that are shuffled at once")
 	flag.IntVar(&h.batch, "batch", 64, "head: rows of a step")
 	flag.StringVar(&h.packing, "packing", "float32", "head: float32 or float16")
+	var sc scaleBench
+	flag.StringVar(&sc.finetune, "finetune", "bin/finetune", "scale: the program")
+	flag.StringVar(&sc.model, "model", "", "scale: a RUN or MODEL.onnx")
+	flag.StringVar(&sc.photos, "photos", "", "scale: a folder of JPEG files, which are taken again and again")
+	flag.IntVar(&sc.rounds, "rounds", 3, "scale: turns")
 	flag.Parse()
 	if *dir == "" {
 		fail(fmt.Errorf("-dir is missing"))
 	}
 	h.dir, h.rows, h.taskRows = *dir, *rows, *taskRows
+	if *step == "scale" {
+		sc.dir, sc.rows, sc.taskRows = *dir, *rows, *taskRows
+		fail(sc.all())
+		return
+	}
 	if *step == "head" {
 		h.all()
 		return
