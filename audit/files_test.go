@@ -3,6 +3,7 @@ package audit
 import (
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"testing"
 )
 
@@ -142,9 +143,12 @@ func TestOdd(t *testing.T) {
 	}
 	train := draw(400, .2)
 	train[7] = draw(1, 20)[0]
-	of, others, err := Odd(train, append(draw(200, .2), draw(50, 5)...), nil)
+	of, others, plane, err := Odd(train, append(draw(200, .2), draw(50, 5)...), nil)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if laid, err := NewPlane(train, nil); err != nil || !reflect.DeepEqual(laid, plane) {
+		t.Errorf("NewPlane lays another plane: %v", err)
 	}
 	above := 0
 	for i, o := range of {

@@ -27,19 +27,19 @@ const (
 // Odd measures how unlike the training rows each row is: the distance of its features, of
 // length 1, to the plane of their first 32 principal components (fewer of few rows or
 // features). Training rows are measured by planes of the other four fifths; the threshold
-// is the 99 % quantile of those.
-func Odd(train, others [][]float32, p Product) (ofTrain, ofOthers []Oddness, err error) {
+// is the 99 % quantile of those. all is NewPlane's of the training rows.
+func Odd(train, others [][]float32, p Product) (ofTrain, ofOthers []Oddness, all *Plane, err error) {
 	n := len(train)
 	if n < fewestRows {
-		return make([]Oddness, n), make([]Oddness, len(others)), nil
+		return make([]Oddness, n), make([]Oddness, len(others)), nil, nil
 	}
 	plane, distance, err := fold(train, p)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	beyond, err := plane.distances(others, p)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	threshold := max(quantile(distance, oddShare), math.SmallestNonzeroFloat64)
 	logs := make([]float64, n)
@@ -58,7 +58,7 @@ func Odd(train, others [][]float32, p Product) (ofTrain, ofOthers []Oddness, err
 		}
 		return out
 	}
-	return judge(distance), judge(beyond), nil
+	return judge(distance), judge(beyond), plane.plane(distance), nil
 }
 
 func centre(x blas64.General, n int, mean []float64) {

@@ -28,6 +28,11 @@ func NewPlane(train [][]float32, p Product) (*Plane, error) {
 	if err != nil {
 		return nil, err
 	}
+	return f.plane(distance), nil
+}
+
+// plane is f rounded to what is stored, with the threshold of training distances.
+func (f fitted) plane(distance []float64) *Plane {
 	out := &Plane{Mean: make([]float32, len(f.mean)), Axes: make([]float32, len(f.axes.Data)),
 		Threshold: max(quantile(distance, oddShare), leastThreshold)}
 	for i, v := range f.mean {
@@ -38,7 +43,7 @@ func NewPlane(train [][]float32, p Product) (*Plane, error) {
 			out.Axes[i*f.axes.Cols+j] = toHalf(f.axes.Data[i*f.axes.Stride+j])
 		}
 	}
-	return out, nil
+	return out
 }
 
 // leastThreshold is of training rows that lie in one plane: float32 tells no less.

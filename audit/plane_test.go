@@ -64,7 +64,7 @@ func TestPlane(t *testing.T) {
 		if inside, outside := share(rows[n:]), share(nearPlane(n, 100, true)); inside > .03 || outside < .99 {
 			t.Errorf("%d rows: %.1f %% of the same kind are odd, %.1f %% of another", n, 100*inside, 100*outside)
 		}
-		of, _, err := Odd(rows[:n], nil, nil)
+		of, _, _, err := Odd(rows[:n], nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

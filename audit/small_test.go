@@ -43,7 +43,7 @@ func judge(t *testing.T, rows [][]float32, labels []int, tags [][]int, classes i
 	if _, err := WrongTags(rows, tags, classes, nil); err != nil {
 		t.Errorf("tags: %v", err)
 	}
-	own, other, err := Odd(rows, rows[:1], nil)
+	own, other, _, err := Odd(rows, rows[:1], nil)
 	if err != nil || len(own) != len(rows) || len(other) != 1 {
 		t.Errorf("odd: %d and %d, %v", len(own), len(other), err)
 	}

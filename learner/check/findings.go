@@ -249,10 +249,11 @@ func (r *Result) metadata() error {
 // odd finds photographs unlike the others.
 func (r *Result) odd() error {
 	p := r.p
-	train, others, err := audit.Odd(p.rows[:p.train], p.rows[p.train:], p.product)
+	train, others, plane, err := audit.Odd(p.rows[:p.train], p.rows[p.train:], p.product)
 	if err != nil {
 		return err
 	}
+	p.setup.KeepPlane(p.items[:p.train], plane)
 	var rows []Row
 	n := 0
 	for i, o := range append(train, others...) {

@@ -41,7 +41,7 @@ func (s *Setup) keepGroups(f *Features) error {
 			return failure.Data(err)
 		}
 	}
-	s.Groups = count(by, groups, f.Train.Len())
+	s.Groups, s.Together = count(by, groups, f.Train.Len()), groups[:f.Train.Len()]
 	s.tellGroups(f)
 	return nil
 }

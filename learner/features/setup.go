@@ -36,6 +36,7 @@ type Setup struct {
 	Int8Path   string         // path of the int8 form of the body, where it is used
 	Narrow     *NarrowPhotos
 	Groups     *runs.Groups // that Precompute kept on one side; nil where it was not asked to
+	Together   []string     // the group of each training photograph, where Groups were kept; "" for none
 	Session    *SharedBody  // of this Setup and of those that With made of it
 
 	Report bool // one is made of the run: it shows where the model looks

@@ -88,8 +88,15 @@ func (tr *training) rows() logistic.Data {
 	return d
 }
 
-// fold is the fold of each training photograph.
+// fold is the fold of each training photograph. Groups that the split keeps together stay so, where that leaves each
+// fold every class.
 func (tr *training) fold(d logistic.Data) []int {
+	if groups := tr.Together; len(groups) == len(d.Rows) && len(groups) > 0 {
+		if of := logistic.GroupedFolds(groups, d.Labels, folds, tr.Config.Train.Seed); of != nil {
+			return of
+		}
+		tr.UI.Warn("folds of the training photographs do not keep groups together, because one holds a whole class")
+	}
 	return logistic.Folds(len(d.Rows), d.Labels, min(folds, len(d.Rows)), tr.Config.Train.Seed)
 }
 
