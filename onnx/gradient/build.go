@@ -238,6 +238,9 @@ func (b *build) finish() (*Graph, error) {
 	}
 	b.Nodes = surgery.WithoutDead(b.Nodes, g.Output)
 	tape.Lower(b.Tape, tape.Target{Block: b.o.Block, Domain: b.o.OneDNN}, g.Output, fixed)
+	if b.o.OneDNN != "" {
+		b.Nodes = surgery.WithoutDead(b.Nodes, g.Output) // transposes that its products take over
+	}
 	g.Node = b.Nodes
 	surgery.LeavesLast(g)
 	b.keepInitializers(g)

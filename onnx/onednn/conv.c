@@ -3,20 +3,9 @@
 // Convolutions by oneDNN: forward, the gradient of the input and that of the filter.
 #include "ops.h"
 
-// made collects what a plan is made of; the first failure is remembered.
-typedef struct {
-	kernel *k;
-	plan *p;
-	const char *failed;
-	int64_t x[4], y[4], f[5], strides[2], dilates[2], before[2], after[2]; // in ONNX's order of axes
-	int ranks;                                                             // of the filter: 5 with groups
-	md src, filter, dst, bias, sum;                                        // descriptors, owned
-	void *attr, *post, *forward, *desc;
-} made;
-
 static const char no_filter[] = "its filter cannot be described";
 
-static void need(made *m, int status, const char *what) {
+void need(made *m, int status, const char *what) {
 	if (status && !m->failed) m->failed = what;
 }
 
@@ -79,7 +68,7 @@ static void forward_desc(made *m, void **desc, const void *attr) {
 }
 
 // argument adds one to the plan; its data come with each run.
-static void argument(made *m, int what, md d) {
+void argument(made *m, int what, md d) {
 	plan *p = m->p;
 	if (m->failed) return;
 	need(m, dnn.dnnl_memory_create(&p->memory[p->count], d, dnn.engine, NULL), "no memory for its arguments");
@@ -106,7 +95,7 @@ static int own(const made *m) {
 		!strstr(name, "dw");
 }
 
-static void finish(made *m) {
+void finish(made *m) {
 	if (m->desc) {
 		m->p->own = own(m);
 		md scratch = dnn.dnnl_primitive_desc_query_md(m->desc, DNN_SCRATCHPAD_MD, 0);
@@ -133,7 +122,7 @@ void free_plan(plan *p) {
 }
 
 // planned finds the plan of a shape, or makes room for it, which fresh says.
-static plan *planned(kernel *k, const int64_t key[8], int *fresh) {
+plan *planned(kernel *k, const int64_t key[8], int *fresh) {
 	for (int i = 0; i < PLANS; i++)
 		if (k->plans[i].primitive && !memcmp(k->plans[i].key, key, sizeof k->plans[i].key)) {
 			*fresh = 0;
@@ -159,6 +148,16 @@ static void *stream(void) {
 	static __thread void *own;
 	if (!own && dnn.dnnl_stream_create(&own, dnn.engine, DNN_IN_ORDER)) own = NULL;
 	return own;
+}
+
+// run_plain executes a plan whose arguments are all given.
+const char *run_plain(const plan *p, void *const data[], int given) {
+	void *s = stream(), *scratch = p->scratch ? take_scratch(p->scratch) : NULL;
+	const char *failed = !s || p->scratch && !scratch ? "out of memory" : arguments(p, data, given, scratch);
+	if (!failed && (dnn.dnnl_primitive_execute(p->primitive, s, p->count, p->args) || dnn.dnnl_stream_wait(s)))
+		failed = "oneDNN failed";
+	give_scratch(scratch);
+	return failed;
 }
 
 // run executes a plan. Of data the one that is NULL is the filter: laid out before, or its gradient brought back after.

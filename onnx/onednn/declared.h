@@ -131,6 +131,8 @@ enum {
 	F(int, dnnl_convolution_backward_weights_primitive_desc_create, (void **, void *engine, int kind, md src, \
 		md diff_weights, md diff_bias, md diff_dst, const int64_t *strides, const int64_t *dilates, \
 		const int64_t *before, const int64_t *after, const void *hint, const void *attr)) \
+	F(int, dnnl_matmul_primitive_desc_create, (void **, void *engine, md src, md weights, md bias, md dst, \
+		const void *attr)) \
 	F(md, dnnl_primitive_desc_query_md, (const void *, int what, int index)) \
 	F(int, dnnl_primitive_desc_query, (const void *, int what, int index, void *)) \
 	F(int, dnnl_primitive_desc_destroy, (void *)) \

@@ -25,6 +25,7 @@ static const op ops[] = {
 	{"ChannelSum", "A", "F", channel_sum},
 	{"MaxPool", "A", "AU", max_pool},                          // x -> y, place in the window
 	{"MaxPoolGrad", "AU", "A", max_pool_grad},                 // dy, place -> dx
+	{"MatMul", "FFf", "F", mat_mul},                           // a, b, bias -> a*b + bias, multiplied in T
 	{"Sgd", "FFFFFFF", "FF", sgd_update},                      // of one parameter; see update.c
 	{"AdamW", "FFFFFFFFFFF", "FFF", adamw_update},
 };
@@ -124,6 +125,8 @@ static void *op_create(const custom_op *o, const fn *api, const void *info, void
 	ints(api, info, "size", k->w.size, 2);
 	integer(api, info, "group", &k->w.group);
 	integer(api, info, "decoupled", &k->decoupled);
+	integer(api, info, "transA", &k->trans_a);
+	integer(api, info, "transB", &k->trans_b);
 	k->low = -INFINITY, k->high = INFINITY;
 	real(api, info, "low", &k->low);
 	real(api, info, "high", &k->high);

@@ -65,7 +65,7 @@ struct kernel {
 	const fn *api;
 	window w;
 	float epsilon, low, high;
-	int64_t decoupled;
+	int64_t decoupled, trans_a, trans_b;
 	pthread_mutex_t lock;
 	plan plans[PLANS];
 	int next;
@@ -87,6 +87,22 @@ void give_scratch(void *);
 void free_plan(plan *);
 const char *sized(const char *what, int ok);
 
+// made collects what a plan is made of; the first failure is remembered.
+typedef struct {
+	kernel *k;
+	plan *p;
+	const char *failed;
+	int64_t x[4], y[4], f[5], strides[2], dilates[2], before[2], after[2]; // in ONNX's order of axes
+	int ranks;                                                             // of the filter: 5 with groups
+	md src, filter, dst, bias, sum;                                        // descriptors, owned
+	void *attr, *post, *forward, *desc;
+} made;
+
+void need(made *, int status, const char *what);
+void argument(made *, int what, md);
+void finish(made *);
+plan *planned(kernel *, const int64_t key[8], int *fresh);
+const char *run_plain(const plan *, void *const data[], int given);
 int layout_of(layout *, md, int type);
 void pack(kernel *, const layout *, const float *filter, void *theirs, size_t bytes, int bf16);
 void unpack(kernel *, const layout *, const void *theirs, float *filter);
@@ -157,5 +173,6 @@ COMPUTE(narrow_forward);
 COMPUTE(widen_forward);
 COMPUTE(max_pool);
 COMPUTE(max_pool_grad);
+COMPUTE(mat_mul);
 COMPUTE(sgd_update);
 COMPUTE(adamw_update);

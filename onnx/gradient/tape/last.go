@@ -21,12 +21,13 @@ type last struct {
 	wide   map[string]string
 	uses   map[string]int
 	open   map[string]*onnxpb.NodeProto // tensor -> the Conv that made it, while that may take over what reads it
+	swaps  map[string]*onnxpb.NodeProto // tensor -> the Transpose that made it
 }
 
 func newLast(t *Tape, domain string, nodes []*onnxpb.NodeProto, outputs []*onnxpb.ValueInfoProto,
 	fixed map[string]bool) *last {
 	l := &last{Tape: t, domain: domain, fixed: fixed, last: map[string]string{}, wide: map[string]string{},
-		open: map[string]*onnxpb.NodeProto{}}
+		open: map[string]*onnxpb.NodeProto{}, swaps: map[string]*onnxpb.NodeProto{}}
 	l.plain, l.uses = sources(nodes, outputs, fixed)
 	return l
 }
@@ -125,6 +126,10 @@ func (l *last) convert(n *onnxpb.NodeProto) bool {
 	switch op := graph.OpOf(n).Standard(); op {
 	case "Conv":
 		return l.conv(n)
+	case "MatMul", "Gemm":
+		return l.product(n)
+	case "Transpose":
+		l.swaps[n.Output[0]] = n
 	case "Shape", "Size":
 		return l.shapeOf(n)
 	case "Add", "Sub", "Mul", "Div":
