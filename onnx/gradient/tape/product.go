@@ -27,8 +27,8 @@ func (o operand) last(second bool) int64 {
 	return o.shape[len(o.shape)-2]
 }
 
-// product leaves a product of matrices to package onednn where its domain multiplies in fewer bits: the operands and the
-// result are float32. It reports whether it could.
+// product leaves a product of matrices to package onednn where its domain multiplies in fewer bits: the operands and
+// the result are float32. It reports whether it could.
 func (l *last) product(n *onnxpb.NodeProto) bool {
 	if l.float32s() {
 		return false // ORT's own is as fast
@@ -45,7 +45,8 @@ func (l *last) product(n *onnxpb.NodeProto) bool {
 		stack = true
 	}
 	bias := graph.Reads(n)[2:]
-	if !stack || slices.ContainsFunc(bias, func(c string) bool { return !slices.Equal(l.Shape[c], []int64{b.columns()}) }) {
+	unlike := func(c string) bool { return !slices.Equal(l.Shape[c], []int64{b.columns()}) }
+	if !stack || slices.ContainsFunc(bias, unlike) {
 		return false
 	}
 	in := []string{l.asPlain(a.name), l.asPlain(b.name)}
