@@ -38,9 +38,10 @@ var limits = shell.Limits{
 		"top":         {Least: 0, Most: 1 << 16},
 		"tries":       {Least: 0, Most: 1e6},
 	},
-	Choices: map[string][]string{"precision": config.Words()["body.precision"],
-		"odd":    {learner.OddFlag, learner.OddReject},
-		"engine": {"local", "slurm", "kubernetes", "spark"}},
+	Choices: map[string][]string{
+		"export precision": {config.Float32, config.Float16, config.Int8}, // of a file; train's is of a network that trains
+		"odd":              {learner.OddFlag, learner.OddReject},
+		"engine":           {"local", "slurm", "kubernetes", "spark"}},
 	MayBeEmpty: []string{"shard", "label-sep"},
 }
 

@@ -14,7 +14,7 @@ import (
 // Limits are what the values of flags may be, by the flag's name.
 type Limits struct {
 	Bounds     map[string]config.Bound // of numbers; "command flag" where a flag means something else for one command
-	Choices    map[string][]string     // the words that a flag takes
+	Choices    map[string][]string     // the words that a flag takes, or "command flag"
 	MayBeEmpty []string                // texts whose empty value says something; elsewhere it is mostly an unset variable
 }
 
@@ -39,7 +39,11 @@ func (l Limits) CheckFlag(command, name string, value any) error {
 		return failure.Usagef("--%s is empty; give a value, or leave the flag out", name)
 	}
 	text = fmt.Sprint(value)
-	if words := l.Choices[name]; words != nil && !slices.Contains(words, text) {
+	words := l.Choices[command+" "+name]
+	if words == nil {
+		words = l.Choices[name]
+	}
+	if words != nil && !slices.Contains(words, text) {
 		return failure.Usagef("--%s %s: use %s", name, text, config.Choice(words))
 	}
 	b, ok := l.Bounds[command+" "+name]
