@@ -42,4 +42,7 @@ def step():
     opt.step()
 
 
-take_turns(step, engine=networks.torch_name(a.engine))
+name = networks.torch_name(a.engine)
+name += ", channels last" if a.channels_last else ""
+name += ", bfloat16" if a.precision == "bfloat16" else ""
+take_turns(step, engine=name)
