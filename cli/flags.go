@@ -203,7 +203,10 @@ func trainingFlags(c *learner.Config) []cli.Flag {
 		shell.TextFlag("dropout", "dropout `PROBABILITIES` of the head, one per linear layer", &t.Dropout),
 		&cli.BoolFlag{Name: "unfreeze", Usage: "train the whole network, not only the head", Destination: &t.Unfreeze},
 		shell.NumbersFlag("lrs", "with --unfreeze, learning `RATES` of the layer groups, first to last, such as "+
-			"1e-4,1e-3,1e-2 (default: --lr for the head, from 1/100 to 1/10 of it for the groups of the body)", &t.LRs),
+			"1e-4,1e-3,1e-2 (default: --lr for the head, from 1/100 to 1/10 of it for the groups of the body); of many "+
+			"groups, fewer rates each take an equal run", &t.LRs),
+		&cli.Float64Flag{Name: "layer-decay", Usage: "with --unfreeze, the rate of each layer group is `D` times that of " +
+			"the next, the head's is --lr; 0.75 suits vision transformers", Destination: &t.LayerDecay},
 		&cli.IntFlag{Name: "freeze-to", Usage: "with --unfreeze, keep the first `N` layer groups frozen; without " +
 			"augmentation their outputs are cached", Destination: &t.FreezeTo},
 		&cli.BoolFlag{Name: "bn-freeze", Usage: "with --unfreeze, keep the body's batch statistics frozen",

@@ -62,6 +62,7 @@ var bounds = map[string]Bound{
 	"train.freeze_to":       {Least: 0, Most: 1e4},
 	"train.hidden":          {Least: 1, Most: 1 << 14},
 	"train.label_smoothing": {Least: 0, Most: 0.999},
+	"train.layer_decay":     {Least: 0, Most: 1},
 	"train.lr":              {Least: 0, Most: math.MaxFloat32, Above: true},
 	"train.lrs":             {Least: 0, Most: math.MaxFloat32},
 	"train.micro_batch":     {Least: 0, Most: 1 << 20},

@@ -95,12 +95,14 @@ type Training struct {
 	BatchSize int       `json:"batch_size"`
 	LR        float64   `json:"lr"`
 	LRs       []float64 `json:"lrs,omitempty"` // one a layer group, instead of LR
-	Schedule  Schedule  `json:"schedule"`      // "": Constant where Epochs is given, else SGDR
-	Epochs    int       `json:"epochs,omitempty"`
-	Cycles    int       `json:"cycles,omitempty"`
-	CycleLen  int       `json:"cycle_len,omitempty"`
-	CycleMult int       `json:"cycle_mult,omitempty"`
-	CLR       OneCycle  `json:"clr,omitzero"` // of CLR and CLRBeta; zero: the lesson's
+	// LayerDecay makes the rate of each layer group that of the next times this; 0 for other rates
+	LayerDecay float64  `json:"layer_decay,omitempty"`
+	Schedule   Schedule `json:"schedule"` // "": Constant where Epochs is given, else SGDR
+	Epochs     int      `json:"epochs,omitempty"`
+	Cycles     int      `json:"cycles,omitempty"`
+	CycleLen   int      `json:"cycle_len,omitempty"`
+	CycleMult  int      `json:"cycle_mult,omitempty"`
+	CLR        OneCycle `json:"clr,omitzero"` // of CLR and CLRBeta; zero: the lesson's
 
 	Optimiser   Optimiser `json:"optimiser"`
 	Momentum    float64   `json:"momentum"`

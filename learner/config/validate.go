@@ -102,9 +102,11 @@ func (c Config) checkTraining(t Training) error {
 			t.Balance == Sampling), "train.head", fmt.Sprintf("{train.head} %s cannot be combined with {train.unfreeze}, "+
 			"{train.load}, {train.swa}, {train.snapshots}, {train.label_smoothing} or {train.balance} sampling", t.Head)},
 		{t.MicroBatch == 1, "train.micro_batch", "{train.micro_batch} must be 2 or more, or 0 for the whole batch"},
-		{!t.Unfreeze && c.Recipe == nil && (t.FreezeTo != 0 || t.BNFreeze || t.MicroBatch != 0 || len(t.LRs) > 0),
-			"train.unfreeze",
-			"{train.lrs}, {train.freeze_to}, {train.bn_freeze} and {train.micro_batch} need {train.unfreeze}"},
+		{!t.Unfreeze && c.Recipe == nil && (t.FreezeTo != 0 || t.BNFreeze || t.MicroBatch != 0 || len(t.LRs) > 0 ||
+			t.LayerDecay != 0), "train.unfreeze", "{train.lrs}, {train.layer_decay}, {train.freeze_to}, {train.bn_freeze} and " +
+			"{train.micro_batch} need {train.unfreeze}"},
+		{t.LayerDecay != 0 && len(t.LRs) > 0, "train.layer_decay",
+			"{train.layer_decay} makes the rates that {train.lrs} gives: leave one of them out"},
 		{!t.Unfreeze && c.Recipe == nil && t.Precision != "" && t.Precision != Float32, "train.precision",
 			"{train.precision} is that of the whole network and needs {train.unfreeze}; {body.precision} is that of a frozen " +
 				"body"},

@@ -11,8 +11,10 @@ import (
 	"finetune/learner/runs"
 	"finetune/onnx"
 	"finetune/onnx/artifacts"
+	"finetune/onnx/bodies"
 	"finetune/onnx/graph"
 	"finetune/onnx/onednn"
+	"finetune/onnx/trainable"
 )
 
 // layerGroups are the body of s up to its features and the layer groups of it.
@@ -106,8 +108,15 @@ func artifactOptions(s *features.Setup, classes int, multi bool) (artifacts.Opti
 			return artifacts.Options{}, err
 		}
 	}
+	var still []string
+	if s.Body.Spec.Kind != bodies.MapFeatures { // convolutional networks keep the decay that they always had
+		if still, err = trainable.WithoutDecay(features); err != nil {
+			return artifacts.Options{}, err
+		}
+	}
 	return artifacts.Options{
-		Block: block, OneDNN: domain, Body: features, Groups: groups, Size: s.Config.Images.Size, Multi: multi,
+		NoDecay: still,
+		Block:   block, OneDNN: domain, Body: features, Groups: groups, Size: s.Config.Images.Size, Multi: multi,
 		FreezeTo: c.FreezeTo, FreezeBN: c.BNFreeze, Momentum: c.StatMomentum(), Optimizer: string(c.Optimiser),
 		Decoupled: c.Decoupled,
 		Head:      artifacts.Head{Hidden: hc.Hidden, Drop: hc.Drop, Classes: classes, Seed: hc.Seed},

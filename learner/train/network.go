@@ -228,10 +228,47 @@ func (tr *training) newFullFit(ctx context.Context, dir string, fresh bool) (*fi
 // fullRates is the training configuration with a rate for each group.
 func (tr *training) fullRates(m *fullModel) runs.Training {
 	c := tr.Config.Train
-	if len(c.LRs) == 0 {
-		c.LRs = groupRates(c.LR, m.trainer.Manifest.Frozen+len(m.Groups()))
+	all := m.trainer.Manifest.Frozen + len(m.Groups())
+	switch n := len(c.LRs); {
+	case c.LayerDecay > 0:
+		c.LRs = decayedRates(c.LR, c.LayerDecay, all, m.Groups())
+	case n == 0:
+		c.LRs = groupRates(c.LR, all)
+	case n > 1 && n < all && all > mostNamedGroups:
+		c.LRs = spreadRates(c.LRs, all)
 	}
 	return c
+}
+
+// mostNamedGroups is how many groups a network has that is not divided by its blocks, the head counted.
+const mostNamedGroups = 3
+
+// decayedRates are the head's rate times decay for each group that lies between; norms behind the last block learn as
+// the head does. Source: param_groups_layer_decay of timm, after BEiT.
+func decayedRates(rate, decay float64, groups int, last []string) []float64 {
+	rates := slices.Repeat([]float64{rate}, groups)
+	power := 0
+	for k := range groups - 1 {
+		i, name := groups-2-k, ""
+		if at := len(last) - 2 - k; at >= 0 {
+			name = last[at]
+		}
+		if name != "norm" {
+			power++
+		}
+		rates[i] = rate * math.Pow(decay, float64(power))
+	}
+	return rates
+}
+
+// spreadRates gives the head the last of rates and equal runs of the body's groups the others.
+func spreadRates(rates []float64, groups int) []float64 {
+	list := make([]float64, groups)
+	for k := range groups - 1 {
+		list[k] = rates[k*(len(rates)-1)/(groups-1)]
+	}
+	list[groups-1] = rates[len(rates)-1]
+	return list
 }
 
 // groupRates are the lesson's: rate for the head, which is the last group, and

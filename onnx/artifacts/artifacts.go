@@ -57,6 +57,7 @@ type Options struct {
 	Prefix    *graph.Model // what makes the body's input of an image, where that starts behind frozen layers
 	Row       []int64      // with Prefix: shape of the body's input for one image
 	Optimizer string       // SGD or AdamW, "" for SGD
+	NoDecay   []string     // parameters that weight decay leaves alone
 	Decoupled bool         // SGD: take the decay off the weights instead of adding it to the gradient
 	Block     int64        // gradient.Options.Block
 	OneDNN    string       // gradient.Options.OneDNN
@@ -78,6 +79,7 @@ type Manifest struct {
 	Groups    []Group         `json:"groups"`           // that train, the head last
 	Frozen    int             `json:"frozen"`           // groups before them that do not
 	Params    []Named         `json:"params"`
+	NoDecay   []string        `json:"no_decay,omitempty"` // of Params, those that weight decay leaves alone
 	Stats     []Named         `json:"stats"`
 	Masks     []gradient.Mask `json:"masks"`
 	Memory    gradient.Memory `json:"memory"` // of a training step, an estimate
@@ -221,6 +223,9 @@ func newPlan(o Options) (*plan, error) {
 	}
 	for _, t := range p.training.Params {
 		p.manifest.Params = append(p.manifest.Params, Named{t.Name, t.Shape})
+		if slices.Contains(o.NoDecay, t.Name) {
+			p.manifest.NoDecay = append(p.manifest.NoDecay, t.Name)
+		}
 	}
 	for _, t := range p.training.Stats {
 		p.manifest.Stats = append(p.manifest.Stats, Named{t.Name, t.Shape})

@@ -39,6 +39,8 @@
 //	       m = beta1*m + (1-beta1)*g;  v = beta2*v + (1-beta2)*g*g
 //	       p -= rate * m/(1-beta1^step) / (sqrt(v/(1-beta2^step)) + epsilon)
 //
+// The parameters of Manifest.NoDecay have a decay of 0.
+//
 // SGD with Options.Decoupled takes the decay off as AdamW does.
 //
 // Where the first layers are frozen and their outputs are kept (Options.Prefix),

@@ -1,6 +1,8 @@
 package artifacts
 
 import (
+	"slices"
+
 	"finetune/onnx/graph"
 	"finetune/onnx/onednn"
 )
@@ -33,6 +35,7 @@ func (p *plan) optimizer() (*graph.Model, error) {
 	for _, g := range p.manifest.Groups {
 		rate, decay := u.Input("rate."+g.Name, graph.Float32), u.Input("decay."+g.Name, graph.Float32)
 		for _, name := range g.Parameters {
+			decay := p.decayOf(u, name, decay)
 			if p.coupled() {
 				u.out("next."+name, name, "Sub", name, step(name, rate, decay))
 				continue
@@ -64,13 +67,24 @@ func (p *plan) inOnePass(u *update) {
 			for _, slot := range p.manifest.Slots() {
 				in, out = append(in, slot+name), append(out, "next."+slot+name)
 			}
-			u.NodeN(onednn.Float32+"."+op, append(append(in, u.factor, rate, decay), numbers...), out,
+			u.NodeN(onednn.Float32+"."+op, append(append(in, u.factor, rate, p.decayOf(u, name, decay)), numbers...), out,
 				graph.Int("decoupled", decoupled))
 			for _, o := range out {
 				u.Output(o, graph.Float32, u.sizes[name]...)
 			}
 		}
 	}
+}
+
+// decayOf is a parameter's decay: that of its group, or none.
+func (p *plan) decayOf(u *update, name, group string) string {
+	if !slices.Contains(p.manifest.NoDecay, name) {
+		return group
+	}
+	if u.none == "" {
+		u.none = u.Init("none", nil, []float32{0})
+	}
+	return u.none
 }
 
 // coupled says that the decay is part of the gradient, and so of the momentum.
@@ -81,6 +95,7 @@ type update struct {
 	*graph.Builder
 	sizes  map[string][]any
 	one    string
+	none   string // a decay of 0, once it is needed
 	factor string // of every gradient, from clipping
 }
 

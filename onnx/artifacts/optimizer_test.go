@@ -81,13 +81,15 @@ func TestOptimizerModels(t *testing.T) {
 				} else if domain != "" && path == "" {
 					t.Skip("skipped: oneDNN is not installed (finetune fetch onednn)")
 				}
-				dir, o := t.TempDir(), options(t)
-				o.Optimizer, o.Decoupled, o.OneDNN = c.kind, c.decoupled, domain
-				m, err := artifacts.Write(dir, o)
-				if err != nil {
-					t.Fatal(err)
+				for _, still := range [][]string{nil, {"conv.weight"}} {
+					dir, o := t.TempDir(), options(t)
+					o.Optimizer, o.Decoupled, o.OneDNN, o.NoDecay = c.kind, c.decoupled, domain, still
+					m, err := artifacts.Write(dir, o)
+					if err != nil {
+						t.Fatal(err)
+					}
+					checkOptimizer(t, dir, m)
 				}
-				checkOptimizer(t, dir, m)
 			})
 		}
 	}
@@ -142,10 +144,14 @@ func checkOptimizer(t *testing.T, dir string, m artifacts.Manifest) {
 			for i, v := range values["grad."+p.Name] {
 				g[i] = float64(v)
 			}
+			decay := decays[group[p.Name]]
+			if slices.Contains(m.NoDecay, p.Name) {
+				decay = 0
+			}
 			if m.Optimizer == artifacts.AdamW {
-				oracles[p.Name].adamw(g, rates[group[p.Name]], decays[group[p.Name]], factor, step)
+				oracles[p.Name].adamw(g, rates[group[p.Name]], decay, factor, step)
 			} else {
-				oracles[p.Name].sgd(g, rates[group[p.Name]], decays[group[p.Name]], momentum, factor, m.Decoupled)
+				oracles[p.Name].sgd(g, rates[group[p.Name]], decay, momentum, factor, m.Decoupled)
 			}
 		}
 	}
