@@ -86,13 +86,11 @@ func (s *Set) Majority() *runs.Majority {
 	if s.Counts == nil {
 		return nil
 	}
-	best := s.Counts[0]
-	for _, c := range s.Counts {
-		if c.Valid > best.Valid {
-			best = c
-		}
+	n := make([]int, len(s.Counts))
+	for i, c := range s.Counts {
+		n[i] = c.Valid
 	}
-	return &runs.Majority{Class: best.Class, Share: float64(best.Valid) / float64(s.Rows(Valid))}
+	return runs.MajorityIn(s.Options.Labels.Classes, n, s.Rows(Valid))
 }
 
 // Unreadable hands over the photographs that could not be read, in the order of the job, from

@@ -68,13 +68,18 @@ func MajorityOf(items []dataset.Item, classes []string, multi bool) *Majority {
 			n[it.Label]++
 		}
 	}
+	return MajorityIn(classes, n, len(items))
+}
+
+// MajorityIn is the most frequent class, where n photographs of all have each.
+func MajorityIn(classes []string, n []int, all int) *Majority {
 	best := 0
 	for i := range n {
 		if n[i] > n[best] {
 			best = i
 		}
 	}
-	return &Majority{classes[best], float64(n[best]) / float64(len(items))}
+	return &Majority{classes[best], float64(n[best]) / float64(all)}
 }
 
 // Finite reports whether v is a number and no infinity.
