@@ -48,7 +48,8 @@ func Steadily(path string, do func() error) error {
 // MaxPhoto is the most bytes a photograph's file may have: larger files are not photographs.
 const MaxPhoto = 256 << 20
 
-// File is a whole file, or a member of a tar (Open), of at most limit bytes.
+// File is a whole file, or a member of a tar (Open), of at most limit bytes. A larger one is
+// failure.Data.
 func File(path string, limit int64) (data []byte, err error) {
 	err = Steadily(path, func() error {
 		f, err := Open(path)
@@ -60,7 +61,7 @@ func File(path string, limit int64) (data []byte, err error) {
 			return err
 		}
 		if int64(len(data)) > limit {
-			return fmt.Errorf("%s: more than %s", path, plural.Count(limit, "byte"))
+			return failure.Data(fmt.Errorf("%s: more than %s", path, plural.Count(limit, "byte")))
 		}
 		return nil
 	})

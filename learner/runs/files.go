@@ -3,11 +3,10 @@ package runs
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"os"
 
 	"finetune/internal/durable"
 	"finetune/internal/failure"
+	"finetune/internal/reading"
 )
 
 // maxJSON bounds config.json and summary.json, whose longest parts are the
@@ -28,17 +27,12 @@ func readJSON(path string, v any) error {
 
 // readBounded reads a whole file of a run; next is what to do about a larger one.
 func readBounded(path string, limit int64, next string) ([]byte, error) {
-	f, err := os.Open(path)
+	data, err := reading.File(path, limit)
+	if failure.KindOf(err) == failure.DataKind {
+		return nil, failure.Data(fmt.Errorf("learner: %s: damaged: more than %d MB; %s", path, limit>>20, next))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("learner: %w", err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return nil, fmt.Errorf("learner: %s: %w", path, err)
-	}
-	if int64(len(data)) > limit {
-		return nil, failure.Data(fmt.Errorf("learner: %s: damaged: more than %d MB; %s", path, limit>>20, next))
 	}
 	return data, nil
 }

@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +17,7 @@ import (
 
 	"finetune/internal/failure"
 	"finetune/internal/naming"
+	"finetune/internal/reading"
 )
 
 // Preprocessing is how photographs become the input of a network.
@@ -86,17 +86,9 @@ func Read(model string) (*Preprocessing, error) {
 }
 
 func read(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	data, err := reading.File(path, maxConfig)
 	if err != nil {
 		return nil, fmt.Errorf("hub: %w", err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
-	if err != nil {
-		return nil, fmt.Errorf("hub: %s: %w", path, err)
-	}
-	if len(data) > maxConfig {
-		return nil, failure.Data(fmt.Errorf("hub: %s: more than %d bytes; not a configuration", path, maxConfig))
 	}
 	return data, nil
 }
