@@ -107,6 +107,11 @@ func items(platform string) []Item {
 		resnet("34", "b627a593", "bcbe140c234610266fe4f8ae95ea42fc881d091c9b6052e6b1d0590f", 84),
 		resnet("50", "0676ba61", "b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a", 98),
 	)
+	for _, t := range newer {
+		all = append(all, Item{Name: t.name, About: t.about + ", trained on ImageNet (torchvision)", Licence: "BSD-3-Clause",
+			MB: t.mb, url: "https://download.pytorch.org/models/" + t.file + "-" + t.start + ".pth", urlDigest: t.start,
+			fileDigest: t.start, keep: weightsFile})
+	}
 	for _, t := range transformers {
 		all = append(all, Item{Name: t.name, About: t.about, Licence: t.licence, MB: t.mb,
 			url: "https://huggingface.co/" + t.repository + "/resolve/main/model.safetensors", keep: weightsFile})
@@ -201,6 +206,16 @@ func resnet(number, start, rest string, mb int) Item {
 		url: "https://download.pytorch.org/models/" + name + "-" + start + ".pth", urlDigest: start + rest,
 		keep: weightsFile, fileDigest: start + rest,
 	}
+}
+
+// newer are weights of torchvision's newer recipe. The rest of their digests could not be found elsewhere: the first
+// download's is recorded.
+var newer = []struct {
+	name, about, file, start string
+	mb                       int
+}{
+	{"resnet50-v2", "ResNet50 (IMAGENET1K_V2)", "resnet50", "11ad3fa6", 98},
+	{"convnext-t", "ConvNeXt-T", "convnext_tiny", "983f1562", 109},
 }
 
 // transformers are vision transformers of a model hub, which publishes no digests that could be found elsewhere: the

@@ -26,10 +26,10 @@ const (
 	Unchecked Trust = "not checked" // nothing: the file is the user's or the system's own
 )
 
-// WeightsDigest is the SHA-256 of the pinned weights called name, "" where there are none.
+// WeightsDigest is the SHA-256 of the pinned weights called name, "" where none is known whole.
 func WeightsDigest(name string) string {
 	for _, it := range table() {
-		if it.Name == name && it.pinsDir == "" && it.urlDir == "" {
+		if it.Name == name && it.pinsDir == "" && it.urlDir == "" && len(it.fileDigest) == 64 {
 			return it.fileDigest
 		}
 	}

@@ -17,6 +17,7 @@ import (
 func TestParameterCounts(t *testing.T) {
 	for name, want := range map[string]struct{ numbers, tensors int64 }{
 		"resnet18": {11689512, 102}, "resnet34": {21797672, 182}, "resnet50": {25557032, 267},
+		"resnet50-v2": {25557032, 267}, "convnext-t": {28589128, 182},
 		"efficientnet-lite0": {4652008, 247}, "efficientnet-lite1": {5416680, 322}, "efficientnet-lite2": {6092072, 322},
 		"vit-t16": {5717416, 152}, "vit-s16": {22050664, 152}, "vit-b16": {86567656, 152},
 		"deit-t16": {5717416, 152}, "deit-s16": {22050664, 152}, "deit-b16": {86567656, 152},

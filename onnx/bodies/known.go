@@ -22,6 +22,11 @@ var (
 		{"middle", []string{"layer3", "layer4"}},
 		{"head", []string{"avgpool", "flatten", "fc", "logits"}},
 	}
+	convnextGroups = []Group{
+		{"early", []string{"features.0", "features.1", "features.2", "features.3"}},
+		{"middle", []string{"features"}},
+		{"head", []string{"avgpool", "flatten", "classifier", "logits"}},
+	}
 	liteGroups = []Group{
 		{"early", []string{"_conv_stem", "_bn0", "_blocks.0", "_blocks.1", "_blocks.2", "_blocks.3", "_blocks.4"}},
 		{"middle", []string{"_blocks", "_conv_head", "_bn1"}},
@@ -60,6 +65,10 @@ var architectures = map[string]architecture{
 	"resnet34": residual(resnet(false, 3, 4, 6, 3), "resnet34-b627a593.pth", "resnet34-333f7ec4.pth"),
 	"resnet50": residual(resnet(true, 3, 4, 6, 3), "resnet50-0676ba61.pth", "resnet50-11ad3fa6.pth",
 		"resnet50-19c8e357.pth"),
+	"resnet50-v2": residual(resnet(true, 3, 4, 6, 3), "resnet50-11ad3fa6.pth").scaledTo(232),
+	"convnext-t": architecture{build: convnext([]int{3, 3, 9, 3}, []int64{96, 192, 384, 768}), size: 224,
+		mean: imageNetMean, std: imageNetStd, groups: convnextGroups, licence: "BSD-3-Clause", source: torchvision,
+		released: []string{"convnext_tiny-983f1562.pth"}}.scaledTo(236),
 	"efficientnet-lite0": scaled(1.0, 1.0, 224, "efficientnet-lite0-57934424.pth"),
 	"efficientnet-lite1": scaled(1.0, 1.1, 240, "efficientnet-lite1-77cc7160.pth"),
 	"efficientnet-lite2": scaled(1.1, 1.2, 260, "efficientnet-lite2-9656183e.pth"),
@@ -126,6 +135,13 @@ func (v vit) groups() []Group {
 func residual(build func(*net, string) (string, int64), released ...string) architecture {
 	return architecture{build: build, size: 224, mean: imageNetMean, std: imageNetStd, groups: resnetGroups,
 		licence: "BSD-3-Clause", source: torchvision, released: released}
+}
+
+// scaledTo is the network with torchvision's newer recipe: photographs are scaled to resize pixels, of which the middle
+// is taken.
+func (a architecture) scaledTo(resize int) architecture {
+	a.prepared = hub.Preprocessing{Resize: resize, Resample: "bilinear"}
+	return a
 }
 
 func scaled(width, depth float64, size int, released ...string) architecture {

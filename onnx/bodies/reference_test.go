@@ -3,6 +3,7 @@ package bodies
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -29,15 +30,20 @@ type want struct {
 
 func reference(t *testing.T) map[string]want {
 	t.Helper()
-	data, err := os.ReadFile("../../testdata/reference/bodies_logits.json")
-	if err != nil {
-		t.Fatal(err)
+	all := map[string]want{}
+	for _, name := range []string{"bodies_logits.json", "bodies_convnext.json"} {
+		data, err := os.ReadFile("../../testdata/reference/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var file struct{ Networks map[string]want }
+		if err := json.Unmarshal(data, &file); err != nil {
+			t.Fatal(err)
+		}
+		maps.Copy(all, file.Networks)
 	}
-	var file struct{ Networks map[string]want }
-	if err := json.Unmarshal(data, &file); err != nil {
-		t.Fatal(err)
-	}
-	return file.Networks
+	all["resnet50-v2"] = all["resnet50"] // newer weights of the same network
+	return all
 }
 
 const seed = 7

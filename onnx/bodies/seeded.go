@@ -55,7 +55,8 @@ func span(t weights.Tensor, all map[string]weights.Tensor) (lo, hi float64) {
 		return -bound, bound
 	case kind == "running_var":
 		return 0.75, 1.25
-	case kind == "weight" && closesBranch(layer, all), kind == "gamma", kind == "lambda1": // layer scale
+	case kind == "weight" && closesBranch(layer, all), kind == "gamma", kind == "lambda1",
+		kind == "layer_scale":
 		return 0.2, 0.4
 	case kind == "weight":
 		return 0.75, 1.25

@@ -32,7 +32,7 @@ def span(name, t):
         return (6 / (t.shape[1] * t.shape[2] * t.shape[3])) ** .5
     if t.dim() == 2:
         return (3 / t.shape[1]) ** .5
-    if kind in ("gamma", "lambda1"):
+    if kind in ("gamma", "lambda1", "layer_scale"):
         return .2, .4
     return (.75, 1.25) if kind == "weight" else .1
 
