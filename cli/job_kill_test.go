@@ -18,8 +18,10 @@ func TestKilledJobEndsInTheSameTable(t *testing.T) {
 	k.run("score", "r", "data", "--no-cache", "-o", "whole.csv")
 	for round := range n {
 		job := filepath.Join(k.dir, "job")
-		for { // planning is killed as well: what is left is no job, or a whole one
-			if !k.kill(time.Second, "plan", "score", "r", "data", "job", "--task-rows", "9") {
+		// Planning is killed as well: what is left is no job, or a whole one. Each time it gets longer, or a
+		// machine that is busy would never end it.
+		for long := time.Second; ; long += long / 2 {
+			if !k.kill(long, "plan", "score", "r", "data", "job", "--task-rows", "9") {
 				break
 			}
 			if _, err := os.Stat(filepath.Join(job, "job.json")); err == nil {
