@@ -5,6 +5,7 @@ clusters that refuse TRANSFORM in SQL.
 """
 
 import json
+import os
 import shlex
 import sys
 
@@ -12,7 +13,9 @@ from pyspark.sql import SparkSession
 
 tasks, partitions, command = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
 context = SparkSession.builder.appName("finetune").getOrCreate().sparkContext
-lines = context.parallelize(range(tasks), partitions).map(str).pipe(shlex.join(command), checkCode=True).collect()
+numbers = context.parallelize(range(tasks), partitions).map(str)
+# Without an environment the command would have an empty one; the workers get the driver's.
+lines = numbers.pipe(shlex.join(command), env=dict(os.environ), checkCode=True).collect()
 done = {d["task"] for d in map(json.loads, lines) if d["state"] != "ready"}
 if done != set(range(tasks)):
     sys.exit(f"{len(done)} of {tasks} tasks were done")
