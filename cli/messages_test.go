@@ -21,7 +21,8 @@ import (
 var others = map[string]string{
 	"--data-binary": "curl", "--now": "systemctl", "--only-binary": "pip", "--no-deps": "pip", "--platform": "pip",
 	"--python-version": "pip", "--require-hashes": "pip", "--implementation": "pip", "--hash": "pip",
-	"--requirement": "pip", "--dest": "pip", "--parsable": "sbatch",
+	"--requirement": "pip", "--dest": "pip", "--parsable": "sbatch", "--requeue": "sbatch", "--cli-input-json": "aws",
+	"--location": "gcloud", "--config": "gcloud", "--part": "bench/bodies/sweep.py",
 }
 
 var (

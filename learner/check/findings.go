@@ -253,7 +253,9 @@ func (r *Result) odd() error {
 	if err != nil {
 		return err
 	}
-	p.setup.KeepPlane(p.items[:p.train], plane)
+	if err := p.setup.KeepPlane(p.items[:p.train], plane); err != nil {
+		return err
+	}
 	var rows []Row
 	n := 0
 	for i, o := range append(train, others...) {

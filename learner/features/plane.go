@@ -29,12 +29,16 @@ func (s *Setup) KeptPlane(train []dataset.Item) *audit.Plane {
 }
 
 // KeepPlane keeps the plane of the photographs' features in $FINETUNE_HOME/planes by the features that it was laid
-// through. Where it cannot be kept it is laid each time.
-func (s *Setup) KeepPlane(train []dataset.Item, p *audit.Plane) {
+// through.
+func (s *Setup) KeepPlane(train []dataset.Item, p *audit.Plane) error {
 	path := s.planeFile(train)
-	if p != nil && path != "" && os.MkdirAll(filepath.Dir(path), 0o777) == nil {
-		_ = runs.WriteCalibration(path, runs.Calibration{Plane: p})
+	if p == nil || path == "" {
+		return nil
 	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return fmt.Errorf("learner: oddness: %w", err)
+	}
+	return runs.WriteCalibration(path, runs.Calibration{Plane: p})
 }
 
 // planeFile is where the plane is kept; "" where a photograph has no digest.

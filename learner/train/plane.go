@@ -25,6 +25,8 @@ func (tr *training) plane(ctx context.Context) (*audit.Plane, error) {
 	if err != nil {
 		return nil, failure.Data(fmt.Errorf("learner: oddness: %w", err))
 	}
-	tr.KeepPlane(train.Items, p)
+	if err := tr.KeepPlane(train.Items, p); err != nil {
+		return nil, err
+	}
 	return p, ctx.Err()
 }

@@ -53,7 +53,7 @@ func (b *build) reached(n *onnxpb.NodeProto) bool {
 
 // whole reports whether what n makes is whole numbers or truths, which have no derivative.
 func whole(n *onnxpb.NodeProto) bool {
-	switch n.GetOpType() {
+	switch graph.OpOf(n).Standard() {
 	case "Shape", "Size", "IsNaN", "IsInf", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "ArgMax",
 		"ArgMin", "NonZero":
 		return true
