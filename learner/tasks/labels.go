@@ -54,15 +54,9 @@ func (l *labeller) tars(ctx context.Context, root string, tars []string, s *sort
 	if l.drawn && l.config.Data.ValidPct == 0 {
 		l.config.Data.ValidPct = .2
 	}
-	err = eachTar(root, tars, func(m reading.Mount, tar, file string) error {
-		samples, err := m.Shards().Samples(ctx, file)
-		for _, one := range samples {
-			if err == nil {
-				err = l.add(tar, one)
-			}
-		}
-		return err
-	})
+	err = eachTar(root, tars, func(m reading.Mount, file string) ([]tarshard.Sample, error) {
+		return m.Shards().Samples(ctx, file)
+	}, l.add)
 	if err != nil {
 		return nil, err
 	}

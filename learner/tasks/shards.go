@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"finetune/internal/failure"
@@ -27,18 +28,11 @@ const indexers = 4
 
 // photographsOf are the photographs of tars, in the order of their paths.
 func photographsOf(ctx context.Context, root string, tars []string, s *sorting.Sorter) (*input, error) {
-	err := eachTar(root, tars, func(m reading.Mount, tar, file string) error {
-		list, err := m.Shards().Members(ctx, file)
-		if err != nil {
-			return err
-		}
-		for _, member := range list {
-			path, place := where(tar, member)
-			if err := s.Add(path + "\x00" + place); err != nil { // no name in a tar holds a zero byte
-				return err
-			}
-		}
-		return nil
+	err := eachTar(root, tars, func(m reading.Mount, file string) ([]tarshard.Member, error) {
+		return m.Shards().Members(ctx, file)
+	}, func(tar string, member tarshard.Member) error {
+		path, place := where(tar, member)
+		return s.Add(path + "\x00" + place) // no name in a tar holds a zero byte
 	})
 	return &input{each: func(yield func(string) error) error {
 		_, err := s.Each(func(text string) error {
@@ -49,21 +43,29 @@ func photographsOf(ctx context.Context, root string, tars []string, s *sorting.S
 	}}, err
 }
 
-// eachTar looks through several tars at once, and visits them one at a time.
-func eachTar(root string, tars []string, look func(m reading.Mount, tar, file string) error) error {
+// eachTar looks through several tars at once, and visits what it finds in them one at a time, a tar after the other.
+func eachTar[T any](root string, tars []string, look func(m reading.Mount, file string) ([]T, error),
+	visit func(tar string, found T) error) error {
 	at, err := remote.Root(root)
 	if err != nil {
 		return err
 	}
 	errs := make([]error, len(tars))
 	var failed atomic.Bool
+	var visiting sync.Mutex
 	parallel.For(len(tars), indexers, func(i int) {
 		if failed.Load() {
 			return
 		}
 		file := filepath.Join(at, filepath.FromSlash(tars[i]))
 		m, _ := reading.Mounted(file)
-		if errs[i] = look(m, tars[i], file); errs[i] != nil {
+		found, err := look(m, file)
+		visiting.Lock()
+		for k := 0; k < len(found) && err == nil; k++ {
+			err = visit(tars[i], found[k])
+		}
+		visiting.Unlock()
+		if errs[i] = err; err != nil {
 			failed.Store(true)
 		}
 	})
