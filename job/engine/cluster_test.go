@@ -12,11 +12,6 @@ import (
 	"finetune/internal/failure"
 )
 
-func order() Order {
-	return Order{Name: "finetune", Place: "/jobs/o'ne/é", Args: []string{"/opt/fine tune", "work", "--quiet"}, Workers: 7,
-		Threads: 2, Image: "registry/finetune:1"}
-}
-
 // The scripts give the program the arguments that were meant, whatever is in them.
 func TestScriptsGiveTheProgramItsArguments(t *testing.T) {
 	o := order()

@@ -121,6 +121,11 @@ func misspelt(all map[string]schema, s schema, v any, visit func(name string)) {
 	}
 }
 
+func order() Order {
+	return Order{Name: "finetune", Place: "/jobs/o'ne/é", Args: []string{"/opt/fine tune", "work", "--quiet"}, Workers: 7,
+		Threads: 2, Image: "registry/finetune:1"}
+}
+
 // The manifest has fields that Kubernetes knows, with the types that it wants, and numbers
 // that go together; with any field misspelt it would not.
 func TestManifestIsAJobOfKubernetes(t *testing.T) {
