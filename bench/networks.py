@@ -75,9 +75,9 @@ def features(a):
     import torch
 
     torch.set_num_threads(a.threads)
-    _, net = torch_network(a.body)
+    whole, net = torch_network(a.body)  # the second is part of the first
     if a.bfloat16:
-        net = net.to(memory_format=torch.channels_last)
+        whole.to(memory_format=torch.channels_last)
 
     def run(x):
         f = net(x)
