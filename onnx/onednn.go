@@ -1,16 +1,13 @@
 package onnx
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync"
 
 	"finetune/internal/failure"
 	"finetune/internal/fetch"
-	"finetune/internal/home"
 	"finetune/onnx/onednn"
 )
 
@@ -32,24 +29,11 @@ var OneDNN = sync.OnceValues(func() (string, error) {
 		}
 		return named, nil
 	}
-	var bad error
-	for _, top := range []string{home.Path("runtime"), home.Beside("lib")} {
-		found, _ := filepath.Glob(filepath.Join(top, "onednn-*-"+fetch.Platform(), oneDNNFile)) // a sound pattern
-		for _, path := range found {
-			_, err := fetch.CheckLibrary(path)
-			if err == nil {
-				err = onednn.Load(path)
-			}
-			if err == nil {
-				return path, nil
-			}
-			bad = cmp.Or(bad, err)
-		}
+	path, err := fetch.Load("onednn", oneDNNFile, onednn.Load)
+	if err != nil { // nothing takes its place without a word
+		err = fmt.Errorf("onnx: %w; run `finetune fetch onednn` again, or set FINETUNE_ONEDNN=off", err)
 	}
-	if bad != nil { // nothing takes its place without a word
-		bad = fmt.Errorf("onnx: %w; run `finetune fetch onednn` again, or set FINETUNE_ONEDNN=off", bad)
-	}
-	return "", bad
+	return path, err
 })
 
 // withOneDNN registers the operators of package onednn with so.

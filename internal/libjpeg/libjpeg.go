@@ -5,16 +5,13 @@
 package libjpeg
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync"
 
 	"finetune/internal/failure"
 	"finetune/internal/fetch"
-	"finetune/internal/home"
 )
 
 // Library is the one that was loaded; the zero value is none.
@@ -41,19 +38,12 @@ var Loaded = sync.OnceValues(func() (Library, error) {
 })
 
 func find() (Library, error) {
-	var bad error
-	for _, path := range fetched() {
-		_, err := fetch.CheckLibrary(path)
-		if err == nil {
-			err = open(path)
-		}
-		if err == nil {
-			return Library{Path: path, Fetched: true}, nil
-		}
-		bad = cmp.Or(bad, err)
+	path, err := fetch.Load("libjpeg-turbo", "libjpeg*.so*", open)
+	if err != nil { // no other takes its place without a word
+		return Library{}, fmt.Errorf("libjpeg: %w", err)
 	}
-	if bad != nil { // no other takes its place without a word
-		return Library{}, fmt.Errorf("libjpeg: %w", bad)
+	if path != "" {
+		return Library{Path: path, Fetched: true}, nil
 	}
 	for _, name := range system {
 		if open(name) == nil {
@@ -61,18 +51,6 @@ func find() (Library, error) {
 		}
 	}
 	return Library{}, nil
-}
-
-// fetched lists the libraries that lie where `finetune fetch jpeg` puts them, and beside the program.
-func fetched() (list []string) {
-	for _, top := range []string{home.Path("runtime"), home.Beside("lib")} {
-		if top == "" {
-			continue
-		}
-		found, _ := filepath.Glob(filepath.Join(top, "libjpeg-turbo-*-"+fetch.Platform(), "libjpeg*.so*")) // a sound pattern
-		list = append(list, found...)
-	}
-	return list
 }
 
 // ErrNone says that this system's libjpeg is not libjpeg-turbo, or that there is none.
