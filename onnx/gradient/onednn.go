@@ -206,8 +206,9 @@ func (b *build) oneDNN(n *onnxpb.NodeProto) bool {
 		return false
 	}
 	const most = 255 // places in a window that a byte can tell apart
-	if win.Kernel[0]*win.Kernel[1] > most || win.Pads[0] < 0 || win.Pads[1] < 0 {
-		return false
+	counts, _ := win.Counts()
+	if win.Kernel[0]*win.Kernel[1] > most || !win.Begins() || slices.Contains(counts, 0) {
+		return false // nor has a window over borders alone a largest number
 	}
 	place := b.Name("place")
 	b.PseudoOf(tape.MaxPoolKind, win, []string{x}, []string{y, place}, [][]int64{b.Shape[y], b.Shape[y]})

@@ -101,7 +101,7 @@ void finish(made *m) {
 		md scratch = dnn.dnnl_primitive_desc_query_md(m->desc, DNN_SCRATCHPAD_MD, 0);
 		m->p->scratch = scratch ? dnn.dnnl_memory_desc_get_size(scratch) : 0;
 		if (m->p->scratch) argument(m, ARG_SCRATCHPAD, scratch);
-		if (!m->failed) need(m, dnn.dnnl_primitive_create(&m->p->primitive, m->desc), "oneDNN makes no such convolution");
+		if (!m->failed) need(m, dnn.dnnl_primitive_create(&m->p->primitive, m->desc), "oneDNN makes no such operator");
 	}
 	md owned[] = {m->src, m->filter, m->dst, m->bias};
 	for (int i = 0; i < 4; i++)
@@ -161,19 +161,14 @@ const char *run_plain(const plan *p, void *const data[], int given) {
 }
 
 // run executes a plan. Of data the one that is NULL is the filter: laid out before, or its gradient brought back after.
-static const char *run(kernel *k, const plan *p, float *filter, void *const data[], int given,
-	int gradient) {
-	void *s = stream(), *weights = take_scratch(p->weights), *scratch = p->scratch ? take_scratch(p->scratch) : NULL;
-	const char *failed = !s || !weights || p->scratch && !scratch ? "out of memory" : NULL;
-	void *all[6];
+static const char *run(kernel *k, const plan *p, float *filter, void *const data[], int given, int gradient) {
+	void *weights = take_scratch(p->weights), *all[6];
+	TRY(sized("out of memory", weights != NULL));
 	for (int i = 0; i < given; i++) all[i] = data[i] ? data[i] : weights;
-	if (!failed) failed = arguments(p, all, given, scratch);
-	if (!failed && !gradient) pack(k, &p->filter, filter, weights, p->weights, k->r->bf16);
-	if (!failed && (dnn.dnnl_primitive_execute(p->primitive, s, p->count, p->args) || dnn.dnnl_stream_wait(s)))
-		failed = "oneDNN failed";
+	if (!gradient) pack(k, &p->filter, filter, weights, p->weights, k->r->bf16);
+	const char *failed = run_plain(p, all, given);
 	if (!failed && gradient) unpack(k, &p->filter, weights, filter);
 	give_scratch(weights);
-	give_scratch(scratch);
 	return failed;
 }
 

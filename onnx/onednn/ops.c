@@ -85,30 +85,30 @@ static int op_no(const custom_op *o) { return 0; }
 static int op_one(const custom_op *o) { return 1; }
 static int op_last(const custom_op *o) { return 1 << 20; }
 
-// ints reads an attribute of a node; one that is absent leaves the values as they are.
+// got frees the status of a call that may fail, and says whether it went well.
+static int got(const fn *api, void *status) {
+	if (status) ((void (*)(void *))api[RELEASE_STATUS])(status);
+	return !status;
+}
+
+// ints reads an attribute of a node; one that is absent leaves the values as they are. So do integer and real.
 static void ints(const fn *api, const void *info, const char *name, int64_t *v, size_t n) {
 	typedef void *(*get)(const void *, const char *, int64_t *, size_t *);
-	int64_t got[4];
+	int64_t read[4];
 	size_t size = n;
-	void *status = ((get)api[KERNEL_INFO_GET_INTS])(info, name, got, &size);
-	if (status) ((void (*)(void *))api[RELEASE_STATUS])(status);
-	else if (size == n) memcpy(v, got, n * sizeof *v);
+	if (got(api, ((get)api[KERNEL_INFO_GET_INTS])(info, name, read, &size)) && size == n) memcpy(v, read, n * sizeof *v);
 }
 
 static void integer(const fn *api, const void *info, const char *name, int64_t *v) {
 	typedef void *(*get)(const void *, const char *, int64_t *);
-	int64_t got;
-	void *status = ((get)api[KERNEL_INFO_GET_INT])(info, name, &got);
-	if (status) ((void (*)(void *))api[RELEASE_STATUS])(status);
-	else *v = got;
+	int64_t read;
+	if (got(api, ((get)api[KERNEL_INFO_GET_INT])(info, name, &read))) *v = read;
 }
 
 static void real(const fn *api, const void *info, const char *name, float *v) {
 	typedef void *(*get)(const void *, const char *, float *);
-	float got;
-	void *status = ((get)api[KERNEL_INFO_GET_FLOAT])(info, name, &got);
-	if (status) ((void (*)(void *))api[RELEASE_STATUS])(status);
-	else *v = got;
+	float read;
+	if (got(api, ((get)api[KERNEL_INFO_GET_FLOAT])(info, name, &read))) *v = read;
 }
 
 static void *op_create(const custom_op *o, const fn *api, const void *info, void **out) {
@@ -208,9 +208,7 @@ void *onednn_register(const fn *api, void *options, int threads) {
 }
 
 static const char *explain(kernel *k, void *status, const char *what) {
-	if (!status) return NULL;
-	((void (*)(void *))k->api[RELEASE_STATUS])(status);
-	return what;
+	return got(k->api, status) ? NULL : what;
 }
 
 static const char *shape_of(kernel *k, const void *value, tensor *t) {
@@ -238,8 +236,6 @@ static const void *input_value(kernel *k, void *context, int i) {
 	explain(k, status, "");
 	return value;
 }
-
-int has_input(kernel *k, void *context, int i) { return input_value(k, context, i) != NULL; }
 
 // input is input i. One that is absent has no data.
 const char *input(kernel *k, void *context, int i, tensor *t) {

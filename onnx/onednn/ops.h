@@ -78,7 +78,6 @@ typedef struct {
 	int rank;
 } tensor;
 
-int has_input(kernel *, void *context, int i);
 const char *input(kernel *, void *context, int i, tensor *);
 const char *output(kernel *, void *context, int i, int rank, const int64_t *shape, tensor *);
 void parallel(kernel *, int64_t total, void (*f)(void *, size_t), void *arg);

@@ -7,68 +7,23 @@
 
 enum { LANES = 16 };
 
-#define SAME(v) (v)
+#define PASTED(f, type, width) f##_##type##_##width
+#define NAME(f, type, width) PASTED(f, type, width)
 
+#define WIDTH avx512
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,fma")))
-#define FUNCTION(f) f##_float_avx512
-#define T float
-#define LOAD SAME
-#define STORE SAME
-#include "rows.h"
-#undef T
-#undef LOAD
-#undef STORE
-#define FUNCTION(f) f##_bf16_avx512
-#define T uint16_t
-#define LOAD wide
-#define STORE narrow
-#include "rows.h"
-#undef T
-#undef LOAD
-#undef STORE
-#undef TARGET
-
+#include "types.h"
+#define WIDTH avx2
 #define TARGET __attribute__((target("avx2,fma")))
-#define FUNCTION(f) f##_float_avx2
-#define T float
-#define LOAD SAME
-#define STORE SAME
-#include "rows.h"
-#undef T
-#undef LOAD
-#undef STORE
-#define FUNCTION(f) f##_bf16_avx2
-#define T uint16_t
-#define LOAD wide
-#define STORE narrow
-#include "rows.h"
-#undef T
-#undef LOAD
-#undef STORE
-#undef TARGET
-
+#include "types.h"
+#define WIDTH plain
 #define TARGET
-#define FUNCTION(f) f##_float_plain
-#define T float
-#define LOAD SAME
-#define STORE SAME
-#include "rows.h"
-#undef T
-#undef LOAD
-#undef STORE
-#define FUNCTION(f) f##_bf16_plain
-#define T uint16_t
-#define LOAD wide
-#define STORE narrow
-#include "rows.h"
-#undef T
-#undef LOAD
-#undef STORE
-#undef TARGET
+#include "types.h"
 
 const rows_of_T *rows_of(const kernel *k) {
 	static const rows_of_T *all[2][3] = {
-		{&all_float_plain, &all_float_avx2, &all_float_avx512}, {&all_bf16_plain, &all_bf16_avx2, &all_bf16_avx512}};
+		{&all_float_plain, &all_float_avx2, &all_float_avx512},
+		{&all_bfloat16_plain, &all_bfloat16_avx2, &all_bfloat16_avx512}};
 	int wide512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
 		__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
 	int level = wide512 ? 2 : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
@@ -173,6 +128,16 @@ static void add_up(float *s, int64_t pieces, int64_t c) {
 		for (int64_t j = 0; j < c; j++) s[j] += s[i * c + j];
 }
 
+// two_sums adds two numbers a channel over all pieces: s1 and s2 of w, [c] each, in s, which has room for twice the
+// pieces.
+static void two_sums(kernel *k, work *w, int64_t pieces, float *s, void (*piece)(void *, size_t)) {
+	memset(s, 0, 2 * pieces * w->c * sizeof *s);
+	w->s1 = s, w->s2 = s + pieces * w->c;
+	parallel(k, pieces, piece, w);
+	add_up(w->s1, pieces, w->c);
+	add_up(w->s2, pieces, w->c);
+}
+
 static work new_work(kernel *k, const tensor *x) {
 	work w = {.f = rows_of(k), .bytes = size_of(k), .c = x->shape[x->rank - 1], .low = k->low, .high = k->high};
 	w.rows = w.c ? elements(x) / w.c : 0;
@@ -197,12 +162,8 @@ COMPUTE(norm_forward) {
 	int64_t pieces = divided(&w);
 	float *s = take_scratch((2 * pieces + 2) * w.c * sizeof *s);
 	TRY(sized("out of memory", s != NULL));
-	memset(s, 0, 2 * pieces * w.c * sizeof *s);
 	w.x = x.data, w.sum = sum.data, w.out = y.data, w.mean = guess.data;
-	w.s1 = s, w.s2 = s + pieces * w.c;
-	parallel(k, pieces, sums_piece, &w);
-	add_up(w.s1, pieces, w.c);
-	add_up(w.s2, pieces, w.c);
+	two_sums(k, &w, pieces, s, sums_piece);
 	float *a = s + 2 * pieces * w.c, *b = a + w.c, *m = mean.data, *v = variance.data;
 	for (int64_t j = 0; j < w.c; j++) {
 		float off = w.s1[j] / w.rows, square = w.s2[j] / w.rows - off * off;
@@ -243,13 +204,9 @@ COMPUTE(norm_grad) {
 	int masked = y.data || dy2.data;
 	float *s = take_scratch((2 * pieces + 3) * w.c * sizeof *s);
 	TRY(sized("out of memory", s != NULL));
-	memset(s, 0, 2 * pieces * w.c * sizeof *s);
 	w.dy = dy.data, w.dy2 = dy2.data, w.x = x.data, w.y = y.data, w.mean = mean.data, w.out = dx.data;
 	w.g = dsum.data ? dsum.data : masked ? dx.data : NULL; // g waits in dx, whose place it has
-	w.s1 = s, w.s2 = s + pieces * w.c;
-	parallel(k, pieces, grad_sums_piece, &w);
-	add_up(w.s1, pieces, w.c);
-	add_up(w.s2, pieces, w.c);
+	two_sums(k, &w, pieces, s, grad_sums_piece);
 	float *a = s + 2 * pieces * w.c, *b = a + w.c, *c = b + w.c;
 	for (int64_t j = 0; j < w.c; j++) {
 		float inv = 1 / sqrtf(((float *)variance.data)[j] + k->epsilon);
@@ -265,41 +222,49 @@ COMPUTE(norm_grad) {
 	return NULL;
 }
 
+// each makes an output like x, whose pieces piece makes of those of w.
+static const char *each(kernel *k, void *context, const tensor *x, work w, void (*piece)(void *, size_t)) {
+	tensor y;
+	TRY(output(k, context, 0, x->rank, x->shape, &y));
+	w.out = y.data;
+	if (w.rows) parallel(k, divided(&w), piece, &w);
+	return NULL;
+}
+
+// each_of is each for an operator of one input.
+static const char *each_of(kernel *k, void *context, void (*piece)(void *, size_t)) {
+	tensor x;
+	TRY(input(k, context, 0, &x));
+	work w = new_work(k, &x);
+	w.x = x.data;
+	return each(k, context, &x, w, piece);
+}
+
+COMPUTE(clip_forward) { return each_of(k, context, clip_piece); }
+COMPUTE(narrow_forward) { return each_of(k, context, narrow_piece); }
+COMPUTE(widen_forward) { return each_of(k, context, widen_piece); }
+
 // clip_grad: dy, dy2 or none, y -> dy+dy2 where y is within the limits.
 COMPUTE(clip_grad) {
-	tensor dy, dy2, y, dx;
+	tensor dy, dy2, y;
 	TRY(input(k, context, 0, &dy));
 	TRY(input(k, context, 1, &dy2));
 	TRY(input(k, context, 2, &y));
 	TRY(sized("its inputs do not fit", dy.rank == y.rank && elements(&dy) == elements(&y) &&
 		(!dy2.data || elements(&dy2) == elements(&y))));
-	TRY(output(k, context, 0, y.rank, y.shape, &dx));
 	work w = new_work(k, &y);
-	w.dy = dy.data, w.dy2 = dy2.data, w.y = y.data, w.out = dx.data;
-	if (w.rows) parallel(k, divided(&w), mask_piece, &w);
-	return NULL;
-}
-
-COMPUTE(clip_forward) {
-	tensor x, y;
-	TRY(input(k, context, 0, &x));
-	TRY(output(k, context, 0, x.rank, x.shape, &y));
-	work w = new_work(k, &x);
-	w.x = x.data, w.out = y.data;
-	if (w.rows) parallel(k, divided(&w), clip_piece, &w);
-	return NULL;
+	w.dy = dy.data, w.dy2 = dy2.data, w.y = y.data;
+	return each(k, context, &y, w, mask_piece);
 }
 
 COMPUTE(add_forward) {
-	tensor a, b, y;
+	tensor a, b;
 	TRY(input(k, context, 0, &a));
 	TRY(input(k, context, 1, &b));
 	TRY(sized("its terms differ in shape", a.rank == b.rank && !memcmp(a.shape, b.shape, a.rank * sizeof *a.shape)));
-	TRY(output(k, context, 0, a.rank, a.shape, &y));
 	work w = new_work(k, &a);
-	w.dy = a.data, w.dy2 = b.data, w.out = y.data;
-	if (w.rows) parallel(k, divided(&w), mask_piece, &w);
-	return NULL;
+	w.dy = a.data, w.dy2 = b.data;
+	return each(k, context, &a, w, mask_piece);
 }
 
 // channel_sum: x [.., c] -> [c].
@@ -321,26 +286,6 @@ COMPUTE(channel_sum) {
 	add_up(w.s1, pieces, w.c);
 	memcpy(y.data, w.s1, w.c * sizeof *w.s1);
 	give_scratch(w.s1);
-	return NULL;
-}
-
-COMPUTE(narrow_forward) {
-	tensor x, y;
-	TRY(input(k, context, 0, &x));
-	TRY(output(k, context, 0, x.rank, x.shape, &y));
-	work w = new_work(k, &x);
-	w.x = x.data, w.out = y.data;
-	if (w.rows) parallel(k, divided(&w), narrow_piece, &w);
-	return NULL;
-}
-
-COMPUTE(widen_forward) {
-	tensor x, y;
-	TRY(input(k, context, 0, &x));
-	TRY(output(k, context, 0, x.rank, x.shape, &y));
-	work w = new_work(k, &x);
-	w.x = x.data, w.out = y.data;
-	if (w.rows) parallel(k, divided(&w), widen_piece, &w);
 	return NULL;
 }
 
@@ -397,6 +342,7 @@ typedef struct {
 	char *y;
 	uint8_t *at;
 	int64_t c, h, wide, oh, ow; // of x and y
+	float *sums;                // of the gradient: a pixel's, for each row
 } pool;
 
 static void pool_row(void *arg, size_t i) {
@@ -434,7 +380,7 @@ COMPUTE(max_pool) {
 	TRY(output(k, context, 0, 4, shape, &y));
 	TRY(output(k, context, 1, 4, shape, &at));
 	pool p = {rows_of(k), size_of(k), w, x.data, y.data, at.data, x.shape[3], x.shape[1], x.shape[2], shape[1],
-		shape[2]};
+		shape[2], NULL};
 	if (elements(&y)) parallel(k, shape[0] * shape[1], pool_row, &p);
 	return NULL;
 }
@@ -443,8 +389,7 @@ static void pool_grad_row(void *arg, size_t i) {
 	pool *p = arg;
 	const window *w = p->w;
 	int64_t n = i / p->h, iy = i % p->h;
-	float *sum = malloc(p->c * sizeof *sum);
-	if (!sum) abort();
+	float *sum = p->sums + i * p->c;
 	for (int64_t ix = 0; ix < p->wide; ix++) {
 		memset(sum, 0, p->c * sizeof *sum);
 		for (int64_t ky = 0; ky < w->kernel[0]; ky++)
@@ -458,7 +403,6 @@ static void pool_grad_row(void *arg, size_t i) {
 			}
 		p->f->narrow(sum, p->c, p->y + ((n * p->h + iy) * p->wide + ix) * p->c * p->bytes);
 	}
-	free(sum);
 }
 
 // max_pool_grad: dy, places -> dx, whose height and width is size.
@@ -471,7 +415,11 @@ COMPUTE(max_pool_grad) {
 	int64_t shape[4] = {dy.shape[0], w->size[0], w->size[1], dy.shape[3]};
 	TRY(output(k, context, 0, 4, shape, &dx));
 	pool p = {rows_of(k), size_of(k), w, dy.data, dx.data, at.data, dy.shape[3], shape[1], shape[2], dy.shape[1],
-		dy.shape[2]};
-	if (elements(&dx)) parallel(k, shape[0] * shape[1], pool_grad_row, &p);
+		dy.shape[2], NULL};
+	if (!elements(&dx)) return NULL;
+	p.sums = take_scratch(shape[0] * shape[1] * p.c * sizeof *p.sums);
+	TRY(sized("out of memory", p.sums != NULL));
+	parallel(k, shape[0] * shape[1], pool_grad_row, &p);
+	give_scratch(p.sums);
 	return NULL;
 }

@@ -1,5 +1,6 @@
 // Loops over rows of channels, compiled for each T and each width of vectors: FUNCTION(name) is the name for one of
-// them, TARGET its instructions, T, LOAD and STORE its numbers. They are plain loops that compilers turn into vectors.
+// them, TARGET its instructions, T, LOAD and STORE its numbers; types.h sets them. They are plain loops that compilers
+// turn into vectors.
 
 // sums adds x-shift, and its square, of each channel.
 TARGET static void FUNCTION(sums)(const T *restrict x, int64_t rows, int64_t c, const float *restrict shift,
@@ -186,3 +187,6 @@ static const rows_of_T FUNCTION(all) = {
 	(void *)FUNCTION(scatter), (void *)FUNCTION(depth_input), (void *)FUNCTION(depth_filter),
 };
 #undef FUNCTION
+#undef T
+#undef LOAD
+#undef STORE

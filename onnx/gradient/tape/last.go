@@ -151,12 +151,12 @@ func (l *last) convertPseudo(n *onnxpb.NodeProto, p pseudo) bool {
 	}
 	switch p.kind {
 	case ConvGradInput:
-		if !w.begins() {
+		if !w.Begins() {
 			return false
 		}
 		l.emit(p.kind, out[0], []string{l.asLast(in[0]), l.asPlain(in[1])}, append(w.positive().Attrs(), w.size())...)
 	case ConvGradFilter:
-		if !w.begins() {
+		if !w.Begins() {
 			return false
 		}
 		l.OpTo(l.domain+"."+string(p.kind), out[0], nil, []string{l.asLast(in[0]), l.asLast(in[1])},
@@ -209,8 +209,8 @@ func (l *last) several(kind Kind, n *onnxpb.NodeProto, inputs, in []string) {
 	l.OpTo(l.domain+"."+string(kind), outputs[0], nil, inputs, n.Attribute...).Output = outputs
 }
 
-// begins reports that the window leaves out nothing at the beginning.
-func (w Window) begins() bool { return w.Pads[0] >= 0 && w.Pads[1] >= 0 }
+// Begins reports that the window leaves out nothing at the beginning.
+func (w Window) Begins() bool { return w.Pads[0] >= 0 && w.Pads[1] >= 0 }
 
 // size is the height and width of the input, as the gradients' operators take it.
 func (w Window) size() graph.Attr { return graph.Ints("size", w.In[:]...) }
@@ -222,7 +222,7 @@ func (l *last) conv(n *onnxpb.NodeProto) bool {
 		return false
 	}
 	win, err := WindowOf(n, l.Shape[x], l.Shape[y], l.Shape[w][2:])
-	if err != nil || !win.begins() {
+	if err != nil || !win.Begins() {
 		return false
 	}
 	in := []string{l.asLast(x), l.asPlain(w)}
