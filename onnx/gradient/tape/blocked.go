@@ -20,20 +20,19 @@ const nchwc = "com.microsoft.nchwc"
 // blocked layout. A tensor may exist in either layout or both: plain under its
 // own name, blocked under the name in block. Conversions are made when needed.
 type blocked struct {
-	*Tape
+	takeover
 	size  int64
 	fixed map[string]bool // constants, and what is computed from them alone
 	plain map[string]bool
 	block map[string]string
-	uses  map[string]int
-	zero  string                       // a float32 0 that depends on the run, once it is needed
-	open  map[string]*onnxpb.NodeProto // tensor -> the Conv that made it, while that may take over what reads it
+	zero  string // a float32 0 that depends on the run, once it is needed
 }
 
 func newBlocked(t *Tape, size int64, nodes []*onnxpb.NodeProto, outputs []*onnxpb.ValueInfoProto,
 	fixed map[string]bool) *blocked {
-	l := &blocked{Tape: t, size: size, fixed: fixed, block: map[string]string{}, open: map[string]*onnxpb.NodeProto{}}
-	l.plain, l.uses = sources(nodes, outputs, fixed)
+	plain, uses := sources(nodes, outputs, fixed)
+	l := &blocked{size: size, fixed: fixed, plain: plain, block: map[string]string{}}
+	l.takeover = newTakeover(t, uses, func(from, to string) { l.block[to] = l.block[from] })
 	return l
 }
 
@@ -148,30 +147,6 @@ func (l *blocked) emit(kind, out string, inputs []string, attrs ...graph.Attr) {
 	}
 }
 
-// keepOpen notes that conv, which makes tensor out, may do more in its pass: ORT's
-// kernel adds another term, then applies an activation. It may where out has
-// one reader, whose work it then is.
-func (l *blocked) keepOpen(out string, conv *onnxpb.NodeProto) {
-	if l.uses[out] == 1 {
-		l.open[out] = conv
-	}
-}
-
-// activated reports whether a convolution applies an activation already, after which nothing more can be done.
-func activated(conv *onnxpb.NodeProto) bool { return graph.Find(conv, "activation") != nil }
-
-// extend lets the convolution that makes tensor from make to as well, by change.
-// It moves to the end, behind what it now reads.
-func (l *blocked) extend(from, to string, change func(conv *onnxpb.NodeProto)) {
-	conv := l.open[from]
-	delete(l.open, from)
-	change(conv)
-	at := slices.Index(l.Nodes, conv)
-	l.Nodes = append(slices.Delete(l.Nodes, at, at+1), conv)
-	l.block[to] = conv.Output[0]
-	l.keepOpen(to, conv)
-}
-
 func (l *blocked) binary(n *onnxpb.NodeProto) bool {
 	a, b := n.Input[0], n.Input[1]
 	sb, known := l.Shape[b]
@@ -182,42 +157,11 @@ func (l *blocked) binary(n *onnxpb.NodeProto) bool {
 	case !slices.Equal(l.Shape[a], sb) || !l.fitting(a) || l.block[a] == "" && l.block[b] == "":
 		return false
 	}
-	if n.GetOpType() == "Add" && l.addTo(n) {
+	if n.GetOpType() == "Add" && l.addTo(n, l.asBlocked) {
 		return true
 	}
 	l.emit(n.GetOpType(), n.Output[0], []string{l.asBlocked(a), l.asBlocked(b)})
 	return true
-}
-
-// addTo lets the convolution that made one term of a sum add the other one: the
-// later of two, which can read what the earlier made.
-func (l *blocked) addTo(n *onnxpb.NodeProto) bool {
-	term, other := n.Input[0], n.Input[1]
-	if term == other {
-		return false
-	}
-	place := func(tensor string) int { return slices.Index(l.Nodes, l.open[tensor]) }
-	if l.canAdd(other) && (!l.canAdd(term) || place(other) > place(term)) {
-		term, other = other, term
-	}
-	if !l.canAdd(term) {
-		return false
-	}
-	sum := l.asBlocked(other)
-	delete(l.open, other) // somebody reads it now
-	l.extend(term, n.Output[0], func(conv *onnxpb.NodeProto) {
-		for len(conv.Input) < 3 { // without a bias
-			conv.Input = append(conv.Input, "")
-		}
-		conv.Input = append(conv.Input, sum)
-	})
-	return true
-}
-
-// canAdd reports whether a convolution makes the tensor that may add a term to it.
-func (l *blocked) canAdd(tensor string) bool {
-	conv := l.open[tensor]
-	return conv != nil && len(conv.Input) < 4 && !activated(conv)
 }
 
 func (l *blocked) unaryOp(n *onnxpb.NodeProto) bool {
@@ -225,10 +169,7 @@ func (l *blocked) unaryOp(n *onnxpb.NodeProto) bool {
 	if l.block[x] == "" {
 		return false
 	}
-	if conv := l.open[x]; kind == "Relu" && conv != nil && !activated(conv) {
-		l.extend(x, n.Output[0], func(conv *onnxpb.NodeProto) {
-			conv.Attribute = append(conv.Attribute, graph.Str("activation", "Relu"))
-		})
+	if kind == "Relu" && l.activate(x, n.Output[0], graph.Str("activation", "Relu")) {
 		return true
 	}
 	l.emit(kind, n.Output[0], append([]string{l.block[x]}, n.Input[1:]...), n.Attribute...)

@@ -13,22 +13,21 @@ import (
 // the name in last, as the domain's type, and wide in float32. Conversions are made
 // when needed. In onednn.Float32 last and wide are the same.
 type last struct {
-	*Tape
+	takeover
 	domain string
 	fixed  map[string]bool // constants, and what is computed from them alone
 	plain  map[string]bool
 	last   map[string]string
 	wide   map[string]string
-	uses   map[string]int
-	open   map[string]*onnxpb.NodeProto // tensor -> the Conv that made it, while that may take over what reads it
 	swaps  map[string]*onnxpb.NodeProto // tensor -> the Transpose that made it
 }
 
 func newLast(t *Tape, domain string, nodes []*onnxpb.NodeProto, outputs []*onnxpb.ValueInfoProto,
 	fixed map[string]bool) *last {
-	l := &last{Tape: t, domain: domain, fixed: fixed, last: map[string]string{}, wide: map[string]string{},
-		open: map[string]*onnxpb.NodeProto{}, swaps: map[string]*onnxpb.NodeProto{}}
-	l.plain, l.uses = sources(nodes, outputs, fixed)
+	plain, uses := sources(nodes, outputs, fixed)
+	l := &last{domain: domain, fixed: fixed, plain: plain, last: map[string]string{}, wide: map[string]string{},
+		swaps: map[string]*onnxpb.NodeProto{}}
+	l.takeover = newTakeover(t, uses, func(from, to string) { l.last[to], l.wide[to] = l.last[from], l.wide[from] })
 	return l
 }
 
@@ -233,36 +232,11 @@ func (l *last) conv(n *onnxpb.NodeProto) bool {
 	return true
 }
 
-// keepOpen notes that conv, which makes tensor out, may do more in its pass: add a term, then keep to limits. It may
-// where out has one reader, whose work it then is.
-func (l *last) keepOpen(out string, conv *onnxpb.NodeProto) {
-	if l.uses[out] == 1 {
-		l.open[out] = conv
-	}
-}
-
-// extend lets the convolution that makes tensor from make to as well, by change. It moves to the end, behind what it
-// now reads.
-func (l *last) extend(from, to string, change func(conv *onnxpb.NodeProto)) {
-	conv := l.open[from]
-	delete(l.open, from)
-	change(conv)
-	at := slices.Index(l.Nodes, conv)
-	l.Nodes = append(slices.Delete(l.Nodes, at, at+1), conv)
-	l.last[to], l.wide[to] = l.last[from], l.wide[from]
-	l.keepOpen(to, conv)
-}
-
-// limited reports whether a convolution keeps to limits already, after which nothing more can be done.
-func limited(conv *onnxpb.NodeProto) bool { return graph.Find(conv, "low") != nil }
-
 func (l *last) clip(n *onnxpb.NodeProto) bool {
 	x, y := n.Input[0], n.Output[0]
-	if conv := l.open[x]; conv != nil && !limited(conv) {
-		l.extend(x, y, func(conv *onnxpb.NodeProto) { conv.Attribute = append(conv.Attribute, n.Attribute...) })
-		return true
+	if !l.activate(x, y, n.Attribute...) {
+		l.emit(ClipKind, y, []string{l.asLast(x)}, n.Attribute...)
 	}
-	l.emit(ClipKind, y, []string{l.asLast(x)}, n.Attribute...)
 	return true
 }
 
@@ -307,7 +281,7 @@ func (l *last) binary(n *onnxpb.NodeProto) bool {
 		return false
 	}
 	if n.GetOpType() == "Add" && slices.Equal(sa, sb) {
-		if !l.addTo(n) {
+		if !l.addTo(n, l.asLast) {
 			l.emit("Add", out, []string{l.asLast(a), l.asLast(b)})
 		}
 		return true
@@ -325,37 +299,6 @@ func (l *last) binary(n *onnxpb.NodeProto) bool {
 	}
 	l.wideOp(n, in)
 	return true
-}
-
-// addTo lets the convolution that made one term of a sum add the other one: the
-// later of two, which can read what the earlier made.
-func (l *last) addTo(n *onnxpb.NodeProto) bool {
-	term, other := n.Input[0], n.Input[1]
-	if term == other {
-		return false
-	}
-	place := func(tensor string) int { return slices.Index(l.Nodes, l.open[tensor]) }
-	if l.canAdd(other) && (!l.canAdd(term) || place(other) > place(term)) {
-		term, other = other, term
-	}
-	if !l.canAdd(term) {
-		return false
-	}
-	sum := l.asLast(other)
-	delete(l.open, other) // somebody reads it now
-	l.extend(term, n.Output[0], func(conv *onnxpb.NodeProto) {
-		for len(conv.Input) < 3 { // without a bias
-			conv.Input = append(conv.Input, "")
-		}
-		conv.Input = append(conv.Input, sum)
-	})
-	return true
-}
-
-// canAdd reports whether a convolution makes the tensor that may add a term to it.
-func (l *last) canAdd(tensor string) bool {
-	conv := l.open[tensor]
-	return conv != nil && len(conv.Input) < 4 && !limited(conv)
 }
 
 // unaryOp is an operator that leaves the shape: ORT's, in float32.
