@@ -113,8 +113,6 @@ type ofTars func(ctx context.Context, root string, names []string, s *sorting.So
 
 // found is the input of photographs, or where there are none, of those in tars.
 func found(ctx context.Context, root string, n int, s *sorting.Sorter, names []string, tars ofTars) (*input, error) {
-	in := &input{root: root, close: s.Close}
-	in.each = func(yield func(string) error) (err error) { in.again, err = s.Each(yield); return err }
 	if n == 0 && len(names) > 0 {
 		in, err := tars(ctx, root, names, s)
 		if err != nil {
@@ -126,7 +124,14 @@ func found(ctx context.Context, root string, n int, s *sorting.Sorter, names []s
 	if n == 0 {
 		return nil, errors.Join(failure.Data(fmt.Errorf("dataset: %s: no photographs here or below", root)), s.Close())
 	}
-	return in, nil
+	return sorted(root, s), nil
+}
+
+// sorted is the input of the paths in s, which it closes.
+func sorted(root string, s *sorting.Sorter) *input {
+	in := &input{root: root, close: s.Close}
+	in.each = func(yield func(string) error) (err error) { in.again, err = s.Each(yield); return err }
+	return in
 }
 
 // list reads paths and sorts them. Relative ones are below the working directory.
@@ -139,12 +144,7 @@ func list(r io.Reader, name string) (*input, error) {
 	if err := scores.EachPath(r, name, s.Add); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	in := &input{root: root, close: s.Close}
-	in.each = func(yield func(string) error) (err error) {
-		in.again, err = s.Each(yield)
-		return err
-	}
-	return in, nil
+	return sorted(root, &s), nil
 }
 
 // plan writes the job over the inputs.

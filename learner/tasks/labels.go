@@ -4,17 +4,14 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 
 	"finetune/dataset"
 	"finetune/internal/failure"
 	"finetune/internal/naming"
 	"finetune/internal/plural"
 	"finetune/internal/reading"
-	"finetune/internal/remote"
 	"finetune/internal/rng"
 	"finetune/internal/sorting"
 	"finetune/internal/tarshard"
@@ -26,9 +23,7 @@ import (
 type labeller struct {
 	config runs.Config
 	ui     runs.UI
-	labels *parts.Labels // of the input, nil where photographs have none
-
-	mu     sync.Mutex
+	labels *parts.Labels             // of the input, nil where photographs have none
 	counts map[string]*dataset.Count // by class
 	sorter *sorting.Sorter
 	drawn  bool
@@ -41,11 +36,16 @@ var splits = []string{parts.Train, parts.Valid, parts.Test}
 // order of tars, so that a task reads its part of one in a stream: as for webdataset, the
 // photographs of all classes should be mixed in them.
 func (l *labeller) tars(ctx context.Context, root string, tars []string, s *sorting.Sorter) (*input, error) {
-	first, err := l.first(ctx, root, tars[0])
+	samples := func(m reading.Mount, file string) ([]tarshard.Sample, error) { return m.Shards().Samples(ctx, file) }
+	labelled := false
+	err := eachTar(root, tars[:1], samples, func(_ string, s tarshard.Sample) error {
+		labelled = labelled || s.Label != "" || s.LabelErr != nil
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	if !slices.ContainsFunc(first, func(s tarshard.Sample) bool { return s.Label != "" || s.LabelErr != nil }) {
+	if !labelled {
 		l.ui.Say("labels     none, so that no head can be trained on the job: %s has no .cls or .json members", tars[0])
 		return photographsOf(ctx, root, tars, s)
 	}
@@ -54,10 +54,7 @@ func (l *labeller) tars(ctx context.Context, root string, tars []string, s *sort
 	if l.drawn && l.config.Data.ValidPct == 0 {
 		l.config.Data.ValidPct = .2
 	}
-	err = eachTar(root, tars, func(m reading.Mount, file string) ([]tarshard.Sample, error) {
-		return m.Shards().Samples(ctx, file)
-	}, l.add)
-	if err != nil {
+	if err := eachTar(root, tars, samples, l.add); err != nil {
 		return nil, err
 	}
 	if err := l.finish(root); err != nil {
@@ -76,20 +73,6 @@ func (l *labeller) tars(ctx context.Context, root string, tars []string, s *sort
 	}}, nil
 }
 
-func (l *labeller) first(ctx context.Context, root, tar string) ([]tarshard.Sample, error) {
-	at, err := remote.Root(root)
-	if err != nil {
-		return nil, err
-	}
-	file := filepath.Join(at, filepath.FromSlash(tar))
-	m, _ := reading.Mounted(file)
-	list, err := m.Shards().Samples(ctx, file)
-	if err != nil {
-		return nil, failure.Data(fmt.Errorf("tasks: %w", err))
-	}
-	return list, nil
-}
-
 // add takes a photograph: its split is what its tar is called after, or drawn by its path.
 func (l *labeller) add(tar string, s tarshard.Sample) error {
 	path, place := where(tar, s.Photo)
@@ -104,8 +87,6 @@ func (l *labeller) add(tar string, s tarshard.Sample) error {
 	case s.Label == "" && splits[split] != parts.Test:
 		return fmt.Errorf("%s: %q has no label in a .cls or .json member; add one, or take it out", tar, s.Photo.Name)
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if c := l.counts[s.Label]; c != nil {
 		*[]*int{&c.Train, &c.Valid, &c.Test}[split]++
 	} else if s.Label != "" {
