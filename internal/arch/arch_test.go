@@ -27,7 +27,7 @@ var floors = [][]string{
 	{"dataset/kinds", "internal/libjpeg", "internal/remote"},
 	{"augment/picture", "dataset", "internal/plotstest", "onnx/graph", "onnx/weights",
 		"plots/page"},
-	{"augment", "onnx/hub", "onnx/shape"},
+	{"augment", "internal/graphtest", "onnx/hub", "onnx/shape"},
 	{"onnx/plain", "onnx/surgery"},
 	{"onnx/trainable"},
 	{"activations", "internal/corpus", "internal/demo", "internal/fetch/sbom", "internal/fetch/setup", "onnx",
