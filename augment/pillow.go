@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"finetune/augment/picture"
+	"finetune/internal/cubic"
 )
 
 // Resampling as Pillow does it, to the last bit: two passes, the horizontal one first, in integers of 22 bits after the
@@ -24,17 +25,7 @@ type kernel struct {
 
 var pillow = map[string]kernel{
 	Bilinear: {1, func(x float64) float64 { return max(0, 1-math.Abs(x)) }},
-	Bicubic: {2, func(x float64) float64 {
-		const a = -0.5
-		x = math.Abs(x)
-		switch {
-		case x < 1:
-			return ((a+2)*x-(a+3))*x*x + 1
-		case x < 2:
-			return (((x-5)*x+8)*x - 4) * a
-		}
-		return 0
-	}},
+	Bicubic:  {2, func(x float64) float64 { return cubic.Keys(x, -0.5) }},
 	Lanczos: {3, func(x float64) float64 {
 		if x < -3 || x >= 3 {
 			return 0

@@ -15,7 +15,8 @@ import (
 var floors = [][]string{
 	// words, bytes, files and numbers
 	{"internal/buckettest", "internal/columns", "internal/plural"},
-	{"internal/arch", "internal/bmp", "internal/colour", "internal/digest", "internal/dims", "internal/durable",
+	{"internal/arch", "internal/bmp", "internal/colour", "internal/cubic", "internal/digest", "internal/dims",
+		"internal/durable",
 		"internal/failure", "internal/half", "internal/heif", "internal/jpeg", "internal/licences", "internal/lock",
 		"internal/parallel", "internal/rng", "internal/tiff", "internal/uitest", "metrics", "onnx/batchnorm",
 		"onnx/graph/onnxpb", "onnx/onednn", "schedule"},

@@ -1,6 +1,10 @@
 package bodies
 
-import "math"
+import (
+	"math"
+
+	"finetune/internal/cubic"
+)
 
 // resampled scales a table of positions [from·from, width] to [to·to, width], bicubic, as torch's interpolate does with
 // align_corners=False: with antialias by the filter of Pillow (Keys' with a = -0.5, wider where the table shrinks),
@@ -45,14 +49,14 @@ func taps(from, to int64, antialias bool) [][]tap {
 		if !antialias {
 			first := int64(math.Floor(centre))
 			for at := first - 1; at <= first+2; at++ {
-				all[i] = append(all[i], tap{min(max(at, 0), from-1), keys(float64(at)-centre, -.75)})
+				all[i] = append(all[i], tap{min(max(at, 0), from-1), cubic.Keys(float64(at)-centre, -.75)})
 			}
 			continue
 		}
 		wide, sum := max(scale, 1), 0.0
 		lo, hi := max(int64(centre+.5-2*wide+.5), 0), min(int64(centre+.5+2*wide+.5), from)
 		for at := lo; at < hi; at++ {
-			w := keys((float64(at)-centre)/wide, -.5)
+			w := cubic.Keys((float64(at)-centre)/wide, -.5)
 			all[i] = append(all[i], tap{at, w})
 			sum += w
 		}
@@ -61,15 +65,4 @@ func taps(from, to int64, antialias bool) [][]tap {
 		}
 	}
 	return all
-}
-
-// keys is the cubic convolution kernel of Keys 1981.
-func keys(x, a float64) float64 {
-	switch x = math.Abs(x); {
-	case x < 1:
-		return ((a+2)*x-(a+3))*x*x + 1
-	case x < 2:
-		return ((a*x-5*a)*x+8*a)*x - 4*a
-	}
-	return 0
 }

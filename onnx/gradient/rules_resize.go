@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"finetune/internal/cubic"
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
 )
@@ -162,9 +163,11 @@ func (r resampling) weights(at float64) (first int64, weights []float64) {
 	case "linear":
 		return int64(low), []float64{1 - t, t}
 	case "cubic":
-		near := func(d float64) float64 { return ((r.a+2)*d-(r.a+3))*d*d + 1 }
-		far := func(d float64) float64 { return ((r.a*d-5*r.a)*d+8*r.a)*d - 4*r.a }
-		return int64(low) - 1, []float64{far(1 + t), near(t), near(1 - t), far(2 - t)}
+		list := make([]float64, 4)
+		for k := range list {
+			list[k] = cubic.Keys(1+t-float64(k), r.a)
+		}
+		return int64(low) - 1, list
 	}
 	switch r.nearest {
 	case "floor":
