@@ -14,8 +14,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"finetune/cli/shell"
+	"finetune/internal/onnxtest"
 	"finetune/internal/photos"
-	"finetune/onnx"
 	"finetune/onnx/bodies"
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
@@ -56,13 +56,8 @@ func TestOneSignalEndsANetworkThatLoops(t *testing.T) {
 	if testing.Short() {
 		t.Skip("skipped: it waits for the patience to run out")
 	}
-	lib, err := onnx.FindLibrary("cpu")
-	if err != nil {
-		t.Skipf("skipped: %v", err)
-	}
 	dir := t.TempDir()
-	t.Setenv("FINETUNE_HOME", filepath.Join(dir, "home"))
-	t.Setenv("ONNXRUNTIME_LIB", lib)
+	onnxtest.Home(t, "cpu", filepath.Join(dir, "home"))
 	check(t, photos.Write(filepath.Join(dir, "data"), []string{"circle", "square"}, 3))
 	writeEndlessBody(t, filepath.Join(dir, "endless.onnx"))
 	c := exec.Command("finetune", "precompute", "data", "--body", "endless.onnx", "--threads", "1")

@@ -15,9 +15,9 @@ import (
 
 	"finetune/internal/durable"
 	"finetune/internal/faults"
+	"finetune/internal/onnxtest"
 	"finetune/internal/photos"
 	"finetune/internal/rng"
-	"finetune/onnx"
 	"finetune/onnx/bodies"
 	"finetune/onnx/graph"
 	"finetune/onnx/weights"
@@ -144,15 +144,10 @@ type faultBench struct{ base, dir, home string }
 
 func newFaultBench(t *testing.T) *faultBench {
 	t.Helper()
-	lib, err := onnx.FindLibrary("cpu")
-	if err != nil {
-		t.Skipf("skipped: %v", err)
-	}
 	root := t.TempDir()
 	b := &faultBench{base: filepath.Join(root, "base"), dir: filepath.Join(root, "work"),
 		home: filepath.Join(root, "home")}
-	t.Setenv("FINETUNE_HOME", b.home)
-	t.Setenv("ONNXRUNTIME_LIB", lib)
+	onnxtest.Home(t, "cpu", b.home)
 	for _, part := range []string{"data/train", "data/valid", "unlabelled"} {
 		check(t, photos.Write(filepath.Join(b.base, part), []string{"circle", "square"}, 6))
 	}

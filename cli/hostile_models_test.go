@@ -14,8 +14,8 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"finetune/internal/onnxtest"
 	"finetune/internal/photos"
-	"finetune/onnx"
 	"finetune/onnx/bodies"
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
@@ -150,13 +150,8 @@ var hostileModels = []hostileModel{
 // loops without end is not among them: it is a program, and nothing tells its
 // end beforehand; Ctrl-C ends it.
 func TestHostileModels(t *testing.T) {
-	lib, err := onnx.FindLibrary("cpu")
-	if err != nil {
-		t.Skipf("skipped: %v", err)
-	}
 	dir := t.TempDir()
-	t.Setenv("FINETUNE_HOME", filepath.Join(dir, "home"))
-	t.Setenv("ONNXRUNTIME_LIB", lib)
+	onnxtest.Home(t, "cpu", filepath.Join(dir, "home"))
 	check(t, photos.Write(filepath.Join(dir, "photos"), []string{"ants", "bees"}, 4))
 	for i, h := range hostileModels {
 		t.Run(h.name, func(t *testing.T) {

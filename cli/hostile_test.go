@@ -10,20 +10,15 @@ import (
 	"testing"
 
 	"finetune/internal/hostile"
+	"finetune/internal/onnxtest"
 	"finetune/internal/photos"
-	"finetune/onnx"
 )
 
 // TestHostilePhotographs scores and precomputes some hundred hostile files: one
 // row each, no panic, bounded memory. bench/hostile does it with thousands.
 func TestHostilePhotographs(t *testing.T) {
-	lib, err := onnx.FindLibrary("cpu")
-	if err != nil {
-		t.Skipf("skipped: %v", err)
-	}
 	dir := t.TempDir()
-	t.Setenv("FINETUNE_HOME", filepath.Join(dir, "home"))
-	t.Setenv("ONNXRUNTIME_LIB", lib)
+	onnxtest.Home(t, "cpu", filepath.Join(dir, "home"))
 	check(t, photos.Write(filepath.Join(dir, "photos"), []string{"ants", "bees"}, 10))
 	check(t, os.MkdirAll(filepath.Join(dir, "trial"), 0o777))
 	writeTinyBody(t, filepath.Join(dir, "tiny.onnx"))

@@ -15,7 +15,6 @@ import (
 	"finetune/internal/onnxtest"
 	"finetune/internal/photos"
 	"finetune/internal/rng"
-	"finetune/onnx"
 )
 
 // kills is how often each job is killed; FINETUNE_KILLS raises it for a longer trial.
@@ -41,17 +40,12 @@ type killer struct {
 
 func newKiller(t *testing.T) *killer {
 	t.Helper()
-	lib, err := onnx.FindLibrary(onnxtest.Device())
-	if err != nil {
-		t.Skipf("skipped: %v", err)
-	}
 	k := &killer{t: t, dir: t.TempDir(), draws: rng.New(uint64(time.Now().UnixNano()))}
 	k.program = filepath.Join(k.dir, "finetune")
 	if out, err := exec.Command("go", "build", "-o", k.program, "..").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	t.Setenv("FINETUNE_HOME", filepath.Join(k.dir, "home"))
-	t.Setenv("ONNXRUNTIME_LIB", lib)
+	onnxtest.Home(t, onnxtest.Device(), filepath.Join(k.dir, "home"))
 	for _, part := range []string{"train", "valid"} {
 		if err := photos.Write(filepath.Join(k.dir, "data", part), []string{"circle", "square"}, 60); err != nil {
 			t.Fatal(err)

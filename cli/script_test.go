@@ -30,23 +30,25 @@ func TestMain(m *testing.M) {
 // TestScripts runs the commands of testdata/*.txtar as a person would, each in
 // a folder of its own, on synthetic photographs and a body with made-up weights.
 func TestScripts(t *testing.T) {
-	lib, err := onnx.FindLibrary(onnxtest.Device())
-	if err != nil {
-		t.Skipf("skipped: %v", err)
-	}
+	libraries := onnxtest.Libraries(t, onnxtest.Device())
 	home := t.TempDir() // shared, so that the body is built once
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("FINETUNE_HOME", home)
-			e.Setenv("ONNXRUNTIME_LIB", lib)
+			for name, value := range libraries {
+				e.Setenv(name, value)
+			}
 			return nil
 		},
 		Condition: func(name string) (bool, error) {
-			if name != "openvino" {
-				return false, fmt.Errorf("condition %q is not known", name)
+			switch name {
+			case "openvino":
+				return onnxtest.Device() == name && onnx.HasBFloat16(), nil
+			case "onednn":
+				return libraries["FINETUNE_ONEDNN"] != "off", nil
 			}
-			return onnxtest.Device() == name && onnx.HasBFloat16(), nil
+			return false, fmt.Errorf("condition %q is not known", name)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"photos": writePhotos, "samebytes": sameBytes, "samescore": sameScore, "garbage": garbage,

@@ -10,9 +10,9 @@ import (
 	"testing"
 
 	"finetune/internal/home"
+	"finetune/internal/onnxtest"
 	"finetune/internal/photos"
 	findings "finetune/learner/check"
-	"finetune/onnx"
 )
 
 const tutorialPage = "../docs/tutorial.md"
@@ -79,10 +79,7 @@ type tutorial struct {
 
 func newTutorial(t *testing.T) *tutorial {
 	t.Helper()
-	lib, err := onnx.FindLibrary("cpu")
-	if err != nil {
-		t.Skipf("skipped: %v", err)
-	}
+	libraries := onnxtest.Libraries(t, "cpu")
 	w := &tutorial{dir: t.TempDir(), real: os.Getenv("FINETUNE_TUTORIAL") != ""}
 	program, err := os.Executable()
 	if err != nil {
@@ -99,7 +96,10 @@ func newTutorial(t *testing.T) *tutorial {
 		w.home = t.TempDir()
 		w.lend(t, home.Dir())
 	}
-	w.env = append(os.Environ(), "FINETUNE_HOME="+w.home, "ONNXRUNTIME_LIB="+lib)
+	w.env = append(os.Environ(), "FINETUNE_HOME="+w.home)
+	for name, value := range libraries {
+		w.env = append(w.env, name+"="+value)
+	}
 	return w
 }
 

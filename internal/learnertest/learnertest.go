@@ -42,7 +42,7 @@ func Trained(t *testing.T) (run string, m runs.Machine) {
 			t.Fatal(err)
 		}
 	})
-	onnxtest.Home(t, filepath.Join(shared.dir, "home"))
+	onnxtest.Home(t, "cpu", filepath.Join(shared.dir, "home"))
 	m = runs.Machine{Device: "cpu", Threads: 2, Workers: 2, Cache: filepath.Join(shared.dir, "cache")}
 	run = filepath.Join(shared.dir, "run")
 	if _, err := os.Stat(filepath.Join(run, runs.SummaryFile)); err != nil {

@@ -29,15 +29,28 @@ func Start(t testing.TB) {
 	}
 }
 
-// Home makes dir the home of the test, with the library that was found elsewhere.
-func Home(t testing.TB, dir string) {
+// Home makes dir the home of the test and of the programs it starts, with the libraries that were found elsewhere:
+// the ONNX Runtime for device, without which the test is skipped, and oneDNN, without which they do without.
+func Home(t testing.TB, device, dir string) {
 	t.Helper()
-	lib, err := onnx.FindLibrary("cpu")
+	for name, value := range Libraries(t, device) {
+		t.Setenv(name, value)
+	}
+	t.Setenv("FINETUNE_HOME", dir)
+}
+
+// Libraries are the variables that name the libraries found here to a program with another home.
+func Libraries(t testing.TB, device string) map[string]string {
+	t.Helper()
+	lib, err := onnx.FindLibrary(device)
+	if err != nil {
+		t.Skipf("skipped: %v", err)
+	}
+	operators, err := onnx.OneDNN()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("ONNXRUNTIME_LIB", lib)
-	t.Setenv("FINETUNE_HOME", dir)
+	return map[string]string{"ONNXRUNTIME_LIB": lib, "FINETUNE_ONEDNN": cmp.Or(operators, "off")}
 }
 
 // Data is the path of a file in testdata, from a package's folder or, for a test

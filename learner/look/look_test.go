@@ -179,7 +179,7 @@ func draw(t *testing.T, path string, colour color.NRGBA, corner image.Point, see
 func TestLooksAtTheCorner(t *testing.T) {
 	onnxtest.Start(t)
 	dir := t.TempDir()
-	onnxtest.Home(t, filepath.Join(dir, "home"))
+	onnxtest.Home(t, "cpu", filepath.Join(dir, "home"))
 	where := map[string]image.Point{}
 	for i := range 32 {
 		for class, colour := range map[string]color.NRGBA{"red": {220, 40, 40, 255}, "blue": {40, 40, 220, 255}} {

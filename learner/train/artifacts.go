@@ -38,6 +38,9 @@ func (tr *training) writeArtifacts(dir string, photographs int) error {
 	if err != nil {
 		return err
 	}
+	if o.OneDNN, o.Block, err = kernels(tr.Config.Machine.Device, tr.Config.Train.Precision); err != nil {
+		return err
+	}
 	if err := tr.cutPrefix(&o, photographs); err != nil {
 		return err
 	}
@@ -62,30 +65,37 @@ func WriteArtifacts(dir string, c runs.Config, classes int, multi, portable bool
 	if err != nil {
 		return artifacts.Manifest{}, err
 	}
-	if portable {
-		o.Block, o.OneDNN = 0, ""
+	if !portable && !onnx.Accelerated(c.Machine.Device) { // oneDNN's operators are no other program's
+		if o.Block, err = onnx.BlockSize(); err != nil {
+			return artifacts.Manifest{}, err
+		}
 	}
 	return artifacts.Write(dir, o)
 }
 
-// kernels is the domain of oneDNN's operators for a precision; "" where it is not installed and float32 does without.
-func kernels(p config.Precision) (domain string, err error) {
+// kernels are those that train on the device: oneDNN's operators in a precision, or ONNX
+// Runtime's with their block; neither on a GPU.
+func kernels(device string, p config.Precision) (domain string, block int64, err error) {
+	if onnx.Accelerated(device) {
+		return "", 0, nil
+	}
 	path, err := onnx.OneDNN()
 	switch bfloat16 := p == config.BFloat16 || p == config.AutoPrecision && onnx.HasBFloat16(); {
 	case err != nil:
-		return "", err
+		return "", 0, err
 	case bfloat16 && path != "":
-		return onednn.BFloat16, nil
+		return onednn.BFloat16, 0, nil
 	case p == config.BFloat16:
-		return "", failure.Usage(errors.New("learner: --precision bfloat16 needs oneDNN, which is not installed; run " +
+		return "", 0, failure.Usage(errors.New("learner: --precision bfloat16 needs oneDNN, which is not installed; run " +
 			"`finetune fetch onednn`, or leave --precision out"))
 	case path != "":
-		return onednn.Float32, nil
+		return onednn.Float32, 0, nil
 	}
-	return "", nil
+	block, err = onnx.BlockSize()
+	return "", block, err
 }
 
-// artifactOptions describe the network. For the CPU they name its kernels' block, and oneDNN's operators.
+// artifactOptions describe the network, for standard operators.
 func artifactOptions(s *features.Setup, classes int, multi bool) (artifacts.Options, error) {
 	c := s.Config.Train
 	features, groups, err := layerGroups(s)
@@ -98,16 +108,6 @@ func artifactOptions(s *features.Setup, classes int, multi bool) (artifacts.Opti
 			s.Body.Path))
 	}
 	hc := headConfig(s, classes, multi)
-	var block int64
-	var domain string
-	if !onnx.Accelerated(s.Config.Machine.Device) {
-		if block, err = onnx.BlockSize(); err != nil {
-			return artifacts.Options{}, err
-		}
-		if domain, err = kernels(c.Precision); err != nil {
-			return artifacts.Options{}, err
-		}
-	}
 	var still []string
 	if s.Body.Spec.Kind != bodies.MapFeatures { // convolutional networks keep the decay that they always had
 		if still, err = trainable.WithoutDecay(features); err != nil {
@@ -115,8 +115,7 @@ func artifactOptions(s *features.Setup, classes int, multi bool) (artifacts.Opti
 		}
 	}
 	return artifacts.Options{
-		NoDecay: still,
-		Block:   block, OneDNN: domain, Body: features, Groups: groups, Size: s.Config.Images.Size, Multi: multi,
+		NoDecay: still, Body: features, Groups: groups, Size: s.Config.Images.Size, Multi: multi,
 		FreezeTo: c.FreezeTo, FreezeBN: c.BNFreeze, Momentum: c.StatMomentum(), Optimizer: string(c.Optimiser),
 		Decoupled: c.Decoupled,
 		Head:      artifacts.Head{Hidden: hc.Hidden, Drop: hc.Drop, Classes: classes, Seed: hc.Seed},

@@ -22,7 +22,7 @@ import (
 func testMachine(t *testing.T) runs.Machine {
 	t.Helper()
 	onnxtest.Start(t)
-	onnxtest.Home(t, t.TempDir())
+	onnxtest.Home(t, "cpu", t.TempDir())
 	return runs.Machine{Device: "cpu", Threads: 2, Workers: 2, Cache: t.TempDir()}
 }
 
