@@ -36,8 +36,8 @@ func artifactsCommand(s Streams) *cli.Command {
 			&cli.IntFlag{Name: "classes", Usage: "number `N` of classes", Required: true, Destination: &o.classes},
 			&cli.BoolFlag{Name: "multi", Usage: "multi-label: a photograph can have any number of labels",
 				Destination: &o.multi},
-			&cli.BoolFlag{Name: "native", Usage: "use the memory layout of ONNX Runtime's kernels for this CPU: faster, but not " +
-				"portable", Destination: &o.native},
+			&cli.BoolFlag{Name: "native", Usage: "use the memory layout of ONNX Runtime's kernels for this CPU: faster, " +
+				"but not portable", Destination: &o.native},
 			&cli.IntFlag{Name: "freeze-to", Usage: "keep the first `N` layer groups frozen", Destination: &t.FreezeTo},
 			&cli.BoolFlag{Name: "bn-freeze", Usage: "keep the body's batch statistics frozen", Destination: &t.BNFreeze},
 			&cli.StringFlag{Name: "optimiser", Aliases: []string{"optimizer"}, Usage: "`NAME` of the optimiser: sgd or adamw",
