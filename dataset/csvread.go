@@ -26,12 +26,13 @@ const (
 
 // row is one line of a labels file.
 type row struct {
-	line  int
-	cell  string // the path as it is written
-	path  string // what it was found to be: relative, cleaned, with slashes
-	label string // trimmed
-	split string // "", train, valid or test
-	group string
+	line   int
+	cell   string // the path as it is written
+	path   string // what it was found to be: relative, cleaned, with slashes
+	label  string // trimmed
+	split  string // "", train, valid or test
+	group  string
+	source string // of a journal
 }
 
 // table is a labels file that was read.
@@ -103,6 +104,7 @@ func parseCSV(r io.Reader, sep, group string) (t table, err error) {
 			return t, fmt.Errorf(":%d: more than %d rows", line, maxCSVRows)
 		}
 	}
+	t.settle(cols)
 	if len(t.rows) == 0 {
 		return t, errors.New(": a header but no rows")
 	}
@@ -112,7 +114,7 @@ func parseCSV(r io.Reader, sep, group string) (t table, err error) {
 		}
 		cols.split = -1
 	}
-	t.split, t.notes, t.odd = cols.split >= 0, cols.notes(), cols.odd()
+	t.split, t.notes, t.odd = cols.split >= 0 || t.split, append(t.notes, cols.notes()...), cols.odd()
 	return t, nil
 }
 
@@ -147,6 +149,7 @@ type columns struct {
 	names              []string
 	path, label, split int
 	group              int
+	source             int    // what a label of a journal is for; -1 in any other file
 	named              string // the split column's name, folded
 	noSplit            bool   // what looked like the split column holds something else
 	oneHot             []int  // a column a class, in place of label
@@ -177,7 +180,7 @@ func header(cr *csv.Reader, sep, group string) (c columns, err error) {
 	if err != nil {
 		return c, syntax(err)
 	}
-	c = columns{names: slices.Clone(rec), sep: sep}
+	c = columns{names: slices.Clone(rec), sep: sep, source: sourceColumn(rec)}
 	for _, p := range []struct {
 		place *int
 		names []string
@@ -275,6 +278,9 @@ func (c *columns) notes() (lines []string) {
 
 func (c *columns) odd() []string {
 	var extra []string
+	if c.source >= 0 {
+		return nil
+	}
 	for _, i := range c.unused() {
 		if folded(c.names[i]) == "suggested" { // of relabel.csv, which an audit writes
 			continue
@@ -314,6 +320,9 @@ func (c *columns) row(rec []string, first bool) (row, error) {
 		}
 	}
 	r := row{cell: rec[c.path]}
+	if c.source >= 0 {
+		r.source = strings.Clone(rec[c.source])
+	}
 	if c.group >= 0 {
 		r.group = strings.TrimSpace(rec[c.group])
 	}

@@ -21,7 +21,8 @@ var floors = [][]string{
 		"internal/lock",
 		"internal/parallel", "internal/rng", "internal/tiff", "internal/uitest", "metrics", "onnx/batchnorm",
 		"onnx/graph/onnxpb", "onnx/onednn", "schedule"},
-	{"audit", "calibration", "cli/term", "dataset/draw", "dataset/exclude", "internal/sorting", "internal/tarshard"},
+	{"audit", "calibration", "cli/term", "dataset/draw", "dataset/exclude", "dataset/journal", "internal/sorting",
+		"internal/tarshard"},
 	{"internal/faults", "internal/fetch/notices", "internal/golden", "internal/home", "internal/hostile",
 		"internal/modulepath", "internal/naming", "internal/photos", "internal/picturetest", "internal/reading", "plots"},
 	// photographs and networks as data
