@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"finetune/dataset/journal"
+	"finetune/internal/plural"
 )
 
 // fewestAside are enough photographs kept aside to validate on. Labels that were asked for because
@@ -41,5 +42,6 @@ func (t *table) settle(c columns) {
 			t.rows[i].split = ValidPart
 		}
 	}
-	t.notes = append(t.notes, fmt.Sprintf("labels file: validated on its %d photographs that were kept aside", aside))
+	t.notes = append(t.notes, fmt.Sprintf("labels file: validated on its %s that were kept aside",
+		plural.Count(aside, "photograph")))
 }

@@ -17,6 +17,7 @@ import (
 	"finetune/internal/durable"
 	"finetune/internal/failure"
 	"finetune/internal/lock"
+	"finetune/internal/plural"
 )
 
 // maxBytes is as much as a labels file may hold.
@@ -203,7 +204,7 @@ func parse(data []byte) (rows []Row, whole bool, err error) {
 				strings.Join(cells, ","), strings.Join(Header, ","))
 		case line == 1:
 		case len(cells) != len(Header):
-			return nil, whole, fmt.Errorf(":%d: %d cells, not %d; mend that line", line, len(cells), len(Header))
+			return nil, whole, fmt.Errorf(":%d: %s, not %d; mend that line", line, plural.Count(len(cells), "cell"), len(Header))
 		default:
 			rows = append(rows, Row{cells[0], cells[1], cells[2], cells[3], cells[4]})
 		}

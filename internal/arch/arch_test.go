@@ -23,6 +23,7 @@ var floors = [][]string{
 		"onnx/graph/onnxpb", "onnx/onednn", "schedule"},
 	{"audit", "calibration", "cli/term", "dataset/draw", "dataset/exclude", "dataset/journal", "internal/sorting",
 		"internal/tarshard"},
+	{"studio/choose"},
 	{"internal/faults", "internal/fetch/notices", "internal/golden", "internal/home", "internal/hostile",
 		"internal/modulepath", "internal/naming", "internal/photos", "internal/picturetest", "internal/reading", "plots"},
 	// photographs and networks as data
