@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 
+	"gonum.org/v1/gonum/floats"
+
 	"finetune/internal/parallel"
 	"finetune/internal/rng"
 )
@@ -12,6 +14,7 @@ import (
 const (
 	mostClustered = 10000 // photographs; of more, so many drawn ones
 	rounds        = 30    // of k-means, which converges long before
+	tries         = 4     // of k-means, whose beginning decides where it ends
 	neighbours    = 20    // by whose distance a photograph is typical (Hacohen et al. 2022)
 )
 
@@ -32,7 +35,13 @@ func (s *Space) Typical(among, covered []int, k int, seed uint64) []int {
 	if len(points) == 0 || k <= 0 {
 		return nil
 	}
-	of := s.cluster(points, min(k, len(points)), draw)
+	var of []int
+	least := math.Inf(1)
+	for range tries {
+		if one, spread := s.cluster(points, min(k, len(points)), draw); spread < least {
+			of, least = one, spread
+		}
+	}
 	members, taken := make([][]int, k), make([]bool, k)
 	for at, i := range points {
 		members[of[at]] = append(members[of[at]], i)
@@ -83,10 +92,12 @@ func (s *Space) mostTypical(members []int) int {
 	return members[best]
 }
 
-// cluster is k-means with k-means++'s beginning. It returns the cluster of each point.
-func (s *Space) cluster(points []int, k int, draw *rng.Stream) []int {
+// cluster is k-means with k-means++'s beginning. It returns the cluster of each point, and a measure of how far
+// points lie from their centres.
+func (s *Space) cluster(points []int, k int, draw *rng.Stream) (of []int, spread float64) {
 	centres := s.begin(points, k, draw)
-	of := make([]int, len(points))
+	of = make([]int, len(points))
+	near := make([]float64, len(points))
 	for range rounds {
 		moved := make([]bool, len(points))
 		parallel.For(len(points), 0, func(at int) {
@@ -98,7 +109,7 @@ func (s *Space) cluster(points []int, k int, draw *rng.Stream) []int {
 				}
 			}
 			moved[at] = of[at] != best
-			of[at] = best
+			of[at], near[at] = best, float64(most)
 		})
 		if !slices.Contains(moved, true) {
 			break
@@ -119,7 +130,7 @@ func (s *Space) cluster(points []int, k int, draw *rng.Stream) []int {
 			}
 		}
 	}
-	return of
+	return of, -floats.Sum(near)
 }
 
 // begin draws centres far from each other (Arthur and Vassilvitskii 2007), each the best of a few.
@@ -128,12 +139,11 @@ func (s *Space) begin(points []int, k int, draw *rng.Stream) []float32 {
 	for at := range far {
 		far[at] = 4 // the largest squared distance of rows of length 1
 	}
-	tries := 2 + int(math.Log(float64(k)))
 	for len(centres) < k*Dims {
 		var best []float64
 		var row []float32
 		least := math.Inf(1)
-		for range tries {
+		for range 2 + int(math.Log(float64(k))) {
 			centre := s.row(points[drawn(far, draw)])
 			nearer, total := make([]float64, len(points)), 0.0
 			for at, i := range points {
