@@ -37,7 +37,7 @@ var floors = [][]string{
 	{"activations", "internal/corpus", "internal/demo", "internal/fetch/sbom", "internal/fetch/setup", "onnx",
 		"onnx/bodies", "logistic", "onnx/headgraph", "onnx/inspect", "scores", "serve"},
 	// networks that run and learn
-	{"onnx/gradient/tape"},
+	{"onnx/gradient/tape", "studio/session"},
 	{"head", "internal/doctor", "internal/onnxtest", "job", "onnx/gradient", "onnx/quantize"},
 	{"job/engine", "onnx/artifacts"},
 	{"finetuning"},
