@@ -65,20 +65,37 @@ func (s *Set) item(r Row) dataset.Item {
 
 // Measure measures h on the validation rows.
 func (s *Set) Measure(ctx context.Context, h *head.Head) (runs.Score, error) {
-	var sum runs.Score
-	n, l := 0, s.Options.Labels
+	sum := s.Tally()
 	err := s.Predicted(ctx, Valid, h, func(items []dataset.Item, logp []float32) error {
-		part := runs.Measure(logp, items, len(l.Classes), l.Multi)
-		k := float64(len(items))
-		sum.Loss, sum.Accuracy, n = sum.Loss+part.Loss*k, sum.Accuracy+part.Accuracy*k, n+len(items)
+		sum.Add(items, logp)
 		return nil
 	})
-	if err != nil {
-		return sum, err
-	}
-	sum.Loss, sum.Accuracy = sum.Loss/float64(n), sum.Accuracy/float64(n)
-	sum.Interval[0], sum.Interval[1] = metrics.Wilson(sum.Accuracy, n)
-	return sum, nil
+	return sum.Score(), err
+}
+
+// Tally measures predictions that come block by block.
+type Tally struct {
+	loss, accuracy float64 // sums
+	n, classes     int
+	multi          bool
+}
+
+// Tally is one of no rows.
+func (s *Set) Tally() *Tally {
+	return &Tally{classes: len(s.Options.Labels.Classes), multi: s.Options.Labels.Multi}
+}
+
+// Add takes rows with log-probabilities [len(items), classes].
+func (t *Tally) Add(items []dataset.Item, logp []float32) {
+	part, k := runs.Measure(logp, items, t.classes, t.multi), float64(len(items))
+	t.loss, t.accuracy, t.n = t.loss+part.Loss*k, t.accuracy+part.Accuracy*k, t.n+len(items)
+}
+
+// Score is that of all rows so far.
+func (t *Tally) Score() (s runs.Score) {
+	s.Loss, s.Accuracy = t.loss/float64(t.n), t.accuracy/float64(t.n)
+	s.Interval[0], s.Interval[1] = metrics.Wilson(s.Accuracy, t.n)
+	return s
 }
 
 // Majority is the most frequent class of the validation rows; nil with several labels a photograph.
@@ -97,7 +114,7 @@ func (s *Set) Majority() *runs.Majority {
 // the parts that have any.
 func (s *Set) Unreadable(ctx context.Context, yield func(runs.Skipped) error) error {
 	for n := range s.Job.Tasks {
-		if int(s.train[n]+s.valid[n]+s.test[n]) == s.Job.RowsOf(n) {
+		if s.readable(n) == s.Job.RowsOf(n) {
 			continue
 		}
 		if err := s.unreadable(ctx, n, yield); err != nil {

@@ -24,7 +24,10 @@ type Set struct {
 	Counts  []dataset.Count // readable photographs of each class; nil with several labels a photograph
 	Skipped int             // photographs that could not be read
 
-	train, valid, test []int32 // readable rows of each part
+	train, valid, test []int32     // readable rows of each part
+	held               []int32     // of train, kept from it; nil: none
+	stride             int         // of training rows to one that is held
+	offset             map[int]int // of the first held row, by part
 	columns            columns
 
 	mu    sync.Mutex
@@ -161,7 +164,7 @@ func (s *Set) look(ctx context.Context) error {
 
 // counts are how many readable rows each part has of a split.
 func (s *Set) counts(split string) []int32 {
-	return map[string][]int32{Train: s.train, Valid: s.valid, Test: s.test}[split]
+	return map[string][]int32{Train: s.train, Valid: s.valid, Test: s.test, Held: s.held}[split]
 }
 
 // Rows is the number of readable photographs of a split.
@@ -170,6 +173,15 @@ func (s *Set) Rows(split string) (n int) {
 		n += int(k)
 	}
 	return n
+}
+
+// readable is how many photographs of part n could be read.
+func (s *Set) readable(n int) int {
+	rows := s.train[n] + s.valid[n] + s.test[n]
+	if s.held != nil {
+		rows += s.held[n]
+	}
+	return int(rows)
 }
 
 func (s *Set) damaged(part int, err error) error {
@@ -220,7 +232,10 @@ type Row struct {
 
 // Each hands over the readable rows of a split in part n, in their order.
 func (s *Set) Each(ctx context.Context, n int, split string, yield func(Row) error) error {
-	left := int(s.counts(split)[n])
+	left, of, trained := int(s.counts(split)[n]), split, 0
+	if split == Held {
+		of = Train
+	}
 	err := s.Job.Blocks(ctx, n, func(_ []scores.Column, b scores.Block) error {
 		width := len(b.Numbers) / max(b.Rows, 1)
 		if width != s.Width {
@@ -228,8 +243,13 @@ func (s *Set) Each(ctx context.Context, n int, split string, yield func(Row) err
 		}
 		splits, status := b.Texts[s.columns.split], b.Texts[s.columns.status]
 		for i := range b.Rows {
-			if splits[i] != split || status[i] != scores.OK {
+			if splits[i] != of || status[i] != scores.OK {
 				continue
+			}
+			if of == Train {
+				if trained++; s.isHeld(n, trained-1) != (split == Held) {
+					continue
+				}
 			}
 			if left--; left < 0 {
 				return s.damaged(n, errors.New("more rows than it says"))

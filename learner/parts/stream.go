@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"finetune/dataset"
 	"finetune/head"
 	"finetune/internal/parallel"
 	"finetune/internal/rng"
@@ -67,6 +68,26 @@ func (t *Stream) Close() {
 	if t.ahead != nil {
 		<-t.ahead.done
 	}
+}
+
+// All are the training rows and their labels, in the order of the job, where one window holds
+// them; nil otherwise. They are valid until another call of Batch.
+func (t *Stream) All(ctx context.Context) ([]dataset.Item, [][]float32, error) {
+	if !t.all {
+		return nil, nil, nil
+	}
+	if t.now == nil {
+		t.epoch, t.windows = 0, t.plan(0)
+		if err := t.reach(ctx, 0); err != nil {
+			return nil, nil, err
+		}
+	}
+	items, rows := make([]dataset.Item, t.now.rows), make([][]float32, t.now.rows)
+	for i, cell := range t.now.cells {
+		items[i] = t.set.item(Row{Cell: int(cell)})
+		rows[i] = t.now.features[i*t.set.Width : (i+1)*t.set.Width : (i+1)*t.set.Width]
+	}
+	return items, rows, nil
 }
 
 // plan divides an epoch into windows.

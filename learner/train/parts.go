@@ -16,7 +16,6 @@ import (
 	"finetune/learner/fit"
 	"finetune/learner/parts"
 	"finetune/learner/runs"
-	"finetune/metrics"
 )
 
 // OpenParts opens the finished job that a configuration names, and its body, and completes
@@ -118,7 +117,7 @@ func (tr *training) partsFit(set *parts.Set) (_ *fit.Fit, _ *headModel, end func
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	c, n := tr.Config.Train, set.Rows(parts.Train)
+	c, n := tr.Config.Train, tr.keepSome(set)
 	rows := outOfCore{set: set}
 	t, m, err := tr.fitOf(&rows, n, fit.InTurn(n, c.BatchSize), options)
 	if err != nil {
@@ -135,72 +134,29 @@ func (tr *training) finishParts(ctx context.Context, t *fit.Fit, m *headModel, s
 	if err := tr.checkpoint(t); err != nil {
 		return nil, err
 	}
+	known, err := tr.calibrateParts(ctx, m, set)
+	if err != nil {
+		return nil, err
+	}
+	if err := runs.WriteCalibration(r.Path(runs.CalibrationFile), known); err != nil { // no head without it
+		return nil, err
+	}
 	if err := tr.saveHeads(m.head); err != nil {
 		return nil, err
 	}
-	if err := tr.writeSample(ctx, m.head, set); err != nil {
-		return nil, err
-	}
-	score, _, err := m.Validate(ctx)
+	score, honesty, err := tr.writeSample(ctx, calibrated{m.head, known.Temperature, nil}, known, set)
 	if err != nil {
 		return nil, err
 	}
 	sum := &runs.Summary{
 		Run: filepath.ToSlash(r.Name), Body: tr.Config.Body.Name, Classes: tr.Set.Classes,
 		TrainImages: set.Rows(parts.Train), ValidImages: set.Rows(parts.Valid), Skipped: set.Skipped, Valid: score,
-		Counts: set.Counts, Majority: set.Majority(),
+		Counts: set.Counts, Majority: set.Majority(), Calibration: honesty,
 		Seconds: runs.Seconds{Train: took.Seconds(), Total: time.Since(tr.started).Seconds()},
 	}
 	if err := runs.WriteJSON(r.Path(runs.SummaryFile), sum); err != nil {
 		return nil, err
 	}
 	return sum, r.WriteSums(runs.ConfigFile, runs.HistoryFile, runs.StepsFile, runs.PredictionsFile, runs.SkippedFile,
-		runs.HeadFile, runs.StateFile, runs.SummaryFile)
-}
-
-// Bounds of the tables that a run on a job leaves, which does not grow with the job.
-const (
-	mostRows    = 100_000
-	mostNumbers = 10_000_000
-)
-
-// writeSample writes what the head says of validation photographs, evenly chosen if they are
-// too many, and the first ones that could not be read.
-func (tr *training) writeSample(ctx context.Context, h *head.Head, set *parts.Set) error {
-	n, classes := set.Rows(parts.Valid), len(tr.Set.Classes)
-	most := max(min(mostRows, mostNumbers/classes), 1)
-	every, at := (n+most-1)/most, 0
-	var list []runs.Prediction
-	err := set.Predicted(ctx, parts.Valid, h, func(items []dataset.Item, logp []float32) error {
-		for i, it := range items {
-			if at++; (at-1)%every == 0 {
-				lp := append([]float32(nil), logp[i*classes:(i+1)*classes]...)
-				list = append(list, runs.Prediction{Split: parts.Valid, Path: it.Path, Label: it.Label, Labels: it.Labels,
-					Predicted: metrics.Best(lp), LogProb: lp})
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if err := tr.run.WritePredictions(list, tr.Set.Classes, tr.Set.Multi, tr.Config.Data.LabelSep); err != nil {
-		return err
-	}
-	if every > 1 {
-		tr.UI.Say("written    %s has %d of %s, one in %d; the accuracy is of all", runs.PredictionsFile, len(list),
-			plural.Count(n, "validation photograph"), every)
-	}
-	var skipped []runs.Skipped
-	enough := errors.New("enough")
-	err = set.Unreadable(ctx, func(s runs.Skipped) error {
-		if skipped = append(skipped, s); len(skipped) == mostRows {
-			return enough
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, enough) {
-		return err
-	}
-	return runs.WriteSkipped(tr.run.Path(runs.SkippedFile), skipped)
+		runs.HeadFile, runs.CalibrationFile, runs.StateFile, runs.SummaryFile)
 }
