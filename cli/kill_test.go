@@ -242,5 +242,6 @@ func TestKilledTrainingOnAJobResumesToTheSameBytes(t *testing.T) {
 	k.run("plan", "precompute", "data", "job", "--body=seed:resnet18:7", "--size=64", "--task-rows", "15")
 	k.run("run", "job", "--workers", "2")
 	k.again(n, []string{"train", "job", "--epochs", "12", "--batch-size", "16", "--hidden", "256", "--swa", "3",
-		"--window", "40", "--no-report", "--run"}, []string{"head.safetensors", "predictions.csv", "steps.csv"})
+		"--window", "40", "--no-report", "--run"}, []string{"head.safetensors", "calibration.safetensors", "predictions.csv",
+		"steps.csv"})
 }

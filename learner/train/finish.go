@@ -127,7 +127,7 @@ func (tr *training) writePredictions(h calibrated, logp []float32) error {
 	if tr.Set.Multi {
 		return nil
 	}
-	return r.WriteNeighbours(neighbours(f.Valid, f.Train, logp, len(tr.Set.Classes)), tr.Set.Classes)
+	return r.WriteNeighbours(look.Neighbours(f.Valid, f.Train, logp, len(tr.Set.Classes)), tr.Set.Classes)
 }
 
 // writeMaps writes where the head looks on the photographs that the report shows. A run does not

@@ -43,7 +43,7 @@ func TestTemperatureOfOneWindowIsThatOfMemory(t *testing.T) {
 // Where a window holds some rows alone, the temperature is of rows that were kept from the
 // training; on validation rows it is nearly as good as the best one for them.
 func TestTemperatureOfWindows(t *testing.T) {
-	m := jobtest.Made{Train: 1500, Valid: 600, Width: 24, Classes: 3, TaskRows: 40}
+	m := jobtest.Made{Train: 3000, Valid: 600, Width: 24, Classes: 3, TaskRows: 200}
 	set := openMade(t, m)
 	tr := partsTraining(m, set, func(c *config.Training) { c.Epochs, c.Window, c.LR = 12, 400, .05 })
 	fit, model, end, err := tr.partsFit(set)
@@ -51,8 +51,8 @@ func TestTemperatureOfWindows(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer end()
-	if n := set.Rows(parts.Held); n < 100 || n > 200 || n+set.Rows(parts.Train) != 1500 {
-		t.Fatalf("%d of 1500 rows are kept from the training", n)
+	if n := set.Rows(parts.Held); n < 250 || n > 350 || n+set.Rows(parts.Train) != 3000 {
+		t.Fatalf("%d of 3000 rows are kept from the training", n)
 	}
 	if err := fit.Run(t.Context()); err != nil {
 		t.Fatal(err)

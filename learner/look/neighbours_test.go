@@ -1,4 +1,4 @@
-package train
+package look_test
 
 import (
 	"os"
@@ -8,6 +8,7 @@ import (
 
 	"finetune/dataset"
 	"finetune/learner/features"
+	"finetune/learner/look"
 	"finetune/learner/runs"
 )
 
@@ -34,7 +35,7 @@ func TestNeighboursOfMistakes(t *testing.T) {
 		Rows:  [][]float32{{1, 1, 1}, {2, 2, 0}},
 	}
 	logp := []float32{-3, -.1, -2, -.2} // both say class 1
-	got := neighbours(valid, train, logp, 2)
+	got := look.Neighbours(valid, train, logp, 2)
 	if len(got) != 3 {
 		t.Fatalf("%d neighbours, want 3 of the one mistake", len(got))
 	}
@@ -48,7 +49,7 @@ func TestNeighboursOfMistakes(t *testing.T) {
 
 func TestNoMistakesNoNeighbours(t *testing.T) {
 	one := features.Split{Items: []dataset.Item{{Label: 0}}, Rows: [][]float32{{1, 2}}}
-	if got := neighbours(one, one, []float32{-.1, -3}, 2); got != nil {
+	if got := look.Neighbours(one, one, []float32{-.1, -3}, 2); got != nil {
 		t.Errorf("%+v", got)
 	}
 }

@@ -1,4 +1,4 @@
-package train
+package look
 
 import (
 	"cmp"
@@ -20,9 +20,9 @@ const (
 	mistakesMost   = 100 // of more, those whose true class got the least probability
 )
 
-// neighbours finds the nearest training photographs, by the cosine distance of
+// Neighbours finds the nearest training photographs, by the cosine distance of
 // centred features, of the mistakes among the validation predictions.
-func neighbours(valid, train features.Split, logp []float32, classes int) []runs.Neighbour {
+func Neighbours(valid, train features.Split, logp []float32, classes int) []runs.Neighbour {
 	var wrong []int
 	for i, it := range valid.Items {
 		if it.Label >= 0 && metrics.Best(logp[i*classes:(i+1)*classes]) != it.Label {
