@@ -33,7 +33,8 @@ func TestHold(t *testing.T) {
 	for _, n := range []int{1, 100} {
 		set.Hold(n, 5)
 		train, held := each(t, set, parts.Train), each(t, set, parts.Held)
-		if len(held) < n/2 || len(held) > 3*n/2+1 || len(train) != set.Rows(parts.Train) || len(held) != set.Rows(parts.Held) {
+		if len(held) < n/2 || len(held) > 3*n/2+1 || len(train) != set.Rows(parts.Train) ||
+			len(held) != set.Rows(parts.Held) {
 			t.Errorf("%d are held of %d, want about %d", len(held), len(all), n)
 		}
 		both := slices.Sorted(slices.Values(append(slices.Clone(train), held...)))
