@@ -105,6 +105,7 @@ func (o *trainOptions) onThisMachine(stored learner.Config, out *term.Console) l
 	if o.set("max-pixels") {
 		m.MaxPixels = here.MaxPixels
 	}
+	m.TensorBoard = m.TensorBoard && !o.set("tensorboard") || here.TensorBoard
 	switch {
 	case o.set("cache"):
 		m.Cache = here.Cache

@@ -67,6 +67,8 @@ func runFlags(o *trainOptions) []cli.Flag {
 			"continue an interrupted replacement", Destination: &o.how.Overwrite},
 		&cli.BoolFlag{Name: "no-lock", Usage: "do not lock --run, for file systems without locks; make sure that no other " +
 			"process uses the run", Destination: &o.how.NoLock},
+		&cli.BoolFlag{Name: "tensorboard", Usage: "write loss, rates and accuracy to RUN/tensorboard too, for TensorBoard",
+			Destination: &o.config.Machine.TensorBoard},
 		&cli.BoolFlag{Name: "no-report", Usage: "do not write the report", Destination: &o.noReport},
 	}
 }

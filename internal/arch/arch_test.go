@@ -25,7 +25,8 @@ var floors = [][]string{
 		"internal/tarshard"},
 	{"studio/choose"},
 	{"internal/faults", "internal/fetch/notices", "internal/golden", "internal/home", "internal/hostile",
-		"internal/modulepath", "internal/naming", "internal/photos", "internal/picturetest", "internal/reading", "plots"},
+		"internal/modulepath", "internal/naming", "internal/photos", "internal/picturetest", "internal/reading", "internal/tfevents",
+		"plots"},
 	// photographs and networks as data
 	{"internal/fetch", "internal/store"},
 	{"dataset/kinds", "internal/libjpeg", "internal/remote"},

@@ -22,6 +22,8 @@ type Machine struct {
 
 	MaxPixels int64 `json:"max_pixels,omitempty"` // of a photograph; 0: picture.DefaultMaxPixels
 
+	TensorBoard bool `json:"tensorboard,omitempty"` // event files beside the tables of a run
+
 	// OneRun has the body run a batch at a time on all threads, for answers that
 	// somebody waits for, and not several at once on one thread each.
 	OneRun bool `json:"-"`

@@ -42,6 +42,7 @@ type Fit struct {
 
 	progress
 	losses     []float64        // of each kept step (stride), dropout on
+	times      []time.Time      // of the last of these, which this process took
 	best, mean []weights.Tensor // Weights of the best epoch, SWA's mean
 	votes      []float32        // sum of the cycles' probabilities [valid, classes]
 	draw       func(int) []int  // of the epoch in drawn
@@ -144,7 +145,7 @@ func (f *Fit) epoch(ctx context.Context) error {
 		}
 		f.Step++
 		if (f.Step-1)%f.stride() == 0 {
-			f.losses = append(f.losses, loss)
+			f.losses, f.times = append(f.losses, loss), append(f.times, time.Now())
 		}
 		f.Smoothed.Add(loss)
 		if f.Tick != nil {

@@ -63,6 +63,9 @@ func (f *Fit) Steps() []runs.Step {
 		step := i * f.stride()
 		r := f.Rates(step)
 		rows[i] = runs.Step{Step: step, Epoch: step / f.Batches, LR: r.LR, Momentum: r.Momentum, Loss: loss}
+		if own := i - (len(f.losses) - len(f.times)); own >= 0 {
+			rows[i].Time = f.times[own]
+		}
 	}
 	return rows
 }

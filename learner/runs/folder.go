@@ -13,6 +13,7 @@ import (
 	"finetune/internal/durable"
 	"finetune/internal/failure"
 	"finetune/internal/lock"
+	"finetune/internal/tfevents"
 )
 
 // Options say what may be done with a run that is there already.
@@ -31,6 +32,8 @@ type Run struct {
 	place place
 	made  bool // the folder, by this process
 	locks []*lock.Lock
+
+	events *tfevents.Log // nil until WriteEvents
 }
 
 // Replaces reports whether the run is still to take another one's place.

@@ -17,6 +17,7 @@ const (
 	NeighboursFile  = "neighbours.csv"
 	MapsFile        = "maps.csv" // where the model looks on what the report shows
 	ReportDir       = "report"   // index.html and the pictures
+	TensorBoardDir  = "tensorboard"
 	sumsFile        = "SHA256SUMS"
 	lockFile        = ".lock"
 	newFile         = ".new-run" // in a run that is to take another's place, until it has

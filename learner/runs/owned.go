@@ -14,6 +14,7 @@ import (
 
 	"finetune/activations"
 	"finetune/internal/durable"
+	"finetune/internal/tfevents"
 	"finetune/onnx/artifacts"
 	"finetune/onnx/bodies"
 	"finetune/onnx/graph"
@@ -64,10 +65,11 @@ func exportedByUs(path string) bool {
 
 // ownFolders are the folders of a run, each with the names of our files in it.
 var ownFolders = map[string]func(name string) bool{
-	ReportDir:    page.OwnFile,
-	ArtifactsDir: artifacts.OwnFile,
-	FeaturesDir:  func(string) bool { return false }, // a cache: see owned
-	SavedDir:     func(string) bool { return false }, // kept for --load until another run saves under that name
+	ReportDir:      page.OwnFile,
+	ArtifactsDir:   artifacts.OwnFile,
+	TensorBoardDir: func(name string) bool { return name == tfevents.FileName },
+	FeaturesDir:    func(string) bool { return false }, // a cache: see owned
+	SavedDir:       func(string) bool { return false }, // kept for --load until another run saves under that name
 }
 
 var stepNames = []string{StepHead, StepLinear, StepAugmented, StepUnfrozen}
@@ -138,7 +140,7 @@ func removeOwned(dir string) error {
 			return fmt.Errorf("learner: %w", err)
 		}
 	}
-	dirs := []string{ReportDir, ArtifactsDir, SavedDir}
+	dirs := []string{ReportDir, ArtifactsDir, SavedDir, TensorBoardDir}
 	for _, key := range folders(filepath.Join(dir, FeaturesDir)) {
 		dirs = append(dirs, filepath.Join(FeaturesDir, key))
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"finetune/audit"
 	"finetune/dataset"
@@ -30,6 +31,7 @@ type Step struct {
 	LR          []float64
 	Momentum    float64
 	Loss        float64
+	Time        time.Time // when it was taken; zero where another process took it
 }
 
 // Prediction is a row of predictions.csv.

@@ -44,12 +44,8 @@ func (r *Run) WriteHistory(rows []Epoch) error {
 // WriteSteps has one lr column, or one lr_GROUP for each layer group.
 func (r *Run) WriteSteps(rows []Step, groups []string) error {
 	header := []string{"step", "epoch"}
-	if len(groups) < 2 {
-		header = append(header, "lr")
-	} else {
-		for _, g := range groups {
-			header = append(header, "lr_"+g)
-		}
+	for i := range max(len(groups), 1) {
+		header = append(header, rateName(i, groups))
 	}
 	return r.WriteTable(StepsFile, append(header, "momentum", "loss"), len(rows), func(i int) []string {
 		s := rows[i]

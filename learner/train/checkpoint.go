@@ -21,7 +21,12 @@ func (tr *training) checkpoint(f *fit.Fit) error {
 	if err := runs.WriteTensors(path, tensors, meta); err != nil {
 		return err
 	}
-	return errors.Join(tr.run.WriteHistory(f.History), tr.run.WriteSteps(f.Steps(), f.Model.Groups()))
+	steps, groups := f.Steps(), f.Model.Groups()
+	if err := errors.Join(tr.run.WriteHistory(f.History), tr.run.WriteSteps(steps, groups)); err != nil ||
+		!tr.Config.Machine.TensorBoard {
+		return err
+	}
+	return tr.run.WriteEvents(steps, f.History, f.Batches, groups)
 }
 
 // resume puts f where the run's saved state left off; without one it stays at step 0.
