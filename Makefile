@@ -53,7 +53,7 @@ PACKAGES := ./...
 RACE     := $(patsubst %,./%/...,$(wildcard activations augment dataset internal/fetch learner serve head onnx/quantize finetuning))
 
 .PHONY: all gate fmt vet staticcheck test test-runtimes race verify build fetch runtimes demo cuda openvino test-openvino cross wine arm64 clean golden proto bench microbench \
-	kills faults hostile corpus fuzz mutants same-bytes sanitize notices sbom tutorial vuln spark manifests module-path toolchain toolchain-check dist dist-check
+	kills faults tensorboard hostile corpus fuzz mutants same-bytes sanitize notices sbom tutorial vuln spark manifests module-path toolchain toolchain-check dist dist-check
 
 all: gate
 gate: test build
@@ -171,6 +171,9 @@ spark: fetch # jobs on a real Spark of two nodes and an S3 store end in the byte
 
 manifests: # the manifests of Kubernetes are read by the API server's own code, and those of docs by the clients of AWS and Google; minutes
 	bench/kubernetes/check.sh
+
+tensorboard: fetch build # what train --tensorboard writes, kills included, read by TensorBoard's own reader; PHOTOS=FOLDER, minutes
+	bench/tensorboard/check.sh $(BIN) $(PHOTOS)
 
 faults: # every step of every write goes wrong once; a quarter of an hour
 	FINETUNE_FAULTS=all $(GO) test ./cli -run 'TestFaults|TestBitRot' -count 1 -timeout 2h -v
