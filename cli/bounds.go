@@ -31,6 +31,7 @@ var limits = shell.Limits{
 		"min-rate":    {Least: 1, Most: 1 << 40},
 		"older-than":  {Least: 0, Most: 1e10},
 		"price":       {Least: 0, Most: 1e6},
+		"rate":        {Least: 0.001, Most: 1e6},
 		"start":       {Least: 0, Most: math.MaxFloat32, Above: true},
 		"task-rows":   {Least: 1, Most: 1e6},
 		"threshold":   {Least: 0, Most: 1},

@@ -7,6 +7,7 @@ import (
 
 	"finetune/cli/finished"
 	"finetune/cli/jobs"
+	"finetune/cli/serving"
 	"finetune/cli/term"
 	"finetune/internal/failure"
 	"finetune/learner"
@@ -17,7 +18,9 @@ func commands(s Streams) []*cli.Command {
 		demoCommand(s), doctorCommand(s), fetchCommand(s), importCommand(s),
 		trainCommand(s), recipeCommand(s), lrFindCommand(s), precomputeCommand(s),
 		auditCommand(s), artifactsCommand(s),
-		scoreCommand(s), mergeCommand(s), evaluateCommand(s), exportCommand(s), serveCommand(s),
+		scoreCommand(s), mergeCommand(s), evaluateCommand(s), exportCommand(s),
+		serving.Command(s, serving.Shared{Output: outputFlags, Inference: inferenceFlags, Raw: rawFlag,
+			Coverage: coverageFlag}),
 		reportCommand(s), previewCommand(s), inspectCommand(s), cacheCommand(s),
 	}, finished.Commands(s, outputFlags), jobs.Commands(s, jobs.Shared{Version: Version, Output: outputFlags,
 		Rows: rowFlags, Inference: inferenceFlags, Body: bodyFlags, Data: dataFlags}))

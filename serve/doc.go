@@ -8,6 +8,8 @@
 //	GET  /livez     200
 //	GET  /healthz   200, 503 while it shuts down
 //	GET  /metrics   Prometheus text
+//	GET  /openapi.json  what the server answers, as an OpenAPI 3.1 description
+//	GET  /          with Options.Page, a page to try photographs on
 //
 // Photographs are decoded by several goroutines and predicted together: a batch leaves
 // when it is full or its first photograph has waited long enough. An error of one

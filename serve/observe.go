@@ -74,3 +74,11 @@ func (s *Server) log(r *http.Request, w *seen, id string, took time.Duration) {
 		slog.Int("photographs", w.photos), slog.Int64("bytes_in", max(r.ContentLength, 0)), slog.Int64("bytes_out", w.bytes),
 		slog.Float64("seconds", took.Seconds()))
 }
+
+// clip keeps what a client sends short in the log.
+func clip(text string) string {
+	if len(text) > 100 {
+		return text[:100] + "…"
+	}
+	return text
+}

@@ -1,12 +1,14 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,8 +23,10 @@ type Prediction struct {
 	Labels        []string           `json:"labels,omitempty"` // several labels: those above one half
 	Probability   float32            `json:"probability,omitempty"`
 	Probabilities map[string]float32 `json:"probabilities,omitempty"`
-	Oddness       *float32           `json:"oddness,omitempty"` // above 1: unlike the training photographs
-	Status        string             `json:"status"`            // ok, or as in score files
+	Coverage      float64            `json:"coverage,omitempty"` // of Set
+	Set           []string           `json:"set,omitzero"`       // classes that hold the true one so often, most probable first
+	Oddness       *float32           `json:"oddness,omitempty"`  // above 1: unlike the training photographs
+	Status        string             `json:"status"`             // ok, or as in score files
 	Reason        string             `json:"reason,omitempty"`
 }
 
@@ -204,6 +208,18 @@ func (s *Server) fill(out *Prediction, logp []float32) {
 			out.Labels = append(out.Labels, name)
 		}
 	}
+	if s.o.Coverage == 0 {
+		return
+	}
+	out.Coverage, out.Set = s.o.Coverage, []string{}
+	for _, name := range s.o.Classes {
+		if out.Probabilities[name] >= s.o.Limit {
+			out.Set = append(out.Set, name)
+		}
+	}
+	slices.SortStableFunc(out.Set, func(a, b string) int {
+		return cmp.Compare(out.Probabilities[b], out.Probabilities[a])
+	})
 }
 
 // fail answers with an error as JSON.
@@ -212,7 +228,8 @@ func fail(w http.ResponseWriter, err error) {
 	var r *refusal
 	switch {
 	case errors.As(err, &r):
-		if code = r.code; code == http.StatusServiceUnavailable || code == http.StatusTooManyRequests {
+		if code = r.code; (code == http.StatusServiceUnavailable || code == http.StatusTooManyRequests) &&
+			w.Header().Get("Retry-After") == "" {
 			w.Header().Set("Retry-After", "1")
 		}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, errClosed):

@@ -4,14 +4,17 @@ import (
 	"context"
 	"log"
 	"log/slog"
+	"math"
 	"net/http"
 	"runtime"
+	"strconv"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"finetune/augment/picture"
+	"finetune/internal/guard"
 )
 
 // Classifier is what is served. Load is called by several goroutines, PredictOdd by
@@ -38,6 +41,11 @@ type Options struct {
 	Share     int64         // of these, the most that one client may hold; more are told 429; 0: half
 	MinRate   int64         // bytes a second that an upload must have after 5 s; 0: 16 kB
 	Log       *log.Logger   // of failures; nil: none
+
+	Coverage float64 // of the prediction sets in answers; 0: none
+	Limit    float32 // least probability of a class in them
+	Page     bool    // GET / shows a page to try photographs on
+	Rate     float64 // requests for predictions a second and client; more are told 429; 0: no limit
 
 	Tokens      []string             // one of them must be given; none: anybody may ask
 	Hosts       []string             // names this server is called by, besides localhost and addresses; "*": any
@@ -69,23 +77,26 @@ func orElse[T int | int64 | time.Duration](v, otherwise T) T {
 
 // Server serves one classifier.
 type Server struct {
-	o         Options
-	c         Classifier
-	batches   *batcher
-	metrics   *meters
-	guard     *guard
-	decoding  *turns        // a place for each photograph being decoded
-	images    chan struct{} // a place for each decoded photograph that waits
-	uploads   *budget       // bytes of the requests that are read or answered
-	predicted atomic.Int64  // when a batch was last predicted, in ns
-	closing   atomic.Bool
+	o          Options
+	c          Classifier
+	batches    *batcher
+	metrics    *meters
+	door       *guard.Guard  // of all but probes
+	predicting *guard.Guard  // the same, with the rate
+	decoding   *turns        // a place for each photograph being decoded
+	images     chan struct{} // a place for each decoded photograph that waits
+	uploads    *budget       // bytes of the requests that are read or answered
+	predicted  atomic.Int64  // when a batch was last predicted, in ns
+	closing    atomic.Bool
 }
 
 // New prepares a server; ListenAndServe or Serve runs it.
 func New(c Classifier, o Options) *Server {
 	o = o.withDefaults()
-	s := &Server{o: o, c: c, metrics: newMeters(), guard: newGuard(o), decoding: newTurns(o.Decoders),
+	s := &Server{o: o, c: c, metrics: newMeters(), decoding: newTurns(o.Decoders),
 		images: make(chan struct{}, o.Decoders+4*o.Batch), uploads: newBudget(o.Uploads, o.Share)}
+	s.door = guard.New(s.entrance(s.o.Tokens, 0))
+	s.predicting = guard.New(s.entrance(s.o.Tokens, s.o.Rate))
 	s.batches = &batcher{predict: c.PredictOdd, pixels: c.Len(), max: o.Batch, delay: o.Delay,
 		jobs:      make(chan *job, o.Batch),
 		observe:   s.metrics.batch,
@@ -93,18 +104,47 @@ func New(c Classifier, o Options) *Server {
 	return s
 }
 
+// routes are what the server answers, by patterns of http.ServeMux. openapi.json describes them.
+func (s *Server) routes() map[string]http.Handler {
+	all := map[string]http.Handler{
+		"POST /predict":     s.counted(s.predicting.Protect(http.HandlerFunc(s.predict))),
+		"GET /healthz":      http.HandlerFunc(s.health),
+		"GET /livez":        http.HandlerFunc(s.live),
+		"GET /readyz":       http.HandlerFunc(s.ready),
+		"GET /openapi.json": s.door.Protect(described),
+	}
+	if s.o.MetricsAddr == "" {
+		all["GET /metrics"] = s.door.Protect(s.prometheus())
+	}
+	if s.o.Page {
+		for pattern, h := range pages() {
+			all[pattern] = s.door.Protect(h)
+		}
+	}
+	return all
+}
+
 // Handler is the server's routes, for tests and other servers. Predictions need
 // Serve, or Run, to be running.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("POST /predict", s.counted(s.guard.protect(http.HandlerFunc(s.predict))))
-	mux.HandleFunc("GET /healthz", s.health)
-	mux.HandleFunc("GET /livez", s.live)
-	mux.HandleFunc("GET /readyz", s.ready)
-	if s.o.MetricsAddr == "" {
-		mux.Handle("GET /metrics", s.guard.protect(s.prometheus()))
+	for pattern, h := range s.routes() {
+		mux.Handle(pattern, h)
 	}
 	return s.observed(mux)
+}
+
+// entrance is who may ask. A browser that opens the page cannot send a header, so it
+// gives its token in the address.
+func (s *Server) entrance(tokens []string, rate float64) guard.Options {
+	return guard.Options{Tokens: tokens, Hosts: s.o.Hosts, InPath: s.o.Page, Rate: rate, Burst: int(math.Ceil(rate)),
+		Client: s.client, Host: "if it should, start it with --allow-host",
+		Refuse: func(w http.ResponseWriter, _ *http.Request, code int, why string) {
+			if code == http.StatusTooManyRequests {
+				w.Header().Set("Retry-After", strconv.Itoa(int(max(1, math.Ceil(1/rate)))))
+			}
+			fail(w, &refusal{code, why})
+		}}
 }
 
 func (s *Server) prometheus() http.Handler {
@@ -115,7 +155,7 @@ func (s *Server) prometheus() http.Handler {
 // what may reach it was chosen for that.
 func (s *Server) metricsHandler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", (&guard{hosts: s.guard.hosts, origins: s.guard.origins}).protect(s.prometheus()))
+	mux.Handle("GET /metrics", guard.New(s.entrance(nil, 0)).Protect(s.prometheus()))
 	return s.observed(mux)
 }
 

@@ -19,13 +19,15 @@ var floors = [][]string{
 		"internal/durable",
 		"internal/failure", "internal/guard", "internal/half", "internal/heif", "internal/jpeg", "internal/licences",
 		"internal/lock",
-		"internal/parallel", "internal/rng", "internal/tiff", "internal/uitest", "metrics", "onnx/batchnorm",
+		"internal/parallel", "internal/rng", "internal/tiff", "internal/uitest", "internal/uitest/browser", "metrics",
+		"onnx/batchnorm",
 		"onnx/graph/onnxpb", "onnx/onednn", "schedule"},
 	{"audit", "calibration", "cli/term", "dataset/draw", "dataset/exclude", "dataset/journal", "internal/sorting",
 		"internal/tarshard"},
 	{"studio/choose"},
 	{"internal/faults", "internal/fetch/notices", "internal/golden", "internal/home", "internal/hostile",
-		"internal/modulepath", "internal/naming", "internal/photos", "internal/picturetest", "internal/reading", "internal/tfevents",
+		"internal/modulepath", "internal/naming", "internal/photos", "internal/picturetest", "internal/reading",
+		"internal/tfevents",
 		"plots"},
 	// photographs and networks as data
 	{"internal/fetch", "internal/store"},
@@ -52,7 +54,7 @@ var floors = [][]string{
 	{"learner/check", "learner/classify", "learner/compare", "learner/train"},
 	{"internal/learnertest", "learner/export", "learner/tasks"},
 	{"learner", "cli/shell"},
-	{"cli/finished", "cli/jobs"},
+	{"cli/finished", "cli/jobs", "cli/serving"},
 	{"cli"},
 	{""}, // main
 }

@@ -132,7 +132,8 @@ func event(i int) Event {
 
 func wantRows(n int) (want []row) {
 	for i := range n {
-		want = append(want, row{Step: i, Time: float64(i + 1), Scalars: map[string]float32{"loss": float32(1 / float64(i+1))}})
+		loss := map[string]float32{"loss": float32(1 / float64(i+1))}
+		want = append(want, row{Step: i, Time: float64(i + 1), Scalars: loss})
 	}
 	return want
 }

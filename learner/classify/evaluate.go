@@ -91,7 +91,7 @@ func (c *Classifier) PredictItems(ctx context.Context, items []dataset.Item, o S
 // for a run with an empty data, its own validation photographs.
 func (c *Classifier) Evaluate(ctx context.Context, data runs.DataConfig, o ScoreOptions,
 	ui runs.UI) (*Evaluation, error) {
-	limit, err := c.limit(o.Table.Coverage)
+	limit, err := c.Limit(o.Table.Coverage)
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ func (c *Classifier) Table(o ScoreOptions) (*scores.Table, error) {
 			"and cannot be used with --tta; score the RUN, or an export without --uint8", c.Source))
 	}
 	var err error
-	if o.Table.Limit, err = c.limit(o.Table.Coverage); err != nil {
+	if o.Table.Limit, err = c.Limit(o.Table.Coverage); err != nil {
 		return nil, err
 	}
 	switch o.Odd {
@@ -38,8 +38,9 @@ func (c *Classifier) Table(o ScoreOptions) (*scores.Table, error) {
 	return scores.NewTable(c.Classes, o.Table)
 }
 
-// limit is the least probability of a class in a prediction set of a coverage, 0 for no sets.
-func (c *Classifier) limit(coverage float64) (float32, error) {
+// Limit is the least probability of a class in prediction sets of a coverage; 0 for the coverage 0.
+// A coverage that c has no limits for is a usage error.
+func (c *Classifier) Limit(coverage float64) (float32, error) {
 	switch {
 	case coverage == 0:
 		return 0, nil

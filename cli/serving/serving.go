@@ -1,4 +1,5 @@
-package cli
+// Package serving has the command serve: who may ask, by which limits, and where it listens.
+package serving
 
 import (
 	"context"
@@ -14,10 +15,20 @@ import (
 
 	"finetune/cli/shell"
 	"finetune/cli/term"
+	"finetune/internal/failure"
+	"finetune/internal/guard"
 	"finetune/internal/reading"
 	"finetune/learner"
 	"finetune/serve"
 )
+
+// Shared are flags that other commands have too.
+type Shared struct {
+	Output    func(quiet, json *bool) []cli.Flag
+	Inference func(m *learner.Machine) []cli.Flag
+	Raw       func(raw *bool) cli.Flag
+	Coverage  func(coverage *float64) cli.Flag
+}
 
 type serveOptions struct {
 	model, addr string
@@ -31,18 +42,19 @@ type serveOptions struct {
 	quiet, json bool
 }
 
-func serveCommand(s Streams) *cli.Command {
+// Command is serve.
+func Command(s term.Streams, shared Shared) *cli.Command {
 	var o serveOptions
 	return &cli.Command{
-		Name: "serve", Usage: "predict over HTTP: POST /predict, GET /readyz, /livez, /healthz, /metrics",
+		Name: "serve", Usage: "predict over HTTP: POST /predict, GET /readyz, /livez, /metrics, /openapi.json, and a page",
 		ArgsUsage: "MODEL.onnx|RUN",
 		Description: "On an address that other machines can reach, clients need a token.\nLimits, probes and a " +
 			"systemd unit: docs/serving.md.",
-		Flags: shell.Join(serveFlags(&o), serveLimits(&o.serve), []cli.Flag{rawFlag(&o.raw)},
-			inferenceFlags(&o.machine), outputFlags(&o.quiet, &o.json)),
+		Flags: shell.Join(serveFlags(&o), serveLimits(&o.serve), []cli.Flag{shared.Coverage(&o.serve.Coverage),
+			shared.Raw(&o.raw)}, shared.Inference(&o.machine), shared.Output(&o.quiet, &o.json)),
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 1 {
-				return usagef("serve takes one MODEL.onnx that `finetune export` wrote, or a RUN")
+				return failure.Usagef("serve takes one MODEL.onnx that `finetune export` wrote, or a RUN")
 			}
 			o.model = c.Args().First()
 			return runServe(c.Context, o, term.New(s, o.quiet, o.json))
@@ -62,6 +74,8 @@ func serveFlags(o *serveOptions) []cli.Flag {
 			"reach", Destination: &o.anonymous},
 		&cli.StringFlag{Name: "allow-host", Usage: "host `NAMES` of this server, separated by commas, besides localhost " +
 			"and IP addresses; * allows any", Destination: &o.hosts},
+		&cli.BoolFlag{Name: "page", Usage: "show a page at / on which photographs can be tried in a browser",
+			Destination: &o.serve.Page},
 		&cli.BoolFlag{Name: "trust-proxy", Usage: "take a client's address from the last X-Forwarded-For; only behind a " +
 			"proxy that sets it", Destination: &o.serve.TrustProxy},
 		&cli.StringFlag{Name: "metrics-addr", Usage: "answer GET /metrics on `ADDRESS`, without a token (default: on " +
@@ -82,6 +96,8 @@ func serveLimits(v *serve.Options) []cli.Flag {
 			Value: 512 << 20, Destination: &v.Uploads},
 		&cli.Int64Flag{Name: "min-rate", Usage: "least `BYTES` per second of an upload, after its first 5 s",
 			Value: 16 << 10, Destination: &v.MinRate},
+		&cli.Float64Flag{Name: "rate", Usage: "at most `N` requests for predictions a second and client (default: no limit)",
+			Destination: &v.Rate},
 		&cli.DurationFlag{Name: "timeout", Usage: "longest `TIME` of a request, with its upload", Value: 30e9,
 			Destination: &v.Timeout},
 	)
@@ -90,17 +106,13 @@ func serveLimits(v *serve.Options) []cli.Flag {
 // check refuses limits that are none, and an open door.
 func (o *serveOptions) check() error {
 	v := o.serve
-	if err := errors.Join(limits.CheckFlag("serve", "batch", v.Batch), limits.CheckFlag("serve", "max-body", v.MaxBody),
-		limits.CheckFlag("serve", "drain", o.drain)); err != nil {
-		return err
-	}
 	if v.Uploads < 2*v.MaxBody {
-		return usagef("--max-uploads %d: must be at least twice --max-body, %d", v.Uploads, v.MaxBody)
+		return failure.Usagef("--max-uploads %d: must be at least twice --max-body, %d", v.Uploads, v.MaxBody)
 	}
 	if len(o.serve.Tokens) > 0 || o.anonymous || loopback(o.addr) {
 		return nil
 	}
-	return usagef("serve: other machines can reach %s: require a token with --token-file FILE (or %s), or add "+
+	return failure.Usagef("serve: other machines can reach %s: require a token with --token-file FILE (or %s), or add "+
 		"--allow-anonymous if a firewall or a proxy keeps others out", o.addr, tokenVariable)
 }
 
@@ -123,7 +135,7 @@ func tokens(file, variable string) ([]string, error) {
 	if file != "" {
 		data, err := reading.File(file, maxTokens)
 		if err != nil {
-			return nil, usagef("serve: --token-file: %w", err)
+			return nil, failure.Usagef("serve: --token-file: %w", err)
 		}
 		text, from = string(data), file
 	}
@@ -133,13 +145,13 @@ func tokens(file, variable string) ([]string, error) {
 			continue
 		}
 		if len(line) < shortest || strings.ContainsAny(line, " \t") {
-			return nil, usagef("serve: %s: a token has at least %d characters and no spaces; %s",
+			return nil, failure.Usagef("serve: %s: a token has at least %d characters and no spaces; %s",
 				from, shortest, tokenAdvice)
 		}
 		list = append(list, line)
 	}
 	if file != "" && len(list) == 0 {
-		return nil, usagef("serve: %s: no token in it; %s", file, tokenAdvice)
+		return nil, failure.Usagef("serve: %s: no token in it; %s", file, tokenAdvice)
 	}
 	return list, nil
 }
@@ -166,6 +178,12 @@ func runServe(ctx context.Context, o serveOptions, out *term.Console) (err error
 	v := &o.serve
 	v.MaxPixels = o.machine.MaxPixels
 	v.Classes, v.Multi, v.Decoders, v.Log = c.Classes, c.Multi, c.Machine.Workers, log.New(out.Err, "", log.LstdFlags)
+	if v.Page && v.Coverage == 0 && !c.Multi && c.Known.Limits != nil {
+		v.Coverage = usualCoverage
+	}
+	if v.Limit, err = c.Limit(v.Coverage); err != nil {
+		return err
+	}
 	v.Hosts = strings.FieldsFunc(o.hosts, func(r rune) bool { return r == ',' || r == ' ' })
 	if !o.quiet {
 		v.Access = slog.New(slog.NewJSONHandler(out.Err, nil))
@@ -173,11 +191,25 @@ func runServe(ctx context.Context, o serveOptions, out *term.Console) (err error
 	v.Drain = func() time.Duration { return o.patience(ctx) }
 	return serve.New(c, *v).ListenAndServe(ctx, o.addr, func(a, metrics net.Addr) {
 		out.Print("serving %s on http://%s", o.model, a)
+		if v.Page {
+			out.Print("page at %s", o.pageAddress(a))
+		}
 		if metrics != nil {
 			out.Print("metrics on http://%s/metrics", metrics)
 		}
 	})
 }
+
+// pageAddress is where a browser finds the page. A token of a file is not shown: it is in others' hands too.
+func (o *serveOptions) pageAddress(a net.Addr) string {
+	if len(o.serve.Tokens) > 0 {
+		return guard.Address(a, "") + "?token=TOKEN, with a token of yours"
+	}
+	return guard.Address(a, "")
+}
+
+// usualCoverage is that of the prediction sets on the page.
+const usualCoverage = 0.9
 
 // patience is how long a server that is told to end still listens: a person at
 // the keyboard does not wait.

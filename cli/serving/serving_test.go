@@ -1,4 +1,4 @@
-package cli
+package serving
 
 import (
 	"context"
@@ -27,10 +27,7 @@ func TestServeRefusesAnOpenDoor(t *testing.T) {
 		{"192.0.2.1:80", nil, "--token-file"},
 		{"0.0.0.0:80", func(o *serveOptions) { o.anonymous = true }, ""},
 		{"0.0.0.0:80", func(o *serveOptions) { o.serve.Tokens = []string{"x"} }, ""},
-		{"127.0.0.1:80", func(o *serveOptions) { o.serve.MaxBody = -1 }, "--max-body"},
-		{"127.0.0.1:80", func(o *serveOptions) { o.serve.Batch = 1 << 30 }, "--batch"},
 		{"127.0.0.1:80", func(o *serveOptions) { o.serve.Uploads = 1 }, "--max-uploads"},
-		{"127.0.0.1:80", func(o *serveOptions) { o.drain = -1 }, "--drain"},
 	} {
 		o := serveOptions{addr: tt.addr, serve: limits}
 		if tt.change != nil {
