@@ -67,7 +67,8 @@ func axe() (string, error) {
 		if err := os.MkdirAll(dir, 0o777); err != nil {
 			return "", err
 		}
-		fetch := exec.Command(npm, "pack", "axe-core@"+axeVersion, "--silent", "--pack-destination", dir)
+		fetch := exec.Command(npm, "pack", "axe-core@"+axeVersion, "-s")
+		fetch.Dir = dir
 		if out, err := fetch.CombinedOutput(); err != nil {
 			return "", errors.New("npm pack: " + string(out))
 		}
