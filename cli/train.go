@@ -157,8 +157,11 @@ func printSummary(out *term.Console, s *learner.Summary) {
 
 // calibrationLine says what the temperature changed on the validation photographs.
 func calibrationLine(c learner.Calibrated) string {
-	text := fmt.Sprintf("calibrated temperature %.2f from %s left out: loss %.4f before it", c.Temperature,
-		plural.Count(c.HeldOut, "training photograph"), c.Raw.Loss)
+	from := plural.Count(c.HeldOut, "training photograph") + " left out"
+	if c.Valid {
+		from = "the validation photographs, for each fifth from the others"
+	}
+	text := fmt.Sprintf("calibrated temperature %.2f from %s: loss %.4f before it", c.Temperature, from, c.Raw.Loss)
 	if c.ECE == nil {
 		return text
 	}

@@ -15,6 +15,7 @@ const bins = 10
 type Reliability struct {
 	Predictions []Prediction // single-label
 	Temperature float64      // that made them of the head's own, which are drawn too; 0: none
+	Same        bool         // it was chosen on the same photographs
 }
 
 // Draw implements Plot.
@@ -33,6 +34,9 @@ func (f Reliability) Draw(w Width) (Figure, error) {
 		var raw float64
 		before, raw, _ = Calibration(WithoutTemperature(f.Predictions, f.Temperature))
 		hd.note += fmt.Sprintf(". Grey: without the temperature of %.2f, %.1f points", f.Temperature, 100*raw)
+		if f.Same {
+			hd.note += ". It was chosen on these photographs"
+		}
 	}
 	if n > 0 {
 		gap := 100 * (mean/float64(n) - right/float64(n))

@@ -76,6 +76,9 @@ func gather(run string) (page.Report, error) {
 	}
 	if sum.Calibration != nil && !c.Multi {
 		r.Temperature = sum.Calibration.Temperature
+		if sum.Calibration.Valid {
+			r.CrossedError = sum.Calibration.ECE
+		}
 	}
 	audit, err := runs.ReadAudit(run)
 	if err != nil {

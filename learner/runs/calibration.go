@@ -18,7 +18,8 @@ import (
 type Calibration struct {
 	Temperature float64            `json:"temperature,omitempty"` // that logits are divided by; 0: not measured
 	Limits      calibration.Limits `json:"limits,omitempty"`      // of prediction sets; not of several labels
-	HeldOut     int                `json:"held_out,omitempty"`    // training photographs that both are from
+	HeldOut     int                `json:"held_out,omitempty"`    // photographs that both are from
+	Valid       bool               `json:"valid,omitempty"`       // which were the validation photographs
 
 	OddBeyond float64      `json:"odd_beyond,omitempty"` // the plane's threshold
 	Plane     *audit.Plane `json:"-"`                    // of the training photographs' features; nil: not measured
@@ -98,10 +99,12 @@ func (c Calibration) Check() error {
 	return c.Limits.Check()
 }
 
-// Calibrated says in a summary how honest the probabilities of validation photographs are.
+// Calibrated says in a summary how honest the probabilities of validation photographs are. Where the
+// temperature is of these photographs, errors are with that of four fifths of them for each other fifth.
 type Calibrated struct {
 	Temperature float64  `json:"temperature"`
-	HeldOut     int      `json:"held_out"`                // training photographs that it was measured on
+	HeldOut     int      `json:"held_out"`                // photographs that it was measured on
+	Valid       bool     `json:"valid,omitempty"`         // the validation photographs; of a fine-tuned network
 	ECE         *float64 `json:"ece,omitempty"`           // expected calibration error; not of several labels
 	ByChance    *float64 `json:"ece_by_chance,omitempty"` // of a perfectly calibrated model
 	Raw         RawScore `json:"raw"`                     // of temperature 1

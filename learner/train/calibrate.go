@@ -8,6 +8,7 @@ import (
 
 	"finetune/audit"
 	"finetune/calibration"
+	"finetune/dataset"
 	"finetune/head"
 	"finetune/learner/features"
 	"finetune/learner/runs"
@@ -21,35 +22,36 @@ const (
 	fewest = 20
 )
 
-// heldOut are predictions of training photographs by heads that were trained as the run's
-// is, but without them.
+// heldOut are predictions of photographs by models that were not trained on them.
 type heldOut struct {
-	items []int     // their places among the training photographs
+	items []dataset.Item
 	logp  []float32 // [len(items), classes]
+	valid bool      // the validation photographs, by the run's own model
 }
 
-// everywhere is heldOut of all training photographs.
-func everywhere(logp []float32, n int) *heldOut { return &heldOut{runs.Indices(n), logp} }
+// rows are h with what is true of its photographs.
+func (h *heldOut) rows(classes int, multi bool) calibration.Rows {
+	r := calibration.Rows{LogP: h.logp, Classes: classes}
+	if multi {
+		r.Targets = runs.Targets(h.items, runs.Indices(len(h.items)), classes)
+	} else {
+		r.Labels = runs.Labels(h.items)
+	}
+	return r
+}
 
-// calibrate measures the temperature and the limits of prediction sets on held-out training
-// photographs. The validation photographs have no part in it.
+// calibrate measures the temperature and the limits of prediction sets on held-out photographs.
 func (tr *training) calibrate(h *heldOut) runs.Calibration {
 	if h == nil || len(h.items) < fewest {
 		return runs.Calibration{}
 	}
-	classes, logp := len(tr.Set.Classes), slices.Clone(h.logp)
-	c := runs.Calibration{HeldOut: len(h.items)}
-	if tr.Set.Multi {
-		c.Temperature = calibration.MultiTemperature(logp, runs.Targets(tr.features.Train.Items, h.items, classes), classes)
-		return c
+	rows := h.rows(len(tr.Set.Classes), tr.Set.Multi)
+	c := runs.Calibration{HeldOut: len(h.items), Valid: h.valid, Temperature: rows.Temperature()}
+	if !tr.Set.Multi {
+		logp := slices.Clone(h.logp)
+		calibration.Scale(logp, rows.Classes, false, c.Temperature)
+		c.Limits = calibration.NewLimits(logp, rows.Labels, rows.Classes)
 	}
-	y := make([]int, len(h.items))
-	for k, i := range h.items {
-		y[k] = tr.features.Train.Items[i].Label
-	}
-	c.Temperature = calibration.Temperature(logp, y, classes)
-	calibration.Scale(logp, classes, false, c.Temperature)
-	c.Limits = calibration.NewLimits(logp, y, classes)
 	return c
 }
 
@@ -72,7 +74,7 @@ func (tr *training) holdOut(ctx context.Context) (*heldOut, error) {
 	h := &heldOut{}
 	for i, f := range of {
 		if f < folded {
-			h.items = append(h.items, i)
+			h.items = append(h.items, tr.features.Train.Items[i])
 			h.logp = append(h.logp, logp[i*d.Classes:(i+1)*d.Classes]...)
 		}
 	}
@@ -184,18 +186,29 @@ func (c calibrated) scale(logp []float32) {
 	}
 }
 
+// unseen are the validation photographs' log-probabilities as a figure may be measured on them: with
+// the temperature, or, where that is of these photographs, each with one of the others.
+func (tr *training) unseen(c runs.Calibration, raw, scaled []float32) []float32 {
+	items, classes := tr.features.Valid.Items, len(tr.Set.Classes)
+	if !c.Valid {
+		return scaled
+	}
+	rows := (&heldOut{items: items, logp: raw}).rows(classes, tr.Set.Multi)
+	return rows.Crossed(logistic.Folds(len(items), rows.Labels, folds, tr.Config.Train.Seed))
+}
+
 // honesty says what the temperature made of the validation photographs' predictions.
-func (tr *training) honesty(c runs.Calibration, raw, scaled []float32) *runs.Calibrated {
+func (tr *training) honesty(c runs.Calibration, raw, unseen []float32) *runs.Calibrated {
 	if c.Temperature == 0 {
 		return nil
 	}
 	items, classes := tr.features.Valid.Items, len(tr.Set.Classes)
-	out := &runs.Calibrated{Temperature: c.Temperature, HeldOut: c.HeldOut}
+	out := &runs.Calibrated{Temperature: c.Temperature, HeldOut: c.HeldOut, Valid: c.Valid}
 	out.Raw.Loss = runs.Measure(raw, items, classes, tr.Set.Multi).Loss
 	if !tr.Set.Multi {
 		y := runs.Labels(items)
 		before, _ := calibration.Error(raw, y, classes)
-		after, chance := calibration.Error(scaled, y, classes)
+		after, chance := calibration.Error(unseen, y, classes)
 		out.Raw.ECE, out.ECE, out.ByChance = &before, &after, &chance
 	}
 	return out

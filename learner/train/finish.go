@@ -39,6 +39,7 @@ func (tr *training) finish(ctx context.Context, o outcome, took time.Duration) (
 	}
 	logp := slices.Clone(raw)
 	h.scale(logp)
+	unseen := tr.unseen(known, raw, logp)
 	if err := tr.writePredictions(h, logp); err != nil {
 		return nil, err
 	}
@@ -53,9 +54,9 @@ func (tr *training) finish(ctx context.Context, o outcome, took time.Duration) (
 		Curve: found.Curve,
 		Run:   filepath.ToSlash(r.Name), Body: tr.Config.Body.Name, Classes: tr.Set.Classes,
 		TrainImages: len(f.Train.Items), ValidImages: len(f.Valid.Items), Skipped: len(f.Skipped),
-		Valid: runs.Measure(logp, f.Valid.Items, len(tr.Set.Classes), tr.Set.Multi), Counts: f.Counts(tr.Set.Classes),
+		Valid: runs.Measure(unseen, f.Valid.Items, len(tr.Set.Classes), tr.Set.Multi), Counts: f.Counts(tr.Set.Classes),
 		Head: o.choice, Majority: runs.MajorityOf(f.Valid.Items, tr.Set.Classes, tr.Set.Multi), Groups: tr.Groups,
-		Calibration: tr.honesty(known, raw, logp),
+		Calibration: tr.honesty(known, raw, unseen),
 	}
 	if n := f.Aside.Len(); n > 0 {
 		logp, err := h.Predict(f.Aside.Rows)

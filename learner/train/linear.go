@@ -74,7 +74,7 @@ func (tr *training) choose(ctx context.Context, choice *runs.HeadChoice) (*heldO
 	}
 	tr.UI.Say("head       %s, chosen by log loss on training photographs left out: linear %.4f, mlp %.4f", choice.Kind,
 		choice.OutOfFold.Linear, choice.OutOfFold.MLP)
-	return everywhere(chosen, len(d.Rows)), nil
+	return &heldOut{items: tr.features.Train.Items, logp: chosen}, nil
 }
 
 // rows are the training photographs' centre views and labels.
@@ -123,7 +123,7 @@ func (tr *training) fitLinear(ctx context.Context, o *outcome, keep bool) error 
 		if err != nil {
 			return err
 		}
-		choice.C, o.held = c, everywhere(logp, len(d.Rows))
+		choice.C, o.held = c, &heldOut{items: tr.features.Train.Items, logp: logp}
 	}
 	d, copies, err := tr.withViews(ctx, d)
 	if err != nil {

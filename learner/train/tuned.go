@@ -59,8 +59,12 @@ func (tr *training) finishFull(ctx context.Context, t *fit.Fit, m *fullModel,
 	}
 	after.Skipped, after.Seconds = tr.features.Skipped, tr.features.Seconds
 	frozen := &headModel{head: h, rows: &inMemory{valid: after.Valid, classes: m.classes, multi: m.multi}}
+	_, logp, err := frozen.Validate(ctx) // heads of folds would stand on a body that has seen their photographs
+	if err != nil {
+		return nil, err
+	}
 	return (&training{Setup: tuned, run: r, features: after, started: tr.started}).finish(ctx,
-		outcome{fit: t, model: frozen, held: &heldOut{}}, took)
+		outcome{fit: t, model: frozen, held: &heldOut{after.Valid.Items, logp, true}}, took)
 }
 
 // writeBody writes the body with the trained parameters and statistics.

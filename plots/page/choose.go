@@ -248,6 +248,9 @@ func (b *builder) honesty() tile {
 		_, raw, _ := plots.Calibration(plots.WithoutTemperature(b.t.ps, t))
 		note += fmt.Sprintf(", %.1f without the temperature", 100*raw)
 	}
+	if e := b.r.CrossedError; e != nil {
+		note += fmt.Sprintf(". The temperature was chosen on these photographs; %.1f on others, by folds", 100**e)
+	}
 	return tile{"Calibration error", fmt.Sprintf("%.1f points", 100*ece), note}
 }
 

@@ -34,6 +34,9 @@ type Report struct {
 	Aside *Aside // nil: nothing was set aside
 
 	Temperature float64 // that the probabilities were made by, from the head's own; 0: none
+	// CrossedError is the calibration error with temperatures of other photographs, where Temperature was
+	// chosen on these; nil elsewhere.
+	CrossedError *float64
 
 	History    []plots.Epoch
 	StepLoss   []float64   // training loss of each step's batch, nats
@@ -308,7 +311,8 @@ func (b *builder) plan() {
 	some := len(b.t.ps) > 0
 	add(some && !r.Multi, "confusion",
 		plots.Confusion{Classes: r.Classes, Counts: plots.Confusions(b.t.ps, len(r.Classes))})
-	add(some && !r.Multi, "reliability", plots.Reliability{Predictions: b.t.ps, Temperature: r.Temperature})
+	add(some && !r.Multi, "reliability", plots.Reliability{Predictions: b.t.ps,
+		Temperature: r.Temperature, Same: r.CrossedError != nil})
 	add(some, "scores", plots.Scores{Classes: r.Classes, Predictions: b.t.ps, Multi: r.Multi})
 	add(len(r.Gains) > 0, "gains", plots.Gains{Steps: r.Gains})
 	add(len(r.StepLoss) > 0, "loss-by-step", plots.LossByStep{Loss: r.StepLoss})
