@@ -20,8 +20,8 @@ func outputFlags(quiet, json *bool) []cli.Flag {
 
 // rawFlag turns the temperature off.
 func rawFlag(raw *bool) cli.Flag {
-	return &cli.BoolFlag{Name: "raw", Usage: "give the head's own probabilities, without the temperature that held-out " +
-		"training photographs asked for", Destination: raw}
+	return &cli.BoolFlag{Name: "raw", Usage: "give the head's own probabilities, without the temperature that " +
+		"held-out photographs asked for", Destination: raw}
 }
 
 // rowFlags are what the rows of score depend on besides model, photographs and machine, of the

@@ -155,8 +155,8 @@ func killFineTuning(t *testing.T, more ...string) {
 		"--batch-size", "16", "--hidden", "16", "--no-report"}
 	train = append(append(train, more...), "--run")
 	k.run(append(train, "warm")...) // caches the features of the original body
-	k.again(n, train, []string{"checkpoint.safetensors", "head.safetensors", "body.onnx", "predictions.csv", "steps.csv",
-		"photographs.csv"})
+	k.again(n, train, []string{"checkpoint.safetensors", "head.safetensors", "body.onnx", "calibration.safetensors",
+		"predictions.csv", "steps.csv", "photographs.csv"})
 }
 
 // again kills `train… RUN --resume` n times, up to ten times a run, before each

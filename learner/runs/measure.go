@@ -1,6 +1,7 @@
 package runs
 
 import (
+	"finetune/calibration"
 	"finetune/dataset"
 	"finetune/metrics"
 )
@@ -19,6 +20,14 @@ func Measure(logp []float32, items []dataset.Item, classes int, multi bool) Scor
 	}
 	s.Interval[0], s.Interval[1] = metrics.Wilson(s.Accuracy, len(items))
 	return s
+}
+
+// Judged are log-probabilities [len(items), classes] beside what is true of items.
+func Judged(logp []float32, items []dataset.Item, classes int, multi bool) calibration.Rows {
+	if multi {
+		return calibration.Rows{LogP: logp, Targets: Targets(items, Indices(len(items)), classes), Classes: classes}
+	}
+	return calibration.Rows{LogP: logp, Labels: Labels(items), Classes: classes}
 }
 
 // Targets are the n-hot labels [len(index), classes] of items.

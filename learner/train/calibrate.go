@@ -29,23 +29,12 @@ type heldOut struct {
 	valid bool      // the validation photographs, by the run's own model
 }
 
-// rows are h with what is true of its photographs.
-func (h *heldOut) rows(classes int, multi bool) calibration.Rows {
-	r := calibration.Rows{LogP: h.logp, Classes: classes}
-	if multi {
-		r.Targets = runs.Targets(h.items, runs.Indices(len(h.items)), classes)
-	} else {
-		r.Labels = runs.Labels(h.items)
-	}
-	return r
-}
-
 // calibrate measures the temperature and the limits of prediction sets on held-out photographs.
 func (tr *training) calibrate(h *heldOut) runs.Calibration {
 	if h == nil || len(h.items) < fewest {
 		return runs.Calibration{}
 	}
-	rows := h.rows(len(tr.Set.Classes), tr.Set.Multi)
+	rows := runs.Judged(h.logp, h.items, len(tr.Set.Classes), tr.Set.Multi)
 	c := runs.Calibration{HeldOut: len(h.items), Valid: h.valid, Temperature: rows.Temperature()}
 	if !tr.Set.Multi {
 		logp := slices.Clone(h.logp)
@@ -189,11 +178,11 @@ func (c calibrated) scale(logp []float32) {
 // unseen are the validation photographs' log-probabilities as a figure may be measured on them: with
 // the temperature, or, where that is of these photographs, each with one of the others.
 func (tr *training) unseen(c runs.Calibration, raw, scaled []float32) []float32 {
-	items, classes := tr.features.Valid.Items, len(tr.Set.Classes)
 	if !c.Valid {
 		return scaled
 	}
-	rows := (&heldOut{items: items, logp: raw}).rows(classes, tr.Set.Multi)
+	items := tr.features.Valid.Items
+	rows := runs.Judged(raw, items, len(tr.Set.Classes), tr.Set.Multi)
 	return rows.Crossed(logistic.Folds(len(items), rows.Labels, folds, tr.Config.Train.Seed))
 }
 
