@@ -36,6 +36,10 @@ var sections = []struct{ kind, title, note string }{
 	{Balance, "Classes", "Training photographs of each class, the smallest first."},
 }
 
+// alikeNote is of the section Copies where photographs are alike because they are a series.
+const alikeNote = "Pairs that look alike, the most alike first. They need not be copies: photographs of one series look " +
+	"alike, and many held-out ones have such a neighbour in training. Keep series on one side of the split."
+
 func (r *Result) writePage(path string) error {
 	a := page.Audit{Title: filepath.Base(r.Data), Headline: r.headline(), Tiles: r.tiles(), Load: r.p.open}
 	a.Sections = r.sections(func(row Row, said bool) bool {
@@ -71,6 +75,9 @@ func (r *Result) sections(wanted func(row Row, said bool) bool) []page.Section {
 	var out []page.Section
 	for _, s := range sections {
 		section := page.Section{ID: s.kind, Title: s.title, Note: s.note}
+		if s.kind == Copy && r.likeFilm > 0 {
+			section.Note = alikeNote
+		}
 		for _, f := range r.Findings {
 			if f.Kind == s.kind {
 				section.Finding = strings.ToUpper(f.Text[:1]) + f.Text[1:] + "."
@@ -95,7 +102,8 @@ func (r *Result) sections(wanted func(row Row, said bool) bool) []page.Section {
 func (r *Result) headline() string {
 	n := 0
 	for _, row := range r.Flagged {
-		if row.Kind != Balance && row.Kind != Sequence {
+		alike := row.Kind == Copy && r.likeFilm > 0 && row.Score < 1 // one finding, of the series
+		if row.Kind != Balance && row.Kind != Sequence && !alike {
 			n++
 		}
 	}
@@ -109,11 +117,15 @@ func (r *Result) headline() string {
 func (r *Result) tiles() []page.Tile {
 	p := r.p
 	of := func(kind string) string { return plots.Count(r.flagged(kind)) }
+	both := "held-out photographs that training has as well"
+	if r.likeFilm > 0 {
+		both = "held-out photographs with a near-identical one in training"
+	}
 	tiles := []page.Tile{
 		{Name: "Photographs", Value: plots.Count(len(p.items)), Note: fmt.Sprintf("%s to train, %s held out, %s",
 			plots.Count(p.train), plots.Count(len(p.items)-p.train), plots.CountOf(len(p.setup.Set.Classes), "class"))},
 		{Name: "Doubtful labels", Value: of(Label), Note: "of " + plots.CountOf(p.train, "training photograph")},
-		{Name: "In both splits", Value: plots.Count(r.Leaking), Note: "held-out photographs that training has as well"},
+		{Name: "In both splits", Value: plots.Count(r.Leaking), Note: both},
 		{Name: "Odd or broken", Value: plots.Count(r.flagged(Odd) + r.flagged(Basic)),
 			Note: "unlike all others, dark, blurred, empty"},
 	}
