@@ -38,10 +38,10 @@ func (tr *training) calibrateParts(ctx context.Context, m *headModel, set *parts
 	}
 	h := &heldOut{}
 	err = set.Predicted(ctx, parts.Held, m.head, func(list []dataset.Item, logp []float32) error {
-		items, h.logp = append(items, list...), append(h.logp, logp...)
+		h.items, h.logp = append(h.items, list...), append(h.logp, logp...)
 		return nil
 	})
-	h.items, tr.features = runs.Indices(len(items)), &features.Features{Train: features.Split{Items: items}}
+	tr.features = &features.Features{}
 	return tr.calibrate(h), err
 }
 
