@@ -37,8 +37,8 @@ var sections = []struct{ kind, title, note string }{
 }
 
 // alikeNote is of the section Copies where photographs are alike because they are a series.
-const alikeNote = "Pairs that look alike, the most alike first. They need not be copies: photographs of one series look " +
-	"alike, and many held-out ones have such a neighbour in training. Keep series on one side of the split."
+const alikeNote = "Pairs that look alike, the most alike first. They need not be copies: photographs of one series " +
+	"look alike, and many held-out ones have such a neighbour in training. Keep series on one side of the split."
 
 func (r *Result) writePage(path string) error {
 	a := page.Audit{Title: filepath.Base(r.Data), Headline: r.headline(), Tiles: r.tiles(), Load: r.p.open}

@@ -24,7 +24,8 @@ func (r *Result) WritePage(file string) error {
 			fmt.Sprintf("%.1f to %.1f", 100*run.Valid.Interval[0], 100*run.Valid.Interval[1]),
 			fmt.Sprintf("%.4f", run.Valid.Loss), plots.Count(run.Images), plots.Seconds(run.Seconds)})
 	}
-	settings := page.Section{ID: "settings", Title: "Settings that differ", Note: "Fields of config.json; – where one is not set.",
+	settings := page.Section{ID: "settings", Title: "Settings that differ",
+		Note:    "Fields of config.json; – where one is not set.",
 		Columns: []string{"setting"}}
 	for _, run := range r.Runs {
 		settings.Columns = append(settings.Columns, run.Name)
