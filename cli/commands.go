@@ -8,6 +8,7 @@ import (
 	"finetune/cli/finished"
 	"finetune/cli/jobs"
 	"finetune/cli/serving"
+	"finetune/cli/studio"
 	"finetune/cli/term"
 	"finetune/internal/failure"
 	"finetune/learner"
@@ -22,6 +23,7 @@ func commands(s Streams) []*cli.Command {
 		serving.Command(s, serving.Shared{Output: outputFlags, Inference: inferenceFlags, Raw: rawFlag,
 			Coverage: coverageFlag}),
 		reportCommand(s), previewCommand(s), inspectCommand(s), cacheCommand(s),
+		studio.Command(s, studio.Shared{Output: outputFlags, Data: dataFlags, Body: bodyFlags, Machine: machineFlags}),
 	}, finished.Commands(s, outputFlags), jobs.Commands(s, jobs.Shared{Version: Version, Output: outputFlags,
 		Rows: rowFlags, Inference: inferenceFlags, Body: bodyFlags, Data: dataFlags}))
 }

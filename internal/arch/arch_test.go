@@ -24,7 +24,6 @@ var floors = [][]string{
 		"onnx/graph/onnxpb", "onnx/onednn", "schedule"},
 	{"audit", "calibration", "cli/term", "dataset/draw", "dataset/exclude", "dataset/journal", "internal/sorting",
 		"internal/tarshard"},
-	{"studio/choose"},
 	{"internal/faults", "internal/fetch/notices", "internal/golden", "internal/home", "internal/hostile",
 		"internal/modulepath", "internal/naming", "internal/photos", "internal/picturetest", "internal/reading",
 		"internal/tfevents",
@@ -38,7 +37,7 @@ var floors = [][]string{
 	{"onnx/plain", "onnx/surgery"},
 	{"onnx/trainable"},
 	{"activations", "internal/corpus", "internal/demo", "internal/fetch/sbom", "internal/fetch/setup", "onnx",
-		"onnx/bodies", "logistic", "onnx/headgraph", "onnx/inspect", "scores", "serve"},
+		"onnx/bodies", "logistic", "onnx/headgraph", "onnx/inspect", "scores", "serve", "studio/choose", "studio/page"},
 	// networks that run and learn
 	{"onnx/gradient/tape", "studio/session"},
 	{"head", "internal/doctor", "internal/onnxtest", "job", "onnx/gradient", "onnx/quantize"},
@@ -52,9 +51,9 @@ var floors = [][]string{
 	{"learner/parts"},
 	{"internal/jobtest"},
 	{"learner/check", "learner/classify", "learner/compare", "learner/train"},
-	{"internal/learnertest", "learner/export", "learner/tasks"},
+	{"internal/learnertest", "learner/export", "learner/tasks", "studio"},
 	{"learner", "cli/shell"},
-	{"cli/finished", "cli/jobs", "cli/serving"},
+	{"cli/finished", "cli/jobs", "cli/serving", "cli/studio"},
 	{"cli"},
 	{""}, // main
 }

@@ -250,3 +250,15 @@ func (s *Session) Labelled(class string, skip, n int) []Ask {
 	}
 	return out
 }
+
+// Asks are photographs by their IDs, as they would be asked about.
+func (s *Session) Asks(ids []string) (out []Ask) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range ids {
+		if i, ok := s.byID[id]; ok && s.rows != nil {
+			out = append(out, s.ask(i))
+		}
+	}
+	return out
+}

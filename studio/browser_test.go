@@ -1,0 +1,249 @@
+package studio
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"finetune/studio/session"
+)
+
+// tab is a page in a headless Chromium that hears what it says and whom it asks.
+type tab struct {
+	t   *testing.T
+	ctx context.Context
+
+	mu       sync.Mutex
+	messages []string
+	hosts    []string
+}
+
+// browser starts a headless Chromium, or skips the test where there is none.
+func browser(t *testing.T) *tab {
+	t.Helper()
+	path := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if p, err := exec.LookPath(name); err == nil {
+			path = p
+			break
+		}
+	}
+	if path == "" {
+		t.Skip("no chromium in PATH: install Debian's package chromium to test the studio in a browser")
+	}
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()))
+	if os.Geteuid() == 0 {
+		opts = append(opts, chromedp.NoSandbox) // Chromium's sandbox refuses root
+	}
+	ctx, stop := context.WithTimeout(context.Background(), 3*time.Minute)
+	t.Cleanup(stop)
+	ctx, stop = chromedp.NewExecAllocator(ctx, opts...)
+	t.Cleanup(stop)
+	b := &tab{t: t}
+	ctx, stop = chromedp.NewContext(ctx, chromedp.WithListener(b.hear))
+	t.Cleanup(stop)
+	b.ctx = ctx
+	return b
+}
+
+func (b *tab) hear(event any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch e := event.(type) {
+	case *log.EventEntryAdded:
+		b.messages = append(b.messages, e.Entry.Text+" "+e.Entry.URL)
+	case *runtime.EventConsoleAPICalled:
+		b.messages = append(b.messages, fmt.Sprint("console.", e.Type))
+	case *runtime.EventExceptionThrown:
+		b.messages = append(b.messages, e.ExceptionDetails.Text)
+	case *network.EventRequestWillBeSent:
+		if u, err := url.Parse(e.Request.URL); err == nil && (u.Scheme == "http" || u.Scheme == "https") {
+			b.hosts = append(b.hosts, u.Host)
+		}
+	}
+}
+
+func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	if err := chromedp.Do(b.ctx, steps...); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// quiet fails where the page complained, or asked anybody but host.
+func (b *tab) quiet(host string) {
+	b.t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.messages) > 0 {
+		b.t.Errorf("console: %q", b.messages)
+	}
+	if i := slices.IndexFunc(b.hosts, func(h string) bool { return h != host }); i >= 0 {
+		b.t.Errorf("the page asks %s", b.hosts[i])
+	}
+}
+
+func value[T any](b *tab, script string) T {
+	b.t.Helper()
+	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](script))
+	if err != nil {
+		b.t.Fatalf("%s: %v", script, err)
+	}
+	return v
+}
+
+// until waits for a condition of the page.
+func (b *tab) until(what, script string) {
+	b.t.Helper()
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if value[bool](b, script) {
+			return
+		}
+		if time.Now().After(end) {
+			b.t.Fatalf("%s: not within 30 s; the page says %q", what, value[string](b, "document.body.innerText"))
+		}
+	}
+}
+
+// shoot keeps a picture of the page, to look at, where STUDIO_SCREENSHOTS names a folder.
+func (b *tab) shoot(name string) {
+	b.t.Helper()
+	folder := os.Getenv("STUDIO_SCREENSHOTS")
+	if folder == "" {
+		return
+	}
+	shot, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, name+".png"), shot, 0o666); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// fits fails where the page is wider than the window, or text was read as HTML.
+func (b *tab) fits(width int64) {
+	b.t.Helper()
+	b.do(chromedp.EmulateViewport(width, 900))
+	time.Sleep(200 * time.Millisecond)
+	if over := value[int](b, "document.documentElement.scrollWidth - document.documentElement.clientWidth"); over > 0 {
+		b.t.Errorf("at %d px the page is %d px too wide", width, over)
+	}
+	if title := value[string](b, "document.title"); title != "finetune studio" {
+		b.t.Errorf("title %q", title)
+	}
+}
+
+const (
+	nameShown = `document.getElementById("name").textContent`
+	imageHere = `(i => Boolean(i && i.complete && i.naturalWidth))(document.querySelector("#frame img"))`
+)
+
+func hostOf(t *testing.T, address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Host
+}
+
+// Sixty photographs are labelled by keyboard: the next one is there at once, accuracy rises, and neither loading the
+// page again nor another process loses a label.
+func TestLabelByKeyboard(t *testing.T) {
+	b := browser(t)
+	st := newStand(t, 400, 100)
+	o := session.Options{Classes: []string{"circle", "square"}, Who: "ann"}
+	v, address, end := st.start(t, o, true)
+	b.do(chromedp.EmulateViewport(1440, 900), chromedp.Navigate(address))
+	b.until("a photograph", imageHere)
+	if at := value[string](b, "location.href"); strings.Contains(at, "token") {
+		t.Errorf("the address keeps the token: %s", at)
+	}
+	var slowest time.Duration
+	for i := range 60 {
+		name := value[string](b, nameShown)
+		key := map[string]string{"circle": "1", "square": "2"}[class(name)]
+		pressed := time.Now()
+		b.do(chromedp.KeyEvent(key))
+		b.until("the next photograph", nameShown+" !== "+fmt.Sprintf("%q", name)+" && "+imageHere)
+		slowest = max(slowest, time.Since(pressed))
+		b.until("its label", fmt.Sprintf(`Number(document.getElementById("counts").textContent) === %d`, 100+i+1))
+	}
+	t.Logf("from key to next photograph at most %v", slowest)
+	b.until("a head that knows all", `document.getElementById("accuracy").textContent.includes("%")`)
+	state := v.s.State()
+	first, last := state.History[0].Value, state.History[len(state.History)-1].Value
+	if last < first+.05 || last < .75 {
+		t.Errorf("accuracy went from %.2f to %.2f", first, last)
+	}
+	b.shoot("label-1440")
+	b.fits(1440)
+
+	b.do(chromedp.Reload())
+	b.until("the labels after loading again", `document.getElementById("counts").textContent === "160"`)
+	b.do(chromedp.KeyEvent("z"))
+	b.until("a label taken back", `document.getElementById("counts").textContent === "159"`)
+	name := value[string](b, nameShown)
+	b.do(chromedp.KeyEvent(" "))
+	b.until("the next photograph after one is skipped", nameShown+" !== "+fmt.Sprintf("%q", name))
+	b.until("that it was skipped", `document.getElementById("learned").textContent.includes("1 skipped")`)
+	b.fits(360)
+	b.shoot("label-360")
+	b.quiet(hostOf(t, address))
+
+	end()
+	_, address, _ = st.start(t, session.Options{}, true)
+	again := browser(t)
+	again.do(chromedp.Navigate(address))
+	again.until("the labels in another process", `document.getElementById("counts").textContent === "159"`)
+	again.quiet(hostOf(t, address))
+}
+
+// Several alike photographs are labelled at once, and what was wrong is put right in the list of labels.
+func TestLabelSeveral(t *testing.T) {
+	b := browser(t)
+	st := newStand(t, 300, 60)
+	v, address, _ := st.start(t, session.Options{Classes: []string{"circle", "square", "<b>other</b>"}}, true)
+	b.do(chromedp.EmulateViewport(1440, 900), chromedp.Navigate(address))
+	b.until("a photograph", imageHere)
+	b.do(chromedp.Click(`input[value=grid] + span`))
+	b.until("a grid", `document.querySelectorAll(".pick img").length === 60`)
+	b.until("its pictures",
+		`[...document.querySelectorAll(".pick img")].filter(i => i.complete && i.naturalWidth).length > 20`)
+	value[bool](b, `document.querySelectorAll(".pick")[2].click(), true`)
+	value[bool](b,
+		`document.querySelectorAll(".pick")[6].dispatchEvent(new MouseEvent("click",{shiftKey:true,bubbles:true}))`)
+	if got := value[string](b, `document.getElementById("picked").textContent`); got != "5 photographs selected" {
+		t.Errorf("%q", got)
+	}
+	b.fits(1440)
+	b.shoot("grid-1440")
+	b.do(chromedp.KeyEvent("1"))
+	b.until("five labels", `document.getElementById("counts").textContent === "65"`)
+	b.do(chromedp.Click(`input[value=labelled] + span`))
+	b.until("the list of labels", `document.querySelectorAll(".pick span").length === 60`)
+	value[bool](b, `document.querySelectorAll(".pick")[0].click(), true`)
+	b.do(chromedp.KeyEvent("3"))
+	b.until("a label put right", `document.querySelector(".pick span").textContent === "<b>other</b>"`)
+	if st := v.s.State(); st.Classes[2].N != 1 || st.Classes[0].N != 4 {
+		t.Errorf("%+v", st.Classes)
+	}
+	b.fits(360)
+	b.shoot("labelled-360")
+	b.do(chromedp.SendKeys("#class", "fourth\r"))
+	b.until("a new class", `document.querySelectorAll("#classes button").length === 4`)
+	b.quiet(hostOf(t, address))
+}
