@@ -74,7 +74,7 @@ function show(photo, name) {
 	picture.onerror = () => {
 		picture.hidden = true;
 		by("hint").hidden = false;
-		by("hint").textContent = name + " (this browser cannot draw it)";
+		by("hint").textContent = name + ": this browser cannot draw it. Choose, drop or paste another one.";
 	};
 	picture.src = preview;
 	picture.alt = name;

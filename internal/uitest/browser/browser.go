@@ -20,8 +20,8 @@ import (
 )
 
 // Start starts a headless Chromium that has a camera of made-up pictures, or skips the
-// test where there is none. It ends with the test.
-func Start(t testing.TB) context.Context {
+// test where there is none. It ends with the test. Flags are chromedp.Flag and its like.
+func Start(t testing.TB, flags ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
 	path := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -35,6 +35,7 @@ func Start(t testing.TB) context.Context {
 	}
 	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()),
 		chromedp.Flag("use-fake-device-for-media-stream", true), chromedp.Flag("use-fake-ui-for-media-stream", true))
+	opts = append(opts, flags...)
 	if os.Geteuid() == 0 {
 		opts = append(opts, chromedp.NoSandbox) // Chromium's sandbox refuses root
 	}
