@@ -11,7 +11,7 @@ import (
 // Label is what the other photographs say of one photograph's label.
 type Label struct {
 	Row       int     // index into the rows
-	Score     float64 // own output less the best other one; below 0 the others contradict
+	Score     float64 // what the others say for it less what they say against it; below 0 they contradict it
 	Flagged   bool    // another class is as likely as it is for photographs of its own
 	Suggested []int   // the class that the others give it, or its labels; what it has where nothing is flagged
 }
@@ -22,7 +22,10 @@ const fewToJudge = 5
 
 // WrongLabels ranks photographs by how much all others contradict their label, the worst
 // first: rows [n][features], labels [n] below classes. Each class is a target of ±1 that
-// ridge regression predicts from all other photographs (leaveOneOut).
+// ridge regression predicts from all other photographs (leaveOneOut). The output for a class
+// less that for not being of it is twice the output, which is the score of the label. The best
+// other class has no part in it: where two classes are alike, their photographs would go before
+// a label that nothing speaks for.
 //
 // Flagged are off-diagonal members of the confident joint (Northcutt et al. 2021): with
 // p the softmax of a·outputs, a the slope of the largest likelihood, a class's threshold
@@ -52,18 +55,9 @@ func WrongLabels(rows [][]float32, labels []int, classes int, p Product) ([]Labe
 	}
 	out := make([]Label, n)
 	for i, y := range labels {
-		outputs, other := f.Data[i*classes:(i+1)*classes], -1
-		for c := range classes {
-			if c != y && (other < 0 || outputs[c] > outputs[other]) {
-				other = c
-			}
-		}
 		to := joint(probability.Data[i*classes:(i+1)*classes], y, threshold,
 			func(c int) bool { return size[c] >= fewToJudge })
-		out[i] = Label{Row: i, Suggested: []int{y}}
-		if other >= 0 {
-			out[i].Score = outputs[y] - outputs[other]
-		}
+		out[i] = Label{Row: i, Score: 2 * f.Data[i*classes+y], Suggested: []int{y}}
 		if to >= 0 && size[y] >= fewToJudge {
 			out[i].Flagged, out[i].Suggested = true, []int{to}
 		}

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"gonum.org/v1/gonum/blas/blas64"
+
+	"finetune/internal/rng"
 )
 
 // TestPlantedLabelsAreFound: of labels made wrong in classes that lie apart, all are
@@ -126,5 +128,45 @@ func TestSmallClassesAreNotJudged(t *testing.T) {
 		if l.Flagged && (labels[l.Row] == 2 || l.Suggested[0] == 2) {
 			t.Errorf("%+v is judged by a class of three", l)
 		}
+	}
+}
+
+// TestALabelThatNothingSpeaksForGoesFirst: of four classes that are two pairs of look-alikes, a label of the other pair
+// is more wrong than one within a pair, which experts may differ about.
+func TestALabelThatNothingSpeaksForGoesFirst(t *testing.T) {
+	const n, wide = 400, 24
+	s := rng.New(11)
+	rows, labels := make([][]float32, n), make([]int, n)
+	planted := map[int]bool{}
+	for i := range rows {
+		labels[i] = i % 4
+		rows[i] = make([]float32, wide)
+		for j := range rows[i] {
+			rows[i][j] = float32(s.Normal())
+		}
+		rows[i][0] = rows[i][0]/10 + float32(sign(labels[i] < 2))
+		rows[i][1] /= 10
+		if i%8 < 4 { // of the others nobody sees which of the pair they are
+			rows[i][1] += float32(sign(labels[i]%2 == 0))
+			if i%40 < 4 {
+				labels[i] ^= 1
+			}
+		} else if i%21 == 7 {
+			labels[i], planted[i] = labels[i]^2, true
+		}
+	}
+	found, err := WrongLabels(rows, labels, 4, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	right, precision := 0, 0.0
+	for k, l := range found {
+		if planted[l.Row] {
+			right++
+			precision += float64(right) / float64(k+1) / float64(len(planted))
+		}
+	}
+	if precision < .8 {
+		t.Errorf("average precision %.3f of %d labels", precision, len(planted))
 	}
 }

@@ -21,7 +21,7 @@ import (
 )
 
 // format changes when Brief says other things about the same photographs.
-const format = 4
+const format = 5
 
 // mostKept is the size of a file of findings, in bytes.
 const mostKept = 1 << 20

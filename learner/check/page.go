@@ -19,7 +19,7 @@ import (
 // sections say what each kind is about, in the order of the page.
 var sections = []struct{ kind, title, note string }{
 	{Label, "Labels", "Each photograph beside the training photographs most like it, the most contradicted first. " +
-		"The score is what the others say for its label less what they say for the next: below 0 they contradict it. A " +
+		"The score is what the others say for its label less what they say against it: below 0 they contradict it. A " +
 		"rare view of a class is contradicted as well: look before you relabel."},
 	{Copy, "Copies", "Pairs that show one picture, the surest first. The left one can go; where one of them is held " +
 		"out, the accuracy flatters."},
