@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"finetune/internal/plotstest"
+	"finetune/internal/uitest/browser"
 )
 
 // someAudit has each form of case: beside neighbours, pairs, single ones, texts and a table, a
@@ -79,7 +80,7 @@ func TestAudit(t *testing.T) {
 }
 
 func TestAuditInBrowser(t *testing.T) {
-	ctx := browser(t)
+	ctx := browser.Start(t)
 	path := filepath.Join(t.TempDir(), "index.html")
 	if err := WriteAudit(path, someAudit()); err != nil {
 		t.Fatal(err)

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"finetune/internal/uitest/browser"
 )
 
 // TestLookLiesOverItsPlace: the strongest place of a map is coloured where it is in the picture, and what the model
@@ -68,7 +70,7 @@ func looked() Report {
 
 // TestSwitchInBrowser: looks appear when the box is ticked, by the keyboard too, and without a script.
 func TestSwitchInBrowser(t *testing.T) {
-	ctx := browser(t)
+	ctx := browser.Start(t)
 	dir := t.TempDir()
 	if err := WriteReport(dir, looked()); err != nil {
 		t.Fatal(err)
