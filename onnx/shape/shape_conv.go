@@ -19,6 +19,7 @@ var onnxRules = map[string]rule{
 	"ReduceMean": reduceRule, "ReduceMax": reduceRule, "ReduceMin": reduceRule, "ReduceSum": reduceRule,
 	"ReduceProd": reduceRule, "ReduceL1": reduceRule, "ReduceL2": reduceRule, "ReduceSumSquare": reduceRule,
 	"Gemm": gemmRule, "MatMul": matMulRule,
+	"BatchNormalization": batchNormRule, "Dropout": dropoutRule, "LayerNormalization": normRule,
 	"Concat": concatRule, "Split": splitRule, "Slice": sliceRule, "Pad": padRule,
 	"Gather": gatherRule, "GatherND": gatherNDRule,
 	"Reshape": reshapeRule, "Flatten": flattenRule, "Transpose": transposeRule,
@@ -38,10 +39,10 @@ func init() {
 	graph.OpsNamed(rules, graph.Contrib, sameRule, "DequantizeLinear", "Gelu", "QuantizeLinear", "QuickGelu", "Trilu")
 	graph.OpsNamed(rules, graph.Contrib, padRule, "Pad")
 	graph.OpsNamed(rules, "", sameRule,
-		"Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "BatchNormalization", "Cast", "Ceil", "Celu",
-		"Clip", "Cos", "Cosh", "DequantizeLinear", "Dropout", "Elu", "Erf", "Exp", "Floor", "Gelu",
+		"Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cast", "Ceil", "Celu",
+		"Clip", "Cos", "Cosh", "DequantizeLinear", "Elu", "Erf", "Exp", "Floor", "Gelu",
 		"GroupNormalization", "HardSigmoid", "HardSwish", "Hardmax", "Identity", "InstanceNormalization", "IsInf",
-		"IsNaN", "LRN", "LayerNormalization", "LeakyRelu", "Log", "LogSoftmax", "LpNormalization", "Mish", "Neg",
+		"IsNaN", "LRN", "LeakyRelu", "Log", "LogSoftmax", "LpNormalization", "Mish", "Neg",
 		"Not", "PRelu", "QuantizeLinear", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Sin", "Sinh",
 		"Softmax", "Softplus", "Softsign", "Sqrt", "Swish", "Tan", "Tanh", "ThresholdedRelu", "Trilu")
 	graph.OpsNamed(rules, "", broadcastRule,
@@ -150,10 +151,11 @@ func reduceRule(s *Inferer, n *onnxpb.NodeProto) {
 		return
 	}
 	axes, ok := s.ReduceAxes(n, len(x))
+	keep := graph.FindInt(n, "keepdims", 1) != 0
 	if !ok {
+		s.reducedOpen(n, x, keep)
 		return
 	}
-	keep := graph.FindInt(n, "keepdims", 1) != 0
 	out := []int64{}
 	for i, d := range x {
 		switch {
@@ -164,6 +166,52 @@ func reduceRule(s *Inferer, n *onnxpb.NodeProto) {
 		}
 	}
 	s.out(n, 0, out)
+}
+
+// reducedOpen is reduceRule where only the run knows the axes, of which there may be none.
+func (s *Inferer) reducedOpen(n *onnxpb.NodeProto, x []int64, keep bool) {
+	count := s.listed(n, 1)
+	switch {
+	case s.list(n, "axes", 1) != nil: // an axis that x has not
+	case count == 0 && graph.FindInt(n, "noop_with_empty_axes", 0) != 0:
+		s.out(n, 0, x)
+	case keep:
+		s.ofRank(n, int64(len(x)))
+	case count == 0:
+		s.out(n, 0, []int64{})
+	case count > 0:
+		s.ofRank(n, int64(len(x))-count)
+	}
+}
+
+// normRule: of a LayerNormalization, mean and deviation have a 1 for each axis that is normalised.
+func normRule(s *Inferer, n *onnxpb.NodeProto) {
+	x := s.In(n, 0)
+	s.out(n, 0, x)
+	axis, ok := axisOf(graph.FindInt(n, "axis", -1), len(x))
+	if !ok {
+		return
+	}
+	over := slices.Clone(x)
+	for i := axis; i < len(over); i++ {
+		over[i] = 1
+	}
+	s.out(n, 1, over)
+	s.out(n, 2, over)
+}
+
+// dropoutRule: the mask has the shape of what is dropped.
+func dropoutRule(s *Inferer, n *onnxpb.NodeProto) {
+	s.out(n, 0, s.In(n, 0))
+	s.out(n, 1, s.In(n, 0))
+}
+
+// batchNormRule: the statistics that follow the map have a number a channel.
+func batchNormRule(s *Inferer, n *onnxpb.NodeProto) {
+	s.out(n, 0, s.In(n, 0))
+	for i := 1; i < len(n.Output); i++ {
+		s.out(n, i, s.In(n, 3+(i-1)%2))
+	}
 }
 
 // gatherNDRule: the last axis of the indices says how many axes of the data, behind the batch's, each of them takes.

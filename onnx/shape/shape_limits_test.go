@@ -155,7 +155,7 @@ func TestFiltersDecideShapes(t *testing.T) {
 			[]graph.Attr{graph.Int("transA", 1), graph.Int("transB", 1)}, []int64{2, 4}},
 		{"gemm of a stack", "Gemm", []any{1, 2, 3}, []int64{3, 4}, nil, nil},
 		{"matmul of stacks", "MatMul", []any{5, 1, 2, 3}, []int64{6, 3, 4}, nil, []int64{5, 6, 2, 4}},
-		{"matmul of a vector", "MatMul", []any{3}, []int64{3, 4}, nil, nil},
+		{"matmul of a vector", "MatMul", []any{3}, []int64{3, 4}, nil, []int64{4}},
 	} {
 		b := graph.NewBuilder("filter", 17)
 		n := int64(1)

@@ -83,11 +83,24 @@ func gemmRule(s *Inferer, n *onnxpb.NodeProto) {
 
 func matMulRule(s *Inferer, n *onnxpb.NodeProto) {
 	a, b := s.In(n, 0), s.In(n, 1)
-	if len(a) < 2 || len(b) < 2 {
+	if len(a) == 0 || len(b) == 0 {
 		return
 	}
+	row, column := len(a) == 1, len(b) == 1 // a vector is taken for a matrix, whose added axis goes
+	if row {
+		a = []int64{1, a[0]}
+	}
+	if column {
+		b = []int64{b[0], 1}
+	}
 	out := broadcast(a[:len(a)-2], b[:len(b)-2])
-	s.out(n, 0, append(out, a[len(a)-2], b[len(b)-1]))
+	if !row {
+		out = append(out, a[len(a)-2])
+	}
+	if !column {
+		out = append(out, b[len(b)-1])
+	}
+	s.out(n, 0, out)
 }
 
 func concatRule(s *Inferer, n *onnxpb.NodeProto) {

@@ -18,9 +18,7 @@ func reshapeRule(s *Inferer, n *onnxpb.NodeProto) {
 	}
 	target, ok := s.ints[n.Input[1]]
 	if !ok {
-		if t := s.In(n, 1); len(t) == 1 && t[0] >= 0 && t[0] < 16 { // the rank at least
-			s.out(n, 0, slices.Repeat([]int64{-1}, int(t[0])))
-		}
+		s.ofRank(n, s.listed(n, 1))
 		return
 	}
 	out := slices.Clone(target)
@@ -39,10 +37,28 @@ func reshapeRule(s *Inferer, n *onnxpb.NodeProto) {
 		}
 	}
 	if infer >= 0 {
-		out[infer] = quotient(dims.Product(rest), target)
+		out[infer] = -1
+		if x != nil {
+			out[infer] = quotient(dims.Product(rest), target)
+		}
 	}
 	s.out(n, 0, out)
 	s.copyValue(n)
+}
+
+// listed is how many numbers input i of node n holds, -1 where that is not known.
+func (s *Inferer) listed(n *onnxpb.NodeProto, i int) int64 {
+	if x := s.In(n, i); len(x) == 1 {
+		return x[0]
+	}
+	return -1
+}
+
+// ofRank records that output 0 of node n has a rank, and its sizes only the run knows.
+func (s *Inferer) ofRank(n *onnxpb.NodeProto, rank int64) {
+	if rank >= 0 && rank < 16 {
+		s.out(n, 0, slices.Repeat([]int64{-1}, int(rank)))
+	}
 }
 
 // quotient is what remains of total for the -1 of a Reshape target.
@@ -95,7 +111,11 @@ func transposeRule(s *Inferer, n *onnxpb.NodeProto) {
 func squeezeRule(s *Inferer, n *onnxpb.NodeProto) {
 	x := s.In(n, 0)
 	axes := s.list(n, "axes", 1)
-	if x == nil || axes == nil && (len(n.Input) > 1 || slices.Contains(x, -1)) {
+	given := len(n.Input) > 1 && n.Input[1] != ""
+	if x != nil && axes == nil && given && s.listed(n, 1) >= 0 {
+		s.ofRank(n, int64(len(x))-s.listed(n, 1))
+	}
+	if x == nil || axes == nil && (given || slices.Contains(x, -1)) {
 		return
 	}
 	drop := map[int]bool{}
@@ -118,6 +138,9 @@ func squeezeRule(s *Inferer, n *onnxpb.NodeProto) {
 
 func unsqueezeRule(s *Inferer, n *onnxpb.NodeProto) {
 	x, axes := s.In(n, 0), s.list(n, "axes", 1)
+	if x != nil && axes == nil && s.listed(n, 1) >= 0 {
+		s.ofRank(n, int64(len(x))+s.listed(n, 1))
+	}
 	if x == nil || axes == nil || len(axes) > 8 {
 		return
 	}
@@ -140,90 +163,11 @@ func unsqueezeRule(s *Inferer, n *onnxpb.NodeProto) {
 	s.copyValue(n)
 }
 
-// ifRule infers the branches of If, which see the tensors around them; a
-// dimension in which they differ is unknown.
-func ifRule(s *Inferer, n *onnxpb.NodeProto) {
-	var out [][]int64
-	if taken := s.taken(n); taken != nil {
-		s.takeBranch(n, taken)
-		return
-	}
-	for b, branch := range graph.Subgraphs(n) {
-		got, _ := s.branch(branch)
-		if b == 0 {
-			out = got
-			continue
-		}
-		for i := range out {
-			if i >= len(got) || got[i] == nil || len(got[i]) != len(out[i]) {
-				out[i] = nil
-				continue
-			}
-			for j, d := range got[i] {
-				if d != out[i][j] {
-					out[i][j] = -1
-				}
-			}
-		}
-	}
-	for i, dims := range out {
-		s.out(n, i, dims)
-	}
-}
-
-// taken is the branch that an If takes, nil where only the run knows.
-func (s *Inferer) taken(n *onnxpb.NodeProto) *onnxpb.GraphProto {
-	which := s.value(n, 0)
-	if len(which) != 1 {
-		return nil
-	}
-	if which[0] != 0 {
-		return graph.Find(n, "then_branch").GetG()
-	}
-	return graph.Find(n, "else_branch").GetG()
-}
-
-// takeBranch gives the outputs of an If what its branch makes, its integers too.
-func (s *Inferer) takeBranch(n *onnxpb.NodeProto, g *onnxpb.GraphProto) {
-	shapes, values := s.branch(g)
-	for i, dims := range shapes {
-		s.out(n, i, dims)
-		if v := values[i]; v != nil && i < len(n.Output) {
-			s.ints[n.Output[i]] = v
-		}
-	}
-}
-
-// branch infers the outputs of a graph inside a node and forgets the rest.
-func (s *Inferer) branch(g *onnxpb.GraphProto) (shapes, values [][]int64) {
-	nodes, _ := graph.SortNodes(g.Node) // of nodes in a circle nothing is known
-	for _, t := range g.Initializer {
-		s.constant(t.GetName(), t)
-	}
-	for _, n := range nodes {
-		s.node(n, nil)
-	}
-	for _, o := range g.Output {
-		shapes = append(shapes, slices.Clone(s.Dims[o.GetName()]))
-		values = append(values, s.ints[o.GetName()])
-	}
-	for _, t := range g.Initializer {
-		delete(s.Dims, t.GetName())
-		delete(s.ints, t.GetName())
-		delete(s.real, t.GetName())
-	}
-	for _, n := range nodes {
-		for _, o := range n.Output {
-			delete(s.Dims, o)
-			delete(s.ints, o)
-			delete(s.real, o)
-		}
-	}
-	return shapes, values
-}
-
 func expandRule(s *Inferer, n *onnxpb.NodeProto) {
 	x, shape := s.In(n, 0), s.value(n, 1)
+	if rank := s.listed(n, 1); shape == nil && rank >= 0 && rank < 16 {
+		shape = slices.Repeat([]int64{-1}, int(rank))
+	}
 	if x != nil && shape != nil {
 		s.out(n, 0, broadcast(x, shape))
 	}
