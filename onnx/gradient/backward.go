@@ -57,6 +57,9 @@ func (b *build) differentiate(s step) error {
 			"freeze up to this node or add the rule",
 			b.where(), b.m.Op(s.NodeProto), s.GetName()))
 	}
+	if i := b.besides(s); i > 0 {
+		return b.badNode(s.NodeProto, "its output %q reaches the loss; only output %q has a rule", s.Output[i], s.Output[0])
+	}
 	grads, err := r(b, s.NodeProto)
 	if err != nil {
 		return b.badNode(s.NodeProto, "%w", err)
@@ -78,6 +81,20 @@ func (b *build) differentiate(s step) error {
 		b.grads[in] = append(b.grads[in], grad)
 	}
 	return nil
+}
+
+// besides is an output of a step behind the first that the loss depends on, 0 for none: rules of the table, Split's
+// apart, look at the first alone.
+func (b *build) besides(s step) int {
+	if s.own != nil || b.m.Op(s.NodeProto).Standard() == "Split" {
+		return 0
+	}
+	for i, out := range s.Output {
+		if i > 0 && len(b.grads[out]) > 0 {
+			return i
+		}
+	}
+	return 0
 }
 
 // dy is the derivative of n's first output.

@@ -46,6 +46,7 @@ func init() { // not a literal: rules mention the walk, which mentions rules
 		"Mul":                mulRule,
 		"Neg":                unaryRule(func(b *build, dy, _, _ string) string { return b.Unary("Neg", dy) }),
 		"Pad":                padRule,
+		"Pow":                powRule,
 		"ReduceMax":          extremeRule,
 		"ReduceMean":         reduceRule,
 		"ReduceMin":          extremeRule,
@@ -120,6 +121,29 @@ func mulRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 func divRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 	over := b.Div(b.dy(n), n.Input[1])
 	return []string{over, b.Unary("Neg", b.Mul(over, n.Output[0]))}, nil
+}
+
+// powRule: y = x^e for a constant e, dx = dy*e*x^(e-1). Where e is 0 so is the derivative, at 0 too.
+func powRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
+	x, e := n.Input[0], n.Input[1]
+	powers := b.constantFloats(e)
+	for _, whole := range b.constantInts(e) {
+		if b.constantFloats(e) == nil {
+			powers = append(powers, float32(whole))
+		}
+	}
+	if powers == nil {
+		return nil, fmt.Errorf("exponent %q is computed; only constant ones have a rule", e)
+	}
+	less := slices.Clone(powers)
+	for i := range less {
+		if less[i] != 0 {
+			less[i]--
+		}
+	}
+	shape := b.Shape[e]
+	slope := b.Op("Pow", b.Shape[n.Output[0]], []string{x, b.Floats(shape, less)})
+	return one(b.Mul(b.dy(n), b.Mul(slope, b.Floats(shape, powers))))
 }
 
 func sigmoidGradient(b *build, dy, _, y string) string {

@@ -2,6 +2,9 @@ package gradient
 
 import (
 	"fmt"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
 
 	"finetune/onnx/gradient/tape"
 	"finetune/onnx/graph"
@@ -31,10 +34,20 @@ func maxPoolRule(b *build, n *onnxpb.NodeProto) ([]string, error) {
 		n.Output = append(n.Output[:1], b.Name(n.Output[0]+".indices"))
 		b.Shape[n.Output[1]] = b.Shape[n.Output[0]]
 	}
+	places := n.Output[1]
+	if graph.FindInt(n, "storage_order", 0) != 0 { // it counts down the columns; ours are along the rows
+		again := proto.Clone(n).(*onnxpb.NodeProto)
+		again.Attribute = slices.DeleteFunc(again.Attribute,
+			func(a *onnxpb.AttributeProto) bool { return a.GetName() == "storage_order" })
+		again.Output = []string{b.Name(n.Output[0] + ".again"), b.Name(n.Output[0] + ".rows")}
+		b.Nodes = append(b.Nodes, again)
+		places = again.Output[1]
+		b.Shape[places] = b.Shape[n.Output[0]]
+	}
 	size := b.Op("Reshape", []int64{1}, []string{b.Op("Size", []int64{}, []string{x}), b.Ints(1)})
 	zeros := b.Op("ConstantOfShape", []int64{-1}, []string{size})
 	flat := b.Op("ScatterElements", []int64{-1},
-		[]string{zeros, b.Reshape(n.Output[1], -1), b.Reshape(dy, -1)}, graph.Int("axis", 0),
+		[]string{zeros, b.Reshape(places, -1), b.Reshape(dy, -1)}, graph.Int("axis", 0),
 		graph.Str("reduction", "add"))
 	return one(b.ReshapeLike(flat, x))
 }

@@ -24,6 +24,9 @@ var onnxRules = map[string]rule{
 	"Gather": gatherRule, "GatherND": gatherNDRule,
 	"Reshape": reshapeRule, "Flatten": flattenRule, "Transpose": transposeRule,
 	"Squeeze": squeezeRule, "Unsqueeze": unsqueezeRule, "Expand": expandRule,
+	"ArgMax": argRule, "ArgMin": argRule, "GatherElements": placesRule, "DynamicQuantizeLinear": dynamicRule,
+	"MatMulInteger": matMulRule, "ConvInteger": convRule, "QLinearConv": qConvRule, "QLinearMatMul": qMatMulRule,
+	"ReduceLogSum": reduceRule, "ReduceLogSumExp": reduceRule,
 	"Shape": shapeRule, "Size": sizeRule, "Range": rangeRule, "Tile": tileRule,
 	"Resize": resizeRule, "Upsample": resizeRule,
 	"Constant": constantRule, "ConstantOfShape": constantOfShapeRule,
@@ -39,14 +42,17 @@ func init() {
 	graph.OpsNamed(rules, graph.Contrib, sameRule, "DequantizeLinear", "Gelu", "QuantizeLinear", "QuickGelu", "Trilu")
 	graph.OpsNamed(rules, graph.Contrib, padRule, "Pad")
 	graph.OpsNamed(rules, "", sameRule,
-		"Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cast", "Ceil", "Celu",
+		"Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Bernoulli", "BitwiseNot", "Cast", "CastLike", "Ceil", "Celu",
+		"CumProd", "CumSum", "EyeLike", "MeanVarianceNormalization", "RMSNormalization", "RandomNormalLike",
+		"RandomUniformLike", "ReverseSequence", "RotaryEmbedding", "Scatter", "ScatterElements", "ScatterND", "Shrink",
+		"TensorScatter",
 		"Clip", "Cos", "Cosh", "DequantizeLinear", "Elu", "Erf", "Exp", "Floor", "Gelu",
 		"GroupNormalization", "HardSigmoid", "HardSwish", "Hardmax", "Identity", "InstanceNormalization", "IsInf",
 		"IsNaN", "LRN", "LeakyRelu", "Log", "LogSoftmax", "LpNormalization", "Mish", "Neg",
 		"Not", "PRelu", "QuantizeLinear", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Sin", "Sinh",
 		"Softmax", "Softplus", "Softsign", "Sqrt", "Swish", "Tan", "Tanh", "ThresholdedRelu", "Trilu")
 	graph.OpsNamed(rules, "", broadcastRule,
-		"Add", "And", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Mean", "Min", "Mod",
+		"Add", "And", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Mean", "Min", "Mod",
 		"Mul", "Or", "Pow", "Sub", "Sum", "Where", "Xor")
 }
 
@@ -212,6 +218,41 @@ func batchNormRule(s *Inferer, n *onnxpb.NodeProto) {
 	for i := 1; i < len(n.Output); i++ {
 		s.out(n, i, s.In(n, 3+(i-1)%2))
 	}
+}
+
+// argRule: one place of each row along an axis.
+func argRule(s *Inferer, n *onnxpb.NodeProto) {
+	x := s.In(n, 0)
+	axis, ok := axisOf(graph.FindInt(n, "axis", 0), len(x))
+	switch {
+	case !ok:
+	case graph.FindInt(n, "keepdims", 1) != 0:
+		s.out(n, 0, slices.Concat(x[:axis], []int64{1}, x[axis+1:]))
+	default:
+		s.out(n, 0, slices.Concat(x[:axis], x[axis+1:]))
+	}
+}
+
+// placesRule: an element for each place.
+func placesRule(s *Inferer, n *onnxpb.NodeProto) { s.out(n, 0, s.In(n, 1)) }
+
+// dynamicRule: beside the whole numbers, one scale and one zero for all of them.
+func dynamicRule(s *Inferer, n *onnxpb.NodeProto) {
+	s.out(n, 0, s.In(n, 0))
+	s.out(n, 1, []int64{})
+	s.out(n, 2, []int64{})
+}
+
+// qConvRule and qMatMulRule have a scale and a zero behind each operand.
+func qConvRule(s *Inferer, n *onnxpb.NodeProto)   { convRule(s, withOperands(n, 0, 3)) }
+func qMatMulRule(s *Inferer, n *onnxpb.NodeProto) { matMulRule(s, withOperands(n, 0, 3)) }
+
+// withOperands is n with those two inputs alone.
+func withOperands(n *onnxpb.NodeProto, a, b int) *onnxpb.NodeProto {
+	if len(n.Input) <= max(a, b) {
+		return &onnxpb.NodeProto{}
+	}
+	return &onnxpb.NodeProto{Input: []string{n.Input[a], n.Input[b]}, Output: n.Output, Attribute: n.Attribute}
 }
 
 // gatherNDRule: the last axis of the indices says how many axes of the data, behind the batch's, each of them takes.

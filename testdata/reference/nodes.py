@@ -6,7 +6,7 @@ Needs onnx 1.23.2, whose tests it writes, and numpy. FILE gets one JSON object a
 shapes of its inputs and outputs, and
 - declared: the model with the shapes of what it computes taken away;
 - held: the same with its integers (axes, sizes, limits) as initializers, as exporters write them;
-- sloped: for float32 tests, the model with all inputs as initializers and a scalar "loss", the sum of its float outputs times
+- sloped: for float32 tests, the model with all inputs as initializers and a scalar "objective", the sum of its float outputs times
   seeded weights; and for each float input a direction and the loss's derivative along it, by central differences of
   ONNX's reference evaluator in float64. Inputs are moved a little, so that no maximum is shared and no limit is met.
   A derivative that two steps do not agree in is left out, and why.
@@ -15,6 +15,7 @@ shapes of its inputs and outputs, and
 import argparse
 import base64
 import json
+import math
 import re
 import sys
 import warnings
@@ -25,6 +26,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnx.backend.test.loader import load_model_tests
 from onnx.reference import ReferenceEvaluator
+from onnx.reference.op_run import OpRun
 
 VERSION = "1.23.2"
 WHOLE = {TensorProto.INT64, TensorProto.INT32, TensorProto.BOOL}
@@ -98,6 +100,27 @@ def doubled(model):
     return m
 
 
+def exact(function):
+    """A function of numbers for arrays of float64; ONNX's own makes float32 of them."""
+    f = np.vectorize(function, otypes=[np.float64])
+    return lambda x: f(x) if x.size else x
+
+
+ERF = exact(math.erf)
+
+
+class Erf(OpRun):
+    def _run(self, x):
+        return (ERF(x),)
+
+
+class Gelu(OpRun):
+    def _run(self, x, approximate=None):
+        if approximate == "tanh":
+            return (x / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + .044715 * x ** 3))),)
+        return (x / 2 * (1 + ERF(x / math.sqrt(2))),)
+
+
 class Slopes:
     """The loss of a test's model, and its derivatives."""
 
@@ -109,7 +132,7 @@ class Slopes:
         self.outputs = [v.name for v in model.graph.output if kind(v) == TensorProto.FLOAT]
         if {n.op_type for n in model.graph.node} == {"BatchNormalization"}:
             self.outputs = self.outputs[:1]  # what else it makes is not learnt from
-        self.run = ReferenceEvaluator(doubled(model))
+        self.run = ReferenceEvaluator(doubled(model), new_ops=[Erf, Gelu])
         self.move()
         first = self.values(self.arrays)
         self.shapes = [v.shape for v in first]
@@ -171,9 +194,9 @@ class Slopes:
         for t in terms[1:]:
             m.graph.node.append(helper.make_node("Add", [last, t], [last + "+" + t]))
             last = last + "+" + t
-        m.graph.node.append(helper.make_node("Identity", [last], ["loss"]))
+        m.graph.node.append(helper.make_node("Identity", [last], ["objective"]))
         del m.graph.output[:]
-        m.graph.output.append(helper.make_tensor_value_info("loss", TensorProto.FLOAT, [1]))
+        m.graph.output.append(helper.make_tensor_value_info("objective", TensorProto.FLOAT, [1]))
         return m
 
 
