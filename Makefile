@@ -53,7 +53,7 @@ PACKAGES := ./...
 RACE     := $(patsubst %,./%/...,$(wildcard activations augment dataset internal/fetch learner serve head onnx/quantize finetuning))
 
 .PHONY: all gate fmt vet staticcheck test test-runtimes race verify build fetch runtimes demo cuda openvino test-openvino cross wine arm64 clean golden proto bench microbench \
-	kills faults tensorboard hostile corpus fuzz mutants same-bytes sanitize notices sbom tutorial vuln spark manifests module-path toolchain toolchain-check dist dist-check
+	kills faults tensorboard hostile corpus fuzz mutants same-bytes sanitize notices sbom test-node tutorial vuln spark manifests module-path toolchain toolchain-check dist dist-check
 
 all: gate
 gate: test build
@@ -188,6 +188,14 @@ corpus: # hundreds of files of every kind beside Pillow, with both decoders of J
 
 hostile: # thousands of files made to break score and precompute
 	$(GO) run ./bench/hostile -n $(HOSTILE)
+
+NODES ?= dist/nodes
+
+test-node: fetch # the ONNX project's 1,884 tests of one operator: no shape wrong, each gradient that of its reference evaluator; minutes
+	@test -x $(NODES)/bin/python || $(PYTHON) -m venv $(NODES)
+	$(NODES)/bin/python -m pip install -q --only-binary=:all: --require-hashes -r testdata/reference/nodes.txt
+	$(NODES)/bin/python testdata/reference/nodes.py $(NODES)/nodes.jsonl
+	FINETUNE_NODES='$(CURDIR)/$(NODES)/nodes.jsonl' $(GO) test ./onnx/gradient -run 'TestNode' -count 1 -timeout 30m -v
 
 sanitize: # the C kernels of the head under the address sanitizer, odd widths and large batches included
 	$(GO) test -asan -short -skip TestStepDoesNotAllocate ./head

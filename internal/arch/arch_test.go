@@ -34,7 +34,7 @@ var floors = [][]string{
 	{"augment/picture", "dataset", "internal/plotstest", "onnx/graph", "onnx/weights",
 		"plots/page"},
 	{"augment", "internal/graphtest", "onnx/hub", "onnx/shape"},
-	{"onnx/plain", "onnx/surgery"},
+	{"onnx/forms", "onnx/plain", "onnx/surgery"},
 	{"onnx/trainable"},
 	{"activations", "internal/corpus", "internal/demo", "internal/fetch/sbom", "internal/fetch/setup", "onnx",
 		"onnx/bodies", "logistic", "onnx/headgraph", "onnx/inspect", "scores", "serve", "studio/choose", "studio/page"},

@@ -12,7 +12,7 @@ import (
 	"finetune/learner/runs"
 	"finetune/onnx/artifacts"
 	"finetune/onnx/bodies"
-	"finetune/onnx/graph"
+	"finetune/onnx/forms"
 	"finetune/onnx/surgery"
 )
 
@@ -69,7 +69,7 @@ func (tr *training) finishFull(ctx context.Context, t *fit.Fit, m *fullModel,
 
 // writeBody writes the body with the trained parameters and statistics.
 func (tr *training) writeBody(path string, m *fullModel) (bodies.Body, error) {
-	model, err := graph.Read(tr.Body.Path)
+	model, err := forms.Read(tr.Body.Path)
 	if err != nil {
 		return bodies.Body{}, err
 	}

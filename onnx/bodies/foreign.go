@@ -12,6 +12,7 @@ import (
 	"finetune/internal/digest"
 	"finetune/internal/failure"
 	"finetune/internal/plural"
+	"finetune/onnx/forms"
 	"finetune/onnx/graph"
 	"finetune/onnx/hub"
 	"finetune/onnx/surgery"
@@ -64,7 +65,11 @@ func called(path string) string {
 // describe makes the Spec of a file without BODY.json from what the user says
 // and the graph states.
 func describe(path string, o Override) (Spec, error) {
-	m, err := graph.Read(path)
+	raw, err := graph.Read(path)
+	if err != nil {
+		return Spec{}, err
+	}
+	m, err := forms.Model(raw)
 	if err != nil {
 		return Spec{}, err
 	}
@@ -82,6 +87,10 @@ func describe(path string, o Override) (Spec, error) {
 			return Spec{}, err
 		}
 	}
+	if err := s.scaled(path, raw, o); err != nil {
+		return Spec{}, failure.Usage(fmt.Errorf("bodies: %s: %w", path, err))
+	}
+	said = s.Std[0] > 0
 	if height, width := in.Size(); s.Size == 0 && height == width && height > 0 {
 		s.Size = int(height)
 	}
@@ -89,10 +98,10 @@ func describe(path string, o Override) (Spec, error) {
 		s.Layout = in.Layout
 	}
 	var need []string
-	if len(o.Mean) == 0 && s.Prepared == "" {
+	if len(o.Mean) == 0 && !said {
 		need = append(need, "--mean R,G,B")
 	}
-	if len(o.Std) == 0 && s.Prepared == "" {
+	if len(o.Std) == 0 && !said {
 		need = append(need, "--std R,G,B")
 	}
 	if s.Size <= 0 {
@@ -172,7 +181,7 @@ func (b *Body) checkInference() error {
 	if b.Spec.Revision > 0 { // built by this package
 		return nil
 	}
-	m, err := graph.Read(b.Path)
+	m, err := forms.Read(b.Path)
 	if err != nil || surgery.CheckInference(m) == nil {
 		return err
 	}
@@ -184,7 +193,7 @@ func (b *Body) checkInference() error {
 
 // complete finds cut, channels, layer groups and layout in the model.
 func (b *Body) complete(split string) error {
-	m, err := graph.Read(b.Path)
+	m, err := forms.Read(b.Path)
 	if err != nil {
 		return err
 	}
@@ -223,19 +232,13 @@ func (b *Body) complete(split string) error {
 	return err
 }
 
-// takesFloats refuses an input of pixels that are not float32, and says how to come by one.
+// takesFloats refuses an input of pixels in any type that forms.Read does not make float32 of.
 func takesFloats(in graph.Input) error {
-	how := "export the network in float32"
-	switch in.Elem {
-	case graph.Float32:
+	if in.Elem == graph.Float32 {
 		return nil
-	case graph.Float16:
-		how += "; --body-precision float16 then computes in 16 bits"
-	case graph.Uint8:
-		how = "export it with an input of FLOAT, " +
-			"and where it expects 0 to 255 add --mean 0,0,0 --std 0.0039216,0.0039216,0.0039216"
 	}
-	return fmt.Errorf("input %q is of type %s; a body takes FLOAT: %s", in.Name, in.Type, how)
+	return fmt.Errorf("input %q is of type %s; a body takes FLOAT, FLOAT16 or UINT8: export the network in float32",
+		in.Name, in.Type)
 }
 
 // agrees compares a description with what the graph states about its input.
@@ -319,7 +322,7 @@ func FeatureModel(b Body) (*graph.Model, error) {
 
 // features is FeatureModel, and what it is cut at.
 func (b Body) features() (*graph.Model, surgery.Cut, error) {
-	m, err := graph.Read(b.Path)
+	m, err := forms.Read(b.Path)
 	if err != nil {
 		return nil, surgery.Cut{}, err
 	}

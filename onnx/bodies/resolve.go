@@ -64,6 +64,9 @@ func Resolve(nameOrFile string, o Override) (Body, error) {
 		return resolveFile(nameOrFile, o)
 	}
 	switch strings.ToLower(filepath.Ext(nameOrFile)) {
+	case ".ort":
+		return Body{}, failure.Usage(fmt.Errorf("bodies: %s: a model in ONNX Runtime's own format; "+
+			"use the .onnx that it was made from", nameOrFile))
 	case ".pth", ".pt", ".safetensors":
 		return Body{}, failure.Usage(fmt.Errorf("bodies: %s: weights without a network; "+
 			"run `finetune import NAME --weights %s -o BODY.onnx` and give BODY.onnx", nameOrFile, nameOrFile))
