@@ -87,8 +87,12 @@ func describe(path string, o Override) (Spec, error) {
 			return Spec{}, err
 		}
 	}
-	if err := s.scaled(path, raw, o); err != nil {
+	bare, err := forms.Bare(raw, o.Mean, o.Std, SpecPath(path))
+	if err != nil {
 		return Spec{}, failure.Usage(fmt.Errorf("bodies: %s: %w", path, err))
+	}
+	if bare > 0 {
+		s.Mean, s.Std = [3]float32{}, [3]float32{bare, bare, bare}
 	}
 	said = s.Std[0] > 0
 	if height, width := in.Size(); s.Size == 0 && height == width && height > 0 {

@@ -42,7 +42,7 @@ func TestPixelsAreNormalisedOnce(t *testing.T) {
 		"bytes, nothing said":    {graph.Uint8, 1. / 255, Override{}, 1. / 255, ""},
 		"bytes, said":            {graph.Uint8, 1. / 255, Override{Mean: three(0), Std: three(.0039216)}, 1. / 255, ""},
 		"bytes, twice":           {graph.Uint8, 1. / 255, usual, 0, "leave out --mean and --std"},
-		"rescaled, nothing said": {graph.Float32, 1. / 255, Override{}, 0, "--mean 0,0,0 --std 0.0039216,0.0039216,0.0039216"},
+		"rescaled, nothing said": {graph.Float32, 1. / 255, Override{}, 0, "add --mean 0,0,0 --std 0.0039216,0.0039216,"},
 		"rescaled, said":         {graph.Float32, 1. / 255, Override{Mean: three(0), Std: three(.0039216)}, 1. / 255, ""},
 		"rescaled, twice":        {graph.Float32, 1. / 255, usual, 0, "normalised twice"},
 		"as usual":               {graph.Float32, 0, usual, .229, ""},

@@ -104,7 +104,8 @@ func TestFloat16ComputesInFloat32(t *testing.T) {
 func TestUint8TakesWholeNumbers(t *testing.T) {
 	onnxtest.Start(t)
 	b := graph.NewBuilder("bytes", 17)
-	x := b.Node("Cast", "float", []string{b.Input("image", graph.Uint8, "N", 3, 2, 2)}, graph.Int("to", int64(graph.Float32)))
+	x := b.Node("Cast", "float", []string{b.Input("image", graph.Uint8, "N", 3, 2, 2)},
+		graph.Int("to", int64(graph.Float32)))
 	b.Output(b.Node("Mul", "y", []string{x, b.Init("s", nil, []float32{1. / 255})}), graph.Float32, "N", 3, 2, 2)
 	m := b.Model()
 	f, err := forms.Model(m)
@@ -149,22 +150,26 @@ func TestTakes(t *testing.T) {
 		v  []float32
 	}
 	mean, std := []float32{.485, .456, .406}, []float32{.229, .224, .225}
+	type steps = []step
+	another, offset := []float32{.458, .448, .45}, []float32{-.03, -.088, -.188}
+	meanOfBytes, stdOfBytes := []float32{123.7, 116.3, 103.5}, []float32{58.4, 57.1, 57.4}
+	float := graph.Float32
 	for name, c := range map[string]struct {
 		elem  int32
-		steps []step
+		steps steps
 		want  int
 	}{
-		"nothing":                           {graph.Float32, nil, 0},
-		"bytes":                             {graph.Uint8, nil, 255},
-		"Keras Rescaling":                   {graph.Float32, []step{{"Mul", []float32{1. / 255}}}, 255},
-		"Rescaling to -1 and 1":             {graph.Float32, []step{{"Mul", []float32{1. / 127.5}}, {"Sub", []float32{1}}}, 255},
-		"Rescaling, then Normalization":     {graph.Float32, []step{{"Mul", []float32{1. / 255}}, {"Sub", mean}, {"Div", std}}, 255},
-		"mean and deviation of bytes":       {graph.Float32, []step{{"Sub", []float32{123.7, 116.3, 103.5}}, {"Div", []float32{58.4, 57.1, 57.4}}}, 255},
-		"mean and deviation":                {graph.Float32, []step{{"Sub", mean}, {"Div", std}}, 1},
-		"to -1 and 1":                       {graph.Float32, []step{{"Mul", []float32{2}}, {"Sub", []float32{1}}}, 1},
-		"from one normalisation to another": {graph.Float32, []step{{"Mul", []float32{.458, .448, .45}}, {"Add", []float32{-.03, -.088, -.188}}}, 0},
-		"a factor of the first layer":       {graph.Float32, []step{{"Mul", []float32{1.5}}}, 0},
-		"nothing at all of red":             {graph.Float32, []step{{"Mul", []float32{0, 1, 1}}}, 0},
+		"nothing":                       {float, nil, 0},
+		"bytes":                         {graph.Uint8, nil, 255},
+		"Keras Rescaling":               {float, steps{{"Mul", []float32{1. / 255}}}, 255},
+		"Rescaling to -1 and 1":         {float, steps{{"Mul", []float32{1. / 127.5}}, {"Sub", []float32{1}}}, 255},
+		"Rescaling, then Normalization": {float, steps{{"Mul", []float32{1. / 255}}, {"Sub", mean}, {"Div", std}}, 255},
+		"mean and deviation of bytes":   {float, steps{{"Sub", meanOfBytes}, {"Div", stdOfBytes}}, 255},
+		"mean and deviation":            {float, steps{{"Sub", mean}, {"Div", std}}, 1},
+		"to -1 and 1":                   {float, steps{{"Mul", []float32{2}}, {"Sub", []float32{1}}}, 1},
+		"one normalisation to another":  {float, steps{{"Mul", another}, {"Add", offset}}, 0},
+		"a factor of the first layer":   {float, steps{{"Mul", []float32{1.5}}}, 0},
+		"nothing at all of red":         {float, steps{{"Mul", []float32{0, 1, 1}}}, 0},
 	} {
 		b := graph.NewBuilder("takes", 17)
 		x := b.Input("image", c.elem, "N", 3, 8, 8)
@@ -180,7 +185,8 @@ func TestTakes(t *testing.T) {
 			}
 			x = b.Node(s.op, "", []string{x, b.Init("", shape, s.v)})
 		}
-		b.Output(b.Node("Conv", "y", []string{x, b.Init("w", []int64{2, 3, 1, 1}, make([]float32, 6))}), graph.Float32, "N", 2, 8, 8)
+		w := b.Init("w", []int64{2, 3, 1, 1}, make([]float32, 6))
+		b.Output(b.Node("Conv", "y", []string{x, w}), graph.Float32, "N", 2, 8, 8)
 		if got := forms.Takes(b.Model()); got != c.want {
 			t.Errorf("%s: takes %d, want %d", name, got, c.want)
 		}

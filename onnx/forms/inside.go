@@ -1,16 +1,63 @@
 package forms
 
 import (
+	"fmt"
+	"math"
+
 	"finetune/onnx/graph"
 	"finetune/onnx/graph/onnxpb"
 )
+
+// Bare sees to it that pixels are not normalised twice. Mean and std are what the user says, nil for nothing; sidecar is the
+// description beside the file, where everything can be said. The answer is the deviation, beside a mean of 0, of a
+// network whose input is uint8, which takes the numbers 0 to 255 whatever its hub's files say; 0 where mean and deviation
+// are those that were given. Of a float input that looks as if the network normalised it the user is asked.
+func Bare(m *graph.Model, mean, std []float32, sidecar string) (float32, error) {
+	takes := Takes(m)
+	if takes == 0 {
+		return 0, nil
+	}
+	by := 1 / float32(takes)
+	if about(mean, 0) && about(std, by) {
+		return 0, nil
+	}
+	flags := fmt.Sprintf("--mean 0,0,0 --std %[1]g,%[1]g,%[1]g", float32(math.Round(float64(by)*1e7)/1e7))
+	in, err := m.ImageAmong()
+	if err != nil {
+		return 0, err
+	}
+	said := len(mean) > 0 || len(std) > 0
+	switch whole := in.Elem == graph.Uint8; {
+	case whole && !said:
+		return by, nil
+	case whole:
+		return 0, fmt.Errorf("input %q takes the whole numbers 0 to 255, so the network normalises them itself; leave out "+
+			"--mean and --std", in.Name)
+	case said:
+		return 0, fmt.Errorf("the network scales its pixels itself, from 0 to %d; with this --mean and --std they would be "+
+			"normalised twice: give %s, or, where the network does want them normalised before that, write mean and std "+
+			"into %s", takes, flags, sidecar)
+	}
+	return 0, fmt.Errorf("the network scales its pixels itself, and seems to take them from 0 to %d; if that is so add %s, "+
+		"else write mean and std into %s", takes, flags, sidecar)
+}
+
+// about reports whether three numbers are all about v.
+func about(list []float32, v float32) bool {
+	for _, x := range list {
+		if math.Abs(float64(x-v)) > 1e-3*float64(v)+1e-6 {
+			return false
+		}
+	}
+	return len(list) == 3
+}
 
 // Takes is the largest colour that a network's image input takes where the network itself scales colours and takes the
 // mean off: 255, or 1. It is 0 where nothing says so: then photographs are normalised in front of it.
 //
 // An input of uint8 takes 0 to 255. A float input does if all that happens to it before the first layer is a product
-// with less than 1/20 (1/255, 1/127.5, 1/58.4), and takes 0 to 1 if that gives what a mean from 0.3 to 0.6 and a deviation
-// from 0.15 to 0.55 give.
+// with less than 1/20 (1/255, 1/127.5, 1/58.4). It takes 0 to 1 if that gives what a mean from 0.3 to 0.6 and a
+// deviation from 0.15 to 0.55 give.
 func Takes(m *graph.Model) int {
 	in, err := m.ImageAmong()
 	switch {

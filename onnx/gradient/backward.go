@@ -3,6 +3,7 @@ package gradient
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"finetune/internal/failure"
 	"finetune/onnx/graph"
@@ -51,6 +52,10 @@ func (b *build) differentiate(s step) error {
 	r := s.own
 	if r == nil {
 		r = rules[b.m.Op(s.NodeProto)]
+	}
+	if op := b.m.Op(s.NodeProto); r == nil && strings.HasPrefix(op.Domain, graph.Contrib) {
+		return failure.Data(fmt.Errorf("onnx: %s: operator %s (node %q) has no gradient rule; ONNX Runtime's optimiser "+
+			"writes it: give the .onnx from before that", b.where(), op, s.GetName()))
 	}
 	if r == nil {
 		return failure.Data(fmt.Errorf("onnx: %s: operator %s (node %q) has no gradient rule; "+

@@ -39,10 +39,12 @@ func init() {
 	}
 	graph.OpsNamed(rules, "", ifRule, "If") // runs rules itself
 	graph.OpsNamed(rules, graph.Contrib, convRule, "FusedConv")
-	graph.OpsNamed(rules, graph.Contrib, sameRule, "DequantizeLinear", "Gelu", "QuantizeLinear", "QuickGelu", "Trilu")
+	graph.OpsNamed(rules, graph.Contrib, sameRule, "BiasGelu", "DequantizeLinear", "FastGelu", "Gelu", "QuantizeLinear",
+		"QuickGelu", "SkipLayerNormalization", "Trilu")
 	graph.OpsNamed(rules, graph.Contrib, padRule, "Pad")
 	graph.OpsNamed(rules, "", sameRule,
-		"Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Bernoulli", "BitwiseNot", "Cast", "CastLike", "Ceil", "Celu",
+		"Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Bernoulli", "BitwiseNot", "Cast", "CastLike", "Ceil",
+		"Celu",
 		"CumProd", "CumSum", "EyeLike", "MeanVarianceNormalization", "RMSNormalization", "RandomNormalLike",
 		"RandomUniformLike", "ReverseSequence", "RotaryEmbedding", "Scatter", "ScatterElements", "ScatterND", "Shrink",
 		"TensorScatter",
@@ -52,7 +54,9 @@ func init() {
 		"Not", "PRelu", "QuantizeLinear", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Sin", "Sinh",
 		"Softmax", "Softplus", "Softsign", "Sqrt", "Swish", "Tan", "Tanh", "ThresholdedRelu", "Trilu")
 	graph.OpsNamed(rules, "", broadcastRule,
-		"Add", "And", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Mean", "Min", "Mod",
+		"Add", "And", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Div", "Equal", "Greater",
+		"GreaterOrEqual", "Less", "LessOrEqual",
+		"Max", "Mean", "Min", "Mod",
 		"Mul", "Or", "Pow", "Sub", "Sum", "Where", "Xor")
 }
 

@@ -51,7 +51,21 @@ func FindCut(m *graph.Model) (tensor string, channels int64, err error) {
 			"so it has no feature map; give the float32 network, which --body-precision int8 quantises here, " +
 			"or quantise it with QuantizeLinear and DequantizeLinear (QDQ)")
 	}
+	if domain := optimised(flat); domain != "" {
+		return "", 0, m.Badf("no feature map, tokens or vector is found: it has operators of %s, as ONNX Runtime's "+
+			"optimiser writes them; give the .onnx from before that (of what is left, %s)", domain, f.advice())
+	}
 	return "", 0, m.Badf("no feature map, tokens or vector that all data passes through; %s", f.advice())
+}
+
+// optimised is the domain of an operator that ONNX Runtime's optimiser writes, "" if there is none.
+func optimised(m *graph.Model) string {
+	for _, n := range m.Graph.Node {
+		if d := n.GetDomain(); strings.HasPrefix(d, graph.Contrib) {
+			return d
+		}
+	}
+	return ""
 }
 
 // view is a graph with its shapes and the maker of each tensor at hand.

@@ -8,7 +8,7 @@ shapes of its inputs and outputs, and
 - held: the same with its integers (axes, sizes, limits) as initializers, as exporters write them;
 - sloped: for float32 tests, the model with all inputs as initializers and a scalar "objective", the sum of its float outputs times
   seeded weights; and for each float input a direction and the loss's derivative along it, by central differences of
-  ONNX's reference evaluator in float64. Inputs are moved a little, so that no maximum is shared and no limit is met.
+  ONNX's reference evaluator in float64; the loss itself is "value". Inputs are moved a little, so that no maximum is shared and no limit is met.
   A derivative that two steps do not agree in is left out, and why.
 --sample writes the few tests of testdata/reference/nodes.jsonl.
 """
@@ -220,7 +220,10 @@ def taken(case, model, arrays):
                 slopes[name] = {"along": along.ravel().tolist(), "slope": slope}
             except Exception as e:
                 slopes[name] = {"unsteady": f"{type(e).__name__}: {e}"[:120]}
-        return {"sloped": packed(s.sloped()), "slopes": slopes}
+        value = float(sum((w * v).sum() for w, v in zip(s.weights, s.values(s.arrays))))
+        if not math.isfinite(value):
+            return {"unsloped": "its value is no number"}
+        return {"sloped": packed(s.sloped()), "slopes": slopes, "value": value}
     except Exception as e:
         return {"unsloped": f"{type(e).__name__}: {e}"[:120]}
 
@@ -252,7 +255,7 @@ def main():
             if a.sample and not SAMPLE.match(case.name):
                 continue
             with np.errstate(all="ignore"):
-                f.write(json.dumps(written(case)) + "\n")
+                f.write(json.dumps(written(case), allow_nan=False) + "\n")
 
 
 main()
