@@ -8,10 +8,11 @@ import (
 	"finetune/onnx/graph/onnxpb"
 )
 
-// Bare sees to it that pixels are not normalised twice. Mean and std are what the user says, nil for nothing; sidecar is the
-// description beside the file, where everything can be said. The answer is the deviation, beside a mean of 0, of a
-// network whose input is uint8, which takes the numbers 0 to 255 whatever its hub's files say; 0 where mean and deviation
-// are those that were given. Of a float input that looks as if the network normalised it the user is asked.
+// Bare sees to it that pixels are not normalised twice. Mean and std are what the user says, nil for nothing;
+// sidecar is the description beside the file, where everything can be said. The answer is the deviation, beside a mean
+// of 0, of a network whose input is uint8: it takes the numbers 0 to 255 whatever its hub's files say. It is 0 where
+// mean and deviation are those that were given. Of a float input that looks as if the network normalised it the user
+// is asked.
 func Bare(m *graph.Model, mean, std []float32, sidecar string) (float32, error) {
 	takes := Takes(m)
 	if takes == 0 {
@@ -31,15 +32,15 @@ func Bare(m *graph.Model, mean, std []float32, sidecar string) (float32, error) 
 	case whole && !said:
 		return by, nil
 	case whole:
-		return 0, fmt.Errorf("input %q takes the whole numbers 0 to 255, so the network normalises them itself; leave out "+
-			"--mean and --std", in.Name)
+		return 0, fmt.Errorf("input %q takes the whole numbers 0 to 255, so the network normalises them itself; "+
+			"leave out --mean and --std", in.Name)
 	case said:
 		return 0, fmt.Errorf("the network scales its pixels itself, from 0 to %d; with this --mean and --std they would be "+
 			"normalised twice: give %s, or, where the network does want them normalised before that, write mean and std "+
 			"into %s", takes, flags, sidecar)
 	}
-	return 0, fmt.Errorf("the network scales its pixels itself, and seems to take them from 0 to %d; if that is so add %s, "+
-		"else write mean and std into %s", takes, flags, sidecar)
+	return 0, fmt.Errorf("the network scales its pixels itself, and seems to take them from 0 to %d; "+
+		"if that is so add %s, else write mean and std into %s", takes, flags, sidecar)
 }
 
 // about reports whether three numbers are all about v.

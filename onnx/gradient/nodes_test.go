@@ -95,8 +95,8 @@ func ruled() map[string]bool {
 	return known
 }
 
-// TestNodeShapes: of the ONNX project's node tests, whose outputs say nothing of their shapes, no shape that is inferred
-// is wrong; and where all operators have gradients, none is unknown.
+// TestNodeShapes: of the ONNX project's node tests, whose outputs say nothing of their shapes, no shape that is
+// inferred is wrong; and where all operators have gradients, none is unknown.
 func TestNodeShapes(t *testing.T) {
 	known, counts, missing := ruled(), map[string]int{}, map[string]int{}
 	for _, c := range nodeTests(t) {

@@ -32,6 +32,9 @@ var (
 // arrangements are how networks of tokens take values, put them elsewhere and repeat them.
 var arrangements = map[string]func(m *maker) string{
 	"gather, some places twice": func(m *maker) string { return m.op("Gather", m.p("x", 4, 3), m.ints(2, -1, 2, 0, 2)) },
+	"powers": func(m *maker) string {
+		return m.op("Pow", m.within("x", .5, 2, 4, 3), m.Init("", []int64{3}, []float32{2.5, -1, 0}))
+	},
 	"gather of a batch":         func(m *maker) string { return rows("Gather", m.ints(3, 1, 3), i("axis", -1))(m) },
 	"gather of rows of a batch": func(m *maker) string { return rows("Gather", m.ints(2, 0), i("axis", 1))(m) },
 	"gather of one place": func(m *maker) string {
