@@ -2,7 +2,6 @@ package check
 
 import (
 	"bytes"
-	"fmt"
 	"image"
 	"image/color"
 	"image/jpeg"
@@ -120,36 +119,6 @@ func TestProducts(t *testing.T) {
 				t.Fatalf("transposed %v, %d: %g, want %g", x.t == blas.Trans, i, got.Data[i], want.Data[i])
 			}
 		}
-	}
-}
-
-// BenchmarkLabels is the time that wrong labels take, at EfficientNet-Lite0's width.
-func BenchmarkLabels(b *testing.B) {
-	for _, n := range []int{2000, 50000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			rows, labels := someRows(n)
-			p := fast(b)
-			for b.Loop() {
-				if _, err := audit.WrongLabels(rows, labels, 2, p.Multiply); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}
-
-// BenchmarkSimilar is the time that candidates for copies take: all pairs, and in buckets.
-func BenchmarkSimilar(b *testing.B) {
-	for _, n := range []int{4000, 50000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			rows, _ := someRows(n)
-			p := fast(b)
-			for b.Loop() {
-				if _, err := audit.Similar(rows, p.Multiply); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
 	}
 }
 
