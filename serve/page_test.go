@@ -73,6 +73,9 @@ func TestPageInBrowser(t *testing.T) {
 				}
 			}
 			looks("answer")
+			p.Scheme("dark")
+			looks("dark")
+			p.Scheme("light")
 
 			for _, tt := range []struct{ event, colour, want string }{
 				{`new ClipboardEvent("paste", {clipboardData: all})`, "#eee", "light\n"},

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -93,6 +95,16 @@ func (p *Tab) Do(steps ...chromedp.Action[chromedp.Void]) {
 	if err := chromedp.Do(p, steps...); err != nil {
 		p.t.Fatal(err)
 	}
+}
+
+// Scheme shows the page to somebody who prefers light or dark colours.
+func (p *Tab) Scheme(name string) {
+	p.t.Helper()
+	p.Do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}}})
+		return err
+	}))
 }
 
 // Text is the value of a JavaScript expression, as text; promises are awaited.
