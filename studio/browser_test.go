@@ -1,6 +1,7 @@
 package studio
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/url"
@@ -210,6 +211,37 @@ func TestLabelByKeyboard(t *testing.T) {
 	again.do(chromedp.Navigate(address))
 	again.until("the labels in another process", `document.getElementById("counts").textContent === "159"`)
 	again.quiet(hostOf(t, address))
+}
+
+// A photograph that is not of the folder is judged, beside those that are like it.
+func TestTry(t *testing.T) {
+	b := browser(t)
+	st := newStand(t, 60, 0)
+	v, address, _ := st.start(t, session.Options{Classes: []string{"circle", "square"}}, true)
+	v.Embed = func(_ context.Context, data []byte) ([]float32, error) { // stands for the body: knows photograph 7
+		if want, err := os.ReadFile(filepath.Join(st.photos, st.name(7))); err != nil || !bytes.Equal(data, want) {
+			return nil, fmt.Errorf("another photograph (%v)", err)
+		}
+		return st.rows()[7], nil
+	}
+	for range 20 {
+		a := v.s.Next(1, nil, false)[0]
+		if err := v.s.Label([]string{a.ID}, []string{class(a.Path)}, a.Source); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.do(chromedp.EmulateViewport(1440, 900), chromedp.Navigate(address))
+	b.until("a photograph", imageHere)
+	value[bool](b, `location.hash = "#try", true`)
+	b.do(chromedp.SetUploadFiles("#file-try", []string{filepath.Join(st.photos, st.name(7))}))
+	b.until("an answer", `document.querySelectorAll("#try-near img").length === 6`)
+	if got := value[string](b, `document.querySelector("#try-guess").textContent`); !strings.HasPrefix(got, "square") {
+		t.Errorf("%q", got)
+	}
+	b.until("the pictures", `[...document.querySelectorAll("#tried img")].every(i => i.complete && i.naturalWidth)`)
+	b.shoot("try-1440")
+	b.fits(360)
+	b.quiet(hostOf(t, address))
 }
 
 // Several alike photographs are labelled at once, and what was wrong is put right in the list of labels.

@@ -166,6 +166,7 @@ func (st *Studio) Learn(ctx context.Context) error {
 		return err
 	}
 	st.ui.set(Status{})
+	st.Embed = st.embed // before Ready, which lets Try in
 	st.Session.Ready(ctx, rows)
 	return nil
 }

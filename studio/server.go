@@ -11,6 +11,7 @@
 //	POST /api/skip              {"id": …}
 //	POST /api/undo              takes back what was said last
 //	POST /api/class             {"name": …}
+//	POST /api/try               a photograph's file; what the head says of it, and the likest that have a label
 //
 // Photographs have IDs, made from their paths; no request names a file. What is said is in labels.csv when its answer
 // leaves. Package internal/guard decides who may ask.
@@ -27,6 +28,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"finetune/augment/picture"
@@ -42,8 +44,12 @@ type Server struct {
 	s      *session.Session
 	shots  *shots
 	status func() Status
+	trying sync.Mutex
 
 	Command string // that trains on the labels, for the page to show
+
+	// Embed makes features of a photograph's file, for Try; nil: there is no body.
+	Embed func(ctx context.Context, data []byte) ([]float32, error)
 }
 
 // Status is what a page shows while features are computed.
@@ -85,6 +91,7 @@ func (v *Server) Handler(token string) http.Handler {
 	mux.HandleFunc("POST /api/skip", v.skip)
 	mux.HandleFunc("POST /api/undo", v.undo)
 	mux.HandleFunc("POST /api/class", v.class)
+	mux.HandleFunc("POST /api/try", v.try)
 	g := guard.New(guard.Options{Tokens: []string{token}, InPath: true, MaxBody: maxBody, Rate: rate, Burst: burst,
 		Refuse: func(w http.ResponseWriter, _ *http.Request, code int, why string) {
 			page.Secure(w)

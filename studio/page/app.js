@@ -1,5 +1,6 @@
 // The studio's page: views by the address's hash, the state of the server, and what views share.
 import { Label } from "/label.js";
+import { Try } from "/try.js";
 
 export const $ = id => document.getElementById(id);
 
@@ -42,7 +43,7 @@ export function complain(error) {
 }
 
 export let state = null;
-const views = { label: new Label() };
+const views = { label: new Label(), try: new Try() };
 
 // took takes a state that the server sent, if it is newer than the one at hand.
 export function took(next) {

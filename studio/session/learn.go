@@ -51,17 +51,21 @@ type Curve struct {
 // learn learns whenever labels changed, until ctx ends.
 func (s *Session) learn(ctx context.Context) {
 	told := 0 // labels when the curve was drawn last
+	free := make(chan struct{}, 1)
+	free <- struct{}{}
 	for {
 		s.fit(ctx)
 		s.mu.Lock()
 		n := len(s.history)
-		due := n > 0 && abs(s.history[n-1].Labels-told) >= curveEvery
-		if due {
-			told = s.history[n-1].Labels
+		labels := 0
+		if n > 0 {
+			labels = s.history[n-1].Labels
 		}
 		s.mu.Unlock()
-		if due && len(s.dirty) == 0 {
-			s.foresee()
+		if abs(labels-told) >= curveEvery && len(free) > 0 {
+			<-free
+			told = labels
+			go func() { s.foresee(); free <- struct{}{} }() // the head does not wait for it
 		}
 		select {
 		case <-s.dirty:

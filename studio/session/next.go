@@ -182,14 +182,7 @@ func (s *Session) guess(i, k int) (out []Guess) {
 	for c, v := range s.model.logp[i*n : (i+1)*n] {
 		out = append(out, Guess{s.classes[s.model.classes[c]], math.Exp(float64(v))})
 	}
-	slices.SortStableFunc(out, func(a, b Guess) int {
-		if a.P > b.P {
-			return -1
-		} else if a.P < b.P {
-			return 1
-		}
-		return 0
-	})
+	likely(out)
 	return out[:min(k, len(out))]
 }
 
