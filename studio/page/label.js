@@ -267,8 +267,10 @@ export class Label {
       return make("li", {}, make("span", {}, c.name), make("span", {}, String(c.n + c.held)), bar);
     }));
     const m = s.curve;
-    $("more").textContent = m.more ? `${m.more} more labels: ${gain(m.gain)} points of accuracy ` +
-      `(${gain(m.low)} to ${gain(m.high)}), by a power law.` + (m.stop ? " More labels are hardly worth their time." : "") : "";
+    const interval = `(${gain(m.low)} to ${gain(m.high)} points)`;
+    $("more").textContent = !m.more ? "" : m.stop ? `${m.more} more labels are hardly worth their time ${interval}.` :
+      !m.told ? `Whether ${m.more} more labels would help cannot be told yet ${interval}.` :
+      `${m.more} more labels: ${gain(m.gain)} points of accuracy ${interval}, by a power law.`;
     $("learned").textContent = `${count(s.labels, "label")} to learn from, ${s.held} kept aside, ${s.left} without a label` +
       (s.skipped ? `, ${s.skipped} skipped` : "") + (s.unreadable ? `, ${s.unreadable} unreadable` : "") + ". " +
       (s.learned ? `The model learned in ${Math.round(1000 * s.seconds)} ms.` : "");
