@@ -197,11 +197,12 @@ func trainingFlags(c *learner.Config) []cli.Flag {
 		&cli.IntFlag{Name: "tta", Usage: "also score with test-time augmentation over `N` views (4 is usual)",
 			Destination: &t.TTA},
 		&cli.StringFlag{Name: "head", Usage: "`KIND` of head: mlp (hidden layers, trained in cycles), linear (logistic " +
-			"regression, trained until it converges) or auto (the one with the lower log loss on training photographs left " +
-			"out)", Value: t.HeadKind(), Destination: &t.Head},
+			"regression, trained until it converges; with --unfreeze, what the network starts from) or auto (the one with the " +
+			"lower log loss on training photographs left out)", Value: t.HeadKind(), Destination: &t.Head},
 		shell.TextFlag("hidden", "`WIDTHS` of the head's hidden layers, separated by commas, or none", &t.Hidden),
 		shell.TextFlag("dropout", "dropout `PROBABILITIES` of the head, one per linear layer", &t.Dropout),
-		&cli.BoolFlag{Name: "unfreeze", Usage: "train the whole network, not only the head", Destination: &t.Unfreeze},
+		&cli.BoolFlag{Name: "unfreeze", Usage: "train the whole network, not only the head: gently from a linear head, " +
+			"unless other flags say how", Destination: &t.Unfreeze},
 		shell.NumbersFlag("lrs", "with --unfreeze, learning `RATES` of the layer groups, first to last, such as "+
 			"1e-4,1e-3,1e-2 (default: --lr for the head, from 1/100 to 1/10 of it for the groups of the body); of many "+
 			"groups, fewer rates each take an equal run", &t.LRs),
@@ -211,6 +212,8 @@ func trainingFlags(c *learner.Config) []cli.Flag {
 			"augmentation their outputs are cached", Destination: &t.FreezeTo},
 		&cli.BoolFlag{Name: "bn-freeze", Usage: "with --unfreeze, keep the body's batch statistics frozen",
 			Destination: &t.BNFreeze},
+		&cli.Float64Flag{Name: "mix", Usage: "with --unfreeze, keep a share `S` of the fine-tuned weights, the rest of " +
+			"those that training began from", Destination: &t.Mix},
 		&cli.Float64Flag{Name: "bn-momentum", Usage: "with --unfreeze, weight `M` of the newest batch in the running batch " +
 			"statistics", Value: t.BNMomentum, Destination: &t.BNMomentum},
 		&cli.IntFlag{Name: "micro-batch", Usage: "with --unfreeze, hold at most `B` photographs in memory; gradients of a " +

@@ -157,7 +157,7 @@ func TestOverwriteCarriesOthersFilesOver(t *testing.T) {
 	if _, err := os.Stat("run/report/index.html"); err == nil {
 		t.Error("the old run's report is left, and the new one has none")
 	}
-	b.run(t, overwrite("--unfreeze")...) // now it has a body.onnx of its own
+	b.run(t, overwrite("--unfreeze", "--lrs", "1e-3")...) // now it has a body.onnx of its own
 	if got, err := os.ReadFile("run/body.onnx.old"); err != nil || string(got) != "of mine: run/body.onnx" {
 		t.Errorf("run/body.onnx.old: %q, %v", got, err)
 	}

@@ -15,7 +15,8 @@ func recipeCommand(s Streams) *cli.Command {
 	return &cli.Command{
 		Name: "recipe", Usage: "run all stages of fast.ai's first lesson and keep the best result", ArgsUsage: "DATA",
 		Description: "Finds a learning rate, trains the head, trains it with augmentation, then fine-tunes the " +
-			"whole network.\nReports what each stage gained. Keeps the best one, with its report, and exports it.",
+			"whole network where that helps training photographs left out.\nReports what each stage gained. Keeps the " +
+			"one that did best on the photographs left out, with its report, and exports it.",
 		Flags: shell.Join(
 			runFlags(&o),
 			recipeFlags(&recipe, t),
@@ -29,6 +30,7 @@ func recipeCommand(s Streams) *cli.Command {
 			t.Optimiser, t.Balance, t.BNMomentum = "", "", 0 // which its steps set, or leave at their defaults
 			t.Schedule = "sgdr"
 			t.Unfreeze = true // at last; the recipe sets what each step needs
+			recipe.BNFreeze = t.BNFreeze
 			recipe.Augment, recipe.Views, recipe.Batch = o.config.Images.Augment, o.config.Images.Views, t.BatchSize
 			o.config.Recipe = &recipe
 			return runTrain(c.Context, o, term.New(s, o.quiet, o.json))

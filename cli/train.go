@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,10 +54,19 @@ func trainCommand(s Streams) *cli.Command {
 			if isJob {
 				o.config.Data.Path, o.config.Data.Job = "", o.config.Data.Path
 			}
+			if t := &o.config.Train; t.Unfreeze && !slices.ContainsFunc(sayHow, c.IsSet) {
+				learner.Gentle(t)
+				t.Trial = learner.TrialAsked
+			}
 			return runTrain(c.Context, o, term.New(s, o.quiet, o.json))
 		},
 	}
 }
+
+// sayHow are the flags that say how the whole network is trained. Without them it is fine-tuned gently.
+var sayHow = []string{"load", "head", "hidden", "dropout", "lr", "lrs", "layer-decay", "optimiser", "momentum", "schedule",
+	"epochs", "cycles", "cycle-len", "cycle-mult", "clr", "wd", "decoupled", "norm-wd", "swa", "bn-freeze", "bn-momentum",
+	"mix"}
 
 func runFlags(o *trainOptions) []cli.Flag {
 	return []cli.Flag{

@@ -138,14 +138,18 @@ func (l *Learner) trainInto(ctx context.Context, r *Run, started time.Time) (*Su
 	if err != nil {
 		return nil, err
 	}
+	s, err := decide(ctx, l.Setup, f, r)
+	if err != nil {
+		return nil, err
+	}
 	how := train.Head
 	switch {
-	case l.Config.Recipe != nil:
+	case s.Config.Recipe != nil:
 		how = runRecipe
-	case l.Config.Train.Unfreeze:
+	case s.Config.Train.Unfreeze:
 		how = train.Network
 	}
-	summary, err := how(ctx, l.Setup, r, f, started)
+	summary, err := how(ctx, s, r, f, started)
 	if err == nil {
 		summary.Findings = found
 	}

@@ -35,6 +35,7 @@ type recipe struct {
 	f       *features.Features
 	started time.Time
 	groups  int // of the body's layers
+	views   int // of an augmented step; 0 for none
 	results []StepResult
 }
 
@@ -74,10 +75,16 @@ func runRecipe(ctx context.Context, s *features.Setup, r *runs.Run, f *features.
 	if err != nil {
 		return nil, err
 	}
-	if err := c.unfreeze(ctx, from); err != nil {
+	best := ""
+	if o.Lesson {
+		err = c.unfreeze(ctx, from)
+	} else {
+		best, err = c.choose(ctx)
+	}
+	if err != nil {
 		return nil, err
 	}
-	sum, err := c.keepBest(r, o)
+	sum, err := c.keep(r, o, best)
 	if err != nil {
 		return nil, err
 	}
@@ -91,6 +98,7 @@ func (c *recipe) augmented(ctx context.Context) (from string, err error) {
 	if err != nil || views == 0 {
 		return runs.StepHead, err
 	}
+	c.views = views
 	what := fmt.Sprintf("the head with augmentation (%s)", plural.Count(views, "view"))
 	return runs.StepAugmented, c.step(ctx, runs.StepAugmented, what, train.Head, func(im *runs.Images, t *runs.Training) {
 		im.Augment, im.Views, t.Load = c.Augment, views, c.folder(runs.StepHead)
@@ -212,7 +220,7 @@ func (c *recipe) planViews(ctx context.Context) (int, error) {
 	return int(min(float64(most), max(1, c.remaining()/3/each))), nil
 }
 
-// unfreeze trains the whole network from a head, where there is time for it.
+// unfreeze trains the whole network as the lesson does, from a head, where there is time for it.
 func (c *recipe) unfreeze(ctx context.Context, from string) error {
 	length, err := c.planUnfrozen(ctx)
 	if err != nil {
@@ -222,31 +230,24 @@ func (c *recipe) unfreeze(ctx context.Context, from string) error {
 		c.setup.UI.Say("stage      no time is left for fine-tuning (--minutes %g)", c.Minutes)
 		return nil
 	}
-	epochs := plural.Count(length, "epoch")
-	if length == 1 {
-		epochs = "one epoch"
-	}
-	what := "fine-tuning of later layers and a new head, one cycle of " + epochs
-	if c.Lesson {
-		what = fmt.Sprintf("fine-tuning of the whole network, %s that double", plural.Count(length, "cycle"))
-	}
+	what := fmt.Sprintf("fine-tuning of the whole network, %s that double", plural.Count(length, "cycle"))
 	return c.step(ctx, runs.StepUnfrozen, what, train.Network, func(im *runs.Images, t *runs.Training) {
-		im.Augment = c.Augment
-		if c.Lesson { // else with a new head: one trained on running statistics does not fit those of batches
-			t.Load = c.folder(from)
-		}
+		im.Augment, t.Load = c.Augment, c.folder(from)
 		c.Unfreeze(t, length, c.groups)
 	})
 }
 
-// keepBest makes the run its best step: of most photographs right, and where
-// these are equal of least loss.
-func (c *recipe) keepBest(r *runs.Run, o *runs.Recipe) (*runs.Summary, error) {
+// keep makes the run the step of the name or, without one, its best step: of most validation photographs right, and
+// where these are equal of least loss.
+func (c *recipe) keep(r *runs.Run, o *runs.Recipe, name string) (*runs.Summary, error) {
 	best := slices.MaxFunc(c.results, func(a, b StepResult) int {
 		return cmp.Or(cmp.Compare(a.Right, b.Right),
 			cmp.Compare(b.Loss, a.Loss))
 	})
-	if last := c.results[len(c.results)-1]; best.Name != last.Name {
+	by := "validation accuracy"
+	if i := slices.IndexFunc(c.results, func(b StepResult) bool { return b.Name == name }); i >= 0 {
+		best, by = c.results[i], "training photographs left out"
+	} else if last := c.results[len(c.results)-1]; best.Name != last.Name {
 		c.setup.UI.Warn("%s did not help: %d of %d right, %d before it; the run keeps %s",
 			last.Step, last.Right, last.N,
 			best.Right, best.Step)
@@ -262,11 +263,14 @@ func (c *recipe) keepBest(r *runs.Run, o *runs.Recipe) (*runs.Summary, error) {
 	if err := c.write(r); err != nil {
 		return nil, err
 	}
-	final := "which is therefore slightly optimistic"
-	if n := c.f.Aside.Len(); n > 0 {
-		final = "so the final figure is of " + plural.Count(n, "other photograph")
+	final := ", which is therefore slightly optimistic"
+	switch n := c.f.Aside.Len(); {
+	case by != "validation accuracy":
+		final = ""
+	case n > 0:
+		final = ", so the final figure is of " + plural.Count(n, "other photograph")
 	}
-	c.setup.UI.Say("kept       %s; chosen by validation accuracy, %s", best.Step, final)
+	c.setup.UI.Say("kept       %s; chosen by %s%s", best.Step, by, final)
 	seconds := runs.Seconds{Precompute: c.f.Seconds, Total: time.Since(c.started).Seconds()}
 	for _, b := range c.results {
 		seconds.Train += b.Seconds
@@ -274,12 +278,12 @@ func (c *recipe) keepBest(r *runs.Run, o *runs.Recipe) (*runs.Summary, error) {
 	return r.Adopt(c.folder(best.Name), config, seconds)
 }
 
-// planUnfrozen is how many epochs, or doubling cycles of the lesson's (three at
-// most), fit the remaining time, by the time that a step takes.
+// planUnfrozen is how many epochs, trials included, or doubling cycles of the lesson's (three at most), fit the
+// remaining time, by the time that a step takes.
 func (c *recipe) planUnfrozen(ctx context.Context) (int, error) {
-	most, epochs := c.Epochs, func(n int) int { return n }
+	most, epochs := c.Epochs, c.epochsWithTrials
 	if c.Lesson {
-		most, epochs = 3, func(n int) int { return 1<<n - 1 }
+		most, epochs = 3, func(n int) float64 { return float64(int(1)<<n - 1) }
 	}
 	if config, err := runs.ReadConfig(c.folder(runs.StepUnfrozen)); err == nil { // planned by an earlier process
 		return config.Train.Cycles * config.Train.CycleLen, nil
@@ -303,7 +307,7 @@ func (c *recipe) planUnfrozen(ctx context.Context) (int, error) {
 	}
 	epoch *= 1.2 // validation and what follows
 	for n := most; n > 0; n-- {
-		if epoch*float64(epochs(n)) < 0.9*c.remaining() {
+		if epoch*epochs(n) < 0.9*c.remaining() {
 			return n, nil
 		}
 	}

@@ -56,6 +56,12 @@ const (
 	OddReject = classify.OddReject
 )
 
+// TrialAsked asks for a trial of fine-tuning on training photographs left out.
+const TrialAsked = config.TrialAsked
+
+// Gentle makes t what fine-tunes the whole network where nothing else is said.
+func Gentle(t *Training) { config.Gentle(t) }
+
 // DefaultConfig is what is trained where nothing else is said; begin with it.
 func DefaultConfig() Config { return config.DefaultConfig() }
 

@@ -51,7 +51,7 @@ var floors = [][]string{
 	{"learner/parts"},
 	{"internal/jobtest"},
 	{"learner/check", "learner/classify", "learner/compare", "learner/train"},
-	{"internal/learnertest", "learner/export", "learner/tasks", "studio"},
+	{"internal/learnertest", "learner/export", "learner/tasks", "learner/trials", "studio"},
 	{"learner", "cli/shell"},
 	{"cli/finished", "cli/jobs", "cli/serving", "cli/studio"},
 	{"cli"},

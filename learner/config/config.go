@@ -123,6 +123,11 @@ type Training struct {
 	BNFreeze   bool    `json:"bn_freeze,omitempty"`
 	BNMomentum float64 `json:"bn_momentum,omitempty"` // share of a batch in the running statistics
 	MicroBatch int     `json:"micro_batch,omitempty"`
+	// Mix is the share of the fine-tuned weights in those that are kept, the rest those that training began from;
+	// 0 and 1 for the fine-tuned weights alone
+	Mix float64 `json:"mix,omitempty"`
+	// Trial says that training photographs left out decide on Mix, and on Unfreeze; TrialDone that they have
+	Trial string `json:"trial,omitempty"`
 
 	Precision Precision `json:"precision,omitempty"` // of the network's numbers between its layers; "": float32
 
@@ -135,9 +140,18 @@ type Training struct {
 	TTA     int    `json:"tta,omitempty"`
 }
 
+// What Training.Trial may be, besides "".
+const (
+	TrialAsked = "asked"
+	TrialDone  = "done"
+)
+
 // Given is the configuration as flags gave it. A recipe's becomes that of the
-// step it keeps, which sets some of them otherwise.
+// step it keeps, which sets some of them otherwise, and so does a trial's.
 func (c Config) Given() Config {
+	if c.Train.Trial != "" {
+		c.Train.Unfreeze = true
+	}
 	if r := c.Recipe; r != nil {
 		c.Images.Augment, c.Images.Views, c.Train.BatchSize = r.Augment, r.Views, r.Batch
 	}
@@ -153,6 +167,9 @@ func (t Training) StatMomentum() float64 {
 	}
 	return t.BNMomentum
 }
+
+// Mixes reports whether the weights that are kept lie between those that training began from and those it came to.
+func (t Training) Mixes() bool { return t.Mix > 0 && t.Mix < 1 }
 
 // MovesMomentum reports whether the schedule sets the momentum.
 func (t Training) MovesMomentum() bool { return t.CLR.Moves }

@@ -37,6 +37,9 @@ func (t Training) Completed() Training {
 	if t.Head == HeadMLP {
 		t.Head = "" // as earlier versions wrote it
 	}
+	if t.Unfreeze && t.Head == HeadLinear {
+		t.Hidden, t.Dropout = nil, Shares{0}
+	}
 	if t.CLR == (OneCycle{}) && (t.Schedule == CLR || t.Schedule == CLRBeta) {
 		t.CLR = OneCycle{Div: 20, Cut: 10}
 	}

@@ -13,6 +13,8 @@ type Recipe struct {
 	Batch   int     `json:"batch"`            // of the head's steps; at most 32 where the network trains
 	Epochs  int     `json:"epochs"`           // of the whole network
 	Lesson  bool    `json:"lesson,omitempty"` // the whole network as in the lesson: SGD, cycles that double
+	// BNFreeze keeps the body's statistics in all fine-tuning
+	BNFreeze bool `json:"bn_freeze,omitempty"`
 }
 
 // StepConfig is the configuration that all steps share: the head, frozen body, no
@@ -23,9 +25,34 @@ func (o Recipe) StepConfig(c Config) Config {
 	t, d := &c.Train, DefaultConfig().Train
 	t.Schedule, t.Cycles, t.CycleLen, t.CycleMult, t.CLR = SGDR, d.Cycles, d.CycleLen, d.CycleMult, OneCycle{}
 	t.Optimiser, t.WeightDecay, t.Smoothing, t.FreezeTo = d.Optimiser, 0, 0, 0
+	t.BNFreeze = o.BNFreeze || t.BNFreeze && t.Mix == 0 // as older versions kept it
+	t.Mix, t.Hidden, t.Dropout = 0, d.Hidden, d.Dropout
 	t.Head, t.Load, t.Unfreeze, t.TTA, t.LRs, t.Epochs, t.BatchSize = "", "", false, o.TTA, nil, 0, o.Batch
 	return c
 }
+
+// Gentle sets what fine-tunes a network whose features suit the photographs as they are: from a linear head that was
+// fitted on them, with statistics that stay, at a small rate. How much of it is kept, or whether any is, photographs
+// left out decide. The numbers are those of docs/benchmarks.md.
+func Gentle(t *Training) {
+	t.Unfreeze, t.Head, t.BNFreeze = true, HeadLinear, true
+	t.BatchSize, t.LRs = min(t.BatchSize, 16), []float64{3e-4}
+	t.Optimiser, t.WeightDecay = AdamW, 0.01
+	t.Schedule, t.CLR, t.Cycles, t.CycleLen, t.CycleMult = CLR, OneCycle{Div: 20, Cut: 10}, 1, GentleEpochs, 1
+	*t = t.Completed()
+}
+
+// Frozen is t without what is of the whole network alone.
+func (t Training) Frozen() Training {
+	d := DefaultConfig().Train
+	t.Unfreeze, t.FreezeTo, t.BNFreeze, t.MicroBatch, t.LRs, t.LayerDecay, t.Mix = false, 0, false, 0, nil, 0, 0
+	t.Precision, t.Optimiser, t.WeightDecay, t.BNMomentum = "", d.Optimiser, 0, d.BNMomentum
+	t.Hidden, t.Dropout, t.Smoothing = d.Hidden, d.Dropout, 0
+	return t
+}
+
+// GentleEpochs are those of Gentle.
+const GentleEpochs = 2
 
 // Unfreeze sets what trains the whole network for so many epochs, or doubling
 // cycles as in the lesson, with the rates that follow from the head's.

@@ -98,13 +98,17 @@ func (c Config) checkTraining(t Training) error {
 				"{train.schedule} constant"},
 		{oneCycle && t.CycleMult != 1, "train.cycle_mult",
 			fmt.Sprintf("{train.schedule} %s takes no {train.cycle_mult}", t.Schedule)},
-		{t.HeadKind() != HeadMLP && (t.Unfreeze || t.Load != "" || t.SWA > 0 || t.Snapshots || t.Smoothing > 0 ||
-			t.Balance == Sampling), "train.head", fmt.Sprintf("{train.head} %s cannot be combined with {train.unfreeze}, "+
-			"{train.load}, {train.swa}, {train.snapshots}, {train.label_smoothing} or {train.balance} sampling", t.Head)},
+		{t.HeadKind() == HeadAuto && t.Unfreeze, "train.head", "{train.head} auto cannot be combined with {train.unfreeze}; " +
+			"{train.head} linear can"},
+		{t.HeadKind() != HeadMLP && t.Load != "", "train.head", fmt.Sprintf("{train.head} %s cannot be combined with "+
+			"{train.load}", t.Head)},
+		{t.HeadKind() != HeadMLP && !t.Unfreeze && (t.SWA > 0 || t.Snapshots || t.Smoothing > 0 || t.Balance == Sampling),
+			"train.head", fmt.Sprintf("{train.head} %s cannot be combined with {train.swa}, {train.snapshots}, "+
+				"{train.label_smoothing} or {train.balance} sampling", t.Head)},
 		{t.MicroBatch == 1, "train.micro_batch", "{train.micro_batch} must be 2 or more, or 0 for the whole batch"},
 		{!t.Unfreeze && c.Recipe == nil && (t.FreezeTo != 0 || t.BNFreeze || t.MicroBatch != 0 || len(t.LRs) > 0 ||
-			t.LayerDecay != 0), "train.unfreeze", "{train.lrs}, {train.layer_decay}, {train.freeze_to}, {train.bn_freeze} and " +
-			"{train.micro_batch} need {train.unfreeze}"},
+			t.LayerDecay != 0 || t.Mix != 0), "train.unfreeze", "{train.lrs}, {train.layer_decay}, {train.freeze_to}, " +
+			"{train.bn_freeze}, {train.mix} and {train.micro_batch} need {train.unfreeze}"},
 		{t.LayerDecay != 0 && len(t.LRs) > 0, "train.layer_decay",
 			"{train.layer_decay} makes the rates that {train.lrs} gives: leave one of them out"},
 		{!t.Unfreeze && c.Recipe == nil && t.Precision != "" && t.Precision != Float32, "train.precision",

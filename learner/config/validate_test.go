@@ -26,7 +26,8 @@ var free = []string{"version", "command", "classes", "multi_label", "data.path",
 	"data.job", "data.job_id",
 	"body.name", "body.file", "body.digest", "body.cut", "body.split", "body.licence", "body.int8", "images.depth_range",
 	"machine.cache", "machine.runtime", "machine.no_tf32", "recipe.lesson", "train.best", "train.bn_freeze",
-	"train.decoupled", "train.load", "train.norm_decay", "train.save", "train.snapshots", "train.unfreeze"}
+	"train.decoupled", "train.load", "train.norm_decay", "train.save", "train.snapshots", "train.trial", "train.unfreeze",
+	"recipe.bn_freeze"}
 
 // Every field has bounds or words, or is named as one that needs none, and the tables
 // name nothing else.

@@ -44,18 +44,19 @@ const (
 
 // words are what fields of few words may hold, by their place in config.json.
 var words = map[string][]string{
-	"body.layout":     {"nchw", "nhwc"},
-	"body.precision":  {Float32, Float16, BFloat16, Int8, AutoPrecision},
-	"images.augment":  augment.Policies,
-	"images.crop":     augment.Crops,
-	"images.resample": augment.Resamplers,
-	"machine.device":  onnx.Devices,
-	"recipe.augment":  augment.Policies,
-	"train.balance":   {NoBalance, Weights, Sampling},
-	"train.head":      {HeadMLP, HeadLinear, HeadAuto},
-	"train.optimiser": {SGD, Adam, AdamW},
-	"train.precision": {Float32, BFloat16, AutoPrecision},
-	"train.schedule":  {SGDR, Constant, CLR, CLRBeta, WarmUp},
+	"body.layout":      {"nchw", "nhwc"},
+	"body.precision":   {Float32, Float16, BFloat16, Int8, AutoPrecision},
+	"images.augment":   augment.Policies,
+	"images.crop":      augment.Crops,
+	"images.resample":  augment.Resamplers,
+	"machine.device":   onnx.Devices,
+	"recipe.augment":   augment.Policies,
+	"recipe.precision": {Float32, BFloat16, AutoPrecision},
+	"train.balance":    {NoBalance, Weights, Sampling},
+	"train.head":       {HeadMLP, HeadLinear, HeadAuto},
+	"train.optimiser":  {SGD, Adam, AdamW},
+	"train.precision":  {Float32, BFloat16, AutoPrecision},
+	"train.schedule":   {SGDR, Constant, CLR, CLRBeta, WarmUp},
 }
 
 // needed are those of words that have no default.

@@ -33,7 +33,8 @@ type Fit struct {
 	Model    Model
 	Draw     Draw
 	Schedule schedule.Schedule
-	Batches  int // an epoch
+	Batches  int              // an epoch
+	Start    []weights.Tensor // what training began from, for Config.Mix
 
 	Save     func(*Fit) error              // writes a checkpoint; nil for none
 	Snapshot func(f *Fit, cycle int) error // keeps a cycle's weights; nil for none
@@ -302,14 +303,44 @@ func (f *Fit) Ensemble() []float32 {
 // choose leaves in the model what the configuration asked for: the average, the
 // best weights, or the last ones.
 func (f *Fit) choose(ctx context.Context) error {
-	switch {
-	case f.Averaged > 0:
-		if err := f.Model.SetWeights(f.mean); err != nil {
+	kept := f.best
+	if f.Averaged > 0 {
+		kept = f.mean
+	}
+	if kept != nil {
+		if err := f.Model.SetWeights(kept); err != nil {
 			return err
 		}
-		return f.Model.Reestimate(ctx, f.all(0))
-	case f.best != nil:
-		return f.Model.SetWeights(f.best)
 	}
-	return nil
+	if f.Averaged > 0 {
+		if err := f.Model.Reestimate(ctx, f.all(0)); err != nil {
+			return err
+		}
+	}
+	return f.Mix(ctx)
+}
+
+// Mix leaves in the model start + share*(end - start) of each weight, where Config.Mix is such a share: a point of the
+// straight line between what training began from and what it came to (Wortsman et al. 2022, "Robust fine-tuning of
+// zero-shot models"). Running statistics that move with the batches are measured again.
+func (f *Fit) Mix(ctx context.Context) error {
+	if !f.Config.Mixes() {
+		return nil
+	}
+	list, err := f.Model.Weights()
+	if err != nil {
+		return err
+	}
+	from := weights.ByName(f.Start)
+	for i, t := range list {
+		mixed := make([]float32, len(t.Data))
+		for j, v := range from[t.Name].Data {
+			mixed[j] = v + float32(f.Config.Mix*float64(t.Data[j]-v))
+		}
+		list[i].Data = mixed
+	}
+	if err := f.Model.SetWeights(list); err != nil || f.Config.BNFreeze {
+		return err
+	}
+	return f.Model.Reestimate(ctx, f.all(0))
 }

@@ -95,7 +95,7 @@ func Create(dir string, o Options, c Config) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.setConfig(c); err != nil {
+	if err := r.SetConfig(c); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
 	return r, nil

@@ -29,7 +29,7 @@ func reads(t *testing.T, path, want string) {
 func aRunIn(t *testing.T, dir, head string) {
 	t.Helper()
 	r := &Run{Dir: dir, Name: dir}
-	if err := r.setConfig(Config{}); err != nil {
+	if err := r.SetConfig(Config{}); err != nil {
 		t.Fatal(err)
 	}
 	write(t, r.Path(HeadFile), head)

@@ -40,12 +40,14 @@ const Int8File = "body-int8.onnx"
 const (
 	RateFile      = "lr.csv"     // the learning-rate finder's curve
 	RecipeFile    = "recipe.csv" // what each step gained
+	TrialsFile    = "trials.csv" // what photographs left out say of each way to train
 	ModelFile     = "model.onnx" // the one file to deploy
 	StepsDir      = "steps"
 	StepHead      = "head"
 	StepLinear    = "linear"
 	StepAugmented = "augmented"
 	StepUnfrozen  = "unfrozen"
+	StepTrials    = "trials"
 )
 
 // MetaClasses is the key under which the metadata of an exported file lists its

@@ -38,7 +38,7 @@ func ownNames(dir string) []string {
 	c, err := ReadConfig(dir)
 	var names []string
 	if err != nil || c.Recipe != nil {
-		names = append(names, RecipeFile, RateFile, ModelFile)
+		names = append(names, RecipeFile, TrialsFile, RateFile, ModelFile)
 	} else if exportedByUs(filepath.Join(dir, ModelFile)) {
 		names = append(names, ModelFile)
 	}
@@ -65,12 +65,16 @@ func exportedByUs(path string) bool {
 
 // ownFolders are the folders of a run, each with the names of our files in it.
 var ownFolders = map[string]func(name string) bool{
-	ReportDir:      page.OwnFile,
-	ArtifactsDir:   artifacts.OwnFile,
-	TensorBoardDir: func(name string) bool { return name == tfevents.FileName },
-	FeaturesDir:    func(string) bool { return false }, // a cache: see owned
-	SavedDir:       func(string) bool { return false }, // kept for --load until another run saves under that name
+	ReportDir:                           page.OwnFile,
+	ArtifactsDir:                        artifacts.OwnFile,
+	TensorBoardDir:                      func(name string) bool { return name == tfevents.FileName },
+	FeaturesDir:                         func(string) bool { return false }, // a cache: see owned
+	SavedDir:                            func(string) bool { return false }, // kept for --load until another run saves under that name
+	filepath.Join(StepsDir, StepTrials): ownTrial.MatchString,
 }
+
+// ownTrial are the names of what a recipe's trials keep: a way to train and a fold.
+var ownTrial = regexp.MustCompile(`^(head|linear|augmented|gentle|strong-[0-9]+)-[0-9]\.safetensors$`)
 
 var stepNames = []string{StepHead, StepLinear, StepAugmented, StepUnfrozen}
 
@@ -123,7 +127,7 @@ func folders(dir string) (out []string) {
 
 // sweep removes what a killed process left half written in a run. The caller holds it.
 func sweep(dir string) {
-	names := append(ownNames(dir), RecipeFile, RateFile, ModelFile, BodyFile, bodies.SpecPath(BodyFile), CheckpointFile,
+	names := append(ownNames(dir), RecipeFile, TrialsFile, RateFile, ModelFile, BodyFile, bodies.SpecPath(BodyFile), CheckpointFile,
 		Int8File)
 	durable.Sweep(dir+string(filepath.Separator)+".", func(name string) bool { return slices.Contains(names, name) })
 	for folder, ours := range ownFolders {

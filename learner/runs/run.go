@@ -10,8 +10,8 @@ import (
 	"finetune/onnx/bodies"
 )
 
-// setConfig writes what the run does.
-func (r *Run) setConfig(c Config) error {
+// SetConfig writes what the run does.
+func (r *Run) SetConfig(c Config) error {
 	if err := WriteJSON(r.Path(ConfigFile), c.WithSlashes()); err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ func (r *Run) Adopt(step string, c Config, seconds Seconds) (*Summary, error) {
 			return nil, fmt.Errorf("learner: %w", err)
 		}
 	}
-	if err := r.setConfig(c); err != nil {
+	if err := r.SetConfig(c); err != nil {
 		return nil, err
 	}
 	found, err := ReadAudit(r.Dir)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"finetune/finetuning"
+	"finetune/head"
 	"finetune/internal/failure"
 	"finetune/learner/config"
 	"finetune/learner/features"
@@ -33,10 +34,21 @@ func BodyGroups(s *features.Setup) (int, error) {
 	return len(groups), err
 }
 
-func (tr *training) writeArtifacts(dir string, photographs int) error {
+// writeArtifacts writes what trains the network, of which begin is the first head or nil.
+func (tr *training) writeArtifacts(dir string, photographs int, begin *head.Head) error {
 	o, err := artifactOptions(tr.Setup, len(tr.Set.Classes), tr.Set.Multi)
 	if err != nil {
 		return err
+	}
+	if tr.keepsHead() {
+		for _, t := range begin.State() {
+			switch t.Name {
+			case "0.running_mean":
+				o.Head.Mean = t.Data
+			case "0.running_var":
+				o.Head.Variance = t.Data
+			}
+		}
 	}
 	if o.OneDNN, o.Block, err = kernels(tr.Config.Machine.Device, tr.Config.Train.Precision); err != nil {
 		return err

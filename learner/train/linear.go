@@ -17,6 +17,9 @@ import (
 // folds of the training photographs compare heads and penalties.
 const folds = 5
 
+// FoldsOfTraining is the number of Folds.
+const FoldsOfTraining = folds
+
 // outcome is a trained head.
 type outcome struct {
 	fit    *fit.Fit

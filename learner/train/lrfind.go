@@ -85,11 +85,6 @@ func searchFit(ctx context.Context, s *features.Setup, f *features.Features) (*f
 		return nil, nil, fmt.Errorf("learner: %w", err)
 	}
 	t, m, err := tr.newFullFit(ctx, dir, true)
-	if err == nil && tr.Config.Train.Load != "" {
-		if err = tr.loadFull(m); err != nil {
-			m.Close()
-		}
-	}
 	if err != nil {
 		os.RemoveAll(dir)
 		return nil, nil, err

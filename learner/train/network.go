@@ -18,7 +18,6 @@ import (
 	"finetune/learner/features"
 	"finetune/learner/fit"
 	"finetune/learner/runs"
-	"finetune/onnx/artifacts"
 	"finetune/onnx/weights"
 )
 
@@ -31,7 +30,8 @@ type fullModel struct {
 	classes      int
 	multi        bool
 
-	next []fit.NextBatch // what the steps after this one take
+	still []weights.Tensor // statistics of the head that do not train
+	next  []fit.NextBatch  // what the steps after this one take
 }
 
 var _ fit.Model = (*fullModel)(nil)
@@ -100,7 +100,11 @@ func (m *fullModel) Predict(ctx context.Context) ([]float32, error) {
 
 // Weights are parameters and running statistics; the rest of the trainer's
 // state is the optimiser's.
-func (m *fullModel) Weights() ([]weights.Tensor, error)   { return m.part(false) }
+func (m *fullModel) Weights() ([]weights.Tensor, error) {
+	list, err := m.part(false)
+	return append(list, m.still...), err
+}
+
 func (m *fullModel) Optimiser() ([]weights.Tensor, error) { return m.part(true) }
 
 func (m *fullModel) part(optimiser bool) ([]weights.Tensor, error) {
@@ -120,11 +124,14 @@ func (m *fullModel) SetWeights(list []weights.Tensor) error {
 	for _, t := range list {
 		values[t.Name] = t.Data
 	}
+	for _, t := range m.still {
+		delete(values, t.Name)
+	}
 	return m.trainer.Load(values)
 }
 
 func (m *fullModel) SetOptimiser(list []weights.Tensor) error {
-	have, err := m.Weights()
+	have, err := m.part(false)
 	if err != nil {
 		return err
 	}
@@ -136,6 +143,9 @@ func (m *fullModel) SetOptimiser(list []weights.Tensor) error {
 // swa_utils.update_bn has it.
 func (m *fullModel) Reestimate(ctx context.Context, batches iter.Seq[[]int]) error {
 	m.next = nil // no step follows
+	if len(m.trainer.Manifest.Stats) == 0 {
+		return nil
+	}
 	still := fit.Rates{LR: make([]float64, len(m.Groups()))}
 	sums := map[string][]float64{}
 	stats, err := m.trainer.Stats()
@@ -187,8 +197,12 @@ func (m *fullModel) Groups() []string { return m.trainer.Groups() }
 // with, and prepares a fit of the whole network, at step 0. Close the model.
 func (tr *training) newFullFit(ctx context.Context, dir string, fresh bool) (*fit.Fit, *fullModel, error) {
 	c, f := tr.Config.Train, tr.features
+	begin, err := tr.firstHead(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
 	if fresh {
-		if err := tr.writeArtifacts(dir, f.Train.Len()+f.Valid.Len()); err != nil {
+		if err := tr.writeArtifacts(dir, f.Train.Len()+f.Valid.Len(), begin); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -196,7 +210,7 @@ func (tr *training) newFullFit(ctx context.Context, dir string, fresh bool) (*fi
 	if err != nil {
 		return nil, nil, err
 	}
-	t, err := finetuning.Open(dir, finetuning.Options{
+	trainer, err := finetuning.Open(dir, finetuning.Options{
 		Seed: c.Seed, Threads: tr.Config.Machine.Threads, Device: tr.Config.Machine.Device, MicroBatch: c.MicroBatch,
 		NoTF32: tr.Config.Machine.NoTF32, ClassWeights: options.Loss.Weights, LabelSmoothing: float32(c.Smoothing),
 	})
@@ -204,12 +218,12 @@ func (tr *training) newFullFit(ctx context.Context, dir string, fresh bool) (*fi
 		return nil, nil, err
 	}
 	m := &fullModel{
-		setup: tr.Setup, trainer: t, train: f.Train.Items, valid: f.Valid.Items, classes: len(tr.Set.Classes),
+		setup: tr.Setup, trainer: trainer, train: f.Train.Items, valid: f.Valid.Items, classes: len(tr.Set.Classes),
 		multi:  tr.Set.Multi,
-		photos: newPhotoLoader(tr.Setup, f.Train.Items, t.Memory),
+		photos: newPhotoLoader(tr.Setup, f.Train.Items, trainer.Memory),
 	}
-	if m.photos.prefix, err = tr.OpenPrefix(ctx, dir, t.Manifest, slices.Concat(m.train, m.valid)); err != nil {
-		t.Close()
+	if m.photos.prefix, err = tr.OpenPrefix(ctx, dir, trainer.Manifest, slices.Concat(m.train, m.valid)); err != nil {
+		trainer.Close()
 		return nil, nil, err
 	}
 	batches := head.Batches(len(m.train), c.BatchSize)
@@ -221,69 +235,24 @@ func (tr *training) newFullFit(ctx context.Context, dir string, fresh bool) (*fi
 		m.Close()
 		return nil, nil, failure.Usage(err)
 	}
-	return &fit.Fit{Config: tr.fullRates(m), Draw: fit.Shuffled(c, m.train, m.classes), Model: m, Schedule: sched,
-		Batches: batches}, m, nil
+	t := &fit.Fit{Config: tr.fullRates(m), Draw: fit.Shuffled(c, m.train, m.classes), Model: m, Schedule: sched,
+		Batches: batches}
+	if begin != nil {
+		err = m.begin(begin, tr.keepsHead())
+	}
+	if err == nil && c.Mixes() {
+		t.Start, err = m.Weights()
+	}
+	if err != nil {
+		m.Close()
+		return nil, nil, err
+	}
+	return t, m, nil
 }
 
 // fullRates is the training configuration with a rate for each group.
 func (tr *training) fullRates(m *fullModel) runs.Training {
-	c := tr.Config.Train
-	all := m.trainer.Manifest.Frozen + len(m.Groups())
-	switch n := len(c.LRs); {
-	case c.LayerDecay > 0:
-		c.LRs = decayedRates(c.LR, c.LayerDecay, all, m.Groups())
-	case n == 0:
-		c.LRs = groupRates(c.LR, all)
-	case n > 1 && n < all && all > mostNamedGroups:
-		c.LRs = spreadRates(c.LRs, all)
-	}
-	return c
-}
-
-// mostNamedGroups is how many groups a network has that is not divided by its blocks, the head counted.
-const mostNamedGroups = 3
-
-// decayedRates are the head's rate times decay for each group that lies between; norms behind the last block learn as
-// the head does. Source: param_groups_layer_decay of timm, after BEiT.
-func decayedRates(rate, decay float64, groups int, last []string) []float64 {
-	rates := slices.Repeat([]float64{rate}, groups)
-	power := 0
-	for k := range groups - 1 {
-		i, name := groups-2-k, ""
-		if at := len(last) - 2 - k; at >= 0 {
-			name = last[at]
-		}
-		if name != "norm" {
-			power++
-		}
-		rates[i] = rate * math.Pow(decay, float64(power))
-	}
-	return rates
-}
-
-// spreadRates gives the head the last of rates and equal runs of the body's groups the others.
-func spreadRates(rates []float64, groups int) []float64 {
-	list := make([]float64, groups)
-	for k := range groups - 1 {
-		list[k] = rates[k*(len(rates)-1)/(groups-1)]
-	}
-	list[groups-1] = rates[len(rates)-1]
-	return list
-}
-
-// groupRates are the lesson's: rate for the head, which is the last group, and
-// from a hundredth of it to a tenth for the body's groups, in equal ratios.
-func groupRates(rate float64, groups int) []float64 {
-	rates, last := make([]float64, groups), groups-2
-	for k := range last + 1 {
-		power := 1.0
-		if last > 0 {
-			power = 2 - float64(k)/float64(last)
-		}
-		rates[k] = rate / math.Pow(10, power)
-	}
-	rates[groups-1] = rate
-	return rates
+	return fit.WithGroupRates(tr.Config.Train, m.trainer.Manifest.Frozen+len(m.Groups()), m.Groups())
 }
 
 // checkFull refuses rates that do not fit the groups, and a batch that would
@@ -319,11 +288,6 @@ func Network(ctx context.Context, s *features.Setup, r *runs.Run, f *features.Fe
 	}
 	defer m.Close()
 	tr.UI.Say("groups     %s", strings.Join(m.Groups(), ", "))
-	if tr.Config.Train.Load != "" {
-		if err := tr.loadFull(m); err != nil {
-			return nil, err
-		}
-	}
 	if err := tr.resume(t); err != nil {
 		return nil, err
 	}
@@ -337,21 +301,12 @@ func Network(ctx context.Context, s *features.Setup, r *runs.Run, f *features.Fe
 	if err := tr.runFit(ctx, t, save); err != nil {
 		return nil, err
 	}
+	if c := tr.Config.Train; c.Mixes() {
+		way := fmt.Sprintf("%g of the way", c.Mix)
+		if c.Mix == 0.5 {
+			way = "half way"
+		}
+		tr.UI.Say("kept       %s from the first weights to the fine-tuned ones", way)
+	}
 	return tr.finishFull(ctx, t, m, time.Since(begin))
-}
-
-// loadFull starts the head from a trained one.
-func (tr *training) loadFull(m *fullModel) error {
-	h, err := head.New(tr.headConfig())
-	if err != nil {
-		return failure.Usage(err)
-	}
-	if err := tr.load(h); err != nil {
-		return err
-	}
-	values := map[string][]float32{}
-	for _, t := range h.State() {
-		values[artifacts.HeadPrefix+t.Name] = t.Data
-	}
-	return m.trainer.Load(values)
 }

@@ -63,6 +63,9 @@ type Options struct {
 	OneDNN    string       // gradient.Options.OneDNN
 }
 
+// frozen says whether the running statistics of the normalisations stay as they are, those of the head or of the body.
+func (o Options) frozen(head bool) bool { return head && o.Head.Mean != nil || !head && o.FreezeBN }
+
 // Manifest lists what the files hold. It is JSON in the training model's metadata.
 type Manifest struct {
 	// name of the input that the photographs, or what the prefix makes of them, enter
@@ -211,7 +214,7 @@ func newPlan(o Options) (*plan, error) {
 	p.training, err = gradient.Build(p.network, gradient.Objective, gradient.Options{
 		Trainable: trainable, Block: o.Block, OneDNN: o.OneDNN, Shapes: p.shapes,
 		StatMomentum: o.Momentum,
-		FrozenStats:  func(scale string) bool { return o.FreezeBN && !slices.Contains(names, scale) },
+		FrozenStats:  func(scale string) bool { return o.frozen(slices.Contains(names, scale)) },
 	})
 	if err != nil {
 		return nil, err

@@ -17,6 +17,10 @@ type Head struct {
 	Drop    []float64 // before each Gemm; nil is .25 for each hidden one, then .5; 0 leaves it out
 	Classes int
 	Seed    uint64 // names the initial weights, as those of head.New
+
+	// Mean and Variance of the features are statistics that stay, of a head without hidden layers; nil for statistics
+	// that move with the batches
+	Mean, Variance []float32
 }
 
 func (h Head) check() error {
@@ -27,6 +31,10 @@ func (h Head) check() error {
 	}
 	if err := headgraph.CheckDrop(h.Drop); err != nil {
 		return fmt.Errorf("artifacts: %w", err)
+	}
+	if h.Mean != nil && len(h.Hidden) > 0 {
+		return fmt.Errorf("artifacts: statistics that stay are those of the features, and this head has %s behind them",
+			plural.Count(len(h.Hidden), "hidden layer"))
 	}
 	return nil
 }
@@ -49,6 +57,9 @@ func (h Head) layers(features int64) []headgraph.Layer {
 				Mean: make([]float32, in), Variance: slices.Repeat([]float32{1}, in), Epsilon: batchnorm.Epsilon,
 			},
 			Drop: h.Drop[i], Weight: make([]float32, out*in), Bias: make([]float32, out),
+		}
+		if h.Mean != nil {
+			l.Norm.Mean, l.Norm.Variance = h.Mean, h.Variance
 		}
 		headgraph.InitialWeights(l.Weight, in, h.Seed, i)
 		layers = append(layers, l)

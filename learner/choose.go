@@ -1,0 +1,195 @@
+package learner
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"finetune/internal/plural"
+	"finetune/learner/config"
+	"finetune/learner/features"
+	"finetune/learner/runs"
+	"finetune/learner/train"
+	"finetune/learner/trials"
+)
+
+// Ways of a recipe to train the whole network.
+const (
+	gentleWay = "gentle"
+	strongWay = "strong"
+)
+
+const (
+	// wellKnown is the accuracy of a head from which on the body knows such photographs: new rates for all of its layers
+	// would make it forget more than they teach.
+	wellKnown = 0.9
+	// fewestForTrials are training photographs of which some can be left out.
+	fewestForTrials = 20
+)
+
+// gentleShares are the parts of the gently fine-tuned weights that are tried.
+var gentleShares = []float64{0.5, 1}
+
+// decide tries the network's fine-tuning beside a linear head on training photographs left out, and returns s as that
+// which did better asks: fine-tuned to a share, or frozen. The run remembers it.
+func decide(ctx context.Context, s *features.Setup, f *features.Features, r *runs.Run) (*features.Setup, error) {
+	if s.Config.Train.Trial != config.TrialAsked {
+		return s, nil
+	}
+	head, err := s.With("none", func(im *runs.Images, t *runs.Training) { im.Augment, t.Unfreeze = "none", false })
+	if err != nil {
+		return nil, err
+	}
+	best := trials.Result{Share: 1} // of too few photographs to leave some out
+	if f.Train.Len() >= fewestForTrials {
+		ways := []trials.Way{{Name: runs.StepLinear, What: "a linear head", Setup: head},
+			{Name: gentleWay, What: "gentle fine-tuning", Setup: s, Shares: gentleShares}}
+		results, err := trials.Run(ctx, s, f, ways, r.Path(filepath.Join(runs.StepsDir, runs.StepTrials)))
+		if err != nil {
+			return nil, err
+		}
+		best = trials.Best(results)
+		tellTrials(s.UI, ways, results, best)
+		if err := trials.Write(r, results); err != nil {
+			return nil, err
+		}
+	}
+	decided, err := s.With(s.Config.Images.Augment, func(_ *runs.Images, t *runs.Training) {
+		t.Trial, t.Mix, t.Unfreeze = config.TrialDone, best.Share, best.Share > 0
+		if !t.Unfreeze {
+			s.UI.Warn("fine-tuning would not help: the run is a linear head on the frozen body; --lrs RATES fine-tunes " +
+				"without a trial")
+			*t = t.Frozen()
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return decided, r.SetConfig(decided.Config)
+}
+
+// choose tries heads and fine-tuning on training photographs left out, fine-tunes where that helps these, and returns
+// the name of the step to keep; "" where nothing could be tried.
+func (c *recipe) choose(ctx context.Context) (string, error) {
+	if c.f.Train.Len() < fewestForTrials {
+		length, err := c.planUnfrozen(ctx)
+		if err != nil || length == 0 {
+			return "", err
+		}
+		return "", c.fineTune(ctx, strongWay, 1, length)
+	}
+	heads, err := c.heads()
+	if err != nil {
+		return "", err
+	}
+	dir := c.folder(runs.StepTrials)
+	results, err := trials.Run(ctx, c.setup, c.f, heads, dir)
+	if err != nil {
+		return "", err
+	}
+	length, err := c.planUnfrozen(ctx)
+	if err != nil {
+		return "", err
+	}
+	if length == 0 {
+		c.setup.UI.Say("stage      no time is left for fine-tuning (--minutes %g)", c.Minutes)
+		return trials.Best(results).Way, trials.Write(c.r, results)
+	}
+	networks, err := c.networks(trials.Best(results).Accuracy < wellKnown, length)
+	if err != nil {
+		return "", err
+	}
+	c.setup.UI.Say("stage      trials of fine-tuning on training photographs left out")
+	ways := append(heads, networks...)
+	if results, err = trials.Run(ctx, c.setup, c.f, ways, dir); err != nil {
+		return "", err
+	}
+	best := trials.Best(results)
+	tellTrials(c.setup.UI, ways, results, best)
+	if err := trials.Write(c.r, results); err != nil || best.Share == 0 {
+		return best.Way, err
+	}
+	return runs.StepUnfrozen, c.fineTune(ctx, best.Way, best.Share, length)
+}
+
+// heads are the ways of the steps that trained heads, named as these.
+func (c *recipe) heads() ([]trials.Way, error) {
+	ways := []trials.Way{{Name: runs.StepHead, What: "the head", Setup: c.setup}}
+	linear, err := c.setup.With(c.Augment, func(_ *runs.Images, t *runs.Training) { t.Head = runs.HeadLinear })
+	if err != nil {
+		return nil, err
+	}
+	ways = append(ways, trials.Way{Name: runs.StepLinear, What: "a linear head", Setup: linear})
+	if c.views == 0 {
+		return ways, nil
+	}
+	augmented, err := c.setup.With(c.Augment, func(im *runs.Images, t *runs.Training) {
+		im.Augment, im.Views, t.Load = c.Augment, c.views, c.folder(runs.StepHead)
+	})
+	return append(ways, trials.Way{Name: runs.StepAugmented, What: "the head with augmentation", Setup: augmented}), err
+}
+
+// networks are the ways to train the whole network that are worth a trial.
+func (c *recipe) networks(strong bool, length int) ([]trials.Way, error) {
+	s, err := c.network(gentleWay, 1, 0)
+	ways := []trials.Way{{Name: gentleWay, What: "gentle fine-tuning", Setup: s, Shares: gentleShares}}
+	if err != nil || !strong {
+		return ways, err
+	}
+	half := (length + 1) / 2
+	s, err = c.network(strongWay, 1, half)
+	return append(ways, trials.Way{Name: fmt.Sprintf("%s-%d", strongWay, half), What: "strong fine-tuning, " +
+		plural.Count(half, "epoch"), Setup: s, Shares: []float64{1}}), err
+}
+
+// network is the configuration of a way to train the whole network.
+func (c *recipe) network(way string, share float64, length int) (*features.Setup, error) {
+	return c.setup.With(c.Augment, func(im *runs.Images, t *runs.Training) { c.change(way, share, length, im, t) })
+}
+
+func (c *recipe) change(way string, share float64, length int, im *runs.Images, t *runs.Training) {
+	im.Augment = c.Augment
+	if way == gentleWay {
+		config.Gentle(t)
+		t.Mix = share
+		return
+	}
+	c.Unfreeze(t, length, c.groups) // with a new head: one trained on running statistics does not fit those of batches
+}
+
+// epochsWithTrials counts epochs over all training photographs, those of the trials included.
+func (c *recipe) epochsWithTrials(length int) float64 {
+	share, n := trials.Cost(c.f.Train.Len())
+	return share*float64(n)*float64(config.GentleEpochs+(length+1)/2) + float64(max(length, config.GentleEpochs))
+}
+
+// fineTune trains the whole network in the way that won.
+func (c *recipe) fineTune(ctx context.Context, way string, share float64, length int) error {
+	what := "fine-tuning of later layers and a new head, one cycle of " + plural.Count(length, "epoch")
+	if way == gentleWay {
+		what = fmt.Sprintf("gentle fine-tuning from the linear head, %s, %g of the way",
+			plural.Count(config.GentleEpochs, "epoch"), share)
+	}
+	return c.step(ctx, runs.StepUnfrozen, what, train.Network, func(im *runs.Images, t *runs.Training) {
+		c.change(way, share, length, im, t)
+	})
+}
+
+func tellTrials(ui runs.UI, ways []trials.Way, results []trials.Result, best trials.Result) {
+	what := map[string]string{}
+	for _, w := range ways {
+		what[w.Name] = w.What
+	}
+	for _, r := range results {
+		text := what[r.Way]
+		if r.Share > 0 && r.Share < 1 {
+			text += fmt.Sprintf(", %g of the way", r.Share)
+		}
+		mark := ""
+		if r.Way == best.Way && r.Share == best.Share {
+			mark = "; chosen"
+		}
+		ui.Say("trial      %s: loss %.4f, accuracy %.2f %% of %s left out%s", text, r.Loss, 100*r.Accuracy,
+			plural.Count(r.Images, "photograph"), mark)
+	}
+}
