@@ -30,7 +30,7 @@ func recipeCommand(s Streams) *cli.Command {
 			t.Optimiser, t.Balance, t.BNMomentum = "", "", 0 // which its steps set, or leave at their defaults
 			t.Schedule = "sgdr"
 			t.Unfreeze = true // at last; the recipe sets what each step needs
-			recipe.BNFreeze = t.BNFreeze
+			recipe.BNFreeze, recipe.MicroBatch, recipe.Precision = t.BNFreeze, t.MicroBatch, t.Precision
 			recipe.Augment, recipe.Views, recipe.Batch = o.config.Images.Augment, o.config.Images.Views, t.BatchSize
 			o.config.Recipe = &recipe
 			return runTrain(c.Context, o, term.New(s, o.quiet, o.json))

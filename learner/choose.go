@@ -150,7 +150,7 @@ func (c *recipe) network(way string, share float64, length int) (*features.Setup
 func (c *recipe) change(way string, share float64, length int, im *runs.Images, t *runs.Training) {
 	im.Augment = c.Augment
 	if way == gentleWay {
-		config.Gentle(t)
+		c.Gentle(t)
 		t.Mix = share
 		return
 	}

@@ -113,6 +113,11 @@ func Open(ctx context.Context, config Config, ui UI) (*Learner, error) {
 		s, rows, err := train.OpenParts(ctx, config, ui)
 		return &Learner{s, rows}, err
 	}
+	if config.Train.Unfreeze {
+		if err := train.CheckPrecision(config); err != nil {
+			return nil, err
+		}
+	}
 	s, err := features.Open(ctx, config, ui)
 	return &Learner{s, nil}, err
 }

@@ -154,6 +154,7 @@ func (c Config) Given() Config {
 	}
 	if r := c.Recipe; r != nil {
 		c.Images.Augment, c.Images.Views, c.Train.BatchSize = r.Augment, r.Views, r.Batch
+		c.Train.BNFreeze, c.Train.MicroBatch, c.Train.Precision = r.BNFreeze, r.MicroBatch, r.Precision
 	}
 	return c
 }

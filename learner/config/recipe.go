@@ -13,8 +13,11 @@ type Recipe struct {
 	Batch   int     `json:"batch"`            // of the head's steps; at most 32 where the network trains
 	Epochs  int     `json:"epochs"`           // of the whole network
 	Lesson  bool    `json:"lesson,omitempty"` // the whole network as in the lesson: SGD, cycles that double
-	// BNFreeze keeps the body's statistics in all fine-tuning
-	BNFreeze bool `json:"bn_freeze,omitempty"`
+
+	// of all fine-tuning, as in Training
+	BNFreeze   bool      `json:"bn_freeze,omitempty"`
+	MicroBatch int       `json:"micro_batch,omitempty"`
+	Precision  Precision `json:"precision,omitempty"`
 }
 
 // StepConfig is the configuration that all steps share: the head, frozen body, no
@@ -25,8 +28,8 @@ func (o Recipe) StepConfig(c Config) Config {
 	t, d := &c.Train, DefaultConfig().Train
 	t.Schedule, t.Cycles, t.CycleLen, t.CycleMult, t.CLR = SGDR, d.Cycles, d.CycleLen, d.CycleMult, OneCycle{}
 	t.Optimiser, t.WeightDecay, t.Smoothing, t.FreezeTo = d.Optimiser, 0, 0, 0
-	t.BNFreeze = o.BNFreeze || t.BNFreeze && t.Mix == 0 // as older versions kept it
-	t.Mix, t.Hidden, t.Dropout = 0, d.Hidden, d.Dropout
+	t.BNFreeze, t.MicroBatch, t.Precision, t.Mix = false, 0, "", 0
+	t.Hidden, t.Dropout = d.Hidden, d.Dropout
 	t.Head, t.Load, t.Unfreeze, t.TTA, t.LRs, t.Epochs, t.BatchSize = "", "", false, o.TTA, nil, 0, o.Batch
 	return c
 }
@@ -54,12 +57,24 @@ func (t Training) Frozen() Training {
 // GentleEpochs are those of Gentle.
 const GentleEpochs = 2
 
+// Gentle is the Gentle of a recipe.
+func (o Recipe) Gentle(t *Training) {
+	o.whole(t)
+	Gentle(t)
+}
+
+// whole sets what any fine-tuning of the recipe has.
+func (o Recipe) whole(t *Training) {
+	t.Unfreeze, t.BNFreeze, t.MicroBatch, t.Precision = true, o.BNFreeze, o.MicroBatch, o.Precision
+}
+
 // Unfreeze sets what trains the whole network for so many epochs, or doubling
 // cycles as in the lesson, with the rates that follow from the head's.
 //
 // The numbers are those that did best on solar cells (docs/benchmarks.md).
 func (o Recipe) Unfreeze(t *Training, length, bodyGroups int) {
-	t.Unfreeze, t.BatchSize = true, min(t.BatchSize, 32) // memory, and more steps for the small rates
+	o.whole(t)
+	t.BatchSize = min(t.BatchSize, 32) // memory, and more steps for the small rates
 	if o.Lesson {
 		t.Cycles, t.CycleLen, t.CycleMult = length, 1, 2
 		return

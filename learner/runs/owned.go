@@ -154,7 +154,7 @@ func removeOwned(dir string) error {
 			dirs = append(dirs, filepath.Join(StepsDir, step, inner))
 		}
 	}
-	for _, d := range append(dirs, StepsDir) {
+	for _, d := range append(dirs, filepath.Join(StepsDir, StepTrials), StepsDir) {
 		if d = filepath.Join(dir, d); !isLink(d) {
 			os.Remove(d) // only if it is empty
 		}

@@ -85,6 +85,15 @@ func WriteArtifacts(dir string, c runs.Config, classes int, multi, portable bool
 	return artifacts.Write(dir, o)
 }
 
+// CheckPrecision refuses a precision of the whole network that nothing here computes in, before anything is computed.
+func CheckPrecision(c runs.Config) error {
+	if c.Train.Precision != config.BFloat16 {
+		return nil
+	}
+	_, _, err := kernels(c.Machine.Device, c.Train.Precision)
+	return err
+}
+
 // kernels are those that train on the device: oneDNN's operators in a precision, or ONNX
 // Runtime's with their block; neither on a GPU.
 func kernels(device string, p config.Precision) (domain string, block int64, err error) {
