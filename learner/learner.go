@@ -7,7 +7,9 @@
 //	runs      the files of a run: tables, tensors, checksums, locks
 //	features  photographs to cached rows: the frozen body and its session
 //	fit       the training loop: order, rates, checkpoints, best and averaged weights
+//	batches   photographs for the whole network, decoded ahead
 //	train     what a fit trains, and what it leaves: the head, the whole network
+//	trials    ways to train, compared on training photographs left out
 //	classify  trained runs and exported files: predict, score, evaluate
 //	export    a run as one ONNX file, proven against the run
 //	check     what is wrong with a data set: labels, copies, series, files

@@ -47,7 +47,7 @@ var floors = [][]string{
 	{"learner/config"},
 	{"learner/runs"},
 	{"learner/features", "learner/fit", "learner/report"},
-	{"learner/look"},
+	{"learner/batches", "learner/look"},
 	{"learner/parts"},
 	{"internal/jobtest"},
 	{"learner/check", "learner/classify", "learner/compare", "learner/train"},

@@ -15,6 +15,7 @@ import (
 	"finetune/head"
 	"finetune/internal/failure"
 	"finetune/internal/plural"
+	"finetune/learner/batches"
 	"finetune/learner/features"
 	"finetune/learner/fit"
 	"finetune/learner/runs"
@@ -25,7 +26,7 @@ import (
 type fullModel struct {
 	setup        *features.Setup
 	trainer      *finetuning.Trainer
-	photos       *photoLoader
+	photos       *batches.Loader
 	train, valid []dataset.Item
 	classes      int
 	multi        bool
@@ -37,12 +38,12 @@ type fullModel struct {
 var _ fit.Model = (*fullModel)(nil)
 
 func (m *fullModel) Step(ctx context.Context, epoch int, index []int, r fit.Rates) (float64, error) {
-	images, err := m.photos.take(ctx, epoch, index)
+	images, err := m.photos.Take(ctx, epoch, index)
 	if err != nil {
 		return 0, err
 	}
-	defer m.photos.give(images)
-	m.photos.start(m.next)
+	defer m.photos.Give(images)
+	m.photos.Start(m.next)
 	decay := make([]float64, len(r.LR))
 	for i := range decay {
 		decay[i] = r.Decay
@@ -79,17 +80,17 @@ func (m *fullModel) Validate(ctx context.Context) (runs.Score, []float32, error)
 func (m *fullModel) Predict(ctx context.Context) ([]float32, error) {
 	const batch = 32
 	out := make([]float32, 0, len(m.valid)*m.classes)
-	next := m.photos.centre(ctx, m.valid[:min(batch, len(m.valid))])
+	next := m.photos.Centre(ctx, m.valid[:min(batch, len(m.valid))])
 	for lo := 0; lo < len(m.valid); lo += batch {
 		images, err := next()
 		if err != nil {
 			return nil, err
 		}
 		if hi := lo + batch; hi < len(m.valid) {
-			next = m.photos.centre(ctx, m.valid[hi:min(hi+batch, len(m.valid))])
+			next = m.photos.Centre(ctx, m.valid[hi:min(hi+batch, len(m.valid))])
 		}
 		logits, err := m.trainer.Predict(images)
-		m.photos.give(images)
+		m.photos.Give(images)
 		if err != nil {
 			return nil, err
 		}
@@ -141,7 +142,7 @@ func (m *fullModel) SetOptimiser(list []weights.Tensor) error {
 // Reestimate passes over the training photographs with all rates 0: the weights
 // stay and the running statistics become the mean of the batches', as PyTorch's
 // swa_utils.update_bn has it.
-func (m *fullModel) Reestimate(ctx context.Context, batches iter.Seq[[]int]) error {
+func (m *fullModel) Reestimate(ctx context.Context, parts iter.Seq[[]int]) error {
 	m.next = nil // no step follows
 	if len(m.trainer.Manifest.Stats) == 0 {
 		return nil
@@ -157,7 +158,7 @@ func (m *fullModel) Reestimate(ctx context.Context, batches iter.Seq[[]int]) err
 		sums[name] = make([]float64, len(v))
 	}
 	n := 0
-	for index := range batches {
+	for index := range parts {
 		n++
 		if err := m.trainer.Load(stats); err != nil { // zeros
 			return err
@@ -220,14 +221,14 @@ func (tr *training) newFullFit(ctx context.Context, dir string, fresh bool) (*fi
 	m := &fullModel{
 		setup: tr.Setup, trainer: trainer, train: f.Train.Items, valid: f.Valid.Items, classes: len(tr.Set.Classes),
 		multi:  tr.Set.Multi,
-		photos: newPhotoLoader(tr.Setup, f.Train.Items, trainer.Memory),
+		photos: batches.New(tr.Setup, f.Train.Items, trainer.Memory),
 	}
-	if m.photos.prefix, err = tr.OpenPrefix(ctx, dir, trainer.Manifest, slices.Concat(m.train, m.valid)); err != nil {
+	if m.photos.Prefix, err = tr.OpenPrefix(ctx, dir, trainer.Manifest, slices.Concat(m.train, m.valid)); err != nil {
 		trainer.Close()
 		return nil, nil, err
 	}
-	batches := head.Batches(len(m.train), c.BatchSize)
-	sched, err := fit.NewSchedule(c, batches)
+	steps := head.Batches(len(m.train), c.BatchSize)
+	sched, err := fit.NewSchedule(c, steps)
 	if err == nil {
 		err = tr.checkFull(m)
 	}
@@ -236,7 +237,7 @@ func (tr *training) newFullFit(ctx context.Context, dir string, fresh bool) (*fi
 		return nil, nil, failure.Usage(err)
 	}
 	t := &fit.Fit{Config: tr.fullRates(m), Draw: fit.Shuffled(c, m.train, m.classes), Model: m, Schedule: sched,
-		Batches: batches}
+		Batches: steps}
 	if begin != nil {
 		err = m.begin(begin, tr.keepsHead())
 	}

@@ -1,4 +1,5 @@
-package train
+// Package batches decodes the photographs that the whole network trains on and is validated on.
+package batches
 
 import (
 	"context"
@@ -17,13 +18,13 @@ import (
 	"finetune/onnx"
 )
 
-// photoLoader decodes batches of photographs on several goroutines, the next
+// Loader decodes batches of photographs on several goroutines, the next
 // training batches while the network works on this one.
-type photoLoader struct {
+type Loader struct {
 	setup *features.Setup
 	items []dataset.Item // to train on
 
-	prefix *activations.Cache // what the network's frozen prefix makes of the centre views; nil: photographs are decoded
+	Prefix *activations.Cache // what the network's frozen prefix makes of the centre views; nil: photographs are decoded
 
 	depth  int                             // batches decoded ahead
 	memory func(n int) (*onnx.Host, error) // that the network's device copies by itself; nil, or nil from it: Go's
@@ -43,8 +44,9 @@ type pending struct {
 	wait func() ([]float32, error)
 }
 
-func newPhotoLoader(s *features.Setup, items []dataset.Item, memory func(n int) (*onnx.Host, error)) *photoLoader {
-	p := &photoLoader{setup: s, items: items, depth: 1, memory: memory}
+// New loads items to train on. memory makes n floats that the network's device copies by itself; it may be nil. Close it.
+func New(s *features.Setup, items []dataset.Item, memory func(n int) (*onnx.Host, error)) *Loader {
+	p := &Loader{setup: s, items: items, depth: 1, memory: memory}
 	if s.Config.Machine.HasDevice() {
 		p.depth = fit.StepsAhead
 	}
@@ -52,8 +54,8 @@ func newPhotoLoader(s *features.Setup, items []dataset.Item, memory func(n int) 
 	return p
 }
 
-// start begins to decode the next training batches, as many as the depth allows.
-func (p *photoLoader) start(next []fit.NextBatch) {
+// Start begins to decode the next training batches, as many as the depth allows.
+func (p *Loader) Start(next []fit.NextBatch) {
 	for i, u := range next[:min(len(next), p.depth)] {
 		if i < len(p.ahead) {
 			continue // begun a step ago
@@ -63,10 +65,10 @@ func (p *photoLoader) start(next []fit.NextBatch) {
 	}
 }
 
-// take returns a training batch [len(index), 3, size, size], or the rows of the
-// prefix, the one that start began or, if that was another, one decoded now. Give
+// Take returns a training batch [len(index), 3, size, size], or the rows of the
+// prefix, the one that Start began or, if that was another, one decoded now. Give
 // it back.
-func (p *photoLoader) take(ctx context.Context, epoch int, index []int) ([]float32, error) {
+func (p *Loader) Take(ctx context.Context, epoch int, index []int) ([]float32, error) {
 	if len(p.ahead) > 0 && p.ahead[0].Epoch == epoch && slices.Equal(p.ahead[0].Index, index) {
 		next := p.ahead[0]
 		p.ahead = p.ahead[1:]
@@ -77,17 +79,17 @@ func (p *photoLoader) take(ctx context.Context, epoch int, index []int) ([]float
 }
 
 // drop lets go of what is decoded ahead.
-func (p *photoLoader) drop() {
+func (p *Loader) drop() {
 	for _, a := range p.ahead {
 		if images, err := a.wait(); err == nil {
-			p.give(images)
+			p.Give(images)
 		}
 	}
 	p.ahead = nil
 }
 
 // room is memory for n floats.
-func (p *photoLoader) room(n int) []float32 {
+func (p *Loader) room(n int) []float32 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if i := slices.IndexFunc(p.spare, func(s []float32) bool { return cap(s) >= n }); i >= 0 {
@@ -104,9 +106,9 @@ func (p *photoLoader) room(n int) []float32 {
 	return make([]float32, n)
 }
 
-// give takes a batch back whose network is through with it.
-func (p *photoLoader) give(images []float32) {
-	if p.prefix != nil {
+// Give takes a batch back whose network is through with it.
+func (p *Loader) Give(images []float32) {
+	if p.Prefix != nil {
 		return // rows of the cache, copied by it
 	}
 	p.mu.Lock()
@@ -116,7 +118,7 @@ func (p *photoLoader) give(images []float32) {
 
 // Close frees the memory, once nothing is decoded into it any more, and the
 // prefix's cache. The network must not need it any more.
-func (p *photoLoader) Close() {
+func (p *Loader) Close() {
 	p.cancel()
 	p.busy.Wait()
 	p.ahead = nil
@@ -124,20 +126,20 @@ func (p *photoLoader) Close() {
 		h.Close()
 	}
 	p.hosts, p.spare = nil, nil
-	if p.prefix != nil {
-		_ = p.prefix.Close() // it was only read
+	if p.Prefix != nil {
+		_ = p.Prefix.Close() // it was only read
 	}
 }
 
 // batch decodes training photographs as the epoch's augmentation draws them,
 // one random stream for each (seed, epoch, photograph).
-func (p *photoLoader) batch(ctx context.Context, epoch int, index []int) func() ([]float32, error) {
+func (p *Loader) batch(ctx context.Context, epoch int, index []int) func() ([]float32, error) {
 	if p.setup.Config.Images.Augment == "none" {
 		items := make([]dataset.Item, len(index))
 		for k, i := range index {
 			items[k] = p.items[i]
 		}
-		return p.centre(ctx, items)
+		return p.Centre(ctx, items)
 	}
 	seed := p.setup.Config.Train.Seed
 	return p.decode(ctx, len(index), func(dst []float32, k int) error {
@@ -152,9 +154,9 @@ func (p *photoLoader) batch(ctx context.Context, epoch int, index []int) func() 
 	})
 }
 
-// centre decodes the centre views of items, or finds what the prefix made of them.
-func (p *photoLoader) centre(ctx context.Context, items []dataset.Item) func() ([]float32, error) {
-	if p.prefix != nil {
+// Centre decodes the centre views of items, or finds what the prefix made of them.
+func (p *Loader) Centre(ctx context.Context, items []dataset.Item) func() ([]float32, error) {
+	if p.Prefix != nil {
 		return func() ([]float32, error) { return p.cached(items) }
 	}
 	return p.decode(ctx, len(items), func(dst []float32, k int) error {
@@ -169,7 +171,7 @@ func (p *photoLoader) centre(ctx context.Context, items []dataset.Item) func() (
 	})
 }
 
-func (p *photoLoader) open(it dataset.Item, limits picture.Limits) (*picture.Image, error) {
+func (p *Loader) open(it dataset.Item, limits picture.Limits) (*picture.Image, error) {
 	data, err := reading.File(it.File, reading.MaxPhoto)
 	if err != nil {
 		return nil, features.PhotoChanged(it, err)
@@ -183,7 +185,7 @@ func (p *photoLoader) open(it dataset.Item, limits picture.Limits) (*picture.Ima
 
 // decode fills n tensors by load on the configured workers and returns how to
 // wait for them.
-func (p *photoLoader) decode(ctx context.Context, n int,
+func (p *Loader) decode(ctx context.Context, n int,
 	load func(dst []float32, k int) error) func() ([]float32, error) {
 	size := p.setup.Preprocess.Len()
 	images, errs := p.room(n*size), make([]error, n)
@@ -216,8 +218,8 @@ func (p *photoLoader) decode(ctx context.Context, n int,
 }
 
 // cached returns the rows that the prefix made of items.
-func (p *photoLoader) cached(items []dataset.Item) ([]float32, error) {
-	rows, ok := p.prefix.Rows(items)
+func (p *Loader) cached(items []dataset.Item) ([]float32, error) {
+	rows, ok := p.Prefix.Rows(items)
 	for i, it := range items {
 		if !ok[i] {
 			return nil, failure.Data(fmt.Errorf("learner: %s: its features are missing from the cache; add --resume",
