@@ -25,7 +25,8 @@ var free = []string{"version", "command", "classes", "multi_label", "data.path",
 	"data.labels_digest", "data.exclude", "data.exclude_digest", "data.group",
 	"data.job", "data.job_id",
 	"body.name", "body.file", "body.digest", "body.cut", "body.split", "body.licence", "body.int8", "images.depth_range",
-	"machine.cache", "machine.runtime", "machine.no_tf32", "recipe.lesson", "train.best", "train.bn_freeze",
+	"machine.cache", "machine.runtime", "machine.no_tf32", "machine.tensorboard",
+	"recipe.lesson", "train.best", "train.bn_freeze",
 	"train.decoupled", "train.load", "train.norm_decay", "train.save", "train.snapshots", "train.trial", "train.unfreeze",
 	"recipe.bn_freeze"}
 
