@@ -10,6 +10,7 @@
 //	batches   photographs for the whole network, decoded ahead
 //	train     what a fit trains, and what it leaves: the head, the whole network
 //	trials    ways to train, compared on training photographs left out
+//	recipe    the stages of the lesson, and what of them is kept
 //	classify  trained runs and exported files: predict, score, evaluate
 //	export    a run as one ONNX file, proven against the run
 //	check     what is wrong with a data set: labels, copies, series, files
@@ -25,6 +26,7 @@ import (
 	"finetune/learner/check"
 	"finetune/learner/features"
 	"finetune/learner/parts"
+	"finetune/learner/recipe"
 	"finetune/learner/report"
 	"finetune/learner/runs"
 	"finetune/learner/train"
@@ -145,14 +147,14 @@ func (l *Learner) trainInto(ctx context.Context, r *Run, started time.Time) (*Su
 	if err != nil {
 		return nil, err
 	}
-	s, err := decide(ctx, l.Setup, f, r)
+	s, err := recipe.Decide(ctx, l.Setup, f, r)
 	if err != nil {
 		return nil, err
 	}
 	how := train.Head
 	switch {
 	case s.Config.Recipe != nil:
-		how = runRecipe
+		how = recipe.Run
 	case s.Config.Train.Unfreeze:
 		how = train.Network
 	}

@@ -52,6 +52,7 @@ var floors = [][]string{
 	{"internal/jobtest"},
 	{"learner/check", "learner/classify", "learner/compare", "learner/train"},
 	{"internal/learnertest", "learner/export", "learner/tasks", "learner/trials", "studio"},
+	{"learner/recipe"},
 	{"learner", "cli/shell"},
 	{"cli/finished", "cli/jobs", "cli/serving", "cli/studio"},
 	{"cli"},

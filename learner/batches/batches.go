@@ -44,7 +44,8 @@ type pending struct {
 	wait func() ([]float32, error)
 }
 
-// New loads items to train on. memory makes n floats that the network's device copies by itself; it may be nil. Close it.
+// New loads items to train on. memory makes n floats that the network's device copies by itself; it may be nil.
+// Close it.
 func New(s *features.Setup, items []dataset.Item, memory func(n int) (*onnx.Host, error)) *Loader {
 	p := &Loader{setup: s, items: items, depth: 1, memory: memory}
 	if s.Config.Machine.HasDevice() {

@@ -98,8 +98,8 @@ func (c Config) checkTraining(t Training) error {
 				"{train.schedule} constant"},
 		{oneCycle && t.CycleMult != 1, "train.cycle_mult",
 			fmt.Sprintf("{train.schedule} %s takes no {train.cycle_mult}", t.Schedule)},
-		{t.HeadKind() == HeadAuto && t.Unfreeze, "train.head", "{train.head} auto cannot be combined with {train.unfreeze}; " +
-			"{train.head} linear can"},
+		{t.HeadKind() == HeadAuto && t.Unfreeze, "train.head", "{train.head} auto cannot be combined with " +
+			"{train.unfreeze}; {train.head} linear can"},
 		{t.HeadKind() != HeadMLP && t.Load != "", "train.head", fmt.Sprintf("{train.head} %s cannot be combined with "+
 			"{train.load}", t.Head)},
 		{t.HeadKind() != HeadMLP && !t.Unfreeze && (t.SWA > 0 || t.Snapshots || t.Smoothing > 0 || t.Balance == Sampling),

@@ -63,14 +63,17 @@ func exportedByUs(path string) bool {
 	return ok
 }
 
+// trialsDir has what trials said.
+var trialsDir = filepath.Join(StepsDir, StepTrials)
+
 // ownFolders are the folders of a run, each with the names of our files in it.
 var ownFolders = map[string]func(name string) bool{
-	ReportDir:                           page.OwnFile,
-	ArtifactsDir:                        artifacts.OwnFile,
-	TensorBoardDir:                      func(name string) bool { return name == tfevents.FileName },
-	FeaturesDir:                         func(string) bool { return false }, // a cache: see owned
-	SavedDir:                            func(string) bool { return false }, // kept for --load until another run saves under that name
-	filepath.Join(StepsDir, StepTrials): ownTrial.MatchString,
+	ReportDir:      page.OwnFile,
+	ArtifactsDir:   artifacts.OwnFile,
+	TensorBoardDir: func(name string) bool { return name == tfevents.FileName },
+	FeaturesDir:    func(string) bool { return false }, // a cache: see owned
+	SavedDir:       func(string) bool { return false }, // kept for --load until another run saves under that name
+	trialsDir:      ownTrial.MatchString,
 }
 
 // ownTrial are the names of what a recipe's trials keep: a way to train and a fold.
@@ -127,8 +130,8 @@ func folders(dir string) (out []string) {
 
 // sweep removes what a killed process left half written in a run. The caller holds it.
 func sweep(dir string) {
-	names := append(ownNames(dir), RecipeFile, TrialsFile, RateFile, ModelFile, BodyFile, bodies.SpecPath(BodyFile), CheckpointFile,
-		Int8File)
+	names := append(ownNames(dir), RecipeFile, TrialsFile, RateFile, ModelFile, BodyFile, bodies.SpecPath(BodyFile),
+		CheckpointFile, Int8File)
 	durable.Sweep(dir+string(filepath.Separator)+".", func(name string) bool { return slices.Contains(names, name) })
 	for folder, ours := range ownFolders {
 		durable.Sweep(filepath.Join(dir, folder), ours)
@@ -154,7 +157,7 @@ func removeOwned(dir string) error {
 			dirs = append(dirs, filepath.Join(StepsDir, step, inner))
 		}
 	}
-	for _, d := range append(dirs, filepath.Join(StepsDir, StepTrials), StepsDir) {
+	for _, d := range append(dirs, trialsDir, StepsDir) {
 		if d = filepath.Join(dir, d); !isLink(d) {
 			os.Remove(d) // only if it is empty
 		}

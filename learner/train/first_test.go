@@ -23,7 +23,9 @@ func TestGentleBeginsAtTheLinearHead(t *testing.T) {
 	}
 	machine := testMachine(t)
 	tr := prefixTraining(t, data, machine.Cache)
-	alone, err := tr.With("none", func(_ *runs.Images, c *runs.Training) { c.Unfreeze, c.FreezeTo, c.Head = false, 0, "linear" })
+	alone, err := tr.With("none", func(_ *runs.Images, c *runs.Training) {
+		c.Unfreeze, c.FreezeTo, c.Head = false, 0, "linear"
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package learner
+package recipe
 
 import (
 	"context"
@@ -30,9 +30,9 @@ const (
 // gentleShares are the parts of the gently fine-tuned weights that are tried.
 var gentleShares = []float64{0.5, 1}
 
-// decide tries the network's fine-tuning beside a linear head on training photographs left out, and returns s as that
+// Decide tries the network's fine-tuning beside a linear head on training photographs left out, and returns s as that
 // which did better asks: fine-tuned to a share, or frozen. The run remembers it.
-func decide(ctx context.Context, s *features.Setup, f *features.Features, r *runs.Run) (*features.Setup, error) {
+func Decide(ctx context.Context, s *features.Setup, f *features.Features, r *runs.Run) (*features.Setup, error) {
 	if s.Config.Train.Trial != config.TrialAsked {
 		return s, nil
 	}

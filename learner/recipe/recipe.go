@@ -1,4 +1,6 @@
-package learner
+// Package recipe trains in several ways and keeps the one that does best on training photographs left out: the stages of
+// the lesson, or gentle fine-tuning beside a linear head.
+package recipe
 
 import (
 	"cmp"
@@ -39,9 +41,9 @@ type recipe struct {
 	results []StepResult
 }
 
-// runRecipe runs the configuration's recipe into run, which the caller holds. A
+// Run runs the configuration's recipe into run, which the caller holds. A
 // stage that an earlier process finished is not done again; one that it started is continued.
-func runRecipe(ctx context.Context, s *features.Setup, r *runs.Run, f *features.Features,
+func Run(ctx context.Context, s *features.Setup, r *runs.Run, f *features.Features,
 	started time.Time) (*runs.Summary, error) {
 	o := s.Config.Recipe
 	shared, err := s.Base(*o)
