@@ -65,8 +65,8 @@ func trainCommand(s Streams) *cli.Command {
 
 // sayHow are the flags that say how the whole network is trained. Without them it is fine-tuned gently.
 var sayHow = []string{"load", "head", "hidden", "dropout", "lr", "lrs", "layer-decay", "optimiser", "momentum",
-	"schedule", "epochs", "cycles", "cycle-len", "cycle-mult", "clr", "wd", "decoupled", "norm-wd", "swa", "bn-freeze", "bn-momentum",
-	"mix"}
+	"schedule", "epochs", "cycles", "cycle-len", "cycle-mult", "clr", "wd", "decoupled", "norm-wd", "swa", "bn-freeze",
+	"bn-momentum", "mix"}
 
 func runFlags(o *trainOptions) []cli.Flag {
 	return []cli.Flag{

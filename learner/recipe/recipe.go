@@ -1,5 +1,5 @@
-// Package recipe trains in several ways and keeps the one that does best on training photographs left out: the stages of
-// the lesson, or gentle fine-tuning beside a linear head.
+// Package recipe trains in several ways and keeps the one that does best on training photographs left out: the stages
+// of the lesson, or gentle fine-tuning beside a linear head.
 package recipe
 
 import (

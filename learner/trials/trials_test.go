@@ -60,8 +60,8 @@ func TestMeasure(t *testing.T) {
 }
 
 func TestHeld(t *testing.T) {
-	for _, c := range [][3]int{{20, 5, 3}, {244, 5, 3}, {1200, 5, 3}, {1300, 5, 2}, {2499, 5, 2}, {2500, 5, 1}, {9999, 5, 1},
-		{4, 2, 2}} {
+	for _, c := range [][3]int{{20, 5, 3}, {244, 5, 3}, {1200, 5, 3}, {1300, 5, 2}, {2499, 5, 2},
+		{2500, 5, 1}, {9999, 5, 1}, {4, 2, 2}} {
 		if got := held(c[0], c[1]); got != c[2] {
 			t.Errorf("of %d photographs in %d folds %d are left out, not %d", c[0], c[1], got, c[2])
 		}
