@@ -25,7 +25,6 @@ type stand struct {
 	folder  string // of labels.csv
 	photos  string // folder of the photographs
 	n, held int
-	attack  bool // a photograph and a class have names that are HTML
 }
 
 func newStand(t *testing.T, n, held int) *stand {
