@@ -53,7 +53,7 @@ PACKAGES := ./...
 RACE     := $(patsubst %,./%/...,$(wildcard activations augment dataset internal/fetch learner serve head onnx/quantize finetuning))
 
 .PHONY: all gate fmt vet staticcheck test test-runtimes race verify build fetch runtimes demo cuda openvino test-openvino cross wine arm64 clean golden proto bench microbench \
-	kills faults tensorboard hostile corpus fuzz mutants same-bytes sanitize notices sbom test-node tutorial vuln spark manifests module-path toolchain toolchain-check dist dist-check
+	kills faults tensorboard hostile corpus fuzz mutants same-bytes sanitize notices sbom test-node tutorial vuln spark job-kills manifests module-path toolchain toolchain-check dist dist-check
 
 all: gate
 gate: test build
@@ -168,6 +168,12 @@ SPARK ?= $(or $(FINETUNE_HOME),$(HOME)/.cache/finetune)/spark
 spark: fetch # jobs on a real Spark of two nodes and an S3 store end in the bytes of one process whatever is killed; 600 MB, Java
 	bench/spark/prepare.sh '$(SPARK)'
 	TOOLS='$(SPARK)' $(GO) test ./cli -run 'TestSpark' -count 1 -timeout 1h -v
+
+MINUTES ?= 10
+ENGINES ?= slurm local train
+
+job-kills: fetch # jobs killed at random moments for MINUTES with each of ENGINES; spark too where `make spark` has brought it
+	TOOLS='$(SPARK)' bench/jobs/kills.sh $(MINUTES) $(ENGINES)
 
 manifests: # the manifests of Kubernetes are read by the API server's own code, and those of docs by the clients of AWS and Google; minutes
 	bench/kubernetes/check.sh

@@ -3,10 +3,15 @@
 # manifests of Kubernetes by the code of its API server, the array jobs that
 # docs/how-to/kubernetes.md has for AWS and Google Batch by the descriptions in their clients.
 # Good ones are accepted; with a letter too many, or numbers that do not go together, refused.
+# Both are pinned; what cannot be fetched here is skipped, and why is said.
 set -euo pipefail
 cd "$(dirname "$0")"
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
+if ! go mod download >"$dir/fetched" 2>&1; then
+	echo "skipped: manifests: Kubernetes' modules (bench/kubernetes/go.mod) cannot be fetched: $(tail -n 1 "$dir/fetched")"
+	exit
+fi
 go build -o "$dir/server" .
 go -C ../.. run ./bench/jobs -step plan -rows 20000 -task-rows 2 -dir "$dir/job"
 go build -C ../.. -o "$dir/finetune" .
@@ -25,5 +30,8 @@ go build -C ../.. -o "$dir/finetune" .
 	done
 )
 python3 -m venv "$dir/venv"
-"$dir/venv/bin/pip" install --quiet botocore==1.44.8 google-cloud-batch==0.22.4
+if ! "$dir/venv/bin/pip" install --quiet botocore==1.44.8 google-cloud-batch==0.22.4 >"$dir/fetched" 2>&1; then
+	echo "skipped: array jobs of AWS and Google: their clients cannot be fetched: $(tail -n 1 "$dir/fetched")"
+	exit
+fi
 "$dir/venv/bin/python3" batch.py ../../docs/how-to/kubernetes.md
