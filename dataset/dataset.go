@@ -55,6 +55,7 @@ type Set struct {
 	Excluded int      // photographs that Options.Exclude names, left out
 	Warnings []string // what may be wrong, one line each, worth printing
 	Drawn    bool     // Valid was drawn from Train
+	Share    float64  // of the photographs that Options.Take got, to be drawn to validate on
 	Notes    []string // what was decided about the layout where it was not plain, one line each
 }
 
@@ -67,6 +68,10 @@ type Options struct {
 	Seed     uint64        // draws the share
 	Exclude  *exclude.List // photographs not to be used; nil: none
 	Group    string        // column of Labels whose equal values are not torn by the draw; empty: none
+
+	// Take gets the photographs of folders as they come, with their part or "" where it is to be
+	// drawn (Set.Share). Then the Set holds none, and CheckCounts is left to the caller.
+	Take func(part string, it Item) error
 }
 
 const layouts = "expected train/CLASS/* with valid/CLASS/* (or val), or CLASS/* with --valid-pct 0.2, or --labels " +
@@ -104,10 +109,10 @@ func Open(root string, o Options) (*Set, error) {
 	if err := set.checkExcluded(o.Exclude); err != nil {
 		return nil, failure.Data(err)
 	}
-	if err := set.check(); err != nil {
-		return nil, failure.Data(o.afterExclude(err))
+	if o.Take != nil && o.Labels == "" {
+		return set, nil
 	}
-	return set, nil
+	return set, failure.Data(o.afterExclude(set.check()))
 }
 
 func open(root string, o Options) (*Set, error) {
@@ -121,7 +126,7 @@ func open(root string, o Options) (*Set, error) {
 
 // afterExclude adds to the error of a data set that photographs were left out of it.
 func (o Options) afterExclude(err error) error {
-	if o.Exclude == nil {
+	if o.Exclude == nil || err == nil {
 		return err
 	}
 	return fmt.Errorf("%w (without what --exclude %s names)", err, o.Exclude.Name)
@@ -211,20 +216,31 @@ func checkFolder(root string) error {
 }
 
 // check refuses sets that no classifier can be trained on.
-func (s *Set) check() error {
+func (s *Set) check() error { return s.checkCounts(s.Counts(), len(s.Train), len(s.Valid)) }
+
+// CheckCounts refuses what Open refuses, of a set whose photographs Options.Take got, by the
+// photographs of each class, in the order of Classes.
+func (s *Set) CheckCounts(counts []Count) error {
+	train, valid := 0, 0
+	for _, c := range counts {
+		train, valid = train+c.Train, valid+c.Valid
+	}
+	return failure.Data(s.checkCounts(counts, train, valid))
+}
+
+func (s *Set) checkCounts(counts []Count, train, valid int) error {
 	switch {
-	case len(s.Classes) == 0 || len(s.Train) == 0:
+	case len(s.Classes) == 0 || train == 0:
 		return fmt.Errorf("dataset: %s: no training photographs; %s", s.Root, layouts)
 	case len(s.Classes) == 1 && !s.Multi:
 		return fmt.Errorf("dataset: %s: only one class, %q; a classifier needs at least two", s.Root, s.Classes[0])
-	case len(s.Valid) == 0 && s.Drawn:
+	case valid == 0 && s.Drawn:
 		return fmt.Errorf("dataset: %s: no photograph can be held out to validate on: each class has one photograph, or "+
 			"copies of one; add photographs, or a folder valid/CLASS/*", s.Root)
-	case len(s.Valid) == 0:
+	case valid == 0:
 		return fmt.Errorf("dataset: %s: no validation photographs; mark some rows valid in the column split, or take the "+
 			"column out", s.Root)
 	}
-	counts := s.Counts()
 	for _, c := range counts {
 		if c.Train == 0 {
 			return fmt.Errorf("dataset: %s: class %q is in the validation set but not in the training set; add training "+

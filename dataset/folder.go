@@ -21,7 +21,7 @@ func openFolders(root string, o Options) (*Set, error) {
 	if kinds.OwnRun(root) {
 		return nil, fmt.Errorf("dataset: %s: a run of finetune, not a folder of photographs; name the photographs", root)
 	}
-	r := &folders{walker: walker{root: root, exclude: o.Exclude}, set: &Set{Root: root}}
+	r := &folders{walker: walker{root: root, exclude: o.Exclude}, set: &Set{Root: root}, take: o.Take, nested: nested{}}
 	names, err := r.subfolders("")
 	if err != nil {
 		return nil, err
@@ -48,6 +48,31 @@ type folders struct {
 	walker
 	set      *Set
 	doubtful []string // test folders that may as well be classes
+	take     func(part string, it Item) error
+	nested   nested
+}
+
+// gather takes the photographs at and below a folder: it lists them, or hands them to
+// Options.Take, and returns their number. Those of the part "" are to be drawn.
+func (r *folders) gather(part, rel string, label int, class string) (items []Item, n int, err error) {
+	if r.take == nil {
+		items, err = r.walk(rel, label, class)
+		for _, it := range items {
+			r.see(part, it)
+		}
+		return items, len(items), err
+	}
+	if i := naming.ClassIndex(r.set.Classes, class); part == ValidPart && i >= 0 {
+		label, class = i, r.set.Classes[i]
+	}
+	r.visit = func(it Item) error {
+		it.Label, it.Class, n = label, class, n+1
+		r.see(part, it)
+		return r.take(part, it)
+	}
+	defer func() { r.visit = nil }()
+	_, err = r.walk(rel, label, class)
+	return nil, n, err
 }
 
 // say notes what was decided.
@@ -58,7 +83,11 @@ func (r *folders) say(format string, args ...any) {
 // trainAndValid reads train/CLASS, valid/CLASS and test*/. Classes come from
 // train alone; the reference numbers valid's by valid's own list (a bug there).
 func (r *folders) trainAndValid(l layout, o Options) (err error) {
-	if r.set.Classes, r.set.Train, err = r.classes(l.train, nil); err != nil {
+	part := TrainPart
+	if l.valid == "" {
+		part = ""
+	}
+	if r.set.Classes, r.set.Train, err = r.classes(part, l.train, nil); err != nil {
 		return err
 	}
 	if len(r.set.Classes) == 1 {
@@ -71,7 +100,7 @@ func (r *folders) trainAndValid(l layout, o Options) (err error) {
 		if o = o.orFallback(); o.ValidPct == 0 {
 			return fmt.Errorf("dataset: %s: %s/ but neither valid/ nor val/; add one, or add --valid-pct 0.2", r.root, l.train)
 		}
-		return r.set.split(o)
+		return r.split(o)
 	}
 	if l.train != "train" || l.valid != "valid" && l.valid != "val" {
 		r.say("%s/ is the training part, %s/ the validation part", l.train, l.valid)
@@ -79,18 +108,21 @@ func (r *folders) trainAndValid(l layout, o Options) (err error) {
 	if o.ValidPct > 0 {
 		r.set.warn("DATA has the folder %s/, so --valid-pct is not used", l.valid)
 	}
-	classes, items, err := r.classes(l.valid, nil)
+	classes, items, err := r.classes(ValidPart, l.valid, nil)
 	if err != nil {
 		return err
 	}
-	for i, it := range items {
-		index := naming.ClassIndex(r.set.Classes, it.Class)
-		if index < 0 {
+	index := make([]int, len(classes))
+	for i, class := range classes {
+		if index[i] = naming.ClassIndex(r.set.Classes, class); index[i] < 0 {
 			return fmt.Errorf("dataset: %s: class %q is in %s/ but has no photographs in %s/, which has %s; add training "+
 				"photographs or leave the class out",
-				r.root, classes[it.Label], l.valid, l.train, naming.Few(r.set.Classes, 5))
+				r.root, class, l.valid, l.train, naming.Few(r.set.Classes, 5))
 		}
-		items[i].Label, items[i].Class = index, r.set.Classes[index]
+	}
+	for i, it := range items {
+		items[i].Label = index[it.Label]
+		items[i].Class = r.set.Classes[index[it.Label]]
 	}
 	sortItems(items)
 	r.set.Valid = items
@@ -102,7 +134,7 @@ func (r *folders) oneFolder(l layout, o Options) (err error) {
 	if len(l.classes) == 0 {
 		return r.noClasses()
 	}
-	if r.set.Classes, r.set.Train, err = r.classes("", l.classes); err != nil {
+	if r.set.Classes, r.set.Train, err = r.classes("", "", l.classes); err != nil {
 		return err
 	}
 	if len(r.set.Classes) == 1 {
@@ -118,6 +150,15 @@ func (r *folders) oneFolder(l layout, o Options) (err error) {
 	}
 	if err := r.checkNested(); err != nil {
 		return err
+	}
+	return r.split(o)
+}
+
+// split draws the validation part, or leaves that to who took the photographs.
+func (r *folders) split(o Options) error {
+	if r.take != nil {
+		r.set.Drawn, r.set.Share = true, o.ValidPct
+		return nil
 	}
 	return r.set.split(o)
 }
@@ -155,24 +196,37 @@ func (r *folders) oneClass(split string, tests []string) error {
 	return fmt.Errorf("dataset: %s: only one class, %q; a classifier needs at least two", dir, class)
 }
 
+// nested are the folders inside the classes' own: the second part of a path -> classes.
+// A class's own folder is kept where that folder has folders in turn, else "".
+type nested map[string]map[string]string
+
+// see notes the folders of a photograph, if they may be classes.
+func (r *folders) see(part string, it Item) {
+	at := strings.SplitN(it.Path, "/", 4)
+	if part != "" || len(at) < 3 {
+		return
+	}
+	if r.nested[at[1]] == nil {
+		r.nested[at[1]] = map[string]string{}
+	}
+	top := r.nested[at[1]][it.Class]
+	if len(at) == 4 {
+		top = at[0]
+	}
+	r.nested[at[1]][it.Class] = top
+}
+
 // checkNested looks at the folders inside the classes' own. Where all classes
 // have folders of equal names, a level may be one that the user did not mean
 // (fold1/CLASS, CLASS/train): that is told. Where one of them holds a
 // training part, it is the data set.
 func (r *folders) checkNested() error {
-	// second part of a path -> classes; class -> its training part
-	within, parts := map[string]map[string]bool{}, map[string]string{}
-	for _, it := range r.set.Train {
-		at := strings.SplitN(it.Path, "/", 4)
-		if len(at) < 3 {
-			continue
-		}
-		if within[at[1]] == nil {
-			within[at[1]] = map[string]bool{}
-		}
-		within[at[1]][it.Class] = true
-		if len(at) == 4 && roleOf(at[1]) == trainRole {
-			parts[at[0]] = at[1]
+	within, parts := r.nested, map[string]string{} // class -> its training part
+	for name, classes := range within {
+		for _, top := range classes {
+			if top != "" && roleOf(name) == trainRole {
+				parts[top] = name
+			}
 		}
 	}
 	if len(parts) == 1 {
@@ -205,7 +259,7 @@ func (r *folders) checkNested() error {
 // there; a class without photographs is left out and mentioned. Folders whose
 // names differ in their Unicode form alone are one class. Labels index the
 // returned, sorted names.
-func (r *folders) classes(split string, names []string) ([]string, []Item, error) {
+func (r *folders) classes(part, split string, names []string) ([]string, []Item, error) {
 	if names == nil {
 		var err error
 		if names, err = r.subfolders(split); err != nil {
@@ -224,11 +278,11 @@ func (r *folders) classes(split string, names []string) ([]string, []Item, error
 			label = len(kept)
 		}
 		before := len(r.runs)
-		items, err := r.walk(path.Join(split, name), label, class)
+		items, n, err := r.gather(part, path.Join(split, name), label, class)
 		if err != nil {
 			return nil, nil, err
 		}
-		if len(items) == 0 {
+		if n == 0 {
 			if len(r.runs) == before {
 				r.note("class folder without photographs, left out", path.Join(split, name))
 			}
@@ -262,12 +316,12 @@ func (r *folders) strays(split string) {
 // tests reads test folders, nested or flat: no labels.
 func (r *folders) tests(names []string) error {
 	for _, name := range names {
-		items, err := r.walk(name, -1, "")
+		items, n, err := r.gather(TestPart, name, -1, "")
 		if err != nil {
 			return err
 		}
-		if len(items) > 0 {
-			r.sayTest(name, items)
+		if n > 0 {
+			r.sayTest(name, n)
 		}
 		r.set.Test = append(r.set.Test, items...)
 	}
@@ -275,24 +329,23 @@ func (r *folders) tests(names []string) error {
 	return nil
 }
 
-// sayTest tells that a folder is a test set, and what its class folders are good for.
-func (r *folders) sayTest(name string, items []Item) {
+// sayTest tells that a folder of n photographs is a test set, and what its class folders are good for.
+func (r *folders) sayTest(name string, n int) {
 	if slices.Contains(r.doubtful, name) {
 		r.set.warn("%s/ is taken as a test set of %s because of its name; if it is a class, put all class "+
 			"folders into %s",
-			name, plural.Count(len(items), "photograph"), filepath.Join(r.root, "train"))
+			name, plural.Count(n, "photograph"), filepath.Join(r.root, "train"))
 		return
 	}
 	hint := ""
-	for _, it := range items {
-		if parts := strings.SplitN(it.Path, "/", 3); len(parts) == 3 && naming.ClassIndex(r.set.Classes, parts[1]) >= 0 {
-			hint = fmt.Sprintf("; its folders are not read as labels, `finetune evaluate RUN %s` does that",
-				filepath.Join(r.root, name))
-			break
-		}
+	below, _ := r.subfolders(name) // which could be listed just now
+	if slices.ContainsFunc(below, func(sub string) bool {
+		return naming.ClassIndex(r.set.Classes, naming.EscapePath(sub)) >= 0 && r.holds(path.Join(name, sub), true)
+	}) {
+		hint = fmt.Sprintf("; its folders are not read as labels, `finetune evaluate RUN %s` does that",
+			filepath.Join(r.root, name))
 	}
-	r.say("%s/ is taken as a test set of %s: predicted, not trained on%s", name, plural.Count(len(items), "photograph"),
-		hint)
+	r.say("%s/ is taken as a test set of %s: predicted, not trained on%s", name, plural.Count(n, "photograph"), hint)
 }
 
 // subfolders lists the folders (and links to folders) in rel that may hold

@@ -2,7 +2,9 @@ package dataset
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path"
@@ -78,6 +80,9 @@ func (w *walker) folder(items []Item, rel string, above []os.FileInfo) ([]Item, 
 		return nil, fmt.Errorf("dataset: %s: more than %d folders inside each other; is this the right folder?", dir,
 			maxDepth)
 	}
+	if w.visit != nil && w.shards == nil {
+		return items, w.paged(dir, rel, append(above[:len(above):len(above)], here))
+	}
 	entries, err := reading.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("dataset: %s: cannot list: %w; check its permissions", dir, failure.Reason(err))
@@ -94,6 +99,31 @@ func (w *walker) folder(items []Item, rel string, above []os.FileInfo) ([]Item, 
 		}
 	}
 	return items, nil
+}
+
+// paged visits what lies in a folder bit by bit: there may be millions of files.
+func (w *walker) paged(dir, rel string, above []os.FileInfo) error {
+	if rel != "" && kinds.OwnRun(dir) {
+		w.leaveRun(rel)
+		return nil
+	}
+	next, end, err := pages(dir)
+	if err == nil {
+		defer end()
+	}
+	for err == nil {
+		var entries []os.DirEntry
+		entries, err = next()
+		for _, e := range entries {
+			if _, err := w.entry(nil, path.Join(rel, e.Name()), e, above); err != nil {
+				return err
+			}
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return fmt.Errorf("dataset: %s: cannot list: %w; check its permissions", dir, failure.Reason(err))
 }
 
 func (w *walker) entry(items []Item, rel string, e os.DirEntry, above []os.FileInfo) ([]Item, error) {
@@ -264,7 +294,7 @@ func (w *walker) warnings() []string {
 			naming.Few(slices.Sorted(maps.Keys(w.runs)), 5)))
 	}
 	for _, what := range slices.Sorted(maps.Keys(w.notes)) {
-		lines = append(lines, fmt.Sprintf("dataset: %s: %s: %s", w.root, what, naming.Few(w.notes[what], 5)))
+		lines = append(lines, fmt.Sprintf("dataset: %s: %s: %s", w.root, what, naming.Few(slices.Sorted(slices.Values(w.notes[what])), 5)))
 	}
 	return lines
 }

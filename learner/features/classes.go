@@ -20,11 +20,17 @@ const shownClasses = 16
 // Tell says what was found for a configuration: the parts, each class with its photographs,
 // what was decided about the layout and what was left out.
 func Tell(ui runs.UI, c runs.Config, set *dataset.Set) {
-	ui.Say("data       %s: %d train, %d valid, %s in %s", c.Data.Name(), len(set.Train), len(set.Valid),
-		plural.Count(len(set.Test), "test photograph"), plural.Count(len(set.Classes), "class"))
-	TellClasses(ui, set.Counts())
+	TellOf(ui, c, set, set.Counts(), [3]int{len(set.Train), len(set.Valid), len(set.Test)})
+}
+
+// TellOf is Tell of a set that holds no photographs: there are so many of each class, and for
+// training, validation and test.
+func TellOf(ui runs.UI, c runs.Config, set *dataset.Set, counts []dataset.Count, n [3]int) {
+	ui.Say("data       %s: %d train, %d valid, %s in %s", c.Data.Name(), n[0], n[1], plural.Count(n[2], "test photograph"),
+		plural.Count(len(set.Classes), "class"))
+	TellClasses(ui, counts)
 	if set.Drawn && (c.Data.Group == "" || c.Data.Column() != "") { // else not drawn yet
-		tellDrawn(ui, c, set)
+		tellDrawn(ui, c, n[0], n[1])
 	}
 	if set.Excluded > 0 {
 		ui.Say("excluded   %s that %s names", plural.Count(set.Excluded, "photograph"), c.Data.Exclude)
@@ -48,9 +54,9 @@ func TellClasses(ui runs.UI, counts []dataset.Count) {
 	}
 }
 
-func tellDrawn(ui runs.UI, c runs.Config, set *dataset.Set) {
-	ui.Say("held out   %d of %s for validation, drawn by class with --seed %d", len(set.Valid),
-		plural.Count(len(set.Train)+len(set.Valid), "photograph"), c.Train.Seed)
+func tellDrawn(ui runs.UI, c runs.Config, train, valid int) {
+	ui.Say("held out   %d of %s for validation, drawn by class with --seed %d", valid,
+		plural.Count(train+valid, "photograph"), c.Train.Seed)
 }
 
 // classLines has a line a class, or where there are many, what they have in common.

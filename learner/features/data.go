@@ -18,13 +18,16 @@ const defaultValidPct = 0.2
 //
 // Errors: where the configuration has digests already, as that of a run, files that are
 // no longer the same are failure.Usage.
-func List(c *runs.Config) (*dataset.Set, error) {
+func List(c *runs.Config) (*dataset.Set, error) { return ListTaking(c, nil) }
+
+// ListTaking is List that holds none of a folder's photographs: take gets them, as dataset.Options says.
+func ListTaking(c *runs.Config, take func(part string, it dataset.Item) error) (*dataset.Set, error) {
 	seed := c.Train.Seed
 	if c.Data.Job != "" { // which was planned before
 		seed = c.Data.SplitSeed
 	}
 	options := dataset.Options{Labels: c.Data.Labels, LabelSep: c.Data.LabelSep, ValidPct: c.Data.ValidPct,
-		Fallback: defaultValidPct, Seed: seed, Group: c.Data.Column()}
+		Fallback: defaultValidPct, Seed: seed, Group: c.Data.Column(), Take: take}
 	if c.Data.Exclude != "" {
 		var err error
 		if options.Exclude, err = exclude.Read(c.Data.Exclude, c.Data.Path); err != nil {

@@ -30,7 +30,7 @@ func (s *Setup) keepGroups(f *Features) error {
 	}
 	if groups == nil {
 		if s.Set.Drawn {
-			tellDrawn(s.UI, s.Config, s.Set)
+			tellDrawn(s.UI, s.Config, len(s.Set.Train), len(s.Set.Valid))
 		}
 		return nil
 	}

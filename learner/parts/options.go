@@ -15,7 +15,6 @@ import (
 
 	"finetune/internal/digest"
 	"finetune/internal/failure"
-	"finetune/internal/rng"
 	"finetune/job"
 	"finetune/learner/features"
 	"finetune/learner/runs"
@@ -106,12 +105,6 @@ func (in Input) Group(multi bool) string {
 		return in.Split
 	}
 	return in.Split + "\t" + in.Label
-}
-
-// Order is how a job lists n training photographs: shuffled, so that each part has rows of
-// all classes whatever the order of the photographs.
-func Order(n int, seed uint64) []int {
-	return rng.New(seed, rng.Text("parts.list")).Perm(n)
 }
 
 // OpenBody opens the body of a job, or model in its place, with the threads and workers of m.

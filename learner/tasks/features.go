@@ -4,17 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"finetune/activations"
-	"finetune/dataset"
 	"finetune/internal/failure"
-	"finetune/internal/reading"
-	"finetune/internal/store"
-	"finetune/internal/tarshard"
 	"finetune/job"
 	"finetune/learner/features"
 	"finetune/learner/parts"
@@ -62,11 +56,11 @@ func PlanFeatures(ctx context.Context, n New, c runs.Config, ui runs.UI) (*job.J
 // features is what features are planned over: labelled photographs where there are labels.
 func (n New) features(ctx context.Context, c runs.Config, ui runs.UI) (int, *parts.Labels, *input, error) {
 	c.Data.Path = n.Input
-	set, none, err := n.labelled(&c, ui)
+	labels, in, none, err := n.labelled(&c, ui)
 	if err != nil {
 		return 0, nil, nil, err
 	}
-	if set == nil {
+	if labels == nil {
 		l := &labeller{config: c, ui: ui}
 		in, err := openInput(ctx, n.Input, n.In, ui, l.tars)
 		if l.labels != nil {
@@ -80,87 +74,7 @@ func (n New) features(ctx context.Context, c runs.Config, ui runs.UI) (int, *par
 		}
 		return job.Plain, nil, in, err
 	}
-	labels, in, err := labelledInput(set, c)
-	return job.Grouped, labels, in, err
-}
-
-// labelled lists a folder as a data set; nil, and why, if its photographs have no labels.
-func (n New) labelled(c *runs.Config, ui runs.UI) (_ *dataset.Set, none, err error) {
-	folder := n.Input != "-" && !tarshard.IsShard(strings.TrimSuffix(n.Input, "/"))
-	if folder && !store.IsURL(n.Input) {
-		info, err := os.Stat(n.Input)
-		folder = err == nil && info.IsDir()
-	}
-	if c.Data.Labels == "" && !folder {
-		return nil, nil, nil
-	}
-	set, err := features.List(c)
-	if failure.KindOf(err) == failure.DataKind && c.Data.Labels == "" && c.Data.Exclude == "" {
-		return nil, err, nil
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	features.Tell(ui, *c, set)
-	return set, nil, nil
-}
-
-// labelledInput has the training photographs in a shuffled order, so that each part has rows
-// of all classes, then the others in theirs.
-func labelledInput(set *dataset.Set, c runs.Config) (*parts.Labels, *input, error) {
-	root, at := c.Data.Path, set.Root
-	if _, mounted := reading.Mounted(set.Root); !mounted {
-		var err error
-		if root, err = filepath.Abs(set.Root); err != nil {
-			return nil, nil, fmt.Errorf("tasks: %w", err)
-		}
-		at = root
-	}
-	l := &parts.Labels{Data: c.Data, Seed: c.Train.Seed, Classes: set.Classes, Multi: set.Multi}
-	for _, path := range []*string{&l.Data.Path, &l.Data.Labels, &l.Data.Exclude} {
-		if *path != "" && !store.IsURL(*path) {
-			var err error
-			if *path, err = filepath.Abs(*path); err != nil {
-				return nil, nil, fmt.Errorf("tasks: %w", err)
-			}
-		}
-	}
-	each := func(yield func(string) error) error {
-		for _, part := range []struct {
-			split string
-			items []dataset.Item
-			order []int
-		}{{parts.Train, set.Train, parts.Order(len(set.Train), c.Train.Seed)},
-			{parts.Valid, set.Valid, runs.Indices(len(set.Valid))}, {parts.Test, set.Test, runs.Indices(len(set.Test))}} {
-			for _, i := range part.order {
-				text, err := labelledText(part.split, part.items[i], set, l, at)
-				if err != nil {
-					return err
-				}
-				if err := yield(text); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	}
-	return l, &input{root: root, each: each, close: func() error { return nil }}, nil
-}
-
-func labelledText(split string, it dataset.Item, set *dataset.Set, l *parts.Labels, root string) (string, error) {
-	in := parts.Input{Split: split, Path: it.Path, Label: runs.ClassName(set.Classes, it.Label)}
-	if set.Multi {
-		in.Label = runs.ClassNames(set.Classes, it.Labels, l.Separator())
-	}
-	abs := filepath.Clean(it.File)
-	var err error
-	if _, mounted := reading.Mounted(abs); !mounted {
-		abs, err = filepath.Abs(it.File)
-	}
-	if err != nil || filepath.Clean(file(root, it.Path)) != abs {
-		return "", errors.Join(err, failure.Data(fmt.Errorf("tasks: %s: is not below %s", it.File, root)))
-	}
-	return in.Text()
+	return job.Grouped, labels, in, nil
 }
 
 // extractor computes features with a body that stays loaded.
