@@ -356,12 +356,12 @@ func (c *columns) part(cell string) (string, error) {
 		}
 		return "", fmt.Errorf("%s is %.40q; it must be True or False", c.named, cell)
 	}
-	switch roleOfValue(value) {
-	case trainRole:
+	switch kinds.RoleOfValue(value) {
+	case kinds.TrainRole:
 		return "train", nil
-	case validRole:
+	case kinds.ValidRole:
 		return "valid", nil
-	case testRole:
+	case kinds.TestRole:
 		return "test", nil
 	}
 	return "", fmt.Errorf("%s is %.40q; it must be train, valid or test", c.named, cell)

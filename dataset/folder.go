@@ -62,7 +62,7 @@ func (r *folders) gather(part, rel string, label int, class string) (items []Ite
 		}
 		return items, len(items), err
 	}
-	if i := naming.ClassIndex(r.set.Classes, class); part == ValidPart && i >= 0 {
+	if i := naming.ClassIndex(r.set.Classes, class); part == kinds.ValidPart && i >= 0 {
 		label, class = i, r.set.Classes[i]
 	}
 	r.visit = func(it Item) error {
@@ -83,7 +83,7 @@ func (r *folders) say(format string, args ...any) {
 // trainAndValid reads train/CLASS, valid/CLASS and test*/. Classes come from
 // train alone; the reference numbers valid's by valid's own list (a bug there).
 func (r *folders) trainAndValid(l layout, o Options) (err error) {
-	part := TrainPart
+	part := kinds.TrainPart
 	if l.valid == "" {
 		part = ""
 	}
@@ -108,7 +108,7 @@ func (r *folders) trainAndValid(l layout, o Options) (err error) {
 	if o.ValidPct > 0 {
 		r.set.warn("DATA has the folder %s/, so --valid-pct is not used", l.valid)
 	}
-	classes, items, err := r.classes(ValidPart, l.valid, nil)
+	classes, items, err := r.classes(kinds.ValidPart, l.valid, nil)
 	if err != nil {
 		return err
 	}
@@ -224,7 +224,7 @@ func (r *folders) checkNested() error {
 	within, parts := r.nested, map[string]string{} // class -> its training part
 	for name, classes := range within {
 		for _, top := range classes {
-			if top != "" && roleOf(name) == trainRole {
+			if top != "" && kinds.RoleOf(name) == kinds.TrainRole {
 				parts[top] = name
 			}
 		}
@@ -239,7 +239,7 @@ func (r *folders) checkNested() error {
 	for name, classes := range within {
 		if len(classes) == len(r.set.Classes) {
 			shared = append(shared, name)
-			splits = splits || roleOf(name) != noRole
+			splits = splits || kinds.RoleOf(name) != kinds.NoRole
 		}
 	}
 	if slices.Sort(shared); len(shared) < 2 {
@@ -316,7 +316,7 @@ func (r *folders) strays(split string) {
 // tests reads test folders, nested or flat: no labels.
 func (r *folders) tests(names []string) error {
 	for _, name := range names {
-		items, n, err := r.gather(TestPart, name, -1, "")
+		items, n, err := r.gather(kinds.TestPart, name, -1, "")
 		if err != nil {
 			return err
 		}

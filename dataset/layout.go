@@ -18,7 +18,7 @@ import (
 // branch is a folder directly below a root and what is seen in it at a glance.
 type branch struct {
 	name    string
-	role    role
+	role    kinds.Role
 	flat    bool     // photographs lie in it
 	classes []string // folders in it that hold photographs
 }
@@ -44,7 +44,7 @@ func (b branch) describe() string {
 func (r *folders) look(rel string, names []string) ([]branch, error) {
 	list := make([]branch, len(names))
 	for i, name := range names {
-		b := branch{name: name, role: roleOf(name)}
+		b := branch{name: name, role: kinds.RoleOf(name)}
 		below, err := r.subfolders(path.Join(rel, name))
 		if err != nil {
 			return nil, err
@@ -128,7 +128,7 @@ type layout struct {
 // choose finds the layout of the root's folders. Names alone decide nothing:
 // a folder called train with photographs and no class folders is no split.
 func (r *folders) choose(names []string) (layout, error) {
-	if !slices.ContainsFunc(names, func(n string) bool { return roleOf(n) != noRole }) {
+	if !slices.ContainsFunc(names, func(n string) bool { return kinds.RoleOf(n) != kinds.NoRole }) {
 		return r.classFolders(names)
 	}
 	list, err := r.look("", names)
@@ -136,12 +136,12 @@ func (r *folders) choose(names []string) (layout, error) {
 		return layout{}, err
 	}
 	others := slices.DeleteFunc(slices.Clone(list),
-		func(b branch) bool { return b.role != noRole || testName.MatchString(b.name) || !b.holds() })
-	train, err := r.pick(list, trainRole, "train")
+		func(b branch) bool { return b.role != kinds.NoRole || kinds.TestName.MatchString(b.name) || !b.holds() })
+	train, err := r.pick(list, kinds.TrainRole, "train")
 	if err != nil {
 		return layout{}, err
 	}
-	alone := !slices.ContainsFunc(list, func(b branch) bool { return b.role > trainRole && b.holds() }) // of all parts
+	alone := !slices.ContainsFunc(list, func(b branch) bool { return b.role > kinds.TrainRole && b.holds() }) // of all parts
 	switch {
 	case train == nil || len(train.classes) == 0 && train.flat && len(others) >= 2 && alone:
 		return r.withoutTrain(list, others)
@@ -156,7 +156,7 @@ func (r *folders) choose(names []string) (layout, error) {
 
 // pick returns the branch of a role: one of the exact names, or else the only
 // one that holds photographs; nil if there is none.
-func (r *folders) pick(list []branch, want role, exact ...string) (*branch, error) {
+func (r *folders) pick(list []branch, want kinds.Role, exact ...string) (*branch, error) {
 	var named, like []*branch
 	for i, b := range list {
 		switch {
@@ -181,7 +181,7 @@ func (r *folders) pick(list []branch, want role, exact ...string) (*branch, erro
 // splits is the layout with a training folder.
 func (r *folders) splits(train branch, list, others []branch) (l layout, err error) {
 	l.train = train.name
-	valid, err := r.pick(list, validRole, "valid", "val")
+	valid, err := r.pick(list, kinds.ValidRole, "valid", "val")
 	if err != nil {
 		return l, err
 	}
@@ -194,13 +194,13 @@ func (r *folders) splits(train branch, list, others []branch) (l layout, err err
 	for _, b := range list {
 		switch {
 		case b.name == l.train || b.name == l.valid:
-		case besideTrain(b.name):
+		case kinds.BesideTrain(b.name):
 			l.tests = append(l.tests, b.name)
-		case b.holds() && b.role != noRole:
+		case b.holds() && b.role != kinds.NoRole:
 			others = append(others, b)
 		}
 	}
-	others = slices.DeleteFunc(slices.Clone(others), func(b branch) bool { return besideTrain(b.name) })
+	others = slices.DeleteFunc(slices.Clone(others), func(b branch) bool { return kinds.BesideTrain(b.name) })
 	for _, b := range others {
 		r.note(fmt.Sprintf("folders with photographs that are not used, for %s/ is there", l.train), b.name)
 	}
@@ -211,15 +211,15 @@ func (r *folders) splits(train branch, list, others []branch) (l layout, err err
 func (r *folders) withoutTrain(list, others []branch) (layout, error) {
 	parts := 0
 	for _, b := range list {
-		if b.role != noRole && b.holds() {
+		if b.role != kinds.NoRole && b.holds() {
 			parts++
 		}
 	}
 	for _, b := range list {
 		exact := b.name == "valid" || b.name == "val"
 		switch {
-		case b.role == noRole || b.role == testRole || !b.holds():
-		case len(others) < 2 && (b.role == trainRole || exact), exact && parts > 1:
+		case b.role == kinds.NoRole || b.role == kinds.TestRole || !b.holds():
+		case len(others) < 2 && (b.role == kinds.TrainRole || exact), exact && parts > 1:
 			return layout{}, r.noTrain(b, list)
 		case len(others) == 0 || len(b.classes) > 0 && (exact || sharesName(b.classes, others)):
 			return layout{}, r.noTrain(b, list)
@@ -233,7 +233,7 @@ func (r *folders) withoutTrain(list, others []branch) (layout, error) {
 
 // noTrain explains a part of a data set that stands alone.
 func (r *folders) noTrain(b branch, list []branch) error {
-	if b.role == trainRole {
+	if b.role == kinds.TrainRole {
 		return r.noFit(list)
 	}
 	return fmt.Errorf("dataset: %s: there is %s/ but no train/ (it holds %s); %s", r.root, b.name, b.describe(), layouts)
@@ -243,7 +243,7 @@ func (r *folders) noTrain(b branch, list []branch) error {
 func (r *folders) noFit(list []branch) error {
 	var seen []string
 	for _, b := range list {
-		if b.role != noRole || b.holds() {
+		if b.role != kinds.NoRole || b.holds() {
 			seen = append(seen, fmt.Sprintf("%s/ holds %s", b.name, b.describe()))
 		}
 	}
@@ -281,9 +281,9 @@ func (r *folders) classFolders(names []string) (layout, error) {
 	}
 	for _, name := range names {
 		switch {
-		case !besideClasses(name):
+		case !kinds.BesideClasses(name):
 			l.classes = append(l.classes, name)
-		case roleOf(name) == testRole || name == "test":
+		case kinds.RoleOf(name) == kinds.TestRole || name == "test":
 			l.tests = append(l.tests, name)
 		default:
 			doubtful = append(doubtful, name)
@@ -312,7 +312,7 @@ func (r *folders) looseSplits(names []string) error {
 		if !r.holds(name, true) {
 			continue
 		}
-		word := looseName.FindStringSubmatch(name)
+		word := kinds.LooseName.FindStringSubmatch(name)
 		if word == nil {
 			return nil
 		}
@@ -334,7 +334,7 @@ func (r *folders) within(rel string) (what, at string) {
 		list = slices.DeleteFunc(list, func(b branch) bool { return !b.holds() })
 		at := filepath.Join(r.root, filepath.FromSlash(rel))
 		for _, b := range list {
-			if b.role == trainRole && len(b.classes) > 0 {
+			if b.role == kinds.TrainRole && len(b.classes) > 0 {
 				return b.name + "/ is", at
 			}
 		}
@@ -366,7 +366,7 @@ func ValidFolder(root string) string {
 			return name
 		}
 	}
-	names = slices.DeleteFunc(names, func(name string) bool { return roleOf(name) != validRole })
+	names = slices.DeleteFunc(names, func(name string) bool { return kinds.RoleOf(name) != kinds.ValidRole })
 	list, err := r.look("", names)
 	list = slices.DeleteFunc(list, func(b branch) bool { return len(b.classes) == 0 })
 	if err != nil || len(list) != 1 {

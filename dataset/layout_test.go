@@ -34,16 +34,16 @@ func TestDepthOfAGlance(t *testing.T) {
 }
 
 func TestRoleOf(t *testing.T) {
-	for want, names := range map[role]string{
-		trainRole: "train Train TRAIN training Training_set train_images TrainSet images-train seg_train trn trainval " +
+	for want, names := range map[kinds.Role]string{
+		kinds.TrainRole: "train Train TRAIN training Training_set train_images TrainSet images-train seg_train trn trainval " +
 			"train.data",
-		validRole: "valid val VAL validation dev eval Evaluation val_images valset dev-set",
-		testRole:  "test Test tests testing Testing test1 test_set test-images TestData tst test2019 test_2019",
-		noRole: "trains strain training_shoes testudo test-positive protest value devil evaluator interval validated " +
+		kinds.ValidRole: "valid val VAL validation dev eval Evaluation val_images valset dev-set",
+		kinds.TestRole:  "test Test tests testing Testing test1 test_set test-images TestData tst test2019 test_2019",
+		kinds.NoRole: "trains strain training_shoes testudo test-positive protest value devil evaluator interval validated " +
 			"latest images set data train_val ants 1 2019",
 	} {
 		for _, name := range strings.Fields(names) {
-			if got := roleOf(name); got != want {
+			if got := kinds.RoleOf(name); got != want {
 				t.Errorf("%s: role %d, want %d", name, got, want)
 			}
 		}

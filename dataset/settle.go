@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"finetune/dataset/journal"
+	"finetune/dataset/kinds"
 	"finetune/internal/plural"
 )
 
@@ -37,9 +38,9 @@ func (t *table) settle(c columns) {
 		return
 	}
 	for i, r := range t.rows {
-		t.rows[i].split = TrainPart
+		t.rows[i].split = kinds.TrainPart
 		if journal.HeldOut(r.source) {
-			t.rows[i].split = ValidPart
+			t.rows[i].split = kinds.ValidPart
 		}
 	}
 	t.notes = append(t.notes, fmt.Sprintf("labels file: validated on its %s that were kept aside",

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"finetune/dataset/kinds"
 )
 
 // A journal's rows count as they were in the end; with enough of them kept aside, those validate.
@@ -22,7 +24,7 @@ func TestJournalAsLabels(t *testing.T) {
 	labels, valid := map[string]string{}, 0
 	for _, r := range tab.rows {
 		labels[r.cell] = r.label
-		if r.split == ValidPart {
+		if r.split == kinds.ValidPart {
 			valid++
 		}
 	}

@@ -73,7 +73,7 @@ func (c *Classifier) labelledIn(data runs.DataConfig) (items []dataset.Item, whe
 func (c *Classifier) OwnData() (*dataset.Set, error) {
 	now := c.Trained.Config
 	now.Data.LabelsDigest, now.Data.ExcludeDigest = "", ""
-	set, err := features.List(&now)
+	set, err := features.List(&now, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%w (the data of %s; name DATA if it has moved)", err, c.Source)
 	}

@@ -14,8 +14,7 @@ import (
 	"finetune/learner/runs"
 )
 
-// shownClasses is how many classes are listed one by one.
-const shownClasses = 16
+const shownClasses = 16 // listed one by one
 
 // Tell says what was found for a configuration: the parts, each class with its photographs,
 // what was decided about the layout and what was left out.
@@ -23,14 +22,14 @@ func Tell(ui runs.UI, c runs.Config, set *dataset.Set) {
 	TellOf(ui, c, set, set.Counts(), [3]int{len(set.Train), len(set.Valid), len(set.Test)})
 }
 
-// TellOf is Tell of a set that holds no photographs: there are so many of each class, and for
-// training, validation and test.
+// TellOf is Tell of a set that holds no photographs: so many of each class, and n to train, validate and test on.
 func TellOf(ui runs.UI, c runs.Config, set *dataset.Set, counts []dataset.Count, n [3]int) {
 	ui.Say("data       %s: %d train, %d valid, %s in %s", c.Data.Name(), n[0], n[1], plural.Count(n[2], "test photograph"),
 		plural.Count(len(set.Classes), "class"))
 	TellClasses(ui, counts)
 	if set.Drawn && (c.Data.Group == "" || c.Data.Column() != "") { // else not drawn yet
-		tellDrawn(ui, c, n[0], n[1])
+		ui.Say("held out   %d of %s for validation, drawn by class with --seed %d", n[1],
+			plural.Count(n[0]+n[1], "photograph"), c.Train.Seed)
 	}
 	if set.Excluded > 0 {
 		ui.Say("excluded   %s that %s names", plural.Count(set.Excluded, "photograph"), c.Data.Exclude)
@@ -52,11 +51,6 @@ func TellClasses(ui runs.UI, counts []dataset.Count) {
 		}
 		ui.Say("%-10s %s", head, line)
 	}
-}
-
-func tellDrawn(ui runs.UI, c runs.Config, train, valid int) {
-	ui.Say("held out   %d of %s for validation, drawn by class with --seed %d", valid,
-		plural.Count(train+valid, "photograph"), c.Train.Seed)
 }
 
 // classLines has a line a class, or where there are many, what they have in common.

@@ -10,18 +10,14 @@ import (
 	"finetune/learner/runs"
 )
 
-// defaultValidPct is held out where neither the data nor --valid-pct says.
-const defaultValidPct = 0.2
+const defaultValidPct = 0.2 // held out where neither the data nor --valid-pct says
 
 // List lists the data of a configuration, and completes it with the digests of the files
-// that say which photographs and labels: labels, and what is excluded.
+// that say which photographs and labels: labels, and what is excluded. take is dataset.Options.Take.
 //
 // Errors: where the configuration has digests already, as that of a run, files that are
 // no longer the same are failure.Usage.
-func List(c *runs.Config) (*dataset.Set, error) { return ListTaking(c, nil) }
-
-// ListTaking is List that holds none of a folder's photographs: take gets them, as dataset.Options says.
-func ListTaking(c *runs.Config, take func(part string, it dataset.Item) error) (*dataset.Set, error) {
+func List(c *runs.Config, take func(part string, it dataset.Item) error) (*dataset.Set, error) {
 	seed := c.Train.Seed
 	if c.Data.Job != "" { // which was planned before
 		seed = c.Data.SplitSeed

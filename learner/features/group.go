@@ -30,7 +30,8 @@ func (s *Setup) keepGroups(f *Features) error {
 	}
 	if groups == nil {
 		if s.Set.Drawn {
-			tellDrawn(s.UI, s.Config, len(s.Set.Train), len(s.Set.Valid))
+			s.UI.Say("held out   %d of %s for validation, drawn by class with --seed %d", len(s.Set.Valid),
+				plural.Count(len(s.Set.Train)+len(s.Set.Valid), "photograph"), s.Config.Train.Seed)
 		}
 		return nil
 	}

@@ -53,7 +53,7 @@ func Open(ctx context.Context, config runs.Config, ui runs.UI) (*Setup, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.Set, err = List(&s.Config); err != nil {
+	if s.Set, err = List(&s.Config, nil); err != nil {
 		return nil, err
 	}
 	s.Config.Classes, s.Config.Multi = s.Set.Classes, s.Set.Multi

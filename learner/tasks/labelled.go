@@ -72,7 +72,7 @@ const digested = 1024
 
 // read lists the data set of c.
 func (l *lines) read(c *runs.Config) (*dataset.Set, error) {
-	set, err := features.ListTaking(c, l.take)
+	set, err := features.List(c, l.take)
 	if err != nil || c.Data.Labels != "" {
 		return set, err
 	}

@@ -62,7 +62,7 @@ func TestAJobListsWhatTrainingTakes(t *testing.T) {
 		c := config.DefaultConfig()
 		c.Data.Path, c.Train.Seed = folder(t, files), 4
 		got, in := planned(t, c)
-		set, err := features.List(&c)
+		set, err := features.List(&c, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"finetune/dataset"
+	"finetune/dataset/kinds"
 	"finetune/internal/failure"
 	"finetune/internal/naming"
 	"finetune/internal/plural"
@@ -50,7 +51,7 @@ func (l *labeller) tars(ctx context.Context, root string, tars []string, s *sort
 		return photographsOf(ctx, root, tars, s)
 	}
 	l.sorter, l.counts = s, map[string]*dataset.Count{}
-	l.drawn = !slices.ContainsFunc(tars, func(t string) bool { return dataset.PartOf(t) == dataset.ValidPart })
+	l.drawn = !slices.ContainsFunc(tars, func(t string) bool { return kinds.PartOf(t) == kinds.ValidPart })
 	if l.drawn && l.config.Data.ValidPct == 0 {
 		l.config.Data.ValidPct = .2
 	}
@@ -76,7 +77,7 @@ func (l *labeller) tars(ctx context.Context, root string, tars []string, s *sort
 // add takes a photograph: its split is what its tar is called after, or drawn by its path.
 func (l *labeller) add(tar string, s tarshard.Sample) error {
 	path, place := where(tar, s.Photo)
-	split := max(slices.Index(splits, dataset.PartOf(tar)), 0)
+	split := max(slices.Index(splits, kinds.PartOf(tar)), 0)
 	if split == 0 && l.drawn && rng.New(rng.Text("split"), l.config.Train.Seed, rng.Text(path)).Float64() <
 		l.config.Data.ValidPct {
 		split = 1
