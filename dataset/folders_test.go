@@ -251,8 +251,9 @@ func TestValidFolderOfForms(t *testing.T) {
 
 func TestRoleOfMore(t *testing.T) {
 	for want, names := range map[kinds.Role]string{
-		kinds.TestRole: "tests3 test_set_2 test2_images", kinds.TrainRole: "train_set_images datatrain", kinds.ValidRole: "validsplit",
-		kinds.NoRole: "train_2019 train2 2019_test val2 test_a test_2_a set_2 train_train_x",
+		kinds.TestRole: "tests3 test_set_2 test2_images", kinds.TrainRole: "train_set_images datatrain",
+		kinds.ValidRole: "validsplit",
+		kinds.NoRole:    "train_2019 train2 2019_test val2 test_a test_2_a set_2 train_train_x",
 	} {
 		for _, name := range strings.Fields(names) {
 			if got := kinds.RoleOf(name); got != want {

@@ -141,7 +141,10 @@ func (r *folders) choose(names []string) (layout, error) {
 	if err != nil {
 		return layout{}, err
 	}
-	alone := !slices.ContainsFunc(list, func(b branch) bool { return b.role > kinds.TrainRole && b.holds() }) // of all parts
+	alone := !slices.ContainsFunc(list, func(b branch) bool {
+		return b.role > kinds.TrainRole &&
+			b.holds()
+	}) // of all parts
 	switch {
 	case train == nil || len(train.classes) == 0 && train.flat && len(others) >= 2 && alone:
 		return r.withoutTrain(list, others)

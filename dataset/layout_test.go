@@ -35,6 +35,7 @@ func TestDepthOfAGlance(t *testing.T) {
 
 func TestRoleOf(t *testing.T) {
 	for want, names := range map[kinds.Role]string{
+
 		kinds.TrainRole: "train Train TRAIN training Training_set train_images TrainSet images-train seg_train trn trainval " +
 			"train.data",
 		kinds.ValidRole: "valid val VAL validation dev eval Evaluation val_images valset dev-set",

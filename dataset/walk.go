@@ -294,7 +294,8 @@ func (w *walker) warnings() []string {
 			naming.Few(slices.Sorted(maps.Keys(w.runs)), 5)))
 	}
 	for _, what := range slices.Sorted(maps.Keys(w.notes)) {
-		lines = append(lines, fmt.Sprintf("dataset: %s: %s: %s", w.root, what, naming.Few(slices.Sorted(slices.Values(w.notes[what])), 5)))
+		lines = append(lines, fmt.Sprintf("dataset: %s: %s: %s", w.root, what,
+			naming.Few(slices.Sorted(slices.Values(w.notes[what])), 5)))
 	}
 	return lines
 }
