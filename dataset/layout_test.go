@@ -36,7 +36,8 @@ func TestDepthOfAGlance(t *testing.T) {
 func TestRoleOf(t *testing.T) {
 	for want, names := range map[kinds.Role]string{
 
-		kinds.TrainRole: "train Train TRAIN training Training_set train_images TrainSet images-train seg_train trn trainval " +
+		kinds.TrainRole: "train Train TRAIN training Training_set " +
+			"train_images TrainSet images-train seg_train trn trainval " +
 			"train.data",
 		kinds.ValidRole: "valid val VAL validation dev eval Evaluation val_images valset dev-set",
 		kinds.TestRole:  "test Test tests testing Testing test1 test_set test-images TestData tst test2019 test_2019",
