@@ -68,48 +68,56 @@ func Decide(ctx context.Context, s *features.Setup, f *features.Features, r *run
 	return decided, r.SetConfig(decided.Config)
 }
 
-// choose tries heads and fine-tuning on training photographs left out, fine-tunes where that helps these, and returns
-// the name of the step to keep; "" where nothing could be tried.
-func (c *recipe) choose(ctx context.Context) (string, error) {
-	if c.f.Train.Len() < fewestForTrials {
-		length, err := c.planUnfrozen(ctx)
-		if err != nil || length == 0 {
-			return "", err
-		}
-		return "", c.fineTune(ctx, strongWay, 1, length)
-	}
-	heads, err := c.heads()
-	if err != nil {
-		return "", err
-	}
-	dir := c.folder(runs.StepTrials)
-	results, err := trials.Run(ctx, c.setup, c.f, heads, dir)
-	if err != nil {
-		return "", err
-	}
+// choose tries heads, and where the body knows such photographs gentle fine-tuning, on training photographs left out.
+// It fine-tunes where that helps these or, strongly, where the body does not know them. It returns the steps that may
+// be kept, of which validation decides where there are several; nil for all.
+func (c *recipe) choose(ctx context.Context) ([]string, error) {
 	length, err := c.planUnfrozen(ctx)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	if length == 0 {
-		c.setup.UI.Say("stage      no time is left for fine-tuning (--minutes %g)", c.Minutes)
-		return trials.Best(results).Way, trials.Write(c.r, results)
+	if c.f.Train.Len() < fewestForTrials {
+		if length == 0 {
+			return nil, nil
+		}
+		return nil, c.fineTune(ctx, strongWay, 1, length)
 	}
-	networks, err := c.networks(trials.Best(results).Accuracy < wellKnown, length)
+	ways, err := c.heads()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	c.setup.UI.Say("stage      trials of fine-tuning on training photographs left out")
-	ways := append(heads, networks...)
-	if results, err = trials.Run(ctx, c.setup, c.f, ways, dir); err != nil {
-		return "", err
+	dir := c.folder(runs.StepTrials)
+	results, err := trials.Run(ctx, c.setup, c.f, ways, dir)
+	if err != nil {
+		return nil, err
+	}
+	known := trials.Best(results).Accuracy >= wellKnown
+	switch {
+	case length == 0:
+		c.setup.UI.Say("stage      no time is left for fine-tuning (--minutes %g)", c.Minutes)
+	case known:
+		s, err := c.network(gentleWay, 1, 0)
+		if err != nil {
+			return nil, err
+		}
+		c.setup.UI.Say("stage      trials of fine-tuning on training photographs left out")
+		ways = append(ways, trials.Way{Name: gentleWay, What: "gentle fine-tuning", Setup: s, Shares: gentleShares})
+		if results, err = trials.Run(ctx, c.setup, c.f, ways, dir); err != nil {
+			return nil, err
+		}
 	}
 	best := trials.Best(results)
 	tellTrials(c.setup.UI, ways, results, best)
-	if err := trials.Write(c.r, results); err != nil || best.Share == 0 {
-		return best.Way, err
+	if err := trials.Write(c.r, results); err != nil {
+		return nil, err
 	}
-	return runs.StepUnfrozen, c.fineTune(ctx, best.Way, best.Share, length)
+	switch {
+	case length > 0 && !known: // its trials would take longer than the training itself
+		return []string{best.Way, runs.StepUnfrozen}, c.fineTune(ctx, strongWay, 1, length)
+	case best.Share > 0:
+		return []string{runs.StepUnfrozen}, c.fineTune(ctx, best.Way, best.Share, length)
+	}
+	return []string{best.Way}, nil
 }
 
 // heads are the ways of the steps that trained heads, named as these.
@@ -129,19 +137,6 @@ func (c *recipe) heads() ([]trials.Way, error) {
 	return append(ways, trials.Way{Name: runs.StepAugmented, What: "the head with augmentation", Setup: augmented}), err
 }
 
-// networks are the ways to train the whole network that are worth a trial.
-func (c *recipe) networks(strong bool, length int) ([]trials.Way, error) {
-	s, err := c.network(gentleWay, 1, 0)
-	ways := []trials.Way{{Name: gentleWay, What: "gentle fine-tuning", Setup: s, Shares: gentleShares}}
-	if err != nil || !strong {
-		return ways, err
-	}
-	half := (length + 1) / 2
-	s, err = c.network(strongWay, 1, half)
-	return append(ways, trials.Way{Name: fmt.Sprintf("%s-%d", strongWay, half), What: "strong fine-tuning, " +
-		plural.Count(half, "epoch"), Setup: s, Shares: []float64{1}}), err
-}
-
 // network is the configuration of a way to train the whole network.
 func (c *recipe) network(way string, share float64, length int) (*features.Setup, error) {
 	return c.setup.With(c.Augment, func(im *runs.Images, t *runs.Training) { c.change(way, share, length, im, t) })
@@ -157,10 +152,11 @@ func (c *recipe) change(way string, share float64, length int, im *runs.Images, 
 	c.Unfreeze(t, length, c.groups) // with a new head: one trained on running statistics does not fit those of batches
 }
 
-// epochsWithTrials counts epochs over all training photographs, those of the trials included.
+// epochsWithTrials counts epochs over all training photographs, those of the trials included, of whichever fine-tuning
+// takes longer.
 func (c *recipe) epochsWithTrials(length int) float64 {
 	share, n := trials.Cost(c.f.Train.Len())
-	return share*float64(n)*float64(config.GentleEpochs+(length+1)/2) + float64(max(length, config.GentleEpochs))
+	return max(float64(length), (share*float64(n)+1)*config.GentleEpochs)
 }
 
 // fineTune trains the whole network in the way that won.

@@ -77,16 +77,16 @@ func Run(ctx context.Context, s *features.Setup, r *runs.Run, f *features.Featur
 	if err != nil {
 		return nil, err
 	}
-	best := ""
+	var may []string
 	if o.Lesson {
 		err = c.unfreeze(ctx, from)
 	} else {
-		best, err = c.choose(ctx)
+		may, err = c.choose(ctx)
 	}
 	if err != nil {
 		return nil, err
 	}
-	sum, err := c.keep(r, o, best)
+	sum, err := c.keep(r, o, may)
 	if err != nil {
 		return nil, err
 	}
@@ -239,16 +239,19 @@ func (c *recipe) unfreeze(ctx context.Context, from string) error {
 	})
 }
 
-// keep makes the run the step of the name or, without one, its best step: of most validation photographs right, and
-// where these are equal of least loss.
-func (c *recipe) keep(r *runs.Run, o *runs.Recipe, name string) (*runs.Summary, error) {
-	best := slices.MaxFunc(c.results, func(a, b StepResult) int {
+// keep makes the run the best of the steps that may be kept, all without names: that of most validation photographs
+// right, and where these are equal of least loss.
+func (c *recipe) keep(r *runs.Run, o *runs.Recipe, names []string) (*runs.Summary, error) {
+	may := slices.DeleteFunc(slices.Clone(c.results), func(b StepResult) bool {
+		return names != nil && !slices.Contains(names, b.Name)
+	})
+	best := slices.MaxFunc(may, func(a, b StepResult) int {
 		return cmp.Or(cmp.Compare(a.Right, b.Right),
 			cmp.Compare(b.Loss, a.Loss))
 	})
 	by := "validation accuracy"
-	if i := slices.IndexFunc(c.results, func(b StepResult) bool { return b.Name == name }); i >= 0 {
-		best, by = c.results[i], "training photographs left out"
+	if len(may) == 1 {
+		by = "training photographs left out"
 	} else if last := c.results[len(c.results)-1]; best.Name != last.Name {
 		c.setup.UI.Warn("%s did not help: %d of %d right, %d before it; the run keeps %s",
 			last.Step, last.Right, last.N,

@@ -77,7 +77,7 @@ var ownFolders = map[string]func(name string) bool{
 }
 
 // ownTrial are the names of what a recipe's trials keep: a way to train and a fold.
-var ownTrial = regexp.MustCompile(`^(head|linear|augmented|gentle|strong-[0-9]+)-[0-9]\.safetensors$`)
+var ownTrial = regexp.MustCompile(`^(head|linear|augmented|gentle)-[0-9]\.safetensors$`)
 
 var stepNames = []string{StepHead, StepLinear, StepAugmented, StepUnfrozen}
 
