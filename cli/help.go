@@ -47,6 +47,8 @@ var manual = map[string]struct {
 	"serve": {use, []string{"finetune serve model.onnx",
 		"curl --data-binary @photo.jpg http://127.0.0.1:8080/predict"}},
 
+	"studio": {look, []string{"finetune studio photographs --classes cat,dog",
+		"finetune train photographs --labels photographs/labels.csv"}},
 	"audit": {look, []string{"finetune audit photos -o audit", "finetune audit photos --fail-on leakage,labels"}},
 
 	"plan": {many, []string{"finetune plan score runs/first new jobs/one",

@@ -23,6 +23,8 @@ var others = map[string]string{
 	"--python-version": "pip", "--require-hashes": "pip", "--implementation": "pip", "--hash": "pip",
 	"--requirement": "pip", "--dest": "pip", "--parsable": "sbatch", "--requeue": "sbatch", "--cli-input-json": "aws",
 	"--location": "gcloud", "--config": "gcloud", "--part": "bench/bodies/sweep.py",
+	"--seeds": "bench/audit", "--shares": "bench/audit", "--most": "bench/audit", "--kinds": "bench/audit",
+	"--logdir": "tensorboard",
 }
 
 var (
