@@ -15,7 +15,8 @@ func TestBodiesOfOtherInputs(t *testing.T) {
 	for elem, want := range map[int32][2]string{ // without and with a mean; "" for no error
 		graph.Float16: {"its preprocessing is not known; add --mean R,G,B", ""},
 		graph.Float64: {double, double},
-		graph.Uint8:   {"", "takes the whole numbers 0 to 255, so the network normalises them itself; leave out --mean and --std"},
+		graph.Uint8: {"", "takes the whole numbers 0 to 255, so the network normalises them itself; leave out --mean " +
+			"and --std"},
 	} {
 		b := graph.NewBuilder("other", 17)
 		x := b.Input("image", elem, "N", 3, 32, 32)
