@@ -142,7 +142,7 @@ func (d Data) Losses(logp []float32) []float64 {
 
 // Choose is the index of the C with the lowest losses, but of the usual one where
 // that is worse by no more than one standard error of the difference, which chance
-// may have decided. losses are one list of rows for each C.
+// may have decided; of one row nothing else can be said. losses are one list of rows for each C.
 func Choose(losses [][]float64, usual int) int {
 	best := 0
 	for i := range losses {
@@ -151,8 +151,9 @@ func Choose(losses [][]float64, usual int) int {
 		}
 	}
 	difference := floats.SubTo(make([]float64, len(losses[usual])), losses[usual], losses[best])
-	if m, deviation := stat.MeanStdDev(difference, nil); m <= stat.StdErr(deviation, float64(len(difference))) {
-		return usual
+	m, deviation := stat.MeanStdDev(difference, nil)
+	if m > stat.StdErr(deviation, float64(len(difference))) {
+		return best
 	}
-	return best
+	return usual
 }

@@ -13,11 +13,8 @@ import (
 	"finetune/learner/trials"
 )
 
-// Ways of a recipe to train the whole network.
-const (
-	gentleWay = "gentle"
-	strongWay = "strong"
-)
+// gentleWay is the name of gentle fine-tuning among ways to train.
+const gentleWay = "gentle"
 
 const (
 	// wellKnown is the accuracy of a head from which on the body knows such photographs: new rates for all of its layers
@@ -80,7 +77,7 @@ func (c *recipe) choose(ctx context.Context) ([]string, error) {
 		if length == 0 {
 			return nil, nil
 		}
-		return nil, c.fineTune(ctx, strongWay, 1, length)
+		return nil, c.fineTune(ctx, length)
 	}
 	ways, err := c.heads()
 	if err != nil {
@@ -96,7 +93,7 @@ func (c *recipe) choose(ctx context.Context) ([]string, error) {
 	case length == 0:
 		c.setup.UI.Say("stage      no time is left for fine-tuning (--minutes %g)", c.Minutes)
 	case known:
-		s, err := c.network(gentleWay, 1, 0)
+		s, err := c.setup.With(c.Augment, c.gentle(1))
 		if err != nil {
 			return nil, err
 		}
@@ -113,9 +110,11 @@ func (c *recipe) choose(ctx context.Context) ([]string, error) {
 	}
 	switch {
 	case length > 0 && !known: // its trials would take longer than the training itself
-		return []string{best.Way, runs.StepUnfrozen}, c.fineTune(ctx, strongWay, 1, length)
+		return []string{best.Way, runs.StepUnfrozen}, c.fineTune(ctx, length)
 	case best.Share > 0:
-		return []string{runs.StepUnfrozen}, c.fineTune(ctx, best.Way, best.Share, length)
+		what := fmt.Sprintf("gentle fine-tuning from the linear head, %s, %g of the way",
+			plural.Count(config.GentleEpochs, "epoch"), best.Share)
+		return []string{runs.StepUnfrozen}, c.step(ctx, runs.StepUnfrozen, what, train.Network, c.gentle(best.Share))
 	}
 	return []string{best.Way}, nil
 }
@@ -137,19 +136,24 @@ func (c *recipe) heads() ([]trials.Way, error) {
 	return append(ways, trials.Way{Name: runs.StepAugmented, What: "the head with augmentation", Setup: augmented}), err
 }
 
-// network is the configuration of a way to train the whole network.
-func (c *recipe) network(way string, share float64, length int) (*features.Setup, error) {
-	return c.setup.With(c.Augment, func(im *runs.Images, t *runs.Training) { c.change(way, share, length, im, t) })
-}
+// change is what a way changes of the configuration that all stages share.
+type change = func(*runs.Images, *runs.Training)
 
-func (c *recipe) change(way string, share float64, length int, im *runs.Images, t *runs.Training) {
-	im.Augment = c.Augment
-	if way == gentleWay {
+// gentle fine-tunes as config.Gentle says, and keeps a share of it.
+func (c *recipe) gentle(share float64) change {
+	return func(im *runs.Images, t *runs.Training) {
+		im.Augment = c.Augment
 		c.Gentle(t)
 		t.Mix = share
-		return
 	}
-	c.Unfreeze(t, length, c.groups) // with a new head: one trained on running statistics does not fit those of batches
+}
+
+// strong fine-tunes as Recipe.Unfreeze says.
+func (c *recipe) strong(length int) change {
+	return func(im *runs.Images, t *runs.Training) {
+		im.Augment = c.Augment
+		c.Unfreeze(t, length, c.groups)
+	}
 }
 
 // epochsWithTrials counts epochs over all training photographs, those of the trials included, of whichever fine-tuning
@@ -159,16 +163,10 @@ func (c *recipe) epochsWithTrials(length int) float64 {
 	return max(float64(length), (share*float64(n)+1)*config.GentleEpochs)
 }
 
-// fineTune trains the whole network in the way that won.
-func (c *recipe) fineTune(ctx context.Context, way string, share float64, length int) error {
-	what := "fine-tuning of later layers and a new head, one cycle of " + plural.Count(length, "epoch")
-	if way == gentleWay {
-		what = fmt.Sprintf("gentle fine-tuning from the linear head, %s, %g of the way",
-			plural.Count(config.GentleEpochs, "epoch"), share)
-	}
-	return c.step(ctx, runs.StepUnfrozen, what, train.Network, func(im *runs.Images, t *runs.Training) {
-		c.change(way, share, length, im, t)
-	})
+// fineTune trains later layers with a new head: one trained on running statistics does not fit those of batches.
+func (c *recipe) fineTune(ctx context.Context, length int) error {
+	return c.step(ctx, runs.StepUnfrozen, "fine-tuning of later layers and a new head, one cycle of "+
+		plural.Count(length, "epoch"), train.Network, c.strong(length))
 }
 
 func tellTrials(ui runs.UI, ways []trials.Way, results []trials.Result, best trials.Result) {

@@ -155,8 +155,8 @@ type trains func(context.Context, *features.Setup, *runs.Run, *features.Features
 // step trains in a run of its own below the recipe's, or continues one, and
 // tells what it gained.
 func (c *recipe) step(ctx context.Context, name, what string, train trains,
-	change func(*runs.Images, *runs.Training)) error {
-	s, err := c.setup.With(c.Augment, change) // with test-time views also where training has none
+	how change) error {
+	s, err := c.setup.With(c.Augment, how) // with test-time views also where training has none
 	if err != nil {
 		return err
 	}
@@ -234,8 +234,8 @@ func (c *recipe) unfreeze(ctx context.Context, from string) error {
 	}
 	what := fmt.Sprintf("fine-tuning of the whole network, %s that double", plural.Count(length, "cycle"))
 	return c.step(ctx, runs.StepUnfrozen, what, train.Network, func(im *runs.Images, t *runs.Training) {
-		im.Augment, t.Load = c.Augment, c.folder(from)
-		c.Unfreeze(t, length, c.groups)
+		t.Load = c.folder(from)
+		c.strong(length)(im, t)
 	})
 }
 
@@ -299,10 +299,7 @@ func (c *recipe) planUnfrozen(ctx context.Context) (int, error) {
 	if c.remaining() <= 0 {
 		return 0, nil
 	}
-	s, err := c.setup.With(c.Augment, func(im *runs.Images, t *runs.Training) {
-		im.Augment = c.Augment
-		c.Unfreeze(t, 1, c.groups)
-	})
+	s, err := c.setup.With(c.Augment, c.strong(1))
 	if err != nil {
 		return 0, err
 	}

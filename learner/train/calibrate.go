@@ -10,7 +10,6 @@ import (
 	"finetune/calibration"
 	"finetune/dataset"
 	"finetune/head"
-	"finetune/learner/features"
 	"finetune/learner/runs"
 	"finetune/logistic"
 )
@@ -79,14 +78,7 @@ func (tr *training) mlpOutOfFold(ctx context.Context, d logistic.Data, most int)
 		if have >= most {
 			break
 		}
-		f := &features.Features{}
-		for i, item := range tr.features.Train.Items {
-			to := &f.Train
-			if of[i] == fold {
-				to = &f.Valid
-			}
-			to.Items, to.Rows = append(to.Items, item), append(to.Rows, d.Rows[i])
-		}
+		f := WithoutFold(tr.features, of, fold)
 		have, folded = have+f.Valid.Len(), fold+1
 		if f.Valid.Len() == 0 {
 			continue

@@ -81,6 +81,19 @@ func (tr *training) trialHead(ctx context.Context) ([][]float32, error) {
 	return [][]float32{logp}, err
 }
 
+// WithoutFold has the training photographs of f that are not in the fold, and those that are to validate on.
+func WithoutFold(f *features.Features, of []int, fold int) *features.Features {
+	part := &features.Features{}
+	for i, it := range f.Train.Items {
+		to := &part.Train
+		if of[i] == fold {
+			to = &part.Valid
+		}
+		to.Items, to.Rows = append(to.Items, it), append(to.Rows, f.Train.Rows[i])
+	}
+	return part
+}
+
 // Folds are those of the training photographs of f, which compare what they can be trained with.
 func Folds(s *features.Setup, f *features.Features) []int {
 	tr := &training{Setup: s, features: f}

@@ -4,16 +4,14 @@
 package trials
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
-
-	"gonum.org/v1/gonum/stat"
 
 	"finetune/calibration"
 	"finetune/dataset"
@@ -21,7 +19,7 @@ import (
 	"finetune/learner/features"
 	"finetune/learner/runs"
 	"finetune/learner/train"
-	"finetune/metrics"
+	"finetune/logistic"
 	"finetune/onnx/weights"
 )
 
@@ -63,7 +61,7 @@ func Run(ctx context.Context, s *features.Setup, f *features.Features, ways []Wa
 	var left []dataset.Item
 	said := make([][][]float32, len(ways)) // of each way and share the log-probabilities, fold after fold
 	for k := range held(len(fold), slices.Max(fold)+1) {
-		part := without(f, fold, k)
+		part := train.WithoutFold(f, fold, k)
 		left = append(left, part.Valid.Items...)
 		for i, w := range ways {
 			path := filepath.Join(dir, fmt.Sprintf("%s-%d.safetensors", w.Name, k))
@@ -95,19 +93,6 @@ func Run(ctx context.Context, s *features.Setup, f *features.Features, ways []Wa
 		}
 	}
 	return out, nil
-}
-
-// without has the training photographs of f that are not in the fold, and those that are for validation.
-func without(f *features.Features, fold []int, k int) *features.Features {
-	part := &features.Features{}
-	for i, it := range f.Train.Items {
-		to := &part.Train
-		if fold[i] == k {
-			to = &part.Valid
-		}
-		to.Items, to.Rows = append(to.Items, it), append(to.Rows, f.Train.Rows[i])
-	}
-	return part
 }
 
 // inner is s for the photographs of f alone.
@@ -146,24 +131,12 @@ func kept(path string, shares, n int) ([][]float32, error) {
 
 // measure scales what a way says by the temperature that suits it, as a run does in the end.
 func measure(logp []float32, items []dataset.Item, classes int, multi bool) Result {
-	all, logp := runs.Indices(len(items)), slices.Clone(logp)
-	r := Result{Images: len(items), losses: make([]float64, len(items))}
-	if multi {
-		y := runs.Targets(items, all, classes)
-		calibration.Scale(logp, classes, true, calibration.MultiTemperature(logp, y, classes))
-		for i := range items {
-			r.losses[i] = metrics.MultiLogLoss(logp[i*classes:(i+1)*classes], y[i*classes:(i+1)*classes])
-		}
-	} else {
-		y := runs.Labels(items)
-		calibration.Scale(logp, classes, false, calibration.Temperature(logp, y, classes))
-		for i, c := range y {
-			r.losses[i] = -float64(logp[i*classes+c])
-		}
-	}
-	score := runs.Measure(logp, items, classes, multi)
-	r.Loss, r.Accuracy = score.Loss, score.Accuracy
-	return r
+	rows := runs.Judged(slices.Clone(logp), items, classes, multi)
+	calibration.Scale(rows.LogP, classes, multi, rows.Temperature())
+	d := logistic.Data{Rows: make([][]float32, len(items)), Labels: rows.Labels, Targets: rows.Targets, Classes: classes,
+		Multi: multi}
+	score := runs.Measure(rows.LogP, items, classes, multi)
+	return Result{Images: len(items), Loss: score.Loss, Accuracy: score.Accuracy, losses: d.Losses(rows.LogP)}
 }
 
 // Write writes the table of a run's trials.
@@ -184,31 +157,12 @@ func Cost(n int) (share float64, times int) {
 // Best is the head of the least loss or, where its loss is lower than that head's by more than one standard error of
 // the difference, the network of the least loss: chance alone does not make a network of a head.
 func Best(results []Result) Result {
-	least := func(network bool) (best Result, ok bool) {
-		for _, r := range results {
-			if (r.Share > 0) == network && (!ok || r.Loss < best.Loss) {
-				best, ok = r, true
-			}
-		}
-		return best, ok
+	heads := slices.DeleteFunc(slices.Clone(results), func(r Result) bool { return r.Share > 0 })
+	may := []Result{slices.MinFunc(heads, func(a, b Result) int { return cmp.Compare(a.Loss, b.Loss) })}
+	may = append(may, slices.DeleteFunc(slices.Clone(results), func(r Result) bool { return r.Share == 0 })...)
+	losses := make([][]float64, len(may))
+	for i, r := range may {
+		losses[i] = r.losses
 	}
-	head, _ := least(false)
-	network, ok := least(true)
-	if gain, err := Gain(head, network); ok && gain > err {
-		return network
-	}
-	return head
-}
-
-// Gain is how much lower the log loss of b is than that of a on the same photographs, with its standard error.
-func Gain(a, b Result) (gain, standardError float64) {
-	d := make([]float64, min(len(a.losses), len(b.losses)))
-	for i := range d {
-		d[i] = a.losses[i] - b.losses[i]
-	}
-	if len(d) < 2 {
-		return 0, math.Inf(1)
-	}
-	mean, deviation := stat.MeanStdDev(d, nil)
-	return mean, stat.StdErr(deviation, float64(len(d)))
+	return may[logistic.Choose(losses, 0)]
 }

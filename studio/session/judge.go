@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -40,14 +41,7 @@ func (s *Session) Judge(row []float32, n int) (Verdict, error) {
 		near[k] = Near{Cosine: cosine(row, s.rows[i]), Ask: Ask{ID: s.photos[i].ID, Path: s.photos[i].Path,
 			Label: s.cell(s.last(i).classes)}}
 	}
-	slices.SortStableFunc(near, func(a, b Near) int {
-		if a.Cosine > b.Cosine {
-			return -1
-		} else if a.Cosine < b.Cosine {
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(near, func(a, b Near) int { return cmp.Compare(b.Cosine, a.Cosine) })
 	v.Nearest = append(v.Nearest, near[:min(n, len(near))]...)
 	return v, nil
 }
@@ -62,12 +56,5 @@ func cosine(a, b []float32) float64 {
 
 // likely sorts guesses, the likeliest first.
 func likely(list []Guess) {
-	slices.SortStableFunc(list, func(a, b Guess) int {
-		if a.P > b.P {
-			return -1
-		} else if a.P < b.P {
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(list, func(a, b Guess) int { return cmp.Compare(b.P, a.P) })
 }
