@@ -6,100 +6,45 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
+	"finetune/internal/uitest/browser"
 	"finetune/studio/session"
 )
 
-// tab is a page in a headless Chromium that hears what it says and whom it asks.
+// tab is a page that waits for what its server does.
 type tab struct {
-	t   *testing.T
-	ctx context.Context
-
-	mu       sync.Mutex
-	messages []string
-	hosts    []string
+	*browser.Tab
+	t *testing.T
 }
 
-// browser starts a headless Chromium, or skips the test where there is none.
-func browser(t *testing.T) *tab {
+func open(t *testing.T, address string) tab {
 	t.Helper()
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if p, err := exec.LookPath(name); err == nil {
-			path = p
-			break
-		}
-	}
-	if path == "" {
-		t.Skip("no chromium in PATH: install Debian's package chromium to test the studio in a browser")
-	}
-	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()))
-	if os.Geteuid() == 0 {
-		opts = append(opts, chromedp.NoSandbox) // Chromium's sandbox refuses root
-	}
-	ctx, stop := context.WithTimeout(context.Background(), 3*time.Minute)
-	t.Cleanup(stop)
-	ctx, stop = chromedp.NewExecAllocator(ctx, opts...)
-	t.Cleanup(stop)
-	b := &tab{t: t}
-	ctx, stop = chromedp.NewContext(ctx, chromedp.WithListener(b.hear))
-	t.Cleanup(stop)
-	b.ctx = ctx
-	return b
+	return tab{browser.Open(t, browser.Start(t), address, 1440, 900), t}
 }
 
-func (b *tab) hear(event any) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	switch e := event.(type) {
-	case *log.EventEntryAdded:
-		b.messages = append(b.messages, e.Entry.Text+" "+e.Entry.URL)
-	case *runtime.EventConsoleAPICalled:
-		b.messages = append(b.messages, fmt.Sprint("console.", e.Type))
-	case *runtime.EventExceptionThrown:
-		b.messages = append(b.messages, e.ExceptionDetails.Text)
-	case *network.EventRequestWillBeSent:
-		if u, err := url.Parse(e.Request.URL); err == nil && (u.Scheme == "http" || u.Scheme == "https") {
-			b.hosts = append(b.hosts, u.Host)
-		}
-	}
-}
-
-func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
+// quiet fails where the page complained, or asked anybody but its server.
+func (b tab) quiet(address string) {
 	b.t.Helper()
-	if err := chromedp.Do(b.ctx, steps...); err != nil {
-		b.t.Fatal(err)
+	messages, requests := b.Heard()
+	if len(messages) > 0 {
+		b.t.Errorf("console: %q", messages)
+	}
+	host := hostOf(b.t, address)
+	if i := slices.IndexFunc(requests, func(r string) bool { return hostOf(b.t, r) != host }); i >= 0 {
+		b.t.Errorf("the page asks %s", requests[i])
 	}
 }
 
-// quiet fails where the page complained, or asked anybody but host.
-func (b *tab) quiet(host string) {
+func value[T any](b tab, script string) T {
 	b.t.Helper()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.messages) > 0 {
-		b.t.Errorf("console: %q", b.messages)
-	}
-	if i := slices.IndexFunc(b.hosts, func(h string) bool { return h != host }); i >= 0 {
-		b.t.Errorf("the page asks %s", b.hosts[i])
-	}
-}
-
-func value[T any](b *tab, script string) T {
-	b.t.Helper()
-	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](script))
+	v, err := chromedp.Run(b, chromedp.Evaluate[T](script))
 	if err != nil {
 		b.t.Fatalf("%s: %v", script, err)
 	}
@@ -107,7 +52,7 @@ func value[T any](b *tab, script string) T {
 }
 
 // until waits for a condition of the page.
-func (b *tab) until(what, script string) {
+func (b tab) until(what, script string) {
 	b.t.Helper()
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		if value[bool](b, script) {
@@ -119,26 +64,10 @@ func (b *tab) until(what, script string) {
 	}
 }
 
-// shoot keeps a picture of the page, to look at, where STUDIO_SCREENSHOTS names a folder.
-func (b *tab) shoot(name string) {
-	b.t.Helper()
-	folder := os.Getenv("STUDIO_SCREENSHOTS")
-	if folder == "" {
-		return
-	}
-	shot, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(folder, name+".png"), shot, 0o666); err != nil {
-		b.t.Fatal(err)
-	}
-}
-
 // fits fails where the page is wider than the window, or text was read as HTML.
-func (b *tab) fits(width int64) {
+func (b tab) fits(width int64) {
 	b.t.Helper()
-	b.do(chromedp.EmulateViewport(width, 900))
+	b.Do(chromedp.EmulateViewport(width, 900))
 	time.Sleep(200 * time.Millisecond)
 	if over := value[int](b, "document.documentElement.scrollWidth - document.documentElement.clientWidth"); over > 0 {
 		b.t.Errorf("at %d px the page is %d px too wide", width, over)
@@ -164,11 +93,10 @@ func hostOf(t *testing.T, address string) string {
 // Sixty photographs are labelled by keyboard: the next one is there at once, accuracy rises, and neither loading the
 // page again nor another process loses a label.
 func TestLabelByKeyboard(t *testing.T) {
-	b := browser(t)
 	st := newStand(t, 400, 100)
 	o := session.Options{Classes: []string{"circle", "square"}, Who: "ann"}
 	v, address, end := st.start(t, o, true)
-	b.do(chromedp.EmulateViewport(1440, 900), chromedp.Navigate(address))
+	b := open(t, address)
 	b.until("a photograph", imageHere)
 	if at := value[string](b, "location.href"); strings.Contains(at, "token") {
 		t.Errorf("the address keeps the token: %s", at)
@@ -178,7 +106,7 @@ func TestLabelByKeyboard(t *testing.T) {
 		name := value[string](b, nameShown)
 		key := map[string]string{"circle": "1", "square": "2"}[class(name)]
 		pressed := time.Now()
-		b.do(chromedp.KeyEvent(key))
+		b.Do(chromedp.KeyEvent(key))
 		b.until("the next photograph", nameShown+" !== "+fmt.Sprintf("%q", name)+" && "+imageHere)
 		slowest = max(slowest, time.Since(pressed))
 		b.until("its label", fmt.Sprintf(`Number(document.getElementById("counts").textContent) === %d`, 100+i+1))
@@ -190,32 +118,30 @@ func TestLabelByKeyboard(t *testing.T) {
 	if last < first+.05 || last < .75 {
 		t.Errorf("accuracy went from %.2f to %.2f", first, last)
 	}
-	b.shoot("label-1440")
+	b.Shoot("label-1440")
 	b.fits(1440)
 
-	b.do(chromedp.Reload())
+	b.Do(chromedp.Reload())
 	b.until("the labels after loading again", `document.getElementById("counts").textContent === "160"`)
-	b.do(chromedp.KeyEvent("z"))
+	b.Do(chromedp.KeyEvent("z"))
 	b.until("a label taken back", `document.getElementById("counts").textContent === "159"`)
 	name := value[string](b, nameShown)
-	b.do(chromedp.KeyEvent(" "))
+	b.Do(chromedp.KeyEvent(" "))
 	b.until("the next photograph after one is skipped", nameShown+" !== "+fmt.Sprintf("%q", name))
 	b.until("that it was skipped", `document.getElementById("learned").textContent.includes("1 skipped")`)
 	b.fits(360)
-	b.shoot("label-360")
-	b.quiet(hostOf(t, address))
+	b.Shoot("label-360")
+	b.quiet(address)
 
 	end()
 	_, address, _ = st.start(t, session.Options{}, true)
-	again := browser(t)
-	again.do(chromedp.Navigate(address))
+	again := open(t, address)
 	again.until("the labels in another process", `document.getElementById("counts").textContent === "159"`)
-	again.quiet(hostOf(t, address))
+	again.quiet(address)
 }
 
 // A photograph that is not of the folder is judged, beside those that are like it.
 func TestTry(t *testing.T) {
-	b := browser(t)
 	st := newStand(t, 60, 0)
 	v, address, _ := st.start(t, session.Options{Classes: []string{"circle", "square"}}, true)
 	v.Embed = func(_ context.Context, data []byte) ([]float32, error) { // stands for the body: knows photograph 7
@@ -230,28 +156,27 @@ func TestTry(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	b.do(chromedp.EmulateViewport(1440, 900), chromedp.Navigate(address))
+	b := open(t, address)
 	b.until("a photograph", imageHere)
 	value[bool](b, `location.hash = "#try", true`)
-	b.do(chromedp.SetUploadFiles("#file-try", []string{filepath.Join(st.photos, st.name(7))}))
+	b.Do(chromedp.SetUploadFiles("#file-try", []string{filepath.Join(st.photos, st.name(7))}))
 	b.until("an answer", `document.querySelectorAll("#try-near img").length === 6`)
 	if got := value[string](b, `document.querySelector("#try-guess").textContent`); !strings.HasPrefix(got, "square") {
 		t.Errorf("%q", got)
 	}
 	b.until("the pictures", `[...document.querySelectorAll("#tried img")].every(i => i.complete && i.naturalWidth)`)
-	b.shoot("try-1440")
+	b.Shoot("try-1440")
 	b.fits(360)
-	b.quiet(hostOf(t, address))
+	b.quiet(address)
 }
 
 // Several alike photographs are labelled at once, and what was wrong is put right in the list of labels.
 func TestLabelSeveral(t *testing.T) {
-	b := browser(t)
 	st := newStand(t, 300, 60)
 	v, address, _ := st.start(t, session.Options{Classes: []string{"circle", "square", "<b>other</b>"}}, true)
-	b.do(chromedp.EmulateViewport(1440, 900), chromedp.Navigate(address))
+	b := open(t, address)
 	b.until("a photograph", imageHere)
-	b.do(chromedp.Click(`input[value=grid] + span`))
+	b.Do(chromedp.Click(`input[value=grid] + span`))
 	b.until("a grid", `document.querySelectorAll(".pick img").length === 60`)
 	b.until("its pictures",
 		`[...document.querySelectorAll(".pick img")].filter(i => i.complete && i.naturalWidth).length > 20`)
@@ -262,20 +187,20 @@ func TestLabelSeveral(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	b.fits(1440)
-	b.shoot("grid-1440")
-	b.do(chromedp.KeyEvent("1"))
+	b.Shoot("grid-1440")
+	b.Do(chromedp.KeyEvent("1"))
 	b.until("five labels", `document.getElementById("counts").textContent === "65"`)
-	b.do(chromedp.Click(`input[value=labelled] + span`))
+	b.Do(chromedp.Click(`input[value=labelled] + span`))
 	b.until("the list of labels", `document.querySelectorAll(".pick span").length === 60`)
 	value[bool](b, `document.querySelectorAll(".pick")[0].click(), true`)
-	b.do(chromedp.KeyEvent("3"))
+	b.Do(chromedp.KeyEvent("3"))
 	b.until("a label put right", `document.querySelector(".pick span").textContent === "<b>other</b>"`)
 	if st := v.s.State(); st.Classes[2].N != 1 || st.Classes[0].N != 4 {
 		t.Errorf("%+v", st.Classes)
 	}
 	b.fits(360)
-	b.shoot("labelled-360")
-	b.do(chromedp.SendKeys("#class", "fourth\r"))
+	b.Shoot("labelled-360")
+	b.Do(chromedp.SendKeys("#class", "fourth\r"))
 	b.until("a new class", `document.querySelectorAll("#classes button").length === 4`)
-	b.quiet(hostOf(t, address))
+	b.quiet(address)
 }

@@ -4,45 +4,14 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
 	"finetune/internal/uitest/browser"
 )
-
-// overheard collects what a page says on the console and asks of the network.
-type overheard struct {
-	mu       sync.Mutex
-	messages []string
-	requests []string
-}
-
-func (o *overheard) hear(event any) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	switch e := event.(type) {
-	case *log.EventEntryAdded:
-		o.messages = append(o.messages, e.Entry.Text)
-	case *runtime.EventConsoleAPICalled:
-		o.messages = append(o.messages, fmt.Sprint("console.", e.Type))
-	case *runtime.EventExceptionThrown:
-		o.messages = append(o.messages, e.ExceptionDetails.Text)
-	case *network.EventRequestWillBeSent:
-		if !strings.HasPrefix(e.Request.URL, "data:") {
-			o.requests = append(o.requests, e.Request.URL)
-		}
-	}
-}
 
 // state is what a script finds on the page.
 const state = `(async () => {
@@ -94,18 +63,9 @@ func TestReportInBrowser(t *testing.T) {
 }
 
 func visit(t *testing.T, ctx context.Context, file string, width int64, scheme string, attacked bool) {
-	o := &overheard{}
-	tab, stop := chromedp.NewContext(ctx, chromedp.WithListener(o.hear))
-	defer stop()
-	address := (&url.URL{Scheme: "file", Path: file}).String()
-	dark := chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
-		return err
-	})
-	if err := chromedp.Do(tab, chromedp.EmulateViewport(width, 800), dark, chromedp.Navigate(address)); err != nil {
-		t.Fatal(err)
-	}
+	tab := browser.Open(t, ctx, "about:blank", width, 800)
+	tab.Scheme(scheme)
+	tab.Do(chromedp.Navigate((&url.URL{Scheme: "file", Path: file}).String()))
 	s, err := chromedp.Run(tab, chromedp.Evaluate[pageState](state, chromedp.EvalAwaitPromise))
 	if err != nil {
 		t.Fatal(err)
@@ -120,19 +80,8 @@ func visit(t *testing.T, ctx context.Context, file string, width int64, scheme s
 		t.Errorf("file name attack: %d scripts, %d handlers, title %q, name shown as text: %t", s.Scripts, s.Handlers,
 			s.Title, s.Shown)
 	}
-	o.mu.Lock()
-	if len(o.messages) > 0 || len(o.requests) != 1 {
-		t.Errorf("console: %q; requests: %q, want the page alone", o.messages, o.requests)
+	if messages, requests := tab.Heard(); len(messages) > 0 || len(requests) != 1 {
+		t.Errorf("console: %q; requests: %q, want the page alone", messages, requests)
 	}
-	o.mu.Unlock()
-	if folder := os.Getenv("REPORT_SCREENSHOTS"); folder != "" { // to look at, not to compare
-		shot, err := chromedp.Run(tab, chromedp.FullScreenshot(90))
-		if err != nil {
-			t.Fatal(err)
-		}
-		name := strings.NewReplacer("/", "-", " ", "-").Replace(t.Name()) + ".jpg"
-		if err := os.WriteFile(filepath.Join(folder, name), shot, 0o666); err != nil {
-			t.Fatal(err)
-		}
-	}
+	tab.Shoot(strings.NewReplacer("/", "-", " ", "-").Replace(t.Name())) // to look at, not to compare
 }
