@@ -15,8 +15,9 @@ func recipeCommand(s Streams) *cli.Command {
 	return &cli.Command{
 		Name: "recipe", Usage: "run all stages of fast.ai's first lesson and keep the best result", ArgsUsage: "DATA",
 		Description: "Finds a learning rate, trains the head, trains it with augmentation, then fine-tunes the " +
-			"whole network where that helps training photographs left out.\nReports what each stage gained. Keeps the " +
-			"one that did best on the photographs left out, with its report, and exports it.",
+			"whole network:\ngently, where training photographs left out say that it helps, or, where heads do badly, with a " +
+			"new head.\nReports what each stage gained. Keeps the best one by those left out, or with a new head by " +
+			"validation,\nwith its report, and exports it.",
 		Flags: shell.Join(
 			runFlags(&o),
 			recipeFlags(&recipe, t),

@@ -5,15 +5,12 @@ import (
 	"embed"
 	"net/http"
 	"time"
+
+	"finetune/internal/guard"
 )
 
 //go:embed page openapi.json
 var files embed.FS
-
-// policy lets the page load what this server has and nothing else, and run no
-// script that is in its text.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src blob: data:; connect-src 'self'; " +
-	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // pages are the routes of the page. Its addresses are relative, so that a proxy may
 // put it below any path.
@@ -36,12 +33,8 @@ func file(name, kind string) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
+		guard.Page(h, "blob: data:")
 		h.Set("Content-Type", kind)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Content-Security-Policy", policy)
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Permissions-Policy", "camera=(self), geolocation=(), microphone=()")
 		h.Set("Cache-Control", "no-cache") // another version of the program has another page
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))

@@ -1,5 +1,5 @@
-// Package studio is a page in the browser beside the command line: labels photographs, looks at what an audit found
-// and tries a photograph.
+// Package studio is a page in the browser beside the command line: it labels photographs, and tries one that is not of
+// the folder.
 //
 //	GET  /                      the page, and the files that belong to it
 //	GET  /api/state?seen=V      session.State, as soon as its version is above V, at the latest after 20 s
@@ -94,15 +94,18 @@ func (v *Server) Handler(token string) http.Handler {
 	mux.HandleFunc("POST /api/try", v.try)
 	g := guard.New(guard.Options{Tokens: []string{token}, InPath: true, MaxBody: maxBody, Rate: rate, Burst: burst,
 		Refuse: func(w http.ResponseWriter, _ *http.Request, code int, why string) {
-			page.Secure(w)
+			guard.Page(w.Header(), photographs)
 			http.Error(w, why, code)
 		}})
 	return g.Protect(secured(mux))
 }
 
+// photographs come from this server, or are being tried.
+const photographs = "'self' blob:"
+
 func secured(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		page.Secure(w)
+		guard.Page(w.Header(), photographs)
 		h.ServeHTTP(w, r)
 	})
 }
